@@ -1,0 +1,40 @@
+"""Every stage, one line each: verb, name and the class that does it. Adding a stage adds one line here."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib import import_module
+
+from augforge.errors import RecipeError
+from augforge.stage import Stage
+
+STAGES: dict[tuple[str, str], str] = {
+    ("generate", "augmented-conditioning"): "augforge.generators.augmented_conditioning:AugmentedConditioning",
+    ("filter", "clip"): "augforge.filters.clip:Clip",
+    ("filter", "sharpness"): "augforge.filters.sharpness:Sharpness",
+    ("select", "facility-location"): "augforge.selectors.facility_location:FacilityLocation",
+    ("select", "k-center"): "augforge.selectors.k_center:KCenter",
+    ("select", "random"): "augforge.selectors.random:Random",
+}
+VERBS = ("generate", "filter", "select")
+
+
+@cache
+def stage_class(verb: str, name: str) -> type[Stage]:
+    """The class behind `verb: name`; RecipeError, with the likely name, when there is none."""
+    try:
+        module, _, attribute = STAGES[verb, name].partition(":")
+    except KeyError:
+        names = [n for v, n in STAGES if v == verb]
+        raise RecipeError(f"there is no {verb} stage called {name!r}", did_you_mean(name, names)) from None
+    found: type[Stage] = getattr(import_module(module), attribute)
+    return found
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """A hint that names the likely intended one of `known`, or lists them all."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(sorted(known)) if known else ""

@@ -1,0 +1,160 @@
+"""The command line. Every command is a few lines; what it does lies in the library, how it looks in `render`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from augforge import __version__
+from augforge.errors import AugforgeError
+from augforge.stage_commands import Filters, Generators, Selectors
+
+
+class Root(TyperGroup):
+    """Turns our own errors into two lines and an exit code; anything else is a defect and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except AugforgeError as error:
+            typer.echo(f"augforge: {error.message}", err=True)
+            if error.hint:
+                typer.echo(f"  {error.hint}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            typer.echo("\naugforge: interrupted; what was done is kept, run the same command to go on", err=True)
+            sys.exit(130)
+
+
+app = typer.Typer(
+    name="augforge",
+    cls=Root,
+    help="Synthesize and curate image datasets: generate, filter, select, and know where every row came from.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(typer.Typer(cls=Generators, no_args_is_help=True), name="generate", help="Make new images of each class.")
+app.add_typer(typer.Typer(cls=Filters, no_args_is_help=True), name="filter", help="Throw out the bad images.")
+app.add_typer(
+    typer.Typer(cls=Selectors, no_args_is_help=True), name="select-subset", help="Keep the subset worth training on."
+)
+
+Recipe = Annotated[Path, typer.Argument(help="A recipe in YAML, such as recipes/quickstart.yaml.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.", show_default=False)]
+Seed = Annotated[int | None, typer.Option("--seed", help="Use this seed instead of the recipe's.", show_default=False)]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Use only N source images.", show_default=False)]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+MaxBad = Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable source images allowed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command()
+def run(
+    recipe: Recipe,
+    out: Out,
+    limit: Limit = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    max_bad: MaxBad = 0.1,
+    json: AsJson = False,
+) -> None:
+    """Run a recipe, going on with whatever is there."""
+    from augforge import render
+    from augforge.recipe import load_recipe
+
+    render.run_and_show(load_recipe(recipe, seed), out, json, device=device, limit=limit, max_bad=max_bad)
+
+
+@app.command()
+def check(recipe: Recipe) -> None:
+    """Say whether a recipe is right, without loading a model."""
+    from augforge import render
+    from augforge.recipe import load_recipe
+
+    render.show_checked(recipe, load_recipe(recipe))
+
+
+@app.command()
+def plan(
+    recipe: Recipe,
+    out: Annotated[Path | None, typer.Option("--out", help="The run folder, to see what can be reused.")] = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    json: AsJson = False,
+) -> None:
+    """Say what a run would do: images in and out of every stage, per class, without loading a model."""
+    from augforge import render
+    from augforge.engine.plan import plan_run
+    from augforge.recipe import load_recipe
+
+    render.show_plan(plan_run(load_recipe(recipe, seed), out, limit), json)
+
+
+@app.command()
+def samples(
+    name: Annotated[str, typer.Argument(help="Which sample data set: digits.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.", show_default=False)],
+    split: Annotated[str, typer.Option("--split", help="train or test.")] = "train",
+) -> None:
+    """Write a small real data set, as PNG files in class folders, to start with."""
+    from augforge import render
+    from augforge.samples import write
+
+    write(name, out, split)
+    render.say(f"wrote the {split} split of {name} to {out}")
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="stages, models or recipes.")],
+    json: AsJson = False,
+) -> None:
+    """List the stages, models or recipes there are."""
+    from augforge import render
+    from augforge.listing import listing
+
+    render.show_listing(listing(what), json)
+
+
+@app.command()
+def why(
+    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
+    json: AsJson = False,
+) -> None:
+    """Tell the life of one sample, back to its source files."""
+    from augforge import render
+    from augforge.lineage import life_of
+
+    render.show_life(life_of(folder, identity), json)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"augforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Synthesize and curate image datasets."""
+
+
+def main() -> None:
+    """The `augforge` command. Exit code 0: done; 2: the user can mend it; 3: too many bad images; 130: interrupted."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

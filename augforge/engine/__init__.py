@@ -1,0 +1,144 @@
+"""Runs recipes: source, stages one after the other, then the result. `run` is the only door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augforge import __version__
+from augforge.engine.finish import finish, write_ledger
+from augforge.engine.generate import generate, stage_key
+from augforge.engine.ingest import Pixels, ingest, open_sources, refuse_too_many_bad
+from augforge.engine.judge import Embedders, run_filter, run_selector
+from augforge.errors import TooManyBad
+from augforge.ids import key
+from augforge.ledger import Ledger
+from augforge.models import find_model, model_key
+from augforge.progress import Progress
+from augforge.recipe import Recipe
+from augforge.stage import Filter, Generator, Selector, Stage
+from augforge.store import FORMAT, Store, write_atomically
+
+__all__ = ["Summary", "run", "stage_key", "titles"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did. `work` has a row for the source and each stage: counts in and out, made, measured, reused."""
+
+    out: str
+    kept: int
+    dropped: int
+    classes: Mapping[str, int]
+    reasons: Mapping[str, Mapping[str, int]]
+    work: Sequence[Mapping[str, Any]]
+    up_to_date: bool = False
+
+    @property
+    def computed(self) -> int:
+        """How many images were read, made or measured; 0 if all was there."""
+        return sum(int(row.get(name, 0)) for row in self.work for name in ("read", "made", "measured"))
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    *,
+    device: str = "auto",
+    limit: int | None = None,
+    max_bad: float = 0.1,
+    progress: Progress | None = None,
+) -> Summary:
+    """Run `recipe` into the folder `out`, going on with what is there.
+
+    Args:
+        recipe: from `load_recipe` or `parse_recipe`.
+        out: the run folder; new, empty, or of an earlier run.
+        device: "auto", "cpu" or "cuda".
+        limit: use only this many source images, chosen by a hash.
+        max_bad: the share of unusable source images, in [0, 1], above which the run ends after writing the ledger.
+        progress: told how far the run is; silent by default.
+
+    Raises:
+        AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
+    """
+    progress = progress or Progress()
+    store = Store(out, progress.say)
+    sources = open_sources(recipe)
+    with store.locked():
+        ledger, read = ingest(sources, store, progress, limit)
+        done = _run_key(recipe, ledger)
+        if (summary := _up_to_date(store, done)) is not None:
+            return summary
+        (out / "run.json").unlink(missing_ok=True)
+        work: list[dict[str, Any]] = [_row("source", len(ledger), ledger, {"read": read})]
+        if problem := refuse_too_many_bad(ledger, max_bad):
+            write_ledger(ledger, out / "samples.parquet")
+            raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+        pixels = Pixels(sources)
+        embedders = Embedders(store, pixels, device, progress)
+        for title, stage in zip(titles(recipe), recipe.stages, strict=True):
+            before = len(ledger.visible())
+            work.append(
+                _row(title, before, ledger, _step(stage, title, ledger, embedders, recipe.seed, device, progress))
+            )
+        finish(recipe, ledger, store, pixels, progress)
+        summary = _summary(out, ledger, work)
+        _remember(store, done, summary)
+        return summary
+
+
+def titles(recipe: Recipe) -> list[str]:
+    """How each stage is called in the ledger: number, verb and name."""
+    return [f"{number}-{stage.verb}-{stage.name}" for number, stage in enumerate(recipe.stages, start=1)]
+
+
+def _step(
+    stage: Stage, title: str, ledger: Ledger, embedders: Embedders, seed: int, device: str, progress: Progress
+) -> dict[str, int]:
+    if isinstance(stage, Generator):
+        return generate(stage, title, ledger, embedders.store, embedders.pixels, seed, device, progress)
+    if isinstance(stage, Filter):
+        return run_filter(stage, title, ledger, embedders, progress)
+    if isinstance(stage, Selector):
+        return run_selector(stage, title, ledger, embedders)
+    raise TypeError(f"{title} is no generator, filter or selector")
+
+
+def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dict[str, Any]:
+    return {"stage": title, "in": before, "out": len(ledger.visible()), **did}
+
+
+def _run_key(recipe: Recipe, ledger: Ledger) -> str:
+    """What the whole result depends on: if it is unchanged, there is nothing to do."""
+    models = [
+        model_key(find_model(getattr(stage, option), task))
+        for stage in recipe.stages
+        for option, task in stage.tasks().items()
+    ]
+    versions = [[stage.name, stage.version] for stage in recipe.stages]
+    rows = [*zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), strict=True)]
+    carried = [ledger.kept.tolist(), ledger.weight.tolist()]
+    return key(__version__, FORMAT, recipe.plain(), models, versions, rows, carried, ledger.classes)
+
+
+def _up_to_date(store: Store, done: str) -> Summary | None:
+    state = store.state()
+    written = [store.folder / name for name in ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml")]
+    if state.get("key") != done or not all(path.is_file() for path in written):
+        return None
+    return Summary(**{**state["summary"], "out": str(store.folder), "work": [], "up_to_date": True})
+
+
+def _summary(out: Path, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Summary:
+    kept = len(ledger.visible())
+    return Summary(str(out), kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
+
+
+def _remember(store: Store, done: str, summary: Summary) -> None:
+    plain = {"kept": summary.kept, "dropped": summary.dropped, "classes": summary.classes, "reasons": summary.reasons}
+    state = {"format": FORMAT, "augforge": __version__, "key": done, "summary": plain}
+    write_atomically(store.folder / "run.json", json.dumps(state, indent=2, ensure_ascii=False).encode())

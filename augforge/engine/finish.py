@@ -1,0 +1,176 @@
+"""Write what a run leaves behind: the Hugging Face dataset, the ledger, the resolved recipe and the dataset card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from augforge.card import dataset_card
+from augforge.engine.ingest import Pixels
+from augforge.errors import BadImage
+from augforge.ledger import Ledger
+from augforge.progress import Progress
+from augforge.recipe import Recipe
+from augforge.sample import Sample
+from augforge.store import Store, swap_folder, sync_folder, write_atomically
+
+ROWS_A_BATCH = 256
+SHARD_BYTES = 256 << 20
+GONE = "it can no longer be read: "
+
+
+def finish(recipe: Recipe, ledger: Ledger, store: Store, pixels: Pixels, progress: Progress) -> None:
+    """Write the whole result; each piece appears whole or not at all."""
+    write_dataset(ledger, store, pixels, progress)
+    write_ledger(ledger, store.folder / "samples.parquet")
+    write_atomically(store.folder / "recipe.yaml", recipe.yaml().encode())
+    write_atomically(store.folder / "README.md", dataset_card(recipe, ledger).encode())
+
+
+def write_ledger(ledger: Ledger, path: Path) -> None:
+    """samples.parquet: every sample ever seen."""
+    ledger.reconcile()
+    temporary = path.with_name(f".{path.name}.tmp")
+    writer = None
+    for table in ledger.tables():
+        writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
+        writer.write_table(table)
+    assert writer is not None
+    writer.close()
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progress) -> None:
+    """dataset/: the kept samples, encoded bytes untouched, in the layout of `datasets.save_to_disk`."""
+    from datasets import DatasetInfo
+
+    features = dataset_features(ledger)
+    folder = store.folder / ".dataset.new"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shards = _Shards(folder, features.arrow_schema)
+    kept = ledger.visible()
+    with progress.bar("write", len(kept)) as bar:
+        for start in range(0, len(kept), ROWS_A_BATCH):
+            part = kept[start : start + ROWS_A_BATCH]
+            shards.write(list(_rows(ledger, list(ledger.samples(part)), part, pixels)))
+            bar.advance(len(part))
+    files = shards.close()
+    DatasetInfo(features=features).write_to_directory(str(folder))
+    state = {
+        "_data_files": [{"filename": name} for name in files],
+        "_fingerprint": shards.fingerprint,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    (folder / "state.json").write_text(json.dumps(state, indent=2, sort_keys=True))
+    sync_folder(folder)
+    swap_folder(folder, store.folder / "dataset")
+
+
+def dataset_features(ledger: Ledger) -> Any:
+    """The columns of the dataset, in order."""
+    from datasets import ClassLabel, Features, Image, Value
+
+    return Features(
+        {
+            "image": Image(),
+            "label": ClassLabel(names=ledger.classes) if ledger.classes else Value("string"),
+            "id": Value("string"),
+            "origin": Value("string"),
+            "weight": Value("float64"),
+            "scores": {name: Value("float64") for name in sorted(ledger.scores)} or Value("null"),
+            "provenance": Value("string"),
+            "split": Value("string"),
+        }
+    )
+
+
+def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixels) -> Iterator[dict[str, Any]]:
+    classes = {label: index for index, label in enumerate(ledger.classes)}
+    parents = ledger.by_id({parent for sample in samples for parent in sample.parents})
+    for sample, index in zip(samples, indices, strict=True):
+        try:
+            data = pixels.bytes_of(sample)
+        except BadImage as error:
+            ledger.drop(index, GONE + error.message, "write")
+            continue
+        yield {
+            "image": {"bytes": data, "path": None},
+            "label": classes.get(sample.label) if sample.label is not None else None,
+            "id": sample.id,
+            "origin": sample.origin,
+            "weight": sample.weight,
+            "scores": {name: sample.scores.get(name) for name in sorted(ledger.scores)} or None,
+            "provenance": json.dumps(provenance(sample, parents), sort_keys=True, ensure_ascii=False),
+            "split": sample.split,
+        }
+
+
+def provenance(sample: Sample, known: Mapping[str, Sample]) -> dict[str, Any]:
+    """Where a sample came from: its file, or its maker, draws and parents with their files and digests."""
+    if sample.origin == "real":
+        return {"source": sample.source, "digest": sample.digest, "note": sample.note}
+    parents = [{"id": p.id, "digest": p.digest, "source": p.source} for i in sample.parents if (p := known.get(i))]
+    return {**sample.provenance, "digest": sample.digest, "parents": parents}
+
+
+class _Shards:
+    """Arrow stream files of at most 256 MB, as `datasets` reads them."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self._folder, self._schema = folder, schema
+        self._writer: Any = None
+        self._sink: Any = None
+        self._names: list[str] = []
+        self._size = 0
+        self._ids: list[str] = []
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows, to a new file when the present one is full."""
+        if self._writer is None or self._size > SHARD_BYTES:
+            self._next()
+        table = pa.Table.from_pylist(list(rows), schema=self._schema)
+        self._writer.write_table(table)
+        self._size += table.nbytes
+        self._ids.extend(row["id"] for row in rows)
+
+    def _next(self) -> None:
+        self._finish()
+        self._names.append(f"shard-{len(self._names):05d}.arrow")
+        self._sink = pa.OSFile(str(self._folder / self._names[-1]), "wb")
+        self._writer = pa.ipc.new_stream(self._sink, self._schema)
+        self._size = 0
+
+    def _finish(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._sink.close()
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the ids, which `datasets` uses as the identity of the data."""
+        from augforge.ids import key
+
+        return key(self._ids)[:16]
+
+    def close(self) -> list[str]:
+        """Finish the last file, rename all to `data-i-of-n.arrow`; returns their names."""
+        if self._writer is None:
+            self._next()
+        self._finish()
+        total = len(self._names)
+        final = [f"data-{number:05d}-of-{total:05d}.arrow" for number in range(total)]
+        for old, new in zip(self._names, final, strict=True):
+            (self._folder / old).rename(self._folder / new)
+        return final

@@ -1,0 +1,212 @@
+"""Read the sources into a ledger: every image is read, checked and hashed once, and a bad one costs its own row."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from augforge import images
+from augforge.errors import BadImage
+from augforge.flow import flow
+from augforge.formats import open_source
+from augforge.formats.base import Entry, Source
+from augforge.ids import key, unit
+from augforge.ledger import Ledger
+from augforge.progress import Progress
+from augforge.recipe import Recipe
+from augforge.sample import Sample
+from augforge.store import Parts, Store
+
+BATCH = 64
+FACTS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("digest", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("note", pa.string()),
+        ("problem", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry of a source, with the key under which its facts are stored."""
+
+    number: int
+    entry: Entry
+    key: str
+
+
+def open_sources(recipe: Recipe) -> list[Source]:
+    """The recipe's sources, opened; SourceError says which one cannot be."""
+    return [open_source(spec.kind, spec.value, **spec.options) for spec in recipe.sources]
+
+
+def ingest(sources: Sequence[Source], store: Store, progress: Progress, limit: int | None = None) -> tuple[Ledger, int]:
+    """Every image of the sources as a ledger, and how many had to be read (the others were known)."""
+    parts = store.parts("source", FACTS, by="key")
+    found = list(_limited(_entries(sources), limit))
+    unknown = _unknown(found, parts)
+    _inspect(sources, unknown, parts, progress)
+    ledger = Ledger(_classes(sources, found))
+    ledger.extend(_samples(sources, found, parts))
+    return ledger, len(unknown)
+
+
+def known_samples(sources: Sequence[Source], store: Store, limit: int | None = None) -> tuple[Ledger, int]:
+    """The ledger as far as it is known without reading an image, and how many images were never read.
+
+    An image that was never read is taken to be usable.
+    """
+    parts = store.parts("source", FACTS, by="key")
+    found = list(_limited(_entries(sources), limit))
+    unknown = {f.key for f in _unknown(found, parts)}
+    ledger = Ledger(_classes(sources, found))
+    ledger.extend(_samples(sources, [f for f in found if f.key not in unknown], parts))
+    ledger.extend(
+        Sample(key("unread", f.key), f.entry.label, split=f.entry.split, digest=f.key, width=1, height=1)
+        for f in found
+        if f.key in unknown
+    )
+    return ledger, len(unknown)
+
+
+def _unknown(found: Sequence[Found], parts: Parts) -> list[Found]:
+    there = parts.find([f.key for f in found])
+    return [f for f, place in zip(found, there, strict=True) if place < 0 and f.entry.carried is None]
+
+
+def _entries(sources: Sequence[Source]) -> Iterator[Found]:
+    for number, source in enumerate(sources):
+        for entry in source.entries():
+            yield Found(number, entry, key("facts", source.where, entry.locator, entry.stamp, entry.problem))
+
+
+def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
+    """All, or `limit` of them chosen by a hash: a larger limit only adds."""
+    if limit is None:
+        return found
+    chosen = heapq.nsmallest(limit, found, key=lambda f: (unit("limit", f.entry.locator), f.number))
+    return iter(sorted(chosen, key=lambda f: (f.number, f.entry.locator)))
+
+
+def _inspect(sources: Sequence[Source], unknown: Sequence[Found], parts: Parts, progress: Progress) -> None:
+    if not unknown:
+        return
+
+    def look(batch: Sequence[Found]) -> list[dict[str, Any]]:
+        return [_facts(sources[found.number], found) for found in batch]
+
+    with progress.bar("read", len(unknown)) as bar, parts.writing() as writer:
+
+        def save(rows: list[dict[str, Any]]) -> None:
+            writer.add(rows)
+            bar.advance(len(rows))
+
+        waiting = iter(unknown)
+        flow(iter(lambda: list(islice(waiting, BATCH)), []), look, lambda rows: rows, save)
+
+
+def _facts(source: Source, found: Found) -> dict[str, Any]:
+    row = {"key": found.key, "digest": "", "width": 0, "height": 0, "note": "", "problem": found.entry.problem}
+    if found.entry.problem:
+        return row
+    try:
+        data = source.read(found.entry.locator)
+        row["digest"] = images.digest(data)
+        facts = images.inspect(data)
+    except BadImage as error:
+        return {**row, "problem": error.message}
+    return {**row, "width": facts.width, "height": facts.height, "note": facts.note}
+
+
+def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
+    """The classes of all sources in their order, and labels met on the way that no source announced."""
+    announced = dict.fromkeys(label for source in sources for label in source.classes())
+    met = sorted({f.entry.label for f in found if f.entry.label is not None} - set(announced))
+    return [*announced, *met]
+
+
+def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) -> Iterator[Sample]:
+    copies: Counter[tuple[str, str | None]] = Counter()
+    known = parts.rows([f.key for f in found if f.entry.carried is None], FACTS.names)
+    for f in found:
+        if f.entry.carried is not None:
+            yield _carried(f)
+            continue
+        facts = next(known)
+        digest = facts.pop("digest")
+        identity = digest or f"no bytes: {f.entry.locator}"
+        copy = copies[identity, f.entry.label]
+        copies[identity, f.entry.label] += 1
+        problem = facts.pop("problem") or None
+        yield Sample(
+            id=key("real", identity, f.entry.label, copy),
+            label=f.entry.label,
+            source=f"{sources[f.number].where}: {f.entry.locator}",
+            split=f.entry.split,
+            digest=digest,
+            width=facts["width"],
+            height=facts["height"],
+            ref=f"{f.number}:{f.entry.locator}",
+            note=facts["note"],
+            kept=problem is None,
+            dropped=problem,
+            dropped_by="source" if problem else None,
+        )
+
+
+def _carried(f: Found) -> Sample:
+    """A sample of another run, with its whole history."""
+    carried = dict(f.entry.carried or {})
+    draws = carried.pop("draws", None) or {}
+    known = {
+        name: value for name, value in carried.items() if name in Sample.__dataclass_fields__ and value is not None
+    }
+    return Sample(
+        **{
+            **known,
+            "label": f.entry.label,
+            "split": f.entry.split,
+            "parents": tuple(carried.get("parents") or ()),
+            "scores": dict(carried.get("scores") or {}),
+            "draws": json.loads(draws) if isinstance(draws, str) else dict(draws),
+            "ref": f"{f.number}:{f.entry.locator}",
+        }
+    )
+
+
+def refuse_too_many_bad(ledger: Ledger, max_bad: float) -> str | None:
+    """Why the run has to end, or None: the share of unusable source images is over `max_bad`."""
+    bad = sum(reason == "source" for reason in ledger.dropped_by)
+    if not len(ledger) or bad <= max_bad * len(ledger):
+        return None
+    return f"{bad} of {len(ledger)} source images cannot be used, more than --max-bad {max_bad:g} allows"
+
+
+class Pixels:
+    """Finds the encoded bytes of any sample: in its source, or in this run's parts."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self.made: dict[str, Parts] = {}
+
+    def bytes_of(self, sample: Sample) -> bytes:
+        """The exact encoded bytes; BadImage if they are gone or are no longer the ones that were hashed."""
+        place, _, locator = sample.ref.partition(":")
+        if place == "made":
+            data = bytes(self.made[locator].row(sample.id)["image"])
+        else:
+            data = self._sources[int(place)].read(locator)
+        if sample.digest and images.digest(data) != sample.digest:
+            raise BadImage("the file changed while the run was under way", "run again")
+        return data

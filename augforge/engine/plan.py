@@ -1,0 +1,144 @@
+"""What a run would do, without loading a model or reading a pixel: images in and out per class, and what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from augforge.engine.generate import finished, generator_parts, plan
+from augforge.engine.ingest import known_samples, open_sources
+from augforge.engine.judge import measured_parts
+from augforge.ledger import Ledger
+from augforge.recipe import Recipe
+from augforge.select import budgets
+from augforge.stage import Filter, Generator, Selector, Stage
+from augforge.store import Store
+
+Counts = dict[tuple[str, str], int]  # images by class and origin
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One stage of a plan; `exact` is false where the numbers are only the most or the likely ones."""
+
+    stage: str
+    rows_in: int
+    rows_out: int
+    todo: int
+    reused: int
+    classes: Mapping[str, int]
+    exact: bool = True
+
+
+@dataclass
+class _State:
+    """What is known so far: the counts, the ledger as far as it can be known, and what will have been measured."""
+
+    ledger: Ledger
+    counts: Counts
+    unmade: int = 0
+    exact: bool = True
+    measured: set[str] = field(default_factory=set)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def classes(self) -> dict[str, int]:
+        return {c: sum(n for (label, _), n in self.counts.items() if label == c) for c in self.ledger.classes}
+
+
+def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) -> list[PlanRow]:
+    """A row for the source and every stage of `recipe`, given what the run folder `out` holds already."""
+    from augforge.engine import titles
+
+    holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
+    with holding as folder:
+        store = Store(Path(folder))
+        ledger, unread = known_samples(open_sources(recipe), store, limit)
+        state = _State(ledger, _counts(ledger))
+        known = len(ledger) - unread
+        rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
+        for title, stage in zip(titles(recipe), recipe.stages, strict=True):
+            before = state.total
+            todo, reused = _step(stage, title, state, store, recipe.seed)
+            rows.append(PlanRow(title, before, state.total, todo, reused, state.classes(), state.exact))
+    return rows
+
+
+def _counts(ledger: Ledger) -> Counts:
+    counts: Counts = {}
+    indices = ledger.visible()
+    for label, origin in zip(ledger.column("label", indices), ledger.column("origin", indices), strict=True):
+        counts[label or "", origin] = counts.get((label or "", origin), 0) + 1
+    return counts
+
+
+def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> tuple[int, int]:
+    if isinstance(stage, Generator):
+        return _generate(stage, title, state, store, seed)
+    seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
+    todo = _unmeasured(stage, state, store, seen)
+    if isinstance(stage, Filter):
+        _filter(stage, state)
+    elif isinstance(stage, Selector):
+        _select(stage, state)
+    return todo, seen - todo
+
+
+def _generate(stage: Generator, title: str, state: _State, store: Store, seed: int) -> tuple[int, int]:
+    name, parts = generator_parts(stage, store, seed)
+    jobs = list(plan(stage, state.ledger, seed, title))
+    there = [job for job in jobs if parts.find([job.sample.id])[0] >= 0]
+    state.ledger.extend(finished(there, parts, name))
+    state.unmade += len(jobs) - len(there)
+    for job in jobs:
+        key = (job.sample.label or "", "synthetic")
+        state.counts[key] = state.counts.get(key, 0) + 1
+    return len(jobs) - len(there), len(there)
+
+
+def _sees(stage: Stage, key: tuple[str, str]) -> bool:
+    on = getattr(stage, "on", "all")
+    return on in ("all", key[1])
+
+
+def _unmeasured(stage: Stage, state: _State, store: Store, seen: int) -> int:
+    """How many images the stage has to measure: not stored yet, and not measured by a stage before it."""
+    parts = measured_parts(stage, store)
+    if parts is None or str(parts.folder) in state.measured:
+        return 0
+    state.measured.add(str(parts.folder))
+    digests = state.ledger.column("digest", state.ledger.visible(getattr(stage, "on", "all")))
+    there = int((parts.find(digests) >= 0).sum())
+    return max(0, seen - there)
+
+
+def _filter(stage: Filter, state: _State) -> None:
+    if stage.min is not None or stage.mean_minus_std is not None:
+        state.exact = False
+        return
+    share = stage.rule().keep or 0.0
+    groups = {key[0] for key in state.counts} if stage.scope == "class" else {None}
+    for group in groups:
+        members = [key for key in state.counts if group in (None, key[0]) and _sees(stage, key)]
+        total = sum(state.counts[key] for key in members)
+        _shrink(state, members, max(min(total, 1) if share > 0 else 0, int(share * total + 1e-9)))
+
+
+def _select(stage: Selector, state: _State) -> None:
+    members = [key for key in state.counts if _sees(stage, key)]
+    by_class = {label: sum(state.counts[k] for k in members if k[0] == label) for label in {k[0] for k in members}}
+    allowed = budgets(by_class, stage.budget(sum(by_class.values())), stage.allocation)
+    for label, budget in allowed.items():
+        _shrink(state, [key for key in members if key[0] == label], budget)
+
+
+def _shrink(state: _State, members: list[tuple[str, str]], budget: int) -> None:
+    """Cut the members' counts down to `budget` in all, in proportion; only likely if there is more than one."""
+    parts = budgets({key: state.counts[key] for key in members}, budget, "proportional") if members else {}
+    state.exact &= sum(count > 0 for count in parts.values()) <= 1
+    state.counts.update(parts)

@@ -1,0 +1,1 @@
+"""Filters: stages that judge one image by itself. One class a file."""

@@ -1,0 +1,1 @@
+"""Generators: stages that make pixels. One class a file."""

@@ -1,0 +1,156 @@
+"""Diffusion conditioned on augmented real images (arXiv 2502.04475): no fine-tuning, ten ways to augment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from augforge.generators import mixing
+from augforge.ids import rng, seed_of
+from augforge.models import find_model
+from augforge.pool import Pool
+from augforge.sample import Sample
+from augforge.stage import Generator, Loaded, Prompt, Studio, Task
+
+Mode = Literal[
+    "random-image",
+    "dropout",
+    "mixup",
+    "mixup-dropout",
+    "cutmix",
+    "cutmix-dropout",
+    "embed-mixup",
+    "embed-mixup-dropout",
+    "embed-cutmix",
+    "embed-cutmix-dropout",
+]
+ONE_IMAGE = ("random-image", "dropout")
+
+
+class AugmentedConditioning(Generator):
+    """Condition a diffusion model on a mix of real images of a class, in pixel or in embedding space."""
+
+    name: ClassVar[str] = "augmented-conditioning"
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "mode": "embed-cutmix-dropout", "steps": 2}
+
+    model: Annotated[str, Task("unclip")] = Field("builtin-unclip", description="The diffusion model.")
+    mode: Mode = Field("embed-cutmix-dropout", description="How the conditioning image is augmented.")
+    alpha: float = Field(1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
+    lam: float | None = Field(None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone.")
+    dropout: float = Field(0.4, ge=0, le=1, description="Share of embedding coordinates zeroed in the dropout modes.")
+    rescale: bool = Field(False, description="Divide by 1 - dropout afterwards (the published method does not).")
+    fallback: Literal["dropout", "crop"] = Field(
+        "dropout", description="A class of one image: drop coordinates instead of mixing, or mix with a crop of itself."
+    )
+    crop_min_area: float = Field(0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take.")
+    prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
+    negative: str = Field("", description="The negative prompt.")
+    guidance: float | None = Field(
+        None, ge=0, description="Classifier-free guidance scale (the model's own if absent)."
+    )
+    steps: int | None = Field(None, ge=1, description="Denoising steps (the model's own if absent).")
+    noise_level: int = Field(0, ge=0, description="Noise added to the image embedding, in steps of its schedule.")
+
+    def draw(self, parent: Sample, pool: Pool, variant: int, seed: int) -> tuple[list[Sample], dict[str, Any]]:
+        """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
+        mode, partner = self._mode_and_partner(parent, pool, variant)
+        random = rng(seed, "mix")
+        draws: dict[str, Any] = {"mode": mode, "variant": variant}
+        if mode != self.mode:
+            draws["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
+        parents = [parent]
+        if partner is not None:
+            parents.append(partner)
+            draws["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
+            draws["crops"] = [self._crop(mode, index, parents, random) for index in (0, 1)]
+        if mode.startswith("cutmix"):
+            draws["box"] = mixing.draw_box(draws["lam"], random)
+        if mode.endswith("dropout"):
+            draws["p"] = self.dropout
+        if mode.endswith("dropout") or mode.startswith("embed-cutmix"):
+            draws["mask-seed"] = seed_of(f"mask:{seed}")
+        return parents, draws
+
+    def _mode_and_partner(self, parent: Sample, pool: Pool, variant: int) -> tuple[str, Sample | None]:
+        if self.mode in ONE_IMAGE:
+            return self.mode, None
+        if partner := pool.partner(parent, variant):
+            return self.mode, partner
+        return ("dropout", None) if self.fallback == "dropout" else (self.mode, parent)
+
+    def _crop(self, mode: str, index: int, parents: Sequence[Sample], random: np.random.Generator) -> list[int] | None:
+        itself = index == 1 and parents[0].id == parents[1].id
+        if mode.startswith("embed") and not itself:
+            return None
+        of = parents[index]
+        return list(mixing.draw_crop(of.width, of.height, self.crop_min_area, random))
+
+    def open(self, device: str) -> Studio:
+        """Load the pipeline; the returned `make` mixes, encodes and denoises one padded batch."""
+        from augforge.models.unclip import Unclip
+
+        row = find_model(self.model, "unclip")
+        unclip = Unclip(row, device)
+        settings: dict[str, Any] = {
+            "negative": self.negative,
+            "steps": self.steps or row.defaults.get("steps", 20),
+            "guidance": row.defaults.get("guidance", 10.0) if self.guidance is None else self.guidance,
+            "noise_level": self.noise_level,
+        }
+
+        def make(batch: Sequence[Loaded]) -> NDArray[np.float32]:
+            prompts = [prompt_for(self.prompt, item.job.sample.label) for item in batch]
+            seeds = [item.job.sample.seed or 0 for item in batch]
+            return unclip.generate(prompts, self._condition(batch, unclip), seeds, **settings)
+
+        return Studio(make, {**unclip.facts, **{k.replace("_", "-"): v for k, v in settings.items()}})
+
+    def _condition(self, batch: Sequence[Loaded], unclip: Any) -> NDArray[np.float32]:
+        views = [view for item in batch for view in self._views(item, unclip.encoder_size)]
+        vectors = iter(unclip.embed(views, len(batch)))
+        return np.stack([self._mixed_vector(item, vectors) for item in batch])
+
+    def _views(self, item: Loaded, size: int) -> list[Image.Image]:
+        """What the encoder looks at: one picture mixed in pixel space, or each parent's picture."""
+        draws = item.job.sample.draws
+        images = [_cropped(image, crop) for image, crop in zip(item.images, draws.get("crops", [None]), strict=True)]
+        if draws["mode"].startswith(("mixup", "cutmix")):
+            return [mixed_picture(draws, images, size)]
+        return images
+
+    def _mixed_vector(self, item: Loaded, vectors: Any) -> NDArray[np.float32]:
+        draws = item.job.sample.draws
+        vector: NDArray[np.float32] = next(vectors)
+        if draws["mode"].startswith("embed-mixup"):
+            vector = mixing.mix_vectors(vector, next(vectors), draws["lam"])
+        elif draws["mode"].startswith("embed-cutmix"):
+            vector = mixing.cut_vectors(vector, next(vectors), draws["lam"], draws["mask-seed"])
+        if "p" in draws:
+            vector = mixing.drop_coordinates(vector, draws["p"], draws["mask-seed"], rescale=self.rescale)
+        return vector
+
+
+def prompt_for(template: str, label: str | None) -> str:
+    """The prompt of a class: its name with underscores as spaces, put in for {label}."""
+    return template.replace("{label}", (label or "thing").replace("_", " "))
+
+
+def mixed_picture(draws: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
+    """Two pictures mixed in pixel space at `size` px a side, by `lam` or by `box`."""
+    first, second = (
+        np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) for image in images
+    )
+    if draws["mode"].startswith("mixup"):
+        mixed = mixing.mix_pixels(first, second, draws["lam"])
+    else:
+        mixed = mixing.cut_pixels(first, second, draws["box"])
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def _cropped(image: Image.Image, crop: Sequence[int] | None) -> Image.Image:
+    return image if crop is None else image.crop((crop[0], crop[1], crop[2], crop[3]))

@@ -1,0 +1,48 @@
+"""What there is to choose from: stages, models and recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augforge.catalog import STAGES, did_you_mean, stage_class
+from augforge.errors import RecipeError
+
+Rows = list[dict[str, str]]
+
+
+def listing(what: str) -> Rows:
+    """Rows that describe the stages, models or recipes; RecipeError for anything else."""
+    kinds = {"stages": _stages, "models": _models, "recipes": _recipes}
+    if what not in kinds:
+        raise RecipeError(f"there is no list of {what!r}", did_you_mean(what, list(kinds)))
+    return kinds[what]()
+
+
+def _stages() -> Rows:
+    return [{"verb": verb, "name": name, "about": first_line(stage_class(verb, name).__doc__)} for verb, name in STAGES]
+
+
+def _models() -> Rows:
+    from augforge.models import MODELS
+
+    return [
+        {"name": m.name, "task": m.task, "licence": m.licence, "where": _where(m.location), "about": m.about}
+        for m in MODELS.values()
+    ]
+
+
+def _where(location: str) -> str:
+    return "built in" if Path(location).is_absolute() else location
+
+
+def _recipes() -> Rows:
+    """The recipes of the folder `recipes/` below the current one."""
+    return [
+        {"recipe": str(path), "about": path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")}
+        for path in sorted(Path("recipes").glob("*.yaml"))
+    ]
+
+
+def first_line(text: str | None) -> str:
+    """The first sentence of a docstring."""
+    return (text or "").strip().partition("\n")[0]

@@ -1,0 +1,51 @@
+"""Which device and precision a model runs in."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from augforge.errors import ModelError
+
+
+def quiet() -> None:
+    """Keep the libraries' own progress bars off the terminal; ours says the same."""
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def pick_device(wanted: str) -> str:
+    """ "cpu" or "cuda" for "auto", "cpu" or "cuda"; ModelError where CUDA is asked for and absent."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ModelError("no CUDA device is visible", "use --device cpu, or install a CUDA build of torch")
+    return wanted
+
+
+def pick_dtype(device: str) -> Any:
+    """torch.float16 on CUDA, torch.float32 on the CPU."""
+    import torch
+
+    return torch.float16 if device == "cuda" else torch.float32
+
+
+def setting(device: str, dtype: Any, *libraries: str) -> dict[str, Any]:
+    """What provenance records of the machine: device, precision, threads, library versions."""
+    from importlib.metadata import version
+
+    import torch
+
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {
+        "device": device,
+        "device-name": name,
+        "dtype": str(dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "versions": {library: version(library) for library in ("augforge", "numpy", "pillow", "torch", *libraries)},
+    }

@@ -1,0 +1,203 @@
+"""Recipes: YAML in, checked options out. Everything that can be wrong is found here, before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from augforge.catalog import VERBS, did_you_mean, stage_class
+from augforge.errors import AugforgeError, RecipeError
+from augforge.formats import KINDS
+from augforge.models import find_model
+from augforge.stage import Stage, kebab
+
+KEYS = ("name", "seed", "source", "stages")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One source of a recipe, such as `{folder: data/digits}`; `options` are the format's own."""
+
+    kind: str
+    value: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As in YAML."""
+        return {self.kind: self.value, **self.options}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to do: sources, then stages in order, all draws hanging on `seed`."""
+
+    name: str
+    seed: int
+    sources: tuple[SourceSpec, ...]
+    stages: tuple[Stage, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """As in YAML, with every default written out."""
+        sources = [source.plain() for source in self.sources]
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "source": sources[0] if len(sources) == 1 else sources,
+            "stages": [{stage.verb: stage.name, **stage.options()} for stage in self.stages],
+        }
+
+    def yaml(self) -> str:
+        """The resolved recipe as YAML text, which `load_recipe` reads back to an equal recipe."""
+        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(path: Path, seed: int | None = None) -> Recipe:
+    """Read and check a recipe file; `seed` overrides its own.
+
+    Raises:
+        RecipeError: with file, stage number, key and the likely intended key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read: {error}", "give the path of a recipe in YAML") from error
+    try:
+        return parse_recipe(text, seed)
+    except RecipeError as error:
+        raise RecipeError(f"{path}, {error.message}", error.hint) from error
+
+
+def parse_recipe(text: str, seed: int | None = None) -> Recipe:
+    """The recipe in a YAML text; RecipeError says where it is wrong."""
+    try:
+        plain = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RecipeError(f"not valid YAML: {_one_line(error)}") from error
+    if not isinstance(plain, dict):
+        raise RecipeError("top level: a recipe is a mapping with " + ", ".join(KEYS), "see recipes/quickstart.yaml")
+    for key in plain:
+        if key not in KEYS:
+            raise RecipeError(f"top level: unknown key {key!r}", did_you_mean(str(key), list(KEYS)))
+    stages = plain.get("stages") or []
+    if not isinstance(stages, list):
+        raise RecipeError("key 'stages': it is a list, each stage beginning with '- generate:', '- filter:' …")
+    return Recipe(
+        name=_typed(plain, "name", str, "recipe"),
+        seed=_typed(plain, "seed", int, 0) if seed is None else seed,
+        sources=_sources(plain.get("source")),
+        stages=tuple(_stage(number, entry) for number, entry in enumerate(stages, start=1)),
+    )
+
+
+def build_stage(verb: str, name: str, options: Mapping[str, Any]) -> Stage:
+    """The stage `verb: name` with `options`, keys as in YAML; RecipeError says which option is wrong."""
+    cls = stage_class(verb, name)
+    try:
+        stage = cls.model_validate(dict(options), by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise _option_error(cls, error) from error
+    for option, task in cls.tasks().items():
+        find_model(getattr(stage, option), task)
+    return stage
+
+
+def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
+    first = error.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return RecipeError(f"unknown key {key!r}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return RecipeError(message)
+    about = cls.model_fields.get(key.replace("-", "_"))
+    return RecipeError(f"key {key!r}: {message}", (about.description or "") if about else "")
+
+
+def _stage(number: int, entry: Any) -> Stage:
+    where = f"stage {number}"
+    if not isinstance(entry, dict):
+        raise RecipeError(f"{where}: a stage is a mapping such as '- filter: clip'")
+    verbs = [key for key in entry if key in VERBS]
+    if len(verbs) != 1:
+        first = str(next(iter(entry), ""))
+        raise RecipeError(f"{where}: it needs exactly one of {', '.join(VERBS)}", did_you_mean(first, list(VERBS)))
+    (verb,) = verbs
+    name = str(entry[verb])
+    options = {key: value for key, value in entry.items() if key != verb}
+    for key in options:
+        if not isinstance(key, str):
+            raise RecipeError(f"{where} ({verb}: {name}): key {key!r} is not a word", "put it in quotes")
+    try:
+        return build_stage(verb, name, options)
+    except AugforgeError as error:
+        raise RecipeError(f"{where} ({verb}: {name}): {error.message}", error.hint) from error
+
+
+def _sources(plain: Any) -> tuple[SourceSpec, ...]:
+    if plain is None:
+        raise RecipeError("key 'source' is missing", "for example  source: {folder: data/digits}")
+    entries = plain if isinstance(plain, list) else [plain]
+    if not entries:
+        raise RecipeError("key 'source': the list is empty")
+    return tuple(_source(number, entry) for number, entry in enumerate(entries, start=1))
+
+
+def _source(number: int, entry: Any) -> SourceSpec:
+    where = f"source {number}"
+    if not isinstance(entry, dict):
+        raise RecipeError(f"{where}: it is a mapping such as {{folder: data/digits}}")
+    kinds = [key for key in entry if key in KINDS]
+    if len(kinds) != 1:
+        first = str(next(iter(entry), ""))
+        raise RecipeError(f"{where}: it needs exactly one of {', '.join(KINDS)}", did_you_mean(first, list(KINDS)))
+    (kind,) = kinds
+    options = {str(key): value for key, value in entry.items() if key != kind}
+    for key, value in options.items():
+        if key not in SOURCE_OPTIONS:
+            raise RecipeError(f"{where} ({kind}): unknown key {key!r}", did_you_mean(key, list(SOURCE_OPTIONS)))
+        if not isinstance(value, str):
+            raise RecipeError(f"{where} ({kind}): key {key!r}: it is a text")
+    return SourceSpec(kind, str(entry[kind]), options)
+
+
+SOURCE_OPTIONS = ("split", "image", "label")
+
+
+def _typed(plain: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
+    value = plain.get(key, default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise RecipeError(f"key {key!r}: {value!r} is not {'a whole number' if kind is int else 'a text'}")
+    return value
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which `on`, `off`, `yes` and `no` are words (as in YAML 1.2) and a key may come only once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a plain word", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} comes twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _one_line(error: Exception) -> str:
+    mark: yaml.Mark | None = getattr(error, "problem_mark", None)
+    place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    return str(getattr(error, "problem", None) or error).splitlines()[0] + place

@@ -1,0 +1,244 @@
+"""How things look in a terminal: the only module that imports rich, and the only one that prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichBars
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from augforge.progress import Bar, Progress
+
+if TYPE_CHECKING:
+    from augforge.engine import Summary
+    from augforge.engine.plan import PlanRow
+    from augforge.lineage import Life
+    from augforge.recipe import Recipe
+
+LINE_SECONDS = 10.0
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Rate(ProgressColumn):
+    """Images per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of a task, once it is known."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.1f}/s" if speed else "", style="cyan")
+
+
+class TerminalProgress(Progress):
+    """A bar for each stage, on stderr."""
+
+    @contextmanager
+    def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
+        """Show a bar with a rate and the time left."""
+        columns = (
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(),
+        )
+        with RichBars(*columns, console=err) as bars:
+            yield _TerminalBar(bars, bars.add_task(escape(title), total=total))
+
+    def say(self, text: str) -> None:
+        """Print a remark on stderr."""
+        err.print(escape(text), style="dim")
+
+
+class _TerminalBar(Bar):
+    def __init__(self, bars: RichBars, task: Any) -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, count: int = 1) -> None:
+        self._bars.advance(self._task, count)
+
+
+class LineProgress(Progress):
+    """Plain lines on stderr, for logs: one at most every ten seconds, and one at the end of each stage."""
+
+    @contextmanager
+    def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
+        """Print lines with a rate and the time left."""
+        bar = _LineBar(title, total, unit)
+        yield bar
+        bar.line()
+
+    def say(self, text: str) -> None:
+        """Print a remark on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class _LineBar(Bar):
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done, self._start = 0, time.monotonic()
+        self._last = self._start
+
+    def advance(self, count: int = 1) -> None:
+        self._done += count
+        if time.monotonic() - self._last >= LINE_SECONDS:
+            self.line()
+
+    def line(self) -> None:
+        self._last = time.monotonic()
+        rate = self._done / max(self._last - self._start, 1e-9)
+        left = f", {(self._total - self._done) / rate:,.0f} s left" if 0 < self._done < self._total else ""
+        shown = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}, {rate:,.1f}/s{left}"
+        print(shown, file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """Print one line on stdout."""
+    out.print(escape(text))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
+    """Run a recipe with a progress display, then show what it did."""
+    from augforge.engine import run
+
+    started = time.monotonic()
+    progress = TerminalProgress() if err.is_terminal else LineProgress()
+    summary = run(recipe, folder, progress=progress, **options)
+    if as_json:
+        print_json({**asdict(summary), "computed": summary.computed})
+    else:
+        show_summary(summary, time.monotonic() - started)
+
+
+def show_summary(summary: Summary, seconds: float) -> None:
+    """Tables of what a run did."""
+    if summary.up_to_date:
+        say(f"{summary.out} is up to date: nothing was computed, {_totals(summary)}")
+        return
+    table = Table("stage", *(_right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
+    for row in summary.work:
+        computed = sum(row.get(name, 0) for name in ("read", "made", "measured"))
+        reused = f"{row['reused']:,}" if "reused" in row else ""
+        table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
+    out.print(table)
+    for stage, reasons in summary.reasons.items():
+        for reason, count in list(reasons.items())[:8]:
+            out.print(f"  dropped {count:,} in {escape(stage)}: {escape(reason)}")
+    if summary.computed == 0:
+        say("nothing was computed: all results were there, only decisions were made again")
+    say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
+
+
+def _totals(summary: Summary) -> str:
+    return f"{summary.kept:,} images kept, {summary.dropped:,} dropped with a reason"
+
+
+def _right(name: str) -> Any:
+    from rich.table import Column
+
+    return Column(name, justify="right")
+
+
+def show_checked(path: Path, recipe: Recipe) -> None:
+    """Say that a recipe is right."""
+    say(f"{path} is right: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
+
+
+def show_plan(rows: Sequence[PlanRow], as_json: bool) -> None:
+    """A table of what a run would do."""
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    classes = list(rows[-1].classes) if rows else []
+    shown = classes if len(classes) <= 12 else []
+    heads = ("in", "out", "to compute", "reused", *shown)
+    table = Table("stage", *(_right(escape(name)) for name in heads), box=None, pad_edge=False)
+    for row in rows:
+        most = "" if row.exact else "≤ "
+        counts = [f"{row.classes[name]:,}" for name in shown]
+        table.add_row(
+            row.stage, f"{row.rows_in:,}", f"{most}{row.rows_out:,}", f"{row.todo:,}", f"{row.reused:,}", *counts
+        )
+    out.print(table)
+
+
+def show_listing(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:
+    """A table of rows that have the same keys."""
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        say("nothing here")
+        return
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(escape(value) for value in row.values()))
+    out.print(table)
+
+
+def show_life(life: Life, as_json: bool) -> None:
+    """The tree of a sample's life."""
+    if as_json:
+        print_json(life.plain())
+    else:
+        out.print(_tree(life, Tree(_headline(life.row))))
+
+
+def _tree(life: Life, tree: Tree) -> Tree:
+    for line in _facts(life.row):
+        tree.add(escape(line))
+    for parent in life.parents:
+        _tree(parent, tree.add(_headline(parent.row)))
+    return tree
+
+
+def _headline(row: Mapping[str, Any]) -> str:
+    fate = "kept" if row.get("kept") else f"dropped by {row.get('dropped_by')}: {row.get('dropped')}"
+    about = f"{row.get('origin', '')} {row.get('label')!r}, {fate}"
+    return f"[bold]{escape(row['id'])}[/bold] {escape(about)}"
+
+
+def _facts(row: Mapping[str, Any]) -> Iterator[str]:
+    if row.get("source"):
+        yield f"file    {row['source']}"
+    if row.get("note"):
+        yield f"note    {row['note']}"
+    if row.get("digest"):
+        yield f"sha256  {row['digest']}"
+    maker = row.get("maker") or {}
+    if maker:
+        model = maker.get("model", {})
+        weights = str(model.get("digest"))[:12]
+        yield f"made    {row['stage']} by {model.get('name')} (weights {weights}), seed {row['seed']}"
+        hidden = {"model", "generator", "generator-version", "versions"}
+        yield "options " + ", ".join(f"{name} {value}" for name, value in maker.items() if name not in hidden)
+        yield "with    " + ", ".join(f"{name} {value}" for name, value in maker.get("versions", {}).items())
+    if row.get("draws"):
+        yield "drawn   " + ", ".join(f"{name} {_short(value)}" for name, value in row["draws"].items())
+    if row.get("scores"):
+        yield "scores  " + ", ".join(f"{name} {value:.4f}" for name, value in row["scores"].items())
+    if row.get("kept"):
+        yield f"weight  {row['weight']:.4g}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "[" + ", ".join(map(_short, value)) + "]" if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""Selectors: stages that choose the subset worth keeping. One class a file."""

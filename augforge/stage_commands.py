@@ -1,0 +1,134 @@
+"""One command for every stage of the catalog, made from the options of its class: command and recipe are twins."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+from typer.core import TyperGroup
+
+from augforge.catalog import STAGES, did_you_mean, stage_class
+from augforge.errors import RecipeError
+from augforge.stage import Stage, kebab
+
+COMMON: dict[str, Any] = {
+    "out": Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.")],
+    "seed": Annotated[int, typer.Option("--seed", help="All random draws hang on it.")],
+    "limit": Annotated[int | None, typer.Option("--limit", min=1, help="Use only N source images.")],
+    "device": Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")],
+    "max_bad": Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable images allowed.")],
+    "json": Annotated[bool, typer.Option("--json", help="Print the result as JSON.")],
+}
+DEFAULTS: dict[str, Any] = {"seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "json": False}
+SOURCES = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Image folder, Hugging Face dataset directory, Parquet file, run folder, hub:owner/name or sample:NAME",
+        show_default=False,
+    ),
+]
+
+
+class StageCommands(TyperGroup):
+    """A group whose commands are the stages of one verb, each built when it is asked for."""
+
+    verb: ClassVar[str]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the verb's stages."""
+        return [name for verb, name in STAGES if verb == self.verb]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of one stage; RecipeError with the likely name if there is none."""
+        if (self.verb, cmd_name) not in STAGES:
+            raise RecipeError(
+                f"there is no {self.verb} stage called {cmd_name!r}", did_you_mean(cmd_name, self.list_commands(ctx))
+            )
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        one.command(name=cmd_name)(stage_command(self.verb, cmd_name))
+        return typer.main.get_command(one)
+
+
+class Generators(StageCommands):
+    """`augforge generate …`."""
+
+    verb = "generate"
+
+
+class Filters(StageCommands):
+    """`augforge filter …`."""
+
+    verb = "filter"
+
+
+class Selectors(StageCommands):
+    """`augforge select-subset …`."""
+
+    verb = "select"
+
+
+def stage_command(verb: str, name: str) -> Callable[..., None]:
+    """A function whose signature has an option for every option of the stage."""
+    cls = stage_class(verb, name)
+
+    def command(**given: Any) -> None:
+        common = {key: given.pop(key) for key in COMMON}
+        sources = given.pop("sources")
+        options = {kebab(key): value for key, value in given.items() if value is not None}
+        _run(verb, name, options, sources, **common)
+
+    command.__doc__ = cls.__doc__
+    command.__signature__ = inspect.Signature(_parameters(cls))  # type: ignore[attr-defined]  # what inspect reads
+    command.__annotations__ = {p.name: p.annotation for p in _parameters(cls)}
+    return command
+
+
+def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter("sources", keyword, annotation=SOURCES)]
+    for name, info in cls.model_fields.items():
+        parameters.append(inspect.Parameter(name, keyword, default=None, annotation=_option(name, info)))
+    for name, annotation in COMMON.items():
+        default = DEFAULTS.get(name, inspect.Parameter.empty)
+        parameters.append(inspect.Parameter(name, keyword, default=default, annotation=annotation))
+    return parameters
+
+
+def _option(name: str, info: FieldInfo) -> Any:
+    flag = f"--{kebab(name)}"
+    default = "" if info.default in (None, "") else f" [default: {_shown(info.default)}]"
+    about = f"{info.description or ''}{default}"
+    if info.annotation is bool:
+        return Annotated[bool | None, typer.Option(f"{flag}/--no-{kebab(name)}", help=about)]
+    return Annotated[str | None, typer.Option(flag, metavar=_metavar(info.annotation), help=about)]
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _metavar(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return "|".join(map(str, get_args(annotation)))
+    if get_args(annotation):
+        return "|".join(dict.fromkeys(_metavar(part) for part in get_args(annotation) if part is not type(None)))
+    return {int: "N", float: "X", str: "TEXT"}.get(annotation, "VALUE")
+
+
+def _run(verb: str, name: str, options: dict[str, Any], sources: list[str], **common: Any) -> None:
+    from augforge import render
+    from augforge.formats import detect
+    from augforge.recipe import Recipe, SourceSpec, build_stage
+
+    try:
+        stage = build_stage(verb, name, options)
+    except RecipeError as error:
+        raise RecipeError(f"{verb} {name}: {error.message}", error.hint) from error
+    specs = tuple(SourceSpec(*detect(source)) for source in sources)
+    recipe = Recipe(f"{verb}-{name}", common.pop("seed"), specs, (stage,))
+    render.run_and_show(recipe, common.pop("out"), common.pop("json"), **common)

@@ -1,0 +1,257 @@
+"""The run folder: parts committed whole or not at all, one writer at a time. `docs/format.md` has every field.
+
+DIR/
+  recipe.yaml  README.md  samples.parquet  dataset/  run.json      the result
+  parts/<stage>-<key>/<digest>.arrow                              what each stage made or measured
+  vectors/<key>/<digest>.arrow                                    embeddings, by image digest
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from augforge.errors import StoreError
+
+FORMAT = 1
+FLUSH_ROWS = 1024
+FLUSH_BYTES = 32 << 20
+FLUSH_SECONDS = 5.0
+CHUNK = 4096
+
+
+class Store:
+    """One run folder, held by one process."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda text: None) -> None:
+        self.folder = folder
+        self.say = say
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder; StoreError if another process does, or if it is not a folder of ours."""
+        self._prepare()
+        with (self.folder / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(
+                    f"another augforge is writing to {self.folder}", "wait for it, or choose another --out"
+                ) from None
+            yield
+
+    def _prepare(self) -> None:
+        if self.folder.is_file():
+            raise StoreError(f"{self.folder} is a file", "choose a folder for --out")
+        known = {".lock", "run.json", "parts", "vectors"}
+        inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if inside and not inside & known:
+            raise StoreError(
+                f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
+            )
+        version = self.state().get("format", FORMAT)
+        if version != FORMAT:
+            raise StoreError(
+                f"{self.folder} was written in format {version}, this augforge writes format {FORMAT}",
+                "run into a new folder, or use the augforge version that wrote it",
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.folder} cannot be made: {error.strerror}", "choose another --out") from error
+
+    def state(self) -> dict[str, Any]:
+        """What the last completed run wrote about itself; {} if there is none."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            state = json.loads((self.folder / "run.json").read_text())
+            return state if isinstance(state, dict) else {}
+        return {}
+
+    def parts(self, name: str, schema: pa.Schema, by: str = "id") -> Parts:
+        """The parts called `name`, whose rows are found by the column `by`."""
+        return Parts(self.folder / "parts" / name, schema, by, self.say)
+
+    def vectors(self, key: str) -> Parts:
+        """The embeddings of one model: `digest` of the input, `vector` (d,) float32."""
+        schema = pa.schema([("digest", pa.string()), ("vector", pa.list_(pa.float32()))])
+        return Parts(self.folder / "vectors" / key, schema, "digest", self.say)
+
+
+class Parts:
+    """Arrow files in a folder, each written whole or not at all; the name of each is the digest of its bytes.
+
+    A file whose bytes do not match its name is set aside, said, and made again.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, by: str, say: Callable[[str], None]) -> None:
+        self.folder, self.schema, self.by, self._say = folder, schema, by, say
+        self._tables: list[pa.Table] = []
+        self._keys = np.zeros(0, dtype=np.str_)
+        self._place = np.zeros((0, 2), dtype=np.int64)
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the folder again."""
+        self._tables = [
+            table for path in sorted(self.folder.glob("*.arrow")) if (table := self._open(path)) is not None
+        ]
+        keys = [np.array(table.column(self.by).to_pylist(), dtype=np.str_) for table in self._tables]
+        places = [
+            np.stack([np.full(len(k), number), np.arange(len(k))], axis=1) for number, k in enumerate(keys) if len(k)
+        ]
+        joined = np.concatenate(keys) if keys else np.zeros(0, dtype=np.str_)
+        order = np.argsort(joined, kind="stable")
+        self._keys = joined[order]
+        self._place = np.concatenate(places)[order] if places else np.zeros((0, 2), dtype=np.int64)
+
+    def _open(self, path: Path) -> pa.Table | None:
+        with pa.memory_map(str(path)) as file:
+            content = file.read_buffer()
+            if hashlib.sha256(content).hexdigest()[:32] == path.stem:
+                return pa.ipc.open_file(pa.py_buffer(content)).read_all()
+        aside = path.with_suffix(".damaged")
+        path.rename(aside)
+        self._say(f"{aside} is damaged; what it held is made again")
+        return None
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def keys(self) -> set[str]:
+        """The keys of all rows."""
+        return set(self._keys.tolist())
+
+    def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
+        """(n,) where each key lies, -1 where it is missing."""
+        if not len(self._keys) or not len(keys):
+            return np.full(len(keys), -1, dtype=np.int64)
+        wanted = np.array(keys, dtype=np.str_)
+        places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        return np.where(self._keys[places] == wanted, places, -1)
+
+    def missing(self, keys: Sequence[str]) -> list[str]:
+        """The distinct keys that have no row yet, in order."""
+        places = self.find(keys)
+        return list(dict.fromkeys(key for key, place in zip(keys, places, strict=True) if place < 0))
+
+    def row(self, key: str) -> dict[str, Any]:
+        """The row of a key; KeyError if it is missing."""
+        (place,) = self.find([key])
+        if place < 0:
+            raise KeyError(key)
+        number, index = self._place[place]
+        row: dict[str, Any] = self._tables[number].slice(index, 1).to_pylist()[0]
+        return row
+
+    def rows(self, keys: Sequence[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The rows of `keys`, one after the other, every key being there."""
+        for start in range(0, len(keys), CHUNK):
+            yield from self.take(keys[start : start + CHUNK], columns).to_pylist()
+
+    def take(self, keys: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """The rows of `keys`, in order, every key being there."""
+        table = pa.concat_tables([t.select(list(columns)) for t in self._tables]).unify_dictionaries()
+        starts = np.cumsum([0, *(t.num_rows for t in self._tables)])
+        number, index = self._place[self.find(keys)].T
+        return table.take(pa.array(starts[number] + index))
+
+    def matrix(self, keys: Sequence[str], column: str) -> NDArray[np.float32]:
+        """(n, d) the vectors of `keys`, in order, every key being there."""
+        if not len(keys):
+            return np.zeros((0, 0), dtype=np.float32)
+        column_values = self.take(keys, [column]).column(column).combine_chunks()
+        flat = np.asarray(column_values.flatten(), dtype=np.float32)
+        return flat.reshape(len(keys), -1)
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Collect rows and commit them now and then, and at the end; also when leaving by an exception."""
+        writer = Writer(self)
+        try:
+            yield writer
+        finally:
+            writer.flush()
+            self.reload()
+
+    def commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows as one part: to a temporary file, synced, then renamed."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, self.schema) as file:
+            file.write_table(pa.Table.from_pylist(list(rows), schema=self.schema))
+        content = sink.getvalue()
+        name = hashlib.sha256(content).hexdigest()[:32]
+        write_atomically(self.folder / f"{name}.arrow", content)
+
+
+class Writer:
+    """Buffers rows of one `Parts`; commits by number, size or time, whichever comes first."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._rows: list[Mapping[str, Any]] = []
+        self._bytes = 0
+        self._since = time.monotonic()
+
+    def add(self, rows: Sequence[Mapping[str, Any]], size: int = 0) -> None:
+        """Take rows that belong together (a batch): they are committed together."""
+        self._rows.extend(rows)
+        self._bytes += size
+        late = time.monotonic() - self._since > FLUSH_SECONDS
+        if late or len(self._rows) >= FLUSH_ROWS or self._bytes >= FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what is buffered."""
+        if self._rows:
+            self._parts.commit(self._rows)
+        self._rows, self._bytes, self._since = [], 0, time.monotonic()
+
+
+def write_atomically(path: Path, content: bytes | memoryview | pa.Buffer) -> None:
+    """Write a file whole or not at all, also across a power cut: temporary file, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}", "free some space or choose another --out"
+        ) from error
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def swap_folder(new: Path, old: Path) -> None:
+    """Put the finished folder `new` in the place of `old`."""
+    aside = old.with_name(f".{old.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    new.rename(old)
+    sync_folder(old.parent)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,47 @@
+"""Fixtures shared by all tests: tiny models of the real classes, built once, and small image folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def tiny_unclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A StableUnCLIP img2img pipeline of the real classes with random weights, saved as a checkpoint is."""
+    from tests.tiny import save_tiny_unclip
+
+    return save_tiny_unclip(tmp_path_factory.mktemp("models") / "tiny-unclip")
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An open_clip model with random weights, saved as a checkpoint is."""
+    from tests.tiny import save_tiny_clip
+
+    return save_tiny_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
+
+
+def write_images(folder: Path, counts: dict[str, int], seed: int = 0, size: int = 32) -> Path:
+    """A class folder with `counts` random smooth PNG pictures per class, each class with its own tint."""
+    random = np.random.default_rng(seed)
+    for number, (label, count) in enumerate(counts.items()):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            small = random.uniform(0, 128, (4, 4, 3)) + np.eye(3)[number % 3] * 127
+            image = Image.fromarray(small.astype(np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
+            image.save(folder / label / f"{index:04d}.png")
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with three classes of 6, 4 and 1 pictures."""
+    return write_images(tmp_path / "pictures", {"cat": 6, "dog": 4, "lone": 1})

@@ -1,0 +1,124 @@
+"""Tiny models of the real classes with fixed-seed random weights, saved and loaded through the code of real ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+VOCABULARY = 300
+SIDE = 32
+WIDTH = 32
+
+
+def save_tokenizer(folder: Path) -> None:
+    """A byte-level BPE tokenizer without merges: any text becomes tokens."""
+    from tokenizers import pre_tokenizers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+
+
+def clip_tokenizer(folder: Path):
+    from transformers import CLIPTokenizer
+
+    save_tokenizer(folder)
+    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16)
+
+
+def save_tiny_unclip(folder: Path) -> Path:
+    """StableUnCLIPImg2ImgPipeline at 32 px with about 30 thousand parameters."""
+    import torch
+    from diffusers import (
+        AutoencoderKL,
+        DDIMScheduler,
+        DDPMScheduler,
+        StableUnCLIPImg2ImgPipeline,
+        UNet2DConditionModel,
+    )
+    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPVisionConfig,
+        CLIPVisionModelWithProjection,
+    )
+
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer(folder / "words")
+    layers = {"hidden_size": WIDTH, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2}
+    vision = CLIPVisionConfig(**layers, projection_dim=WIDTH, image_size=SIDE, patch_size=8)
+    text = CLIPTextConfig(
+        **layers,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=16,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(16, 32),
+        norm_num_groups=8,
+        attention_head_dim=(2, 4),
+        class_embed_type="projection",
+        projection_class_embeddings_input_dim=WIDTH * 2,
+        cross_attention_dim=WIDTH,
+        layers_per_block=1,
+        use_linear_projection=True,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(16, 16),
+        down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
+        up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
+        norm_num_groups=8,
+        latent_channels=4,
+        sample_size=SIDE,
+    )
+    pipe = StableUnCLIPImg2ImgPipeline(
+        feature_extractor=CLIPImageProcessor(crop_size={"height": SIDE, "width": SIDE}, size={"shortest_edge": SIDE}),
+        image_encoder=CLIPVisionModelWithProjection(vision),
+        image_normalizer=StableUnCLIPImageNormalizer(embedding_dim=WIDTH),
+        image_noising_scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
+        tokenizer=tokenizer,
+        text_encoder=CLIPTextModel(text),
+        unet=unet,
+        scheduler=DDIMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction", set_alpha_to_one=False),
+        vae=vae,
+    )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def save_tiny_clip(folder: Path) -> Path:
+    """An open_clip CLIP at 32 px with a vision transformer of two layers."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    clip_tokenizer(folder).save_pretrained(folder)
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": SIDE, "layers": 2, "width": WIDTH, "head_width": 16, "patch_size": 8},
+        "text_cfg": {
+            "context_length": 16,
+            "vocab_size": 514,
+            "hf_tokenizer_name": "local",
+            "width": WIDTH,
+            "heads": 2,
+            "layers": 1,
+        },
+    }
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+    torch.manual_seed(0)
+    model = open_clip.model.CLIP(**{key: config[key] for key in ("embed_dim", "vision_cfg", "text_cfg")})
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    return folder
