@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from augforge.errors import RecipeError
-from augforge.stage import Stage
+
+if TYPE_CHECKING:
+    from augforge.stage import Stage
 
 STAGES: dict[tuple[str, str], str] = {
     ("generate", "augmented-conditioning"): "augforge.generators.augmented_conditioning:AugmentedConditioning",

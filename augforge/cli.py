@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
 
 from augforge import __version__
-from augforge.errors import AugforgeError
-from augforge.stage_commands import Filters, Generators, Selectors
+from augforge.catalog import STAGES, did_you_mean
+from augforge.errors import AugforgeError, RecipeError
 
 
 class Root(TyperGroup):
@@ -29,6 +29,46 @@ class Root(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("\naugforge: interrupted; what was done is kept, run the same command to go on", err=True)
             sys.exit(130)
+
+
+class StageCommands(TyperGroup):
+    """A group whose commands are the stages of one verb, each built when it is asked for."""
+
+    verb: ClassVar[str]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the verb's stages."""
+        return [name for verb, name in STAGES if verb == self.verb]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of one stage; RecipeError with the likely name if there is none."""
+        if (self.verb, cmd_name) not in STAGES:
+            raise RecipeError(
+                f"there is no {self.verb} stage called {cmd_name!r}", did_you_mean(cmd_name, self.list_commands(ctx))
+            )
+        from augforge.stage_commands import stage_command
+
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        one.command(name=cmd_name)(stage_command(self.verb, cmd_name))
+        return typer.main.get_command(one)
+
+
+class Generators(StageCommands):
+    """`augforge generate …`."""
+
+    verb = "generate"
+
+
+class Filters(StageCommands):
+    """`augforge filter …`."""
+
+    verb = "filter"
+
+
+class Selectors(StageCommands):
+    """`augforge select-subset …`."""
+
+    verb = "select"
 
 
 app = typer.Typer(
@@ -74,7 +114,7 @@ def run(
 
 @app.command()
 def check(recipe: Recipe) -> None:
-    """Say whether a recipe is right, without loading a model."""
+    """Say whether a recipe is right."""
     from augforge import render
     from augforge.recipe import load_recipe
 
@@ -89,7 +129,7 @@ def plan(
     seed: Seed = None,
     json: AsJson = False,
 ) -> None:
-    """Say what a run would do: images in and out of every stage, per class, without loading a model."""
+    """Say what a run would do, without loading a model."""
     from augforge import render
     from augforge.engine.plan import plan_run
     from augforge.recipe import load_recipe
@@ -103,7 +143,7 @@ def samples(
     out: Annotated[Path, typer.Option("--out", help="The folder to write.", show_default=False)],
     split: Annotated[str, typer.Option("--split", help="train or test.")] = "train",
 ) -> None:
-    """Write a small real data set, as PNG files in class folders, to start with."""
+    """Write a small real data set to start with."""
     from augforge import render
     from augforge.samples import write
 
@@ -129,7 +169,7 @@ def why(
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
     json: AsJson = False,
 ) -> None:
-    """Tell the life of one sample, back to its source files."""
+    """Tell the life of one image, back to its files."""
     from augforge import render
     from augforge.lineage import life_of
 

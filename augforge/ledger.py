@@ -139,7 +139,9 @@ class Ledger:
         """The kept real samples with a label that are not of an evaluation split: what a class looks like."""
         indices = self.visible("real")
         rows = zip(self.column("split", indices), self.column("label", indices), strict=True)
-        return indices[np.array([not is_evaluation(s) and label is not None for s, label in rows], dtype=bool)]
+        usable = np.array([not is_evaluation(split) and label is not None for split, label in rows], dtype=bool)
+        chosen: Indices = indices[usable]
+        return chosen
 
     def conditioning(self, split: str) -> dict[str, list[Sample]]:
         """The kept real samples that a generator may look at, by class: of `split` or of no split, never evaluation."""

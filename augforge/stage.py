@@ -108,7 +108,7 @@ class Loaded:
     images: tuple[Image, ...]
 
 
-Maker = Callable[[Sequence[Loaded]], "Sequence[NDArray[np.float32]]"]
+Maker = Callable[[Sequence[Loaded]], "NDArray[np.float32] | Sequence[NDArray[np.float32]]"]
 
 
 @dataclass(frozen=True, slots=True)

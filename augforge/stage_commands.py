@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
-from typer.core import TyperGroup
 
-from augforge.catalog import STAGES, did_you_mean, stage_class
+from augforge.catalog import stage_class
 from augforge.errors import RecipeError
 from augforge.stage import Stage, kebab
 
@@ -27,49 +26,11 @@ DEFAULTS: dict[str, Any] = {"seed": 0, "limit": None, "device": "auto", "max_bad
 SOURCES = Annotated[
     list[str],
     typer.Argument(
-        metavar="SOURCE...",
+        metavar="SOURCE",
         help="Image folder, Hugging Face dataset directory, Parquet file, run folder, hub:owner/name or sample:NAME",
         show_default=False,
     ),
 ]
-
-
-class StageCommands(TyperGroup):
-    """A group whose commands are the stages of one verb, each built when it is asked for."""
-
-    verb: ClassVar[str]
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names of the verb's stages."""
-        return [name for verb, name in STAGES if verb == self.verb]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of one stage; RecipeError with the likely name if there is none."""
-        if (self.verb, cmd_name) not in STAGES:
-            raise RecipeError(
-                f"there is no {self.verb} stage called {cmd_name!r}", did_you_mean(cmd_name, self.list_commands(ctx))
-            )
-        one = typer.Typer(add_completion=False, rich_markup_mode=None)
-        one.command(name=cmd_name)(stage_command(self.verb, cmd_name))
-        return typer.main.get_command(one)
-
-
-class Generators(StageCommands):
-    """`augforge generate …`."""
-
-    verb = "generate"
-
-
-class Filters(StageCommands):
-    """`augforge filter …`."""
-
-    verb = "filter"
-
-
-class Selectors(StageCommands):
-    """`augforge select-subset …`."""
-
-    verb = "select"
 
 
 def stage_command(verb: str, name: str) -> Callable[..., None]:
@@ -115,6 +76,8 @@ def _shown(value: Any) -> str:
 def _metavar(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "|".join(map(str, get_args(annotation)))
+    if get_origin(annotation) is Annotated:
+        return _metavar(get_args(annotation)[0])
     if get_args(annotation):
         return "|".join(dict.fromkeys(_metavar(part) for part in get_args(annotation) if part is not type(None)))
     return {int: "N", float: "X", str: "TEXT"}.get(annotation, "VALUE")

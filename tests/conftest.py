@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # the models are tiny: threads would only get in each other's way
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 

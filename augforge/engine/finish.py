@@ -64,7 +64,7 @@ def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progre
             bar.advance(len(part))
     files = shards.close()
     DatasetInfo(features=features).write_to_directory(str(folder))
-    state = {
+    state: dict[str, Any] = {
         "_data_files": [{"filename": name} for name in files],
         "_fingerprint": shards.fingerprint,
         "_format_columns": None,

@@ -1,0 +1,152 @@
+"""The command line: commands and recipe keys are twins, errors are two lines, exit codes mean what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from augforge.catalog import STAGES, stage_class
+from augforge.cli import app
+from augforge.stage import kebab
+from tests.conftest import write_images
+
+COMMAND = {"generate": "generate", "filter": "filter", "select": "select-subset"}
+
+
+def call(*arguments: object, code: int = 0):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.parametrize(("verb", "name"), STAGES)
+def test_a_command_has_every_option_of_its_stage_with_help(verb, name):
+    text = " ".join(call(COMMAND[verb], name, "--help").stdout.split())
+    for option, info in stage_class(verb, name).model_fields.items():
+        assert f"--{kebab(option)}" in text
+        assert info.description and info.description.split()[0] in text
+
+
+def test_every_command_has_help():
+    for command in ("run", "check", "plan", "generate", "filter", "select-subset", "samples", "list", "why"):
+        assert call(command, "--help").stdout.strip()
+
+
+def test_a_command_and_its_recipe_give_the_same_rows(tmp_path, pictures, tiny_clip):
+    call("filter", "clip", pictures, "--model", tiny_clip, "--keep", "0.5", "--out", tmp_path / "command")
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        f"source: {{folder: {pictures}}}\nstages:\n  - filter: clip\n    model: {tiny_clip}\n    keep: 0.5\n"
+    )
+    call("run", recipe, "--out", tmp_path / "recipe")
+    from tests.test_laws import rows
+
+    assert rows(tmp_path / "command") == rows(tmp_path / "recipe")
+
+
+def test_commands_chain_and_why_goes_back_to_the_files(tmp_path, pictures, tiny_clip, tiny_unclip):
+    call(
+        "generate", "augmented-conditioning", pictures, "--out", tmp_path / "a", "--model", tiny_unclip,
+        "--per-class", 2, "--steps", 1, "--batch", 4,
+    )  # fmt: skip
+    call("filter", "clip", tmp_path / "a", "--out", tmp_path / "b", "--model", tiny_clip, "--on", "synthetic")
+    result = call("select-subset", "k-center", tmp_path / "b", "--out", tmp_path / "c", "--model", tiny_clip, "--json")
+    assert json.loads(result.stdout)["kept"] > 0
+    from tests.test_laws import rows
+
+    ledger = rows(tmp_path / "c")
+    assert set(rows(tmp_path / "a")) == set(rows(tmp_path / "b")) == set(ledger)
+    synthetic = next(i for i, row in ledger.items() if row["origin"] == "synthetic" and row["kept"])
+    life = json.loads(call("why", tmp_path / "c", synthetic[:8], "--json").stdout)
+    assert life["maker"]["model"]["digest"] and life["draws"]["mode"] and life["scores"]
+    for parent in life["parents"]:
+        assert (pictures / parent["source"].partition(": ")[2]).is_file()
+    told = call("why", tmp_path / "c", synthetic).stdout
+    assert "made" in told and "file" in told and "drawn" in told
+
+
+def test_a_wrong_option_names_the_likely_one():
+    result = call("filter", "clop", "x", "--out", "y", code=2)
+    assert "there is no filter stage called 'clop'" in result.stderr and "did you mean 'clip'?" in result.stderr
+
+
+def test_a_mendable_error_is_two_lines_without_a_traceback(tmp_path):
+    result = call("run", tmp_path / "none.yaml", "--out", tmp_path / "out", code=2)
+    assert len(result.stderr.strip().splitlines()) == 2 and "Traceback" not in result.stderr
+
+
+def test_too_many_bad_images_exit_3_with_the_ledger_written(tmp_path, pictures):
+    (pictures / "cat" / "bad.jpg").write_bytes(b"")
+    (pictures / "cat" / "worse.jpg").write_bytes(b"no image")
+    call("filter", "sharpness", pictures, "--out", tmp_path / "strict", code=3)
+    from tests.test_laws import rows
+
+    assert sum(bool(row["dropped"]) for row in rows(tmp_path / "strict").values()) == 2
+    call("filter", "sharpness", pictures, "--out", tmp_path / "lenient", "--max-bad", "0.2")
+
+
+def test_check_loads_no_model_and_says_it_is_right(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("source: {folder: nowhere}\nstages:\n  - filter: clip\n")
+    assert "is right" in call("check", recipe).stdout
+
+
+def test_plan_agrees_with_the_run(tmp_path, pictures, tiny_clip, tiny_unclip):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        f"""
+source: {{folder: {pictures}}}
+stages:
+  - generate: augmented-conditioning
+    model: {tiny_unclip}
+    balance-to: max
+    steps: 1
+  - filter: clip
+    model: {tiny_clip}
+    on: synthetic
+    keep: 0.5
+  - select: facility-location
+    model: {tiny_clip}
+    on: synthetic
+    share: 0.5
+"""
+    )
+    before = json.loads(call("plan", recipe, "--out", tmp_path / "out", "--json").stdout)
+    done = json.loads(call("run", recipe, "--out", tmp_path / "out", "--json").stdout)
+    after = json.loads(call("plan", recipe, "--out", tmp_path / "out", "--json").stdout)
+    assert [row["rows_out"] for row in before] == [row["out"] for row in done["work"]]
+    assert before[-1]["classes"] == done["classes"]
+    assert before[1]["todo"] == done["work"][1]["made"] > 0
+    assert [row["todo"] for row in after] == [0, 0, 0, 0]
+    call("plan", recipe)
+
+
+def test_list_and_samples(tmp_path):
+    stages = json.loads(call("list", "stages", "--json").stdout)
+    assert {(row["verb"], row["name"]) for row in stages} == set(STAGES)
+    assert "builtin-clip" in call("list", "models").stdout
+    call("list", "modls", code=2)
+    call("samples", "digits", "--out", tmp_path / "digits")
+    assert len(list((tmp_path / "digits").rglob("*.png"))) > 100
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path):
+    folder = write_images(tmp_path / "pictures", {"cat": 400}, size=256)
+    command = [sys.executable, "-m", "augforge.cli", "filter", "sharpness", str(folder), "--out", str(tmp_path / "out")]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out" / "parts").exists() and running.poll() is None:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 130
+    assert "run the same command to go on" in running.stderr.read()
+    subprocess.run(command, check=True, capture_output=True)
+    assert Path(tmp_path / "out" / "dataset" / "state.json").is_file()

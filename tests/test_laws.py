@@ -1,0 +1,294 @@
+"""The laws of the design, over the whole catalog: a new stage is covered by its catalog line and its example."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_from_disk
+
+from augforge.catalog import STAGES, stage_class
+from augforge.engine import Summary, run
+from augforge.progress import Progress
+from augforge.recipe import Recipe, SourceSpec, build_stage
+from tests.conftest import write_images
+
+EVERY = list(STAGES)
+BY_VERB = {verb: [stage for stage in EVERY if stage[0] == verb] for verb in ("generate", "filter", "select")}
+
+
+@pytest.fixture(scope="session")
+def models(tiny_clip: Path, tiny_unclip: Path) -> dict[str, str]:
+    return {"image-text": str(tiny_clip), "unclip": str(tiny_unclip)}
+
+
+def recipe_of(
+    models: Mapping[str, str], source: Path | list[Path], *stages: tuple[str, str, dict[str, Any]], seed: int = 1
+):
+    sources = source if isinstance(source, list) else [source]
+    built = []
+    for verb, name, options in stages:
+        cls = stage_class(verb, name)
+        named = {option: models[task] for option, task in cls.tasks().items()}
+        small = {"batch": 4} if verb == "generate" else {}
+        built.append(build_stage(verb, name, {**named, **small, **cls.example, **options}))
+    return Recipe("law", seed, tuple(SourceSpec("folder", str(path)) for path in sources), tuple(built))
+
+
+def chain(models, source, stage: tuple[str, str], seed: int = 1, **options: Any) -> Recipe:
+    """The stage alone, or after a generator so that it sees real and synthetic images."""
+    verb, name = stage
+    first = [("generate", "augmented-conditioning", {"per-class": 3})] if verb != "generate" else []
+    return recipe_of(models, source, *first, (verb, name, options), seed=seed)
+
+
+def rows(out: Path | str) -> dict[str, dict[str, Any]]:
+    table = pq.read_table(Path(out) / "samples.parquet").to_pylist()
+    assert len({row["id"] for row in table}) == len(table)
+    return {row["id"]: row for row in table}
+
+
+def decisions(out: Path) -> dict[str, Any]:
+    """Everything of the ledger that must not depend on batches, order, workers or crashes."""
+    hidden = {"digest", "draws", "maker", "scores", "ref"}
+    kept = {}
+    for identity, row in rows(out).items():
+        draws = {k: v for k, v in json.loads(row["draws"]).items() if k not in {"batch-number", "slot"}}
+        kept[identity] = {**{k: v for k, v in row.items() if k not in hidden}, "draws": draws}
+    return kept
+
+
+def pixels(out: Path) -> dict[str, np.ndarray]:
+    data = load_from_disk(str(out / "dataset"))
+    return {row["id"]: np.asarray(row["image"].convert("RGB"), dtype=int) for row in data}
+
+
+class NoModels(Progress):
+    """Fails when anything is about to be computed."""
+
+    def bar(self, title: str, total: int, unit: str = "images"):
+        assert title == "write", f"{title}: {total} computed"
+        return super().bar(title, total, unit)
+
+    def say(self, text: str) -> None:
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_1_nothing_disappears(models, pictures, tmp_path, stage):
+    summary = run(chain(models, pictures, stage), tmp_path / "out")
+    ledger = rows(tmp_path / "out")
+    for row in ledger.values():
+        assert row["kept"] != bool(row["dropped"]) and row["kept"] != bool(row["dropped_by"])
+        assert all(parent in ledger for parent in row["parents"])
+    kept = {identity for identity, row in ledger.items() if row["kept"]}
+    assert set(load_from_disk(str(tmp_path / "out" / "dataset"))["id"]) == kept
+    assert (summary.kept, summary.dropped) == (len(kept), len(ledger) - len(kept))
+    assert sum(sum(reasons.values()) for reasons in summary.reasons.values()) == summary.dropped
+    for before, after in zip(summary.work, summary.work[1:], strict=False):
+        assert after["in"] == before["out"]
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_2_batch_size_does_not_matter(models, pictures, tmp_path, stage):
+    for name, batch in (("four", 4), ("three", 3)):
+        recipe = chain(models, pictures, stage)
+        stages = tuple(s.model_copy(update={"batch": batch}) if s.verb == "generate" else s for s in recipe.stages)
+        run(Recipe(recipe.name, recipe.seed, recipe.sources, stages), tmp_path / name)
+    if stage[0] != "generate":  # a last bit of a pixel may turn a tie; ids, draws and counts must not change
+        same = [{i: row["draws"] for i, row in decisions(tmp_path / name).items()} for name in ("four", "three")]
+        assert same[0] == same[1]
+        assert len(pixels(tmp_path / "four")) == len(pixels(tmp_path / "three"))
+        return
+    assert decisions(tmp_path / "four") == decisions(tmp_path / "three")
+    one, other = pixels(tmp_path / "four"), pixels(tmp_path / "three")
+    assert all(np.abs(one[i] - other[i]).max() <= 1 for i in one)
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_2_order_of_sources_does_not_matter(models, tmp_path, stage):
+    a = write_images(tmp_path / "a", {"cat": 4, "dog": 2}, seed=1)
+    b = write_images(tmp_path / "b", {"cat": 2, "dog": 4}, seed=2)
+    run(chain(models, [a, b], stage), tmp_path / "ab")
+    run(chain(models, [b, a], stage), tmp_path / "ba")
+    assert decisions(tmp_path / "ab") == decisions(tmp_path / "ba")
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_3_a_second_run_computes_nothing_and_a_fresh_one_is_equal(models, pictures, tmp_path, stage):
+    recipe = chain(models, pictures, stage)
+    first = run(recipe, tmp_path / "one")
+    assert first.computed > 0 and not first.up_to_date
+    again = run(recipe, tmp_path / "one", progress=NoModels())
+    assert again.up_to_date and again.computed == 0 and again.classes == first.classes
+    shutil.rmtree(tmp_path / "one" / "dataset")
+    rewritten = run(recipe, tmp_path / "one", progress=NoModels())
+    assert rewritten.computed == 0 and rewritten.kept == first.kept
+    run(recipe, tmp_path / "two")
+    assert rows(tmp_path / "one") == rows(tmp_path / "two")
+
+
+class Crash(Exception):
+    pass
+
+
+class CrashAt(Progress):
+    """Stops the run when a bar has advanced `after` times."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def bar(self, title: str, total: int, unit: str = "images"):
+        from contextlib import contextmanager
+
+        outer = self
+
+        @contextmanager
+        def counting():
+            class Bar:
+                def advance(self, count: int = 1) -> None:
+                    outer.left -= 1
+                    if outer.left == 0:
+                        raise Crash
+
+            yield Bar()
+
+        return counting()
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_3_a_run_that_broke_goes_on_to_the_same_result(models, pictures, tmp_path, stage):
+    recipe = chain(models, pictures, stage)
+    whole = run(recipe, tmp_path / "whole")
+    broken = 0
+    for after in range(1, 12):
+        try:
+            run(recipe, tmp_path / "broken", progress=CrashAt(after))
+        except Crash:
+            broken += 1
+    resumed = run(recipe, tmp_path / "broken")
+    assert broken >= 2
+    assert (resumed.kept, resumed.reasons) == (whole.kept, whole.reasons)
+    assert rows(tmp_path / "broken") == rows(tmp_path / "whole")
+    assert all((pixels(tmp_path / "broken")[i] == image).all() for i, image in pixels(tmp_path / "whole").items())
+
+
+@pytest.mark.parametrize("stage", BY_VERB["generate"], ids="-".join)
+def test_4_more_copies_only_add(models, pictures, tmp_path, stage):
+    run(chain(models, pictures, stage, **{"per-class": 2}), tmp_path / "out")
+    before = set(rows(tmp_path / "out"))
+    more = run(chain(models, pictures, stage, **{"per-class": 5}), tmp_path / "out")
+    assert before < set(rows(tmp_path / "out"))
+    assert more.work[1]["made"] == 3 * 3 and more.work[1]["reused"] == 2 * 3
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_4_one_more_source_image_computes_only_what_is_new(models, tmp_path, stage):
+    folder = write_images(tmp_path / "pictures", {"cat": 30, "dog": 30})
+    first = run(chain(models, folder, stage, **({"per-class": 30} if stage[0] == "generate" else {})), tmp_path / "out")
+    extra = write_images(tmp_path / "more", {"cat": 1}, seed=99)
+    recipe = chain(models, [folder, extra], stage, **({"per-class": 30} if stage[0] == "generate" else {}))
+    second = run(recipe, tmp_path / "out")
+    assert second.work[0]["read"] == 1
+    assert second.computed <= 1 + max(8, 0.2 * first.computed)
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_5_the_example_both_keeps_and_drops_or_makes(models, pictures, tmp_path, stage):
+    summary = run(chain(models, pictures, stage), tmp_path / "out")
+    last: Mapping[str, Any] = summary.work[-1]
+    if stage[0] == "generate":
+        assert last["out"] > last["in"]
+    else:
+        assert 0 < last["out"] < last["in"]
+
+
+@pytest.mark.parametrize("on", ["synthetic", "real"])
+@pytest.mark.parametrize("stage", BY_VERB["filter"] + BY_VERB["select"], ids="-".join)
+def test_on_spares_the_others(models, pictures, tmp_path, stage, on):
+    run(chain(models, pictures, stage, on=on), tmp_path / "out")
+    dropped = {row["origin"] for row in rows(tmp_path / "out").values() if not row["kept"]}
+    assert dropped == {on}
+
+
+@pytest.mark.parametrize("stage", BY_VERB["generate"], ids="-".join)
+def test_6_with_k_shots_the_other_images_cannot_matter(models, tmp_path, stage):
+    folder = write_images(tmp_path / "all", {"cat": 12, "dog": 9})
+    options = {"per-class": 4, "shots": 2}
+    run(chain(models, folder, stage, **options), tmp_path / "full")
+    made = {i: row for i, row in rows(tmp_path / "full").items() if row["origin"] == "synthetic"}
+    parents = {parent for row in made.values() for parent in row["parents"]}
+    assert len(parents) <= 4
+    for row in rows(tmp_path / "full").values():
+        if row["origin"] == "real" and row["id"] not in parents:
+            Path(row["source"].split(" ", 1)[1].replace(": ", "/")).unlink()
+    run(chain(models, folder, stage, **options), tmp_path / "shots")
+    left = {i: row for i, row in rows(tmp_path / "shots").items() if row["origin"] == "synthetic"}
+    assert {i: row["digest"] for i, row in left.items()} == {i: row["digest"] for i, row in made.items()}
+
+
+@pytest.mark.parametrize("stage", BY_VERB["generate"], ids="-".join)
+def test_6_an_evaluation_split_never_conditions(models, tmp_path, stage):
+    write_images(tmp_path / "set" / "train", {"cat": 3, "dog": 2})
+    write_images(tmp_path / "set" / "test", {"cat": 5, "dog": 5}, seed=9)
+    run(chain(models, tmp_path / "set", stage), tmp_path / "out")
+    ledger = rows(tmp_path / "out")
+    assert {row["split"] for row in ledger.values()} == {"train", "test"}
+    conditioning = {ledger[p]["split"] for row in ledger.values() for p in row["parents"]}
+    assert conditioning == {"train"}
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_7_other_weights_are_another_result(models, pictures, tmp_path, stage):
+    tasks = stage_class(*stage).tasks()
+    if not tasks:
+        return  # no model, nothing to take for another
+    recipe = chain(models, pictures, stage)
+    run(recipe, tmp_path / "out")
+    (task,) = set(tasks.values())
+    other = tmp_path / "other-model"
+    shutil.copytree(models[task], other)
+    with (other / "note.txt").open("w") as file:
+        file.write("other bytes, other model")
+    again = run(chain({**models, task: str(other)}, pictures, stage), tmp_path / "out")
+    assert again.work[-1].get("made", 0) + again.work[-1].get("measured", 0) > 0
+
+
+@pytest.mark.parametrize("stage", BY_VERB["filter"], ids="-".join)
+def test_changing_the_rule_measures_nothing(models, pictures, tmp_path, stage):
+    run(chain(models, pictures, stage), tmp_path / "out")
+    for rule in ({"keep": 0.25}, {"keep": None, "min": 0.0}, {"keep": None, "mean-minus-std": 0.5}, {"scope": "all"}):
+        summary = run(chain(models, pictures, stage, **rule), tmp_path / "out", progress=NoModels())
+        assert summary.computed == 0 and not summary.up_to_date
+
+
+@pytest.mark.parametrize("stage", EVERY, ids="-".join)
+def test_real_bytes_are_never_touched(models, pictures, tmp_path, stage):
+    run(chain(models, pictures, stage), tmp_path / "out")
+    sources = {path.read_bytes() for path in pictures.rglob("*.png")}
+    data = load_from_disk(str(tmp_path / "out" / "dataset")).cast_column("image", _undecoded())
+    real = [row["image"]["bytes"] for row in data if row["origin"] == "real"]
+    assert real and set(real) <= sources
+
+
+def _undecoded():
+    from datasets import Image
+
+    return Image(decode=False)
+
+
+def test_every_option_is_described():
+    for verb, name in EVERY:
+        cls = stage_class(verb, name)
+        assert cls.__doc__ and cls.example
+        assert all(info.description for info in cls.model_fields.values()), name
+
+
+def test_summary_is_plain():
+    assert Summary("x", 0, 0, {}, {}, []).computed == 0
