@@ -101,13 +101,14 @@ def samples():
     for i in range(n):
         yield Sample(id=f"{i:020x}", label=f"class {i % 100}", origin="synthetic", parents=(f"{i:020x}", f"{i+1:020x}"),
                      stage="1-generate-x", seed=i, digest=f"{i:064x}", width=64, height=64, ref="made:x", maker=maker,
-                     draws={"mode": "embed-cutmix-dropout", "lam": i / n, "p": 0.4, "mask-seed": i * 7919, "slot": i % 32})
+                     draws={"mode": "embed-cutmix-dropout", "lam": i / n, "p": 0.4, "mask-seed": i * 7919, "slot": 3})
 ledger = Ledger([f"class {i}" for i in range(100)])
 ledger.extend(samples())
 scores = np.random.default_rng(0).normal(size=n)
 everyone = ledger.visible("synthetic")
 ledger.score("clip", everyone, scores)
-stays, reasons = Rule(keep=0.8).apply(scores, ledger.column("id", everyone), ledger.column("label", everyone), "its class")
+ids, labels = ledger.column("id", everyone), ledger.column("label", everyone)
+stays, reasons = Rule(keep=0.8).apply(scores, ids, labels, "its class")
 ledger.drop(everyone[~stays], reasons[~stays], "2-filter-clip")
 write_ledger(ledger, Path(sys.argv[1]) / "samples.parquet")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, int(stays.sum()))

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from augforge import __version__
-from augforge.engine.finish import finish, write_ledger
-from augforge.engine.generate import generate, stage_key
-from augforge.engine.ingest import Pixels, ingest, open_sources, refuse_too_many_bad
+from augforge.engine.finish import write_ledger, write_result
+from augforge.engine.generate import run_generator, stage_key
+from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
 from augforge.engine.judge import Embedders, run_filter, run_selector
-from augforge.errors import TooManyBad
+from augforge.errors import SourceError, TooManyBad
 from augforge.ids import key
 from augforge.ledger import Ledger
 from augforge.models import find_model, model_key
@@ -69,7 +69,9 @@ def run(
     store = Store(out, progress.say)
     sources = open_sources(recipe)
     with store.locked():
-        ledger, read = ingest(sources, store, progress, limit)
+        ledger, read = read_sources(sources, store, progress, limit)
+        if not len(ledger):
+            raise SourceError("the source holds no images", "is it the right folder?")
         done = _run_key(recipe, ledger)
         if (summary := _up_to_date(store, done)) is not None:
             return summary
@@ -85,7 +87,7 @@ def run(
             work.append(
                 _row(title, before, ledger, _step(stage, title, ledger, embedders, recipe.seed, device, progress))
             )
-        finish(recipe, ledger, store, pixels, progress)
+        write_result(recipe, ledger, store, pixels, progress)
         summary = _summary(out, ledger, work)
         _remember(store, done, summary)
         return summary
@@ -100,11 +102,11 @@ def _step(
     stage: Stage, title: str, ledger: Ledger, embedders: Embedders, seed: int, device: str, progress: Progress
 ) -> dict[str, int]:
     if isinstance(stage, Generator):
-        return generate(stage, title, ledger, embedders.store, embedders.pixels, seed, device, progress)
+        return run_generator(stage, title, ledger, embedders.store, embedders.pixels, seed, device, progress)
     if isinstance(stage, Filter):
         return run_filter(stage, title, ledger, embedders, progress)
     if isinstance(stage, Selector):
-        return run_selector(stage, title, ledger, embedders)
+        return run_selector(stage, title, ledger, embedders, progress)
     raise TypeError(f"{title} is no generator, filter or selector")
 
 

@@ -25,7 +25,7 @@ SHARD_BYTES = 256 << 20
 GONE = "it can no longer be read: "
 
 
-def finish(recipe: Recipe, ledger: Ledger, store: Store, pixels: Pixels, progress: Progress) -> None:
+def write_result(recipe: Recipe, ledger: Ledger, store: Store, pixels: Pixels, progress: Progress) -> None:
     """Write the whole result; each piece appears whole or not at all."""
     write_dataset(ledger, store, pixels, progress)
     write_ledger(ledger, store.folder / "samples.parquet")

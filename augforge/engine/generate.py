@@ -94,7 +94,7 @@ def _job(stage: Generator, fingerprint: str, pool: Pool, parent: Sample, variant
     return Job(sample, tuple(parents))
 
 
-def generate(
+def run_generator(
     stage: Generator,
     title: str,
     ledger: Ledger,

@@ -51,7 +51,9 @@ def open_sources(recipe: Recipe) -> list[Source]:
     return [open_source(spec.kind, spec.value, **spec.options) for spec in recipe.sources]
 
 
-def ingest(sources: Sequence[Source], store: Store, progress: Progress, limit: int | None = None) -> tuple[Ledger, int]:
+def read_sources(
+    sources: Sequence[Source], store: Store, progress: Progress, limit: int | None = None
+) -> tuple[Ledger, int]:
     """Every image of the sources as a ledger, and how many had to be read (the others were known)."""
     parts = store.parts("source", FACTS, by="key")
     found = list(_limited(_entries(sources), limit))

@@ -20,6 +20,7 @@ from augforge.ledger import Indices, Ledger
 from augforge.models import find_model, model_key
 from augforge.progress import Progress
 from augforge.sample import Sample
+from augforge.select import Selection
 from augforge.stage import EmbeddingFilter, Filter, PixelFilter, Selector, Stage
 from augforge.store import Parts, Store, write_atomically
 
@@ -31,9 +32,10 @@ def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, 
     """Score the samples that `stage` looks at, and drop by its rule."""
     indices = ledger.visible(stage.on)
     if isinstance(stage, EmbeddingFilter):
-        scores, computed = _compare(stage, title, ledger, indices, embedders)
+        scores, computed, reused = _compare(stage, title, ledger, indices, embedders)
     elif isinstance(stage, PixelFilter):
         scores, computed = _measure(stage, title, ledger, indices, embedders, progress)
+        reused = len(indices) - computed
     else:
         raise TypeError(f"{stage.name} is neither a PixelFilter nor an EmbeddingFilter")
     still = ledger.kept[indices]
@@ -44,7 +46,7 @@ def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, 
     within = "its class" if stage.scope == "class" else "all"
     stays, reasons = stage.rule().apply(scores[stage.decisive][still], ledger.column("id", indices), groups, within)
     ledger.drop(indices[~stays], [f"{stage.decisive}: {reason}" for reason in reasons[~stays]], title)
-    return {"measured": computed, "reused": len(indices) - computed}
+    return {"measured": computed, "reused": reused}
 
 
 class Embedders:
@@ -63,16 +65,18 @@ class Embedders:
 
 def _compare(
     stage: EmbeddingFilter, title: str, ledger: Ledger, indices: Indices, embedders: Embedders
-) -> tuple[dict[str, NDArray[np.float64]], int]:
+) -> tuple[dict[str, NDArray[np.float64]], int, int]:
+    """The scores of the samples at `indices`; how many embeddings were computed for them, and how many were there."""
     embedder, before = embedders[stage.model], embedders[stage.model].computed
-    drop = _dropper(ledger, title)
-    vectors = embedder.images(ledger, indices, drop)
     reference = ledger.reference()
+    needed = np.union1d(indices, reference)
+    vectors = embedder.images(ledger, needed, _dropper(ledger, title))
+    own, real = vectors[np.searchsorted(needed, indices)], vectors[np.searchsorted(needed, reference)]
+    classes = ledger.class_index(reference)
+    prototypes = mean_directions(real, classes, len(ledger.classes), vectors.shape[1])
     prompts = embedder.texts([stage.prompt.replace("{label}", c.replace("_", " ")) for c in ledger.classes])
-    prototypes = mean_directions(
-        embedder.images(ledger, reference, drop), ledger.class_index(reference), len(ledger.classes), vectors.shape[1]
-    )
-    return stage.compare(vectors, ledger.class_index(indices), prompts, prototypes), embedder.computed - before
+    computed = embedder.computed - before
+    return stage.compare(own, ledger.class_index(indices), prompts, prototypes), computed, len(needed) - computed
 
 
 def mean_directions(
@@ -153,7 +157,9 @@ def _dropper(ledger: Ledger, title: str) -> Any:
     return drop
 
 
-def run_selector(stage: Selector, title: str, ledger: Ledger, embedders: Embedders) -> dict[str, int]:
+def run_selector(
+    stage: Selector, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
+) -> dict[str, int]:
     """Choose among the samples that `stage` looks at; drop the others, weight the chosen."""
     indices = ledger.visible(stage.on)
     model: str | None = getattr(stage, "model", None)
@@ -165,7 +171,9 @@ def run_selector(stage: Selector, title: str, ledger: Ledger, embedders: Embedde
     computed = embedders[model].computed - before if model is not None and len(indices) else 0
     if not len(indices):
         return {"measured": computed, "chosen": 0}
-    chosen, weights = _remembered(stage, ledger, indices, features, embedders.store)
+    chosen, weights, notes = _remembered(stage, ledger, indices, features, embedders.store)
+    for note in notes:
+        progress.say(f"{stage.name}: {note}")
     others = np.setdiff1d(np.arange(len(indices)), chosen)
     ledger.drop(indices[others], "not chosen", title)
     ledger.weight[indices[chosen]] = weights
@@ -174,8 +182,8 @@ def run_selector(stage: Selector, title: str, ledger: Ledger, embedders: Embedde
 
 def _remembered(
     stage: Selector, ledger: Ledger, indices: Indices, features: NDArray[np.float32] | None, store: Store
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The choice, computed once for the same options over the same images, whatever their order."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], list[str]]:
+    """The choice, its weights and remarks: computed once for the same options over the same images."""
     ids = ledger.column("id", indices)
     labels = [label or "" for label in ledger.column("label", indices)]
     order = np.argsort(ids)
@@ -183,13 +191,23 @@ def _remembered(
     models = [model_key(find_model(getattr(stage, option), task)) for option, task in stage.tasks().items()]
     name = key(stage.name, stage.version, stage.options(), models, ids, ledger.column("digest", indices[order]))
     path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
-    if path.is_file():
-        saved = json.loads(path.read_text())
-        return order[np.array(saved["chosen"], dtype=np.int64)], np.array(saved["weights"])
-    selection = stage.choose(stage.budget(len(ids)), labels, ids, features)
-    saved = {"chosen": selection.indices.tolist(), "weights": selection.weights.tolist(), "notes": selection.notes}
-    write_atomically(path, json.dumps({**saved, "objective": selection.objective}).encode())
-    return order[selection.indices], selection.weights
+    if not path.is_file():
+        selection = stage.choose(stage.budget(len(ids)), labels, ids, features)
+        write_atomically(path, json.dumps(_certificate(selection)).encode())
+    saved = json.loads(path.read_text())
+    chosen, weights = np.array(saved["chosen"], dtype=np.int64), np.array(saved["weights"], dtype=np.float64)
+    return order[chosen], weights, saved["notes"]
+
+
+def _certificate(selection: Selection) -> dict[str, Any]:
+    return {
+        "chosen": selection.indices.tolist(),
+        "weights": selection.weights.tolist(),
+        "notes": selection.notes,
+        "objective": selection.objective,
+        "upper-bound": selection.upper_bound,
+        "method": selection.method,
+    }
 
 
 def _rows(features: NDArray[np.float32] | None, order: NDArray[np.int64]) -> NDArray[np.float32] | None:

@@ -60,7 +60,7 @@ class AugmentedConditioning(Generator):
         """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
         mode, partner = self._mode_and_partner(parent, pool, variant)
         random = rng(seed, "mix")
-        draws: dict[str, Any] = {"mode": mode, "variant": variant}
+        draws: dict[str, Any] = {"mode": mode, "variant": variant, "prompt": prompt_for(self.prompt, parent.label)}
         if mode != self.mode:
             draws["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
         parents = [parent]
@@ -104,7 +104,7 @@ class AugmentedConditioning(Generator):
         }
 
         def make(batch: Sequence[Loaded]) -> NDArray[np.float32]:
-            prompts = [prompt_for(self.prompt, item.job.sample.label) for item in batch]
+            prompts = [item.job.sample.draws["prompt"] for item in batch]
             seeds = [item.job.sample.seed or 0 for item in batch]
             return unclip.generate(prompts, self._condition(batch, unclip), seeds, **settings)
 

@@ -9,12 +9,13 @@ from augforge.errors import ModelError
 
 
 def quiet() -> None:
-    """Keep the libraries' own progress bars off the terminal; ours says the same."""
+    """Keep the libraries' own progress bars and remarks off the terminal; errors still come through."""
     import diffusers
     import transformers
 
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
+        library.utils.logging.set_verbosity_error()
 
 
 def pick_device(wanted: str) -> str:

@@ -1,0 +1,100 @@
+"""Where images come from: one file a format, one line here, loaded when it is used."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+from augforge.errors import SourceError
+from augforge.formats.base import SPLITS, Entry, Source, existing
+
+__all__ = ["KINDS", "Entry", "Source", "detect", "open_source"]
+
+KINDS: dict[str, str] = {
+    "folder": "augforge.formats.folder:Folder",
+    "dataset": "augforge.formats.dataset:Dataset",
+    "parquet": "augforge.formats.parquet:Parquet",
+    "hub": "augforge.formats.hub:Hub",
+    "run": "augforge.formats.run:Run",
+    "sample": "augforge.formats.sample:SampleSource",
+}
+ADVICE = {
+    ".zip": "unpack it and give the folder",
+    ".tar": "unpack it and give the folder",
+    ".gz": "unpack it and give the folder",
+    ".tgz": "unpack it and give the folder",
+    ".arrow": "give the folder of the Hugging Face dataset that holds it",
+    ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
+}
+
+
+def open_source(kind: str, value: str, **options: str) -> Source:
+    """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
+
+    Raises:
+        SourceError: the kind or an option is unknown, or the source cannot be opened.
+    """
+    from augforge.catalog import did_you_mean
+
+    if kind not in KINDS:
+        raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
+    module, _, name = KINDS[kind].partition(":")
+    cls = getattr(import_module(module), name)
+    known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, known))
+    try:
+        source: Source = cls(value, **options)
+    except OSError as error:
+        raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
+    return source
+
+
+def detect(text: str) -> tuple[str, str]:
+    """The kind and value of a source as people write it: a path, `hub:owner/name` or `sample:digits`.
+
+    Raises:
+        SourceError: there is no such file or folder, or it is of no known kind.
+    """
+    kind, colon, value = text.partition(":")
+    if colon and kind in KINDS:
+        return kind, value
+    path = _existing(text)
+    if path.is_dir():
+        try:
+            return _kind_of_folder(path), text
+        except OSError as error:
+            raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
+    if path.suffix.lower() == ".parquet":
+        return "parquet", text
+    advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
+    raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
+
+
+def _existing(text: str) -> Path:
+    from augforge import samples
+
+    try:
+        return existing(text)
+    except SourceError as error:
+        if text in samples.NAMES:
+            raise SourceError(error.message, f"for the sample data set write sample:{text}") from error
+        named = re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", text) and not Path(text).parent.is_dir()
+        if named and not error.hint.startswith("did"):
+            raise SourceError(error.message, f"for a data set on the Hugging Face Hub write hub:{text}") from error
+        raise
+
+
+def _kind_of_folder(folder: Path) -> str:
+    there = {path.name for path in folder.iterdir()}
+    if "samples.parquet" in there:
+        return "run"
+    if "dataset_dict.json" in there or {"dataset_info.json", "state.json"} <= there:
+        return "dataset"
+    if {"parts", ".lock"} <= there:
+        raise SourceError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
+    inner = [folder / name for name in there if name.lower() in (*SPLITS, "data")]
+    return "parquet" if any(any(place.glob("*.parquet")) for place in (folder, *inner)) else "folder"

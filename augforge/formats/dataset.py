@@ -1,0 +1,134 @@
+"""Hugging Face datasets on disk, as `save_to_disk` leaves them: read straight from their Arrow files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from augforge.errors import BadImage, SourceError
+from augforge.formats.base import Entry, Source, existing_folder, file_stamp, no_split, only, split_name
+from augforge.formats.columns import CHUNK, NO_IMAGE, Columns, all_classes, find_columns, image_bytes, without_image
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+OPEN_FILES = 64
+AGAIN = "make or copy the dataset again"
+
+
+class _Part(NamedTuple):
+    """One split: its name (None outside of a DatasetDict), its folder below the root, and its features."""
+
+    split: str | None
+    inside: str
+    features: dict[str, Any]
+
+
+class Dataset(Source):
+    """A `Dataset` or `DatasetDict` directory. A locator is `train/data-00000-of-00001.arrow#12`, row 12 from 0.
+
+    The files are memory-mapped, so that any row is had at once and listing touches no pixels. The options `image`
+    and `label` name columns. Rows of a dataset that augforge wrote carry their history.
+    """
+
+    def __init__(
+        self, value: str, *, split: str | None = None, image: str | None = None, label: str | None = None
+    ) -> None:
+        self.where = f"dataset {value}" + (f" (image: {image})" if image else "")
+        self._root = existing_folder(value)
+        self._split = split
+        self._wanted = image, label
+        self._table = lru_cache(OPEN_FILES)(self._open)
+        self._columns = lru_cache(None)(self._find_columns)
+        self._files = {file: part for part in self._find_parts() for file in self._files_of(part)}
+        for file in self._files:
+            self._columns(file)
+
+    def classes(self) -> list[str]:
+        """The names of the ClassLabel in their order, or the labels there are, in natural order."""
+        return all_classes(self._files, self._columns, self._labels)
+
+    def entries(self) -> Iterator[Entry]:
+        """Split by split, file by file, row by row."""
+        yield from only((entry for file in self._files for entry in self._rows(file)), self._split, self.where)
+
+    def read(self, locator: str) -> bytes:
+        """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""
+        file, _, row = locator.rpartition("#")
+        try:
+            cell = self._table(file).column(self._columns(file).image)[int(row)].as_py()
+        except (IndexError, KeyError, ValueError, SourceError) as error:
+            raise BadImage(f"there is no row {locator}") from error
+        return image_bytes(cell, self._root / self._files[file].inside)
+
+    @property
+    def files(self) -> list[str]:
+        """The Arrow files, relative to the dataset, in order."""
+        return list(self._files)
+
+    def column(self, file: str, name: str) -> list[Any]:
+        """All values of a column of a file; SourceError if there is no such column."""
+        table = self._table(file)
+        if name not in table.column_names:
+            raise SourceError(f"{self.where}: {file} has no column {name!r}", AGAIN)
+        return list(table.column(name).to_pylist())
+
+    def _rows(self, file: str) -> Iterator[Entry]:
+        columns, stamp, part = self._columns(file), file_stamp(self._root / file), self._files[file]
+        light = [name for name in columns.light if name != columns.image]
+        first = 0
+        for batch in self._table(file).select([columns.image, *light]).to_batches(max_chunksize=CHUNK):
+            rows = batch.select(light).to_pylist() if light else [{}] * batch.num_rows
+            problems = [NO_IMAGE if empty else "" for empty in without_image(batch.column(columns.image))]
+            yield from columns.entries(rows, file, first, part.split, stamp, problems)
+            first += batch.num_rows
+
+    def _find_parts(self) -> list[_Part]:
+        listing = self._root / "dataset_dict.json"
+        if not listing.exists():
+            return [self._part(None, "")]
+        names = [str(name) for name in self._json(listing).get("splits", [])]
+        wanted = None if self._split is None else split_name(self._split)
+        chosen = [name for name in names if wanted in (None, split_name(name))]
+        if not chosen:
+            raise no_split(str(wanted), names, self.where)
+        return [self._part(split_name(name), name) for name in chosen]
+
+    def _part(self, split: str | None, inside: str) -> _Part:
+        info = self._root / inside / "dataset_info.json"
+        return _Part(split, inside, (self._json(info).get("features") or {}) if info.exists() else {})
+
+    def _files_of(self, part: _Part) -> list[str]:
+        state = self._json(self._root / part.inside / "state.json")
+        if state.get("_indices_data_files") or state.get("_indices_files"):
+            raise SourceError(
+                f"{self.where}: its rows are chosen by an indices file, which is not read",
+                "load it with `datasets`, call flatten_indices() and save it again",
+            )
+        names = [str(file["filename"]) for file in state.get("_data_files") or ()]
+        return [f"{part.inside}/{name}" if part.inside else name for name in names]
+
+    def _json(self, path: Path) -> dict[str, Any]:
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            name = path.relative_to(self._root)
+            raise SourceError(f"{self.where}: {name} is missing or damaged: {error}", AGAIN) from error
+
+    def _open(self, file: str) -> pa.Table:
+        import pyarrow as pa
+
+        try:
+            return pa.ipc.open_stream(pa.memory_map(str(self._root / file))).read_all()
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self.where}: {file} is missing or damaged: {error}", AGAIN) from error
+
+    def _find_columns(self, file: str) -> Columns:
+        return find_columns(self._table(file).schema, self.where, *self._wanted, self._files[file].features)
+
+    def _labels(self, file: str) -> list[Any]:
+        label = self._columns(file).label
+        return list(self._table(file).column(label).unique().to_pylist()) if label else []

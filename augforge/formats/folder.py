@@ -1,0 +1,174 @@
+"""Folders of image files: a sub-folder a class, perhaps below a folder a split."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from augforge.errors import BadImage, SourceError
+from augforge.formats.base import SPLITS, Entry, Source, existing_folder, natural, no_split, split_name
+
+SUFFIXES = frozenset({
+    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif", "tiff",
+    "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "avif", "heic", "heif",
+})  # fmt: skip
+"""What counts as an image, in any case. HEIC cannot be read, but must not be passed over in silence."""
+MISSING = "missing file"
+LEADS_OUT = "symlink leads out of the source"
+
+
+class _Walk(NamedTuple):
+    """A folder to look through: its path below the root, and the real paths of the folders above it."""
+
+    inside: str
+    above: frozenset[str]
+
+
+class Folder(Source):
+    """A class per sub-folder; images that lie outside class folders have no label.
+
+    If all top folders are named as splits (train, val, test, …), the class folders are looked for below them.
+    Folders below a class belong to it. Hidden files are passed over; `ignored` counts the files that are no images,
+    once `entries` has come to its end.
+    """
+
+    def __init__(self, value: str, *, split: str | None = None) -> None:
+        self.where = f"folder {value}"
+        self.ignored = 0
+        self._root = str(existing_folder(value))
+        self._real = os.path.realpath(self._root)
+        tops = self._folders("")
+        self._bases: list[tuple[str | None, str]] = [(None, "")]
+        if tops and all(name.lower() in SPLITS for name in tops):
+            self._bases += [(split_name(name), name) for name in tops]
+            self._splits = {name for name, _ in self._bases if name}
+        else:
+            self._splits = set()
+        self._split = None if split is None else split_name(split)
+        if self._split is not None and self._split not in self._splits:
+            raise no_split(self._split, self._splits, self.where)
+
+    def classes(self) -> list[str]:
+        """The names of the class folders, of all splits and empty ones too, in natural order."""
+        names = {_text(name) for base in self._class_bases() for name in self._folders(base)}
+        return sorted(names, key=natural)
+
+    def entries(self) -> Iterator[Entry]:
+        """Split by split, class by class, file by file; the loose images of a split first."""
+        self.ignored = 0
+        class_bases = self._class_bases()
+        for split, base in self._bases:
+            if self._split not in (None, split):
+                continue
+            yield from self._files(self._scan(base), base, None, split)
+            for name in self._folders(base) if base in class_bases else ():
+                yield from self._below(_join(base, name), _text(name), split)
+
+    def read(self, locator: str) -> bytes:
+        """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
+        path = os.path.join(self._root, locator)  # noqa: PTH118
+        if not self._is_inside(os.path.realpath(path)):
+            raise BadImage(LEADS_OUT)
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123
+                return file.read()
+        except FileNotFoundError as error:
+            raise BadImage(MISSING) from error
+        except OSError as error:
+            raise BadImage(f"cannot be read: {error.strerror or error}") from error
+
+    def _class_bases(self) -> list[str]:
+        return [base for _, base in self._bases if base] or [""]
+
+    def _is_inside(self, real: str) -> bool:
+        return real == self._real or real.startswith(self._real.rstrip(os.sep) + os.sep)
+
+    def _scan(self, inside: str) -> list[os.DirEntry[str]]:
+        with os.scandir(_join(self._root, inside)) as found:
+            return sorted((e for e in found if not _hidden(e.name)), key=lambda e: e.name)
+
+    def _folders(self, inside: str) -> list[str]:
+        """The sub-folders of a folder, in natural order."""
+        try:
+            names = [entry.name for entry in self._scan(inside) if _is_folder(entry)]
+        except OSError as error:
+            raise SourceError(f"{self.where}: {inside or 'it'} cannot be read: {error.strerror}") from error
+        return sorted(names, key=natural)
+
+    def _files(
+        self, scanned: list[os.DirEntry[str]], inside: str, label: str | None, split: str | None
+    ) -> Iterator[Entry]:
+        for found in scanned:
+            if not _is_folder(found):
+                yield from self._file(found, _join(inside, found.name), label, split)
+
+    def _below(self, top: str, label: str, split: str | None) -> Iterator[Entry]:
+        """The files of a class folder and of all folders below it; files first, then folder by folder."""
+        waiting = [_Walk(top, frozenset([self._real]))]
+        while waiting:
+            inside, above = waiting.pop()
+            real = os.path.realpath(_join(self._root, inside))
+            if problem := self._folder_problem(real, above):
+                yield Entry(_text(inside), label, split, problem=problem)
+                continue
+            try:
+                scanned = self._scan(inside)
+            except OSError as error:
+                yield Entry(_text(inside), label, split, problem=f"folder cannot be read: {error.strerror}")
+                continue
+            yield from self._files(scanned, inside, label, split)
+            folders = [_join(inside, entry.name) for entry in reversed(scanned) if _is_folder(entry)]
+            waiting += [_Walk(folder, above | {real}) for folder in folders]
+
+    def _folder_problem(self, real: str, above: frozenset[str]) -> str:
+        if not self._is_inside(real):
+            return LEADS_OUT
+        return "symlink leads back to a folder above" if real in above else ""
+
+    def _file(self, found: os.DirEntry[str], locator: str, label: str | None, split: str | None) -> Iterator[Entry]:
+        if found.name.rpartition(".")[2].lower() not in SUFFIXES:
+            self.ignored += 1
+            return
+        stamp, problem = self._look(found)
+        text = _text(locator)
+        if text != locator:
+            problem = "its name is not valid UTF-8"
+        yield Entry(text, label, split, stamp, problem=problem)
+
+    def _look(self, found: os.DirEntry[str]) -> tuple[str, str]:
+        """Stamp and problem of a file."""
+        try:
+            facts = found.stat()
+        except OSError as error:
+            return "", MISSING if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        if found.is_symlink() and not self._is_inside(os.path.realpath(found.path)):
+            return "", LEADS_OUT
+        if not stat.S_ISREG(facts.st_mode):
+            return "", "not a regular file"
+        return f"{facts.st_size}-{facts.st_mtime_ns}", ""
+
+
+def _is_folder(found: os.DirEntry[str]) -> bool:
+    try:
+        return found.is_dir()
+    except OSError:  # a symlink to itself
+        return False
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def _text(name: str) -> str:
+    """A file name as text that can be written everywhere: bytes that are not UTF-8 become backslash codes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode(errors="backslashreplace")
+    return name

@@ -1,0 +1,147 @@
+"""Parquet files of images, one or a folder of them, as they lie on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from augforge.errors import BadImage, SourceError
+from augforge.formats.base import Entry, Source, existing, file_stamp, natural, only
+from augforge.formats.columns import CHUNK, Columns, all_classes, file_split, find_columns, image_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+OPEN_FILES = 64
+CACHE_BYTES = 256 << 20
+
+
+class _File(NamedTuple):
+    """An open file: its columns, and the row number at which each row group begins, with the end."""
+
+    parquet: pq.ParquetFile
+    columns: Columns
+    starts: list[int]
+
+
+class Parquet(Source):
+    """A Parquet file, or all below a folder. A locator is `train-00000-of-00001.parquet#12`, row 12 from 0.
+
+    Images are a struct of `bytes` and `path`, or plain binary; labels are a ClassLabel, text or whole numbers. The
+    options `image` and `label` name columns. The split is told by the file's path as for `datasets`, or by a column.
+    Row groups that were read stay in memory, 256 MiB of them, so that neighbours are quick. Small row groups (of a
+    hundred rows, as `datasets` writes them) make random reading quick.
+    """
+
+    reads_paths = True
+    """Whether a row without bytes may name a file."""
+
+    def __init__(
+        self, value: str, *, split: str | None = None, image: str | None = None, label: str | None = None
+    ) -> None:
+        self._start(existing(value), f"parquet {value}", split, image, label)
+
+    def _start(self, path: Path, where: str, split: str | None, image: str | None, label: str | None) -> None:
+        self.where = where + (f" (image: {image})" if image else "")
+        self._split = split
+        self._wanted = image, label
+        self._root = path if path.is_dir() else path.parent
+        self._names = _parquet_files(path) if path.is_dir() else [path.name]
+        if not self._names:
+            raise SourceError(f"{self.where}: there are no Parquet files in it", "give a file, or the folder of them")
+        self._file = lru_cache(OPEN_FILES)(self._open)
+        self._groups: OrderedDict[tuple[str, int], pa.ChunkedArray] = OrderedDict()
+        self._lock = Lock()
+        self._file(self._names[0])
+
+    def classes(self) -> list[str]:
+        """The names of the ClassLabel in their order, or the labels there are, in natural order."""
+        return all_classes(self._names, lambda name: self._file(name).columns, self._labels)
+
+    def entries(self) -> Iterator[Entry]:
+        """File by file in natural order of their paths, row by row."""
+        yield from only((entry for name in self._names for entry in self._rows(name)), self._split, self.where)
+
+    def read(self, locator: str) -> bytes:
+        """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""
+        name, _, row = locator.rpartition("#")
+        if name not in self._names or not row.isdecimal() or int(row) >= self._file(name).starts[-1]:
+            raise BadImage(f"there is no row {locator}")
+        starts = self._file(name).starts
+        group = bisect_right(starts, int(row)) - 1
+        cell = self._images(name, group)[int(row) - starts[group]].as_py()
+        return image_bytes(cell, self._root if self.reads_paths else None)
+
+    def _rows(self, name: str) -> Iterator[Entry]:
+        columns = self._file(name).columns
+        split, stamp = file_split(name), file_stamp(self._root / name)
+        first = 0
+        for rows in self._light_rows(name):
+            yield from columns.entries(rows, name, first, split, stamp, [""] * len(rows))
+            first += len(rows)
+
+    def _light_rows(self, name: str) -> Iterator[list[dict[str, Any]]]:
+        """The rows of a file without their images, in chunks."""
+        columns = self._file(name).columns
+        if not columns.light:
+            total = self._file(name).starts[-1]
+            for start in range(0, total, CHUNK):
+                yield [{}] * min(CHUNK, total - start)
+            return
+        with self._reader(name) as reader:
+            for batch in reader.iter_batches(CHUNK, columns=columns.light):
+                yield batch.to_pylist()
+
+    def _labels(self, name: str) -> list[Any]:
+        label = self._file(name).columns.label
+        if label is None:
+            return []
+        with self._reader(name) as reader:
+            return list(reader.read(columns=[label]).column(label).unique().to_pylist())
+
+    def _images(self, name: str, group: int) -> pa.ChunkedArray:
+        """The image column of a row group, from memory if it was read lately."""
+        with self._lock:
+            if (name, group) in self._groups:
+                self._groups.move_to_end((name, group))
+                return self._groups[name, group]
+            column = self._groups[name, group] = self._read_group(self._file(name), group)
+            while len(self._groups) > 1 and sum(kept.nbytes for kept in self._groups.values()) > CACHE_BYTES:
+                self._groups.popitem(last=False)
+            return column
+
+    def _read_group(self, file: _File, group: int) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        try:
+            return file.parquet.read_row_group(group, columns=[file.columns.image]).column(file.columns.image)
+        except (pa.ArrowException, OSError) as error:
+            raise BadImage(f"row group {group} of its file is damaged: {error}") from error
+
+    def _open(self, name: str) -> _File:
+        reader = self._reader(name)
+        columns = find_columns(reader.schema_arrow, f"{self.where}: {name}", *self._wanted)
+        sizes = (reader.metadata.row_group(group).num_rows for group in range(reader.num_row_groups))
+        return _File(reader, columns, list(accumulate(sizes, initial=0)))
+
+    def _reader(self, name: str) -> pq.ParquetFile:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.ParquetFile(self._root / name)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self.where}: {name} is no Parquet file, or damaged: {error}") from error
+
+
+def _parquet_files(folder: Path) -> list[str]:
+    """All Parquet files below a folder, as relative paths in natural order; hidden ones are passed over."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() == ".parquet")
+    return sorted((p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts)), key=natural)

@@ -1,0 +1,34 @@
+"""The sample data sets, made in memory: what `augforge samples NAME` would write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from augforge import samples
+from augforge.errors import BadImage
+from augforge.formats.base import Entry, Source, natural, split_name
+from augforge.images import digest
+
+
+class SampleSource(Source):
+    """A sample data set by name, such as `digits`; the option `split` is train (unless said otherwise) or test."""
+
+    def __init__(self, value: str, *, split: str = "train") -> None:
+        self._split = split_name(split)
+        self.where = f"sample {value}" + ("" if self._split == "train" else f" ({self._split})")
+        self._pictures = {picture.path: picture for picture in samples.pictures(value, self._split)}
+
+    def classes(self) -> list[str]:
+        """The classes in natural order."""
+        return sorted({picture.label for picture in self._pictures.values()}, key=natural)
+
+    def entries(self) -> Iterator[Entry]:
+        """Class by class, in the order of the file names."""
+        for picture in self._pictures.values():
+            yield Entry(picture.path, picture.label, self._split, digest(picture.data))
+
+    def read(self, locator: str) -> bytes:
+        """The PNG bytes of a picture."""
+        if locator not in self._pictures:
+            raise BadImage(f"there is no picture {locator}")
+        return self._pictures[locator].data

@@ -1,0 +1,84 @@
+"""Sample data: the right pictures, in the right split, the same every time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from augforge import images, samples
+from augforge.errors import SourceError
+from augforge.formats import open_source
+
+DIGITS = load_digits()
+
+
+def grey(index: int) -> np.ndarray:
+    return np.round(DIGITS.images[index] * 255 / 16).astype(np.uint8)
+
+
+def share(index: int) -> float:
+    return int(hashlib.sha256(grey(index).tobytes()).hexdigest()[-4:], 16) / 16**4
+
+
+def indices(split: str) -> list[int]:
+    return [int(picture.path[-8:-4]) for picture in samples.pictures("digits", split)]
+
+
+def test_the_train_split_is_long_tailed():
+    counts = Counter(picture.label for picture in samples.pictures("digits"))
+    assert counts == {str(c): round(100 * 10 ** (-c / 9)) for c in range(10)}
+    assert (counts["0"], counts["9"]) == (100, 10)
+
+
+def test_the_test_split_is_complete_and_apart():
+    assert sorted(indices("test")) == [index for index in range(len(DIGITS.images)) if share(index) < 0.2]
+    assert not set(indices("train")) & set(indices("test"))
+    assert all(share(index) >= 0.2 for index in indices("train"))
+
+
+def test_the_pictures_are_the_digits_enlarged():
+    picture = samples.pictures("digits")[0]
+    index = int(picture.path[-8:-4])
+    assert picture.path == f"{picture.label}/digit-{index:04d}.png"
+    assert int(picture.label) == DIGITS.target[index]
+    expected = Image.fromarray(grey(index)).resize((32, 32), Image.Resampling.BICUBIC)
+    assert (np.asarray(images.decode(picture.data)) == np.asarray(expected)[..., None]).all()
+    assert images.inspect(picture.data) == images.Facts(32, 32, "")
+
+
+def test_writing_is_the_same_every_time_and_never_over_something_else(tmp_path):
+    out = tmp_path / "deep" / "digits"
+    samples.write("digits", out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    samples.write("digits", out)
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert [path.name for path in out.parent.iterdir()] == ["digits"]
+    with pytest.raises(SourceError, match="is not empty"):
+        samples.write("digits", out, "test")
+    (out / "mine.txt").touch()
+    with pytest.raises(SourceError, match="is not empty"):
+        samples.write("digits", out)
+    with pytest.raises(SourceError, match="is not empty"):
+        samples.write("digits", out / "mine.txt")
+
+
+def test_an_empty_folder_is_written_to(tmp_path):
+    samples.write("digits", tmp_path)
+    folder = open_source("folder", str(tmp_path))
+    assert folder.classes() == [str(c) for c in range(10)]
+    assert len(list(folder.entries())) == len(samples.pictures("digits"))
+    assert folder.ignored == 1
+    assert "CC BY 4.0" in (tmp_path / "README.md").read_text()
+
+
+def test_names_can_be_listed_and_wrong_ones_are_refused(tmp_path):
+    assert samples.NAMES.keys() == {"digits"} and all(samples.NAMES.values())
+    for name, split in (("digit", "train"), ("digits", "dev")):
+        with pytest.raises(SourceError, match="there is no"):
+            samples.write(name, tmp_path / "out", split)
+    assert not (tmp_path / "out").exists()
