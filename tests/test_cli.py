@@ -73,6 +73,31 @@ def test_commands_chain_and_why_goes_back_to_the_files(tmp_path, pictures, tiny_
     assert "made" in told and "file" in told and "drawn" in told
 
 
+def test_a_dataset_of_ours_keeps_its_history_when_it_is_a_source(tmp_path, pictures, tiny_clip, tiny_unclip):
+    from tests.test_laws import rows
+
+    generate = (
+        "generate",
+        "augmented-conditioning",
+        "--model",
+        tiny_unclip,
+        "--per-class",
+        2,
+        "--steps",
+        1,
+        "--batch",
+        4,
+    )
+    call(*generate, pictures, "--out", tmp_path / "a")
+    call("filter", "sharpness", tmp_path / "a" / "dataset", "--out", tmp_path / "b", "--on", "synthetic")
+    before, after = rows(tmp_path / "a"), rows(tmp_path / "b")
+    assert set(before) == set(after)
+    for identity, row in after.items():
+        same = ("label", "origin", "parents", "digest", "width", "height", "source", "seed")
+        assert {name: row[name] for name in same} == {name: before[identity][name] for name in same}
+    call(*generate, tmp_path / "a" / "dataset", "--out", tmp_path / "c", "--mode", "cutmix")
+
+
 def test_a_wrong_option_names_the_likely_one():
     result = call("filter", "clop", "x", "--out", "y", code=2)
     assert "there is no filter stage called 'clop'" in result.stderr and "did you mean 'clip'?" in result.stderr

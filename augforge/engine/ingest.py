@@ -6,7 +6,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -84,7 +84,7 @@ def known_samples(sources: Sequence[Source], store: Store, limit: int | None = N
 
 def _unknown(found: Sequence[Found], parts: Parts) -> list[Found]:
     there = parts.find([f.key for f in found])
-    return [f for f, place in zip(found, there, strict=True) if place < 0 and f.entry.carried is None]
+    return [f for f, place in zip(found, there, strict=True) if place < 0 and not _is_known(f)]
 
 
 def _entries(sources: Sequence[Source]) -> Iterator[Found]:
@@ -140,31 +140,39 @@ def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
 
 def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) -> Iterator[Sample]:
     copies: Counter[tuple[str, str | None]] = Counter()
-    known = parts.rows([f.key for f in found if f.entry.carried is None], FACTS.names)
+    known = parts.rows([f.key for f in found if not _is_known(f)], FACTS.names)
     for f in found:
-        if f.entry.carried is not None:
+        if _is_known(f):
             yield _carried(f)
             continue
         facts = next(known)
-        digest = facts.pop("digest")
-        identity = digest or f"no bytes: {f.entry.locator}"
+        problem = facts["problem"] or None
+        identity = facts["digest"] or f"no bytes: {f.entry.locator}"
         copy = copies[identity, f.entry.label]
         copies[identity, f.entry.label] += 1
-        problem = facts.pop("problem") or None
-        yield Sample(
-            id=key("real", identity, f.entry.label, copy),
-            label=f.entry.label,
-            source=f"{sources[f.number].where}: {f.entry.locator}",
-            split=f.entry.split,
-            digest=digest,
-            width=facts["width"],
-            height=facts["height"],
-            ref=f"{f.number}:{f.entry.locator}",
-            note=facts["note"],
-            kept=problem is None,
-            dropped=problem,
-            dropped_by="source" if problem else None,
+        sample = _fresh(sources[f.number], f, identity, copy) if f.entry.carried is None else _carried(f)
+        yield replace(
+            sample,
+            **{name: facts[name] for name in ("digest", "width", "height", "note")},
+            kept=sample.kept and problem is None,
+            dropped=problem or sample.dropped,
+            dropped_by="source" if problem else sample.dropped_by,
         )
+
+
+def _fresh(source: Source, f: Found, identity: str, copy: int) -> Sample:
+    return Sample(
+        id=key("real", identity, f.entry.label, copy),
+        label=f.entry.label,
+        source=f"{source.where}: {f.entry.locator}",
+        split=f.entry.split,
+        ref=f"{f.number}:{f.entry.locator}",
+    )
+
+
+def _is_known(f: Found) -> bool:
+    """Whether the source itself says all about an image, as the ledger of another run does."""
+    return f.entry.carried is not None and "width" in f.entry.carried
 
 
 def _carried(f: Found) -> Sample:
