@@ -90,11 +90,9 @@ def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
 
 def _digits(split: str) -> list[Picture]:
     """scikit-learn's handwritten digits: 20 % for testing, complete; the rest for training, long-tailed."""
-    from sklearn.datasets import load_digits
-
     classes: dict[int, list[tuple[str, int, NDArray[np.uint8]]]] = defaultdict(list)
-    data = load_digits()
-    for index, (values, digit) in enumerate(zip(data.data, data.target, strict=True)):
+    table = _digits_table()
+    for index, (values, digit) in enumerate(zip(table[:, :64], table[:, 64], strict=True)):
         grey = (values.reshape(8, 8) * 255 / 16).round().astype("uint8")
         digest = hashlib.sha256(grey.tobytes()).hexdigest()
         if (int(digest[-4:], 16) / 16**4 < 0.2) == (split == "test"):
@@ -104,6 +102,23 @@ def _digits(split: str) -> list[Picture]:
         for digit, found in classes.items()
         for _, index, grey in sorted(found, key=lambda item: item[:2])[: _kept(digit, split)]
     ]
+
+
+def _digits_table() -> NDArray[np.float64]:
+    """(1797, 65) the file behind `sklearn.datasets.load_digits`: 64 grey values and the class, row by row.
+
+    Importing scikit-learn takes seconds, which would be most of the time of a run that finds all done.
+    """
+    import importlib.util
+
+    import numpy as np
+
+    found = importlib.util.find_spec("sklearn")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if path.is_file():
+            return np.loadtxt(path, delimiter=",")
+    raise SourceError("scikit-learn's file of handwritten digits is not there", "install scikit-learn")
 
 
 def _kept(digit: int, split: str) -> int | None:

@@ -5,7 +5,7 @@
 builtin-clip: zero-shot top-1 on test pictures, loaded and preprocessed by open_clip. builtin-unclip: pictures generated
 by diffusers, conditioned on real training pictures of the class, and looked at by a judge: a classifier trained here on
 real training pictures only (kept in `--judge`, trained when that file is missing).
-Cost: about 3 minutes and `--judge-minutes` more the first time, 3 GB of memory, on a 2-core CPU.
+Cost: about 2 minutes and `--judge-minutes` more the first time, 2.5 GB of memory, on a 2-core CPU.
 """
 
 from __future__ import annotations

@@ -82,3 +82,8 @@ def test_names_can_be_listed_and_wrong_ones_are_refused(tmp_path):
         with pytest.raises(SourceError, match="there is no"):
             samples.write(name, tmp_path / "out", split)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_digits_are_those_of_scikit_learn():
+    table = samples._digits_table()
+    assert (table[:, :64] == load_digits().data).all() and (table[:, 64] == load_digits().target).all()

@@ -66,7 +66,7 @@ MODELS: dict[str, Model] = {
             str(WEIGHTS / "builtin-unclip"),
             "Apache-2.0",
             "tiny, 32 px: digits, CIFAR-10 classes, five flowers",
-            defaults={"steps": 20, "guidance": 2.0},
+            defaults={"steps": 12, "guidance": 2.5},
         ),
         Model(
             "vit-b-32",
