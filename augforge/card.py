@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import yaml
 
 from augforge import __version__
 from augforge.ledger import Ledger
+from augforge.models import find_model
 from augforge.recipe import Recipe
+from augforge.stage import Generator
 
 
 def dataset_card(recipe: Recipe, ledger: Ledger) -> str:
@@ -31,7 +34,7 @@ def dataset_card(recipe: Recipe, ledger: Ledger) -> str:
         "lists every image that was ever seen, with the reason if it was dropped.",
         "## Classes\n\n" + _class_table(ledger),
         "## Dropped\n\n" + _dropped_table(ledger),
-        "## Models\n\n" + _model_list(ledger),
+        "## Models\n\n" + _model_list(recipe, ledger),
         "## Licences\n\nThe licences of the source images are those of their sources, which augforge cannot know.",
         f"## Recipe\n\n```yaml\n{recipe.yaml()}```",
     ]
@@ -54,17 +57,24 @@ def _dropped_table(ledger: Ledger) -> str:
     return "\n".join(["| stage | reason | images |", "|---|---|---:|", *rows]) if rows else "Nothing."
 
 
-def _model_list(ledger: Ledger) -> str:
+def _model_list(recipe: Recipe, ledger: Ledger) -> str:
+    """The models that made an image that is there, and those that judged or chose."""
     lines = []
     for maker, count in makers(ledger).items():
         made: dict[str, Any] = json.loads(maker)
-        model = made.get("model")
-        if isinstance(model, dict):
-            lines.append(
-                f"- `{_plain(model['name'])}` (licence {_plain(model['licence'])}, weights {model['digest'][:12]}) "
-                f"through {made['generator']}: {count:,} images kept"
-            )
-    return "\n".join(lines) if lines else "None made any image."
+        if isinstance(made.get("model"), dict):
+            lines.append(_model_line(made["model"], f"made {count:,} of the images ({made['generator']})"))
+    for stage in recipe.stages:
+        for option, task in stage.tasks().items():
+            if not isinstance(stage, Generator):
+                lines.append(
+                    _model_line(find_model(getattr(stage, option), task).facts(), f"{stage.verb} {stage.name}")
+                )
+    return "\n".join(lines) if lines else "None."
+
+
+def _model_line(facts: Mapping[str, Any], did: str) -> str:
+    return f"- `{_plain(facts['name'])}`: {did}; licence {_plain(facts['licence'])}, weights {facts['digest'][:12]}"
 
 
 def makers(ledger: Ledger) -> Counter[str]:

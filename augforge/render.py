@@ -59,7 +59,7 @@ class TerminalProgress(Progress):
 
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
-        err.print(escape(text), style="dim")
+        err.print(escape(text), style="dim", soft_wrap=True)
 
 
 class _TerminalBar(Bar):
@@ -106,7 +106,7 @@ class _LineBar(Bar):
 
 def say(text: str) -> None:
     """Print one line on stdout."""
-    out.print(escape(text))
+    out.print(escape(text), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -140,7 +140,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
     out.print(table)
     for stage, reasons in summary.reasons.items():
         for reason, count in list(reasons.items())[:8]:
-            out.print(f"  dropped {count:,} in {escape(stage)}: {escape(reason)}")
+            say(f"  dropped {count:,} in {stage}: {reason}")
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
@@ -166,17 +166,28 @@ def show_plan(rows: Sequence[PlanRow], as_json: bool) -> None:
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    classes = list(rows[-1].classes) if rows else []
-    shown = classes if len(classes) <= 12 else []
-    heads = ("in", "out", "to compute", "reused", *shown)
-    table = Table("stage", *(_right(escape(name)) for name in heads), box=None, pad_edge=False)
+    out.print(_stage_table(rows))
+    out.print()
+    out.print(_class_table(rows))
+
+
+def _stage_table(rows: Sequence[PlanRow]) -> Table:
+    table = Table("stage", *map(_right, ("in", "out", "to compute", "reused")), box=None, pad_edge=False)
     for row in rows:
-        most = "" if row.exact else "≤ "
-        counts = [f"{row.classes[name]:,}" for name in shown]
-        table.add_row(
-            row.stage, f"{row.rows_in:,}", f"{most}{row.rows_out:,}", f"{row.todo:,}", f"{row.reused:,}", *counts
-        )
-    out.print(table)
+        most = "" if row.exact else "~"
+        table.add_row(row.stage, f"{row.rows_in:,}", f"{most}{row.rows_out:,}", f"{row.todo:,}", f"{row.reused:,}")
+    return table
+
+
+def _class_table(rows: Sequence[PlanRow], most: int = 40) -> Table:
+    """Images per class after each stage, stages by their number; the first `most` classes."""
+    table = Table("class", *(_right(row.stage.partition("-")[0]) for row in rows), box=None, pad_edge=False)
+    classes = list(rows[-1].classes)
+    for name in classes[:most]:
+        table.add_row(escape(name), *(f"{row.classes[name]:,}" for row in rows))
+    if len(classes) > most:
+        table.add_row(f"and {len(classes) - most} more (--json shows all)", *("" for _ in rows))
+    return table
 
 
 def show_listing(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:
@@ -228,7 +239,8 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         weights = str(model.get("digest"))[:12]
         yield f"made    {row['stage']} by {model.get('name')} (weights {weights}), seed {row['seed']}"
         hidden = {"model", "generator", "generator-version", "versions"}
-        yield "options " + ", ".join(f"{name} {value}" for name, value in maker.items() if name not in hidden)
+        options = {name: value for name, value in maker.items() if name not in hidden and value != ""}
+        yield "options " + ", ".join(f"{name} {value}" for name, value in options.items())
         yield "with    " + ", ".join(f"{name} {value}" for name, value in maker.get("versions", {}).items())
     if row.get("draws"):
         yield "drawn   " + ", ".join(f"{name} {_short(value)}" for name, value in row["draws"].items())

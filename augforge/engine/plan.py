@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from augforge.engine.generate import finished, generator_parts, plan
 from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.judge import measured_parts
 from augforge.ledger import Ledger
 from augforge.recipe import Recipe
 from augforge.select import budgets
-from augforge.stage import Filter, Generator, Selector, Stage
+from augforge.stage import EmbeddingFilter, Filter, Generator, Selector, Stage
 from augforge.store import Store
 
 Counts = dict[tuple[str, str], int]  # images by class and origin
@@ -81,12 +83,12 @@ def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> t
     if isinstance(stage, Generator):
         return _generate(stage, title, state, store, seed)
     seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
-    todo = _unmeasured(stage, state, store, seen)
+    todo = _unmeasured(stage, state, store)
     if isinstance(stage, Filter):
         _filter(stage, state)
     elif isinstance(stage, Selector):
         _select(stage, state)
-    return todo, seen - todo
+    return todo, max(0, seen - todo)
 
 
 def _generate(stage: Generator, title: str, state: _State, store: Store, seed: int) -> tuple[int, int]:
@@ -106,15 +108,17 @@ def _sees(stage: Stage, key: tuple[str, str]) -> bool:
     return on in ("all", key[1])
 
 
-def _unmeasured(stage: Stage, state: _State, store: Store, seen: int) -> int:
-    """How many images the stage has to measure: not stored yet, and not measured by a stage before it."""
+def _unmeasured(stage: Stage, state: _State, store: Store) -> int:
+    """At most how many images the stage has to measure: not stored yet, and not measured by a stage before it."""
     parts = measured_parts(stage, store)
     if parts is None or str(parts.folder) in state.measured:
         return 0
     state.measured.add(str(parts.folder))
-    digests = state.ledger.column("digest", state.ledger.visible(getattr(stage, "on", "all")))
-    there = int((parts.find(digests) >= 0).sum())
-    return max(0, seen - there)
+    known = state.ledger.visible(getattr(stage, "on", "all"))
+    if isinstance(stage, EmbeddingFilter):
+        known = np.union1d(known, state.ledger.reference())
+    missing = int((parts.find(state.ledger.column("digest", known)) < 0).sum())
+    return missing + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
 
 
 def _filter(stage: Filter, state: _State) -> None:

@@ -67,7 +67,8 @@ class AugmentedConditioning(Generator):
         if partner is not None:
             parents.append(partner)
             draws["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
-            draws["crops"] = [self._crop(mode, index, parents, random) for index in (0, 1)]
+            crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
+            draws |= {"crops": crops} if any(crops) else {}
         if mode.startswith("cutmix"):
             draws["box"] = mixing.draw_box(draws["lam"], random)
         if mode.endswith("dropout"):
@@ -118,7 +119,9 @@ class AugmentedConditioning(Generator):
     def _views(self, item: Loaded, size: int) -> list[Image.Image]:
         """What the encoder looks at: one picture mixed in pixel space, or each parent's picture."""
         draws = item.job.sample.draws
-        images = [_cropped(image, crop) for image, crop in zip(item.images, draws.get("crops", [None]), strict=True)]
+        images = [
+            _cropped(image, crop) for image, crop in zip(item.images, draws.get("crops", [None, None]), strict=False)
+        ]
         if draws["mode"].startswith(("mixup", "cutmix")):
             return [mixed_picture(draws, images, size)]
         return images
