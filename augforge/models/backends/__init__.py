@@ -1,0 +1,65 @@
+"""Diffusion back-ends: one interface for every way of conditioning an image on an image.
+
+    unclip             text and a CLIP image embedding        StableUnCLIPImg2ImgPipeline
+    kandinsky-2.2      a CLIP image embedding, no text        KandinskyV22Pipeline
+    ip-adapter         text, an embedding, and an image       Stable Diffusion 1.5 or XL with an IP-Adapter
+    image-to-image     text and an image                      whatever AutoPipelineForImage2Image accepts
+    text-to-image      text alone                             whatever AutoPipelineForText2Image accepts
+    variation          an image, no text                      StableDiffusionImageVariationPipeline
+
+A back-end lives in one file and has one line in `BACKENDS`. Importing this package loads neither torch nor diffusers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from augforge.catalog import did_you_mean
+from augforge.errors import ModelError
+from augforge.models.backends.base import Backend, Request
+
+if TYPE_CHECKING:
+    from augforge.models.table import Model
+
+__all__ = ["BACKENDS", "Backend", "Request", "backend_class", "open_backend"]
+
+BACKENDS: dict[str, str] = {
+    "unclip": "augforge.models.backends.unclip:Unclip",
+    "kandinsky-2.2": "augforge.models.backends.kandinsky22:Kandinsky22",
+    "ip-adapter": "augforge.models.backends.ip_adapter:IPAdapter",
+    "image-to-image": "augforge.models.backends.image_to_image:ImageToImage",
+    "text-to-image": "augforge.models.backends.text_to_image:TextToImage",
+    "variation": "augforge.models.backends.variation:Variation",
+}
+
+
+def backend_class(name: str) -> type[Backend]:
+    """The class of the back-end called `name`; its `carries` can be read before any weights are loaded.
+
+    Raises:
+        ModelError: there is no such back-end.
+    """
+    try:
+        module, _, attribute = BACKENDS[name].partition(":")
+    except KeyError:
+        raise ModelError(f"there is no back-end called {name!r}", did_you_mean(name, list(BACKENDS))) from None
+    found: type[Backend] = getattr(import_module(module), attribute)
+    return found
+
+
+def open_backend(name: str, model: Model | str, device: str = "auto", dtype: str = "auto", **options: Any) -> Backend:
+    """Load `model` into the back-end called `name`.
+
+    Args:
+        name: one of `BACKENDS`.
+        model: a row of the table, or a directory, a `.safetensors` file, or a hub id with or without "hub:".
+        device: "auto", "cpu" or "cuda".
+        dtype: "auto", "fp32", "fp16" or "bf16". Auto is fp32 on the CPU; on CUDA what the checkpoint declares.
+        options: the fields of the back-end's own `Options` (see `loading.Options` for those that all have).
+
+    Raises:
+        ModelError: no such back-end or option, a checkpoint of another kind, pickled or missing weights.
+    """
+    found = backend_class(name)
+    return found(model, device, dtype, found.read_options(options))

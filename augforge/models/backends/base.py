@@ -1,0 +1,121 @@
+"""What a diffusion back-end is: it makes a batch of images from a `Request`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from augforge.catalog import did_you_mean
+from augforge.errors import ModelError
+from augforge.models.backends.options import Options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from augforge.models.table import Model
+
+_ROWS = ("prompts", "negatives", "seeds", "embeds", "images")  # one entry an image; the other fields hold for all
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One batch of n images to make; every sequence has length n.
+
+    Attributes:
+        prompts: what the images should show; back-ends without a text encoder do not read them.
+        negatives: what they should not show; "" is "nothing said", and leaves the choice to the pipeline.
+        seeds: of each image's own generator, on the CPU whatever the device.
+        steps: of the scheduler; an image-to-image back-end runs `int(steps * strength)` of them.
+        guidance: the classifier-free guidance scale; 1 or less turns it off.
+        embeds: (n, D) image embeddings as the back-end's own `embed` makes them.
+        images: RGB pictures, resized to `size` where they are not of that size.
+        strength: in (0, 1], how much of the picture is replaced by noise.
+        noise_level: unCLIP only, the noise added to the embedding.
+        scale: IP-Adapter only, the weight of the embedding.
+        size: (width, height) in px; None is the model's own.
+    """
+
+    prompts: Sequence[str]
+    negatives: Sequence[str]
+    seeds: Sequence[int]
+    steps: int
+    guidance: float
+    embeds: NDArray[np.float32] | None = None
+    images: Sequence[Image] | None = None
+    strength: float | None = None
+    noise_level: int = 0
+    scale: float = 1.0
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(rows) for name in _ROWS if (rows := getattr(self, name)) is not None}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"a request has one row an image, but {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def rows(self, start: int, stop: int) -> Request:
+        """The request for the images from `start` up to `stop`."""
+        parts = {name: rows[start:stop] for name in _ROWS if (rows := getattr(self, name)) is not None}
+        return replace(self, **parts)
+
+
+class Backend(ABC):
+    """A diffusion model behind one interface.
+
+    Attributes:
+        carries: what it can be conditioned on beside text: "embedding", "image", both or neither.
+        reads_prompt: whether text conditions it at all.
+        facts: what provenance records: model, scheduler, device, precision, versions and every tuning option.
+    """
+
+    carries: ClassVar[frozenset[str]]
+    reads_prompt: ClassVar[bool] = True
+    options: ClassVar[type[Options]] = Options
+    facts: Mapping[str, Any]
+
+    @abstractmethod
+    def __init__(self, model: Model | str, device: str, dtype: str, options: Options) -> None:
+        """Load `model`; see `open_backend`."""
+
+    @classmethod
+    def read_options(cls, given: Mapping[str, Any]) -> Options:
+        """The options of this back-end; ModelError, with the likely name, for one that it does not have."""
+        known = [field.name for field in fields(cls.options)]
+        for name in given:
+            if name not in known:
+                raise ModelError(f"this back-end has no option {name!r}", did_you_mean(name, known))
+        return cls.options(**given)
+
+    @property
+    def encoder_size(self) -> int:
+        """The side, in px, of the square picture that the image encoder looks at.
+
+        Raises:
+            ModelError: the back-end has no image encoder.
+        """
+        raise ModelError(f"{type(self).__name__} has no image encoder", "use a back-end that carries an embedding")
+
+    def embed(self, images: Sequence[Image], batch: int) -> NDArray[np.float32]:
+        """(n, D) embeddings of n RGB images, always computed `batch` at a time, the last batch padded.
+
+        Raises:
+            ModelError: the back-end has no image encoder.
+        """
+        raise ModelError(f"{type(self).__name__} has no image encoder", "use a back-end that carries an embedding")
+
+    @abstractmethod
+    def generate(self, request: Request) -> NDArray[np.float32]:
+        """(n, h, w, 3) images in [0, 1], one for each row of the request. NaN is passed on, for the caller to see.
+
+        An image depends on its own row alone: it has a generator of its own, on the CPU, and neighbours in the batch
+        change nothing; another batch size changes at most the last bits.
+
+        Raises:
+            ModelError: the request asks for what the back-end cannot do, or one image alone is too big for memory.
+        """

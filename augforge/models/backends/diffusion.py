@@ -1,0 +1,144 @@
+"""What all back-ends that run a diffusers pipeline share: loading, slicing, prompts, decoding."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from augforge.errors import ModelError
+from augforge.models.backends.base import Backend, Request
+from augforge.models.backends.checkpoint import Checkpoint, find_checkpoint
+from augforge.models.backends.decoding import Decoder
+from augforge.models.backends.loading import load_pipeline, pick_dtype
+from augforge.models.backends.options import Options
+from augforge.models.backends.prompts import Prompts
+from augforge.models.backends.slices import Slices
+from augforge.models.backends.tuning import denoiser_of, tune
+from augforge.models.devices import pick_device, quiet, setting
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from augforge.models.table import Model
+
+
+class Diffusion(Backend):
+    """One diffusers pipeline, called through its public arguments.
+
+    Attributes:
+        pipeline: name of the diffusers class that loads the checkpoint.
+        accepts: class names of checkpoints that it can load; empty where an AutoPipeline decides.
+        slices: how many rows are denoised at once; halves when memory runs out.
+    """
+
+    pipeline: ClassVar[str]
+    accepts: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self, model: Model | str, device: str = "auto", dtype: str = "auto", options: Options | None = None
+    ) -> None:
+        import diffusers
+
+        quiet()
+        self._options = options or type(self).options()
+        self.device = pick_device(device)
+        checkpoint = find_checkpoint(model, self._options)
+        self.dtype = pick_dtype(dtype, self.device, checkpoint, self._options)
+        loader = getattr(diffusers, self.pipeline)
+        pipe: Any = load_pipeline(checkpoint, loader, self.dtype, self._options, self.accepts)
+        self._pipe = self._completed(pipe, checkpoint).to(self.device)
+        self._takes = set(inspect.signature(type(self._pipe).__call__).parameters)
+        self._prompts = Prompts(self._pipe)
+        self._decoder = Decoder(self._pipe, self._options.decode_batch)
+        self.slices = Slices(self._options.micro_batch)
+        self.facts = {
+            "model": checkpoint.facts,
+            "pipeline": type(self._pipe).__name__,
+            **tune(self._pipe, self._options),
+            "decoder-upcast": self._decoder.upcast,
+            "safety-checker": False,
+            **self._more_facts(),
+            **setting(self.device, self.dtype, "diffusers", "transformers"),
+        }
+
+    def generate(self, request: Request) -> NDArray[np.float32]:
+        """(n, h, w, 3) images in [0, 1]; see `Backend.generate`."""
+        import torch
+
+        self.check(request)
+        with torch.no_grad():
+            parts = self.slices.run(len(request), lambda start, stop: self._denoise(request.rows(start, stop)))
+            return self._decoder.images(parts)
+
+    def check(self, request: Request) -> None:
+        """ModelError where the request asks for what this back-end cannot do."""
+        if request.embeds is not None and "embedding" not in self.carries:
+            raise ModelError(f"{type(self).__name__} cannot be conditioned on an embedding", "give images or text")
+        if request.images is not None and "image" not in self.carries:
+            raise ModelError(f"{type(self).__name__} cannot be conditioned on an image", "give its embedding instead")
+        if any(request.negatives) and not self.reads_prompt:
+            raise ModelError(f"{type(self).__name__} reads no text, and so no negative prompt", "leave `negative` out")
+
+    @property
+    def denoiser(self) -> Any:
+        """The network that is called at every step, for those who hook into it."""
+        return denoiser_of(self._pipe)
+
+    def _completed(self, pipe: Any, checkpoint: Checkpoint) -> Any:
+        """The pipeline with what the back-end adds to it."""
+        return pipe
+
+    def _more_facts(self) -> dict[str, Any]:
+        return {}
+
+    def _pipe_for(self, request: Request) -> Any:
+        return self._pipe
+
+    def _condition(self, request: Request) -> dict[str, Any]:
+        """The arguments that carry the image condition."""
+        return {}
+
+    def _denoise(self, request: Request) -> Any:
+        """Latents (n, c, h, w), or images (n, h, w, 3) where the pipeline has to decode itself."""
+        import torch
+
+        pipe = self._pipe_for(request)
+        arguments = {
+            **self._prompts.arguments(request),
+            **self._condition(request),
+            **self._size_arguments(pipe, request),
+            "num_inference_steps": request.steps,
+            "guidance_scale": request.guidance,
+            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds],
+            "output_type": self._decoder.output,
+        }
+        return pipe(**arguments).images
+
+    def _size_arguments(self, pipe: Any, request: Request) -> dict[str, int]:
+        takes = inspect.signature(type(pipe).__call__).parameters
+        size = request.size or self.native_size
+        return {"width": size[0], "height": size[1]} if size and {"width", "height"} <= set(takes) else {}
+
+    @property
+    def native_size(self) -> tuple[int, int] | None:
+        """(width, height) in px that the model was made for, None where it does not say."""
+        side = getattr(self._pipe, "default_sample_size", None) or self.denoiser.config.get("sample_size")
+        scale = getattr(self._pipe, "vae_scale_factor", None) or getattr(self._pipe, "movq_scale_factor", None)
+        if side is None or scale is None:
+            return None
+        height, width = (side, side) if isinstance(side, int) else side
+        return width * scale, height * scale
+
+    def _tensor(self, array: NDArray[np.float32]) -> Any:
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, self.dtype)
+
+
+def needs(value: Any, what: str, backend: Backend) -> Any:
+    """`value`; ModelError where the request has none."""
+    if value is None:
+        raise ModelError(f"{type(backend).__name__} needs {what} for every image", f"put {what} into the request")
+    return value

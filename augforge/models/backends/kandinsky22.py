@@ -1,0 +1,77 @@
+"""A CLIP image embedding and no text: the decoder of Kandinsky 2.2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from augforge.models.backends.base import Request
+from augforge.models.backends.checkpoint import Checkpoint, digest, fetch, refuse_pickles
+from augforge.models.backends.diffusion import Diffusion, needs
+from augforge.models.backends.encoder import load_encoder
+from augforge.models.backends.options import Options
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class KandinskyOptions(Options):
+    """Options of the Kandinsky 2.2 back-end.
+
+    Attributes:
+        prior: directory or hub id of the prior, whose image encoder the decoder was trained with.
+        prior_revision: branch, tag or commit of the prior's hub id.
+    """
+
+    prior: str = "hub:kandinsky-community/kandinsky-2-2-prior"
+    prior_revision: str | None = None
+
+
+class Kandinsky22(Diffusion):
+    """KandinskyV22Pipeline, through `image_embeds`; the negative embedding is that of an input of zeros.
+
+    The decoder has no text encoder: prompts are not read.
+    """
+
+    carries: ClassVar[frozenset[str]] = frozenset({"embedding"})
+    reads_prompt: ClassVar[bool] = False
+    options: ClassVar[type[Options]] = KandinskyOptions
+    pipeline: ClassVar[str] = "KandinskyV22Pipeline"
+    accepts: ClassVar[frozenset[str]] = frozenset({"KandinskyV22Pipeline"})
+
+    def _completed(self, pipe: Any, checkpoint: Checkpoint) -> Any:
+        options = self._options
+        assert isinstance(options, KandinskyOptions)
+        self._prior = fetch(options.prior, options.prior_revision, options)
+        refuse_pickles(self._prior, ["image_encoder"], options)
+        folder, processor = self._prior / "image_encoder", self._prior / "image_processor"
+        self._encoder = load_encoder(folder, processor, self.dtype, options)
+        self._encoder.net.to(self.device)
+        self._negative = self._encoder.of_zeros()
+        return pipe
+
+    def _more_facts(self) -> dict[str, Any]:
+        assert isinstance(self._options, KandinskyOptions)
+        parts = [digest(self._prior / part) for part in ("image_encoder", "image_processor")]
+        return {
+            "prior": {"name": self._options.prior, "revision": self._options.prior_revision, "digest": parts},
+            "reads-prompt": False,
+        }
+
+    @property
+    def encoder_size(self) -> int:
+        """The side, in px, of the square picture that the image encoder looks at."""
+        return self._encoder.size
+
+    def embed(self, images: Sequence[Image], batch: int) -> NDArray[np.float32]:
+        """(n, D) embeddings of n RGB images, always computed `batch` at a time, the last batch padded."""
+        return self._encoder.embed(images, batch)
+
+    def _condition(self, request: Request) -> dict[str, Any]:
+        embeds = self._tensor(needs(request.embeds, "an embedding", self))
+        return {"image_embeds": embeds, "negative_image_embeds": self._negative.expand(len(embeds), -1)}
