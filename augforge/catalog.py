@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 STAGES: dict[tuple[str, str], str] = {
     ("generate", "augmented-conditioning"): "augforge.generators.augmented_conditioning:AugmentedConditioning",
+    ("generate", "text2img"): "augforge.generators.text2img:Text2Img",
+    ("generate", "img2img"): "augforge.generators.img2img:Img2Img",
+    ("generate", "variation"): "augforge.generators.variation:Variation",
     ("filter", "clip"): "augforge.filters.clip:Clip",
     ("filter", "sharpness"): "augforge.filters.sharpness:Sharpness",
     ("select", "facility-location"): "augforge.selectors.facility_location:FacilityLocation",

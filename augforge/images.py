@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from augforge.errors import BadImage
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image, ImageFile
 
 MAX_PIXELS = 89_478_485
@@ -217,3 +219,13 @@ def _upright(image: Image.Image, picture: Image.Image) -> tuple[Image.Image, str
     except Exception:
         turn = None
     return (picture, "") if turn is None else (picture.transpose(turn), "EXIF orientation applied")
+
+
+def degenerate(picture: NDArray[np.float32]) -> str:
+    """Why a picture (h, w, 3) in [0, 1] is none: NaN or infinite values, or one constant colour; else ""."""
+    import numpy as np
+
+    if not np.isfinite(picture).all():
+        return "the model returned NaN or infinite pixels"
+    spread = picture.max(axis=(0, 1)) - picture.min(axis=(0, 1))
+    return "the model returned a constant picture" if float(spread.max()) < 1 / 255 else ""

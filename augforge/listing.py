@@ -6,6 +6,8 @@ from pathlib import Path
 
 from augforge.catalog import STAGES, did_you_mean, stage_class
 from augforge.errors import RecipeError
+from augforge.models import MODELS, Model
+from augforge.models.table import TASKS
 
 Rows = list[dict[str, str]]
 
@@ -23,12 +25,20 @@ def _stages() -> Rows:
 
 
 def _models() -> Rows:
-    from augforge.models import MODELS
+    return [_model_row(m) for m in MODELS.values()]
 
-    return [
-        {"name": m.name, "task": m.task, "licence": m.licence, "where": _where(m.location), "about": m.about}
-        for m in MODELS.values()
-    ]
+
+def _model_row(model: Model) -> dict[str, str]:
+    does = ", ".join(task for task in TASKS if model.backend_for(task))
+    size = ", ".join(filter(None, [f"{model.native} px" if model.native else "", model.weights]))
+    return {
+        "name": model.name,
+        "does": does,
+        "licence": model.licence,
+        "where": _where(model.location),
+        "size": size,
+        "about": model.about,
+    }
 
 
 def _where(location: str) -> str:

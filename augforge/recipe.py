@@ -103,6 +103,7 @@ def build_stage(verb: str, name: str, options: Mapping[str, Any]) -> Stage:
         raise _option_error(cls, error) from error
     for option, task in cls.tasks().items():
         find_model(getattr(stage, option), task)
+    stage.check()
     return stage
 
 

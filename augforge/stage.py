@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -79,6 +79,9 @@ class Stage(BaseModel, ABC):
         marks = {name: next((m for m in info.metadata if isinstance(m, Task)), None) for name, info in _fields(cls)}
         return {name: mark.name for name, mark in marks.items() if mark}
 
+    def check(self) -> None:
+        """Raise RecipeError or ModelError where the options do not go together; nothing is loaded here."""
+
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""
         return self.model_dump(mode="json", by_alias=True, exclude=set(self.decides))
@@ -101,6 +104,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A made image (h, w, 3), float in [0, 1] or NaN, and what is to be recorded about it beside its draws."""
+
+    pixels: NDArray[np.float32]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """A job with its parents' pixels, RGB, in the parents' order."""
 
@@ -108,12 +119,13 @@ class Loaded:
     images: tuple[Image, ...]
 
 
-Maker = Callable[[Sequence[Loaded]], "NDArray[np.float32] | Sequence[NDArray[np.float32]]"]
+Drawn = tuple[Sequence["Sample"], Mapping[str, Any]]
+Maker = Callable[[Sequence[Loaded]], Sequence[Picture]]
 
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """A generator made ready: `make` turns a full batch into images (h, w, 3) float in [0, 1]; `facts` are recorded."""
+    """A generator made ready: `make` turns a full batch into as many pictures; `facts` are recorded of all."""
 
     make: Maker
     facts: Mapping[str, Any]
@@ -146,9 +158,18 @@ class Generator(Stage):
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
         return {label: max(0, target - count) for label, count in counts.items()}
 
+    @property
+    def couples(self) -> bool:
+        """Whether images of one batch influence each other, so that the batch is part of their identity."""
+        return False
+
+    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+        """The parent and variant number of each of `count` images of one class."""
+        return pool.turns(count)
+
     @abstractmethod
-    def draw(self, parent: Sample, pool: Pool, variant: int, seed: int) -> tuple[list[Sample], Mapping[str, Any]]:
-        """The parents and every random draw of the `variant`-th image made from `parent`, its class being `pool`."""
+    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """The parents and every random draw of the `variant`-th image of a class made from `parent`."""
 
     @abstractmethod
     def open(self, device: str) -> Studio:

@@ -40,7 +40,7 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
     def command(**given: Any) -> None:
         common = {key: given.pop(key) for key in COMMON}
         sources = given.pop("sources")
-        options = {kebab(key): value for key, value in given.items() if value is not None}
+        options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         _run(verb, name, options, sources, **common)
 
     command.__doc__ = cls.__doc__
@@ -62,10 +62,12 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
 
 def _option(name: str, info: FieldInfo) -> Any:
     flag = f"--{kebab(name)}"
-    default = "" if info.default in (None, "") else f" [default: {_shown(info.default)}]"
+    default = "" if info.default in (None, "", ()) else f" [default: {_shown(info.default)}]"
     about = f"{info.description or ''}{default}"
     if info.annotation is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{kebab(name)}", help=about)]
+    if get_origin(info.annotation) is tuple:
+        return Annotated[list[str] | None, typer.Option(flag, metavar="TEXT", help=about)]
     return Annotated[str | None, typer.Option(flag, metavar=_metavar(info.annotation), help=about)]
 
 

@@ -23,6 +23,22 @@ def tiny_unclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_unclip: Path) -> dict[str, str]:
+    """A tiny model for every task that a stage can ask for."""
+    from tests.tiny_backends import save_tiny_sd, save_tiny_variation
+
+    folder = tmp_path_factory.mktemp("models")
+    plain = str(save_tiny_sd(folder / "tiny-sd"))
+    return {
+        "image-text": str(tiny_clip),
+        "conditioning": str(tiny_unclip),
+        "text-to-image": plain,
+        "image-to-image": plain,
+        "variation": str(save_tiny_variation(folder / "tiny-variation")),
+    }
+
+
+@pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An open_clip model with random weights, saved as a checkpoint is."""
     from tests.tiny import save_tiny_clip

@@ -24,8 +24,8 @@ BY_VERB = {verb: [stage for stage in EVERY if stage[0] == verb] for verb in ("ge
 
 
 @pytest.fixture(scope="session")
-def models(tiny_clip: Path, tiny_unclip: Path) -> dict[str, str]:
-    return {"image-text": str(tiny_clip), "unclip": str(tiny_unclip)}
+def models(tiny_models: dict[str, str]) -> dict[str, str]:
+    return tiny_models
 
 
 def recipe_of(
@@ -226,7 +226,7 @@ def test_6_with_k_shots_the_other_images_cannot_matter(models, tmp_path, stage):
     parents = {parent for row in made.values() for parent in row["parents"]}
     assert len(parents) <= 4
     for row in rows(tmp_path / "full").values():
-        if row["origin"] == "real" and row["id"] not in parents:
+        if row["origin"] == "real" and row["id"] not in parents and parents:
             Path(row["source"].split(" ", 1)[1].replace(": ", "/")).unlink()
     run(chain(models, folder, stage, **options), tmp_path / "shots")
     left = {i: row for i, row in rows(tmp_path / "shots").items() if row["origin"] == "synthetic"}
@@ -241,7 +241,7 @@ def test_6_an_evaluation_split_never_conditions(models, tmp_path, stage):
     ledger = rows(tmp_path / "out")
     assert {row["split"] for row in ledger.values()} == {"train", "test"}
     conditioning = {ledger[p]["split"] for row in ledger.values() for p in row["parents"]}
-    assert conditioning == {"train"}
+    assert conditioning <= {"train"} and (conditioning or stage[1] == "text2img")
 
 
 @pytest.mark.parametrize("stage", EVERY, ids="-".join)

@@ -92,6 +92,7 @@ def dataset_features(ledger: Ledger) -> Any:
             "scores": {name: Value("float64") for name in sorted(ledger.scores)} or Value("null"),
             "provenance": Value("string"),
             "split": Value("string"),
+            "caption": Value("string"),
         }
     )
 
@@ -114,6 +115,7 @@ def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixel
             "scores": {name: sample.scores.get(name) for name in sorted(ledger.scores)} or None,
             "provenance": json.dumps(provenance(sample, parents), sort_keys=True, ensure_ascii=False),
             "split": sample.split,
+            "caption": sample.draws.get("prompt"),
         }
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from PIL import Image
 
 from augforge import images
 from augforge.engine.ingest import Pixels
 from augforge.errors import BadImage
 from augforge.flow import flow
-from augforge.ids import canonical, key, seed_of
+from augforge.ids import canonical, key, seed_of, unit
 from augforge.ledger import Ledger
 from augforge.models import find_model, model_key
 from augforge.pool import Pool
 from augforge.progress import Progress
 from augforge.sample import Sample, is_evaluation
-from augforge.stage import Generator, Job, Loaded
+from augforge.stage import Generator, Job, Loaded, Picture
 from augforge.store import Parts, Store
 
 MADE = pa.schema(
@@ -36,6 +36,7 @@ MADE = pa.schema(
         ("maker", pa.dictionary(pa.int32(), pa.string())),
         ("batch", pa.int32()),
         ("slot", pa.int32()),
+        ("facts", pa.string()),
     ]
 )
 
@@ -64,10 +65,21 @@ def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Jo
     """Every image that the stage should make, in order; nothing is loaded and no pixel is read."""
     fingerprint = stage_key(stage, seed)
     pools = {label: Pool(samples, stage.shots) for label, samples in ledger.conditioning(stage.split).items()}
-    wanted = stage.wanted(training_counts(ledger))
-    for label, count in wanted.items():
-        for parent, variant in pools[label].turns(count):
-            yield _job(stage, fingerprint, pools[label], parent, variant, title)
+    split = next((s.split for pool in pools.values() for s in pool.samples), None)
+    for label, count in stage.wanted(training_counts(ledger)).items():
+        turns = stage.turns(pools[label], count)
+        jobs = (_job(stage, fingerprint, label, pools[label], *turn, title, split) for turn in turns)
+        yield from _coupled(jobs, stage.batch) if stage.couples else jobs
+
+
+def _coupled(jobs: Iterator[Job], size: int) -> Iterator[Job]:
+    """Jobs whose images influence each other: each one's identity takes in the others of its batch, in order."""
+    for batch in iter(lambda: list(islice(jobs, size)), []):
+        mates = [job.sample.id for job in batch]
+        for job in batch:
+            identity = key(job.sample.id, mates, size)
+            draws = {**job.sample.draws, "batch-of": mates}
+            yield Job(replace(job.sample, id=identity, draws=draws), job.parents)
 
 
 def training_counts(ledger: Ledger) -> dict[str, int]:
@@ -78,17 +90,28 @@ def training_counts(ledger: Ledger) -> dict[str, int]:
     return ledger.class_counts(indices[training])
 
 
-def _job(stage: Generator, fingerprint: str, pool: Pool, parent: Sample, variant: int, title: str) -> Job:
-    parents, draws = stage.draw(parent, pool, variant, seed_of(key(fingerprint, parent.id, variant)))
-    identity = key(fingerprint, [p.id for p in parents], draws)
+def _job(
+    stage: Generator,
+    fingerprint: str,
+    label: str,
+    pool: Pool,
+    parent: Sample | None,
+    variant: int,
+    title: str,
+    split: str | None,
+) -> Job:
+    first = parent.id if parent else label
+    parents, draws = stage.draw(label, parent, pool, variant, seed_of(key(fingerprint, first, variant)))
+    identity = key(fingerprint, label, [p.id for p in parents], draws)
+    held_out = unit("validation", identity) < getattr(stage, "validation", 0.0)
     sample = Sample(
         id=identity,
-        label=parent.label,
+        label=label,
         origin="synthetic",
         parents=tuple(p.id for p in parents),
         stage=title,
         seed=seed_of(identity),
-        split=parent.split,
+        split="validation" if held_out else split,
         draws=draws,
     )
     return Job(sample, tuple(parents))
@@ -107,7 +130,7 @@ def run_generator(
     """Make what the plan asks for and add it to the ledger; says how many were made and how many were there."""
     name, parts = generator_parts(stage, store, seed)
     jobs = list(plan(stage, ledger, seed, title))
-    todo = list(_batches(jobs, stage.batch, parts))
+    todo = list(_batches(jobs, stage, parts))
     if todo:
         _make(stage, todo, parts, pixels, device, progress)
     pixels.made[name] = parts
@@ -116,13 +139,21 @@ def run_generator(
     return {"made": made, "reused": len(jobs) - made}
 
 
-def _batches(jobs: Sequence[Job], size: int, parts: Parts) -> Iterator[Batch]:
-    """The plan cut into batches once; of each, the jobs whose image is not there yet."""
-    waiting = iter(jobs)
-    for number, batch in enumerate(iter(lambda: list(islice(waiting, size)), [])):
+def _batches(jobs: Sequence[Job], stage: Generator, parts: Parts) -> Iterator[Batch]:
+    """The plan cut into batches once; of each, the jobs whose image is not there yet (all, if they are coupled)."""
+    for number, batch in enumerate(_cut(jobs, stage)):
         missing = set(parts.missing([job.sample.id for job in batch]))
         if missing:
-            yield Batch(number, tuple(job for job in batch if job.sample.id in missing))
+            yield Batch(number, tuple(job for job in batch if stage.couples or job.sample.id in missing))
+
+
+def _cut(jobs: Sequence[Job], stage: Generator) -> Iterator[list[Job]]:
+    """Batches in the plan's order; coupled ones as they were planned, so never of two classes."""
+    if stage.couples:
+        yield from (list(batch) for _, batch in groupby(jobs, key=lambda job: job.sample.draws["batch-of"]))
+        return
+    waiting = iter(jobs)
+    yield from iter(lambda: list(islice(waiting, stage.batch)), [])
 
 
 def _make(
@@ -167,22 +198,22 @@ def _load(batch: Batch, pixels: Pixels) -> tuple[list[Loaded], dict[str, str]]:
     return ready, problems
 
 
-def _row(job: Job, made: NDArray[np.float32] | str, maker: str, batch: int, slot: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": job.sample.id, "maker": maker, "batch": batch, "slot": slot}
-    problem = made if isinstance(made, str) else degenerate(made)
+def _row(job: Job, made: Picture | str, maker: str, batch: int, slot: int) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": job.sample.id,
+        "maker": maker,
+        "batch": batch,
+        "slot": slot,
+        "problem": "",
+        "facts": "{}",
+    }
+    problem = made if isinstance(made, str) else images.degenerate(made.pixels)
     if problem or isinstance(made, str):
         return {**row, "image": b"", "digest": "", "width": 0, "height": 0, "problem": problem}
-    height, width = made.shape[:2]
-    data = images.encode_png(Image.fromarray(np.rint(made * 255.0).clip(0, 255).astype(np.uint8)))
-    return {**row, "image": data, "digest": images.digest(data), "width": width, "height": height, "problem": ""}
-
-
-def degenerate(picture: NDArray[np.float32]) -> str:
-    """Why a picture (h, w, 3) in [0, 1] is none: NaN or infinite values, or one constant colour; else ""."""
-    if not np.isfinite(picture).all():
-        return "the model returned NaN or infinite pixels"
-    spread = picture.max(axis=(0, 1)) - picture.min(axis=(0, 1))
-    return "the model returned a constant picture" if float(spread.max()) < 1 / 255 else ""
+    height, width = made.pixels.shape[:2]
+    data = images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
+    size = {"width": width, "height": height}
+    return {**row, "image": data, "digest": images.digest(data), **size, "facts": canonical(dict(made.facts))}
 
 
 def maker_of(stage: Generator, facts: Mapping[str, Any]) -> str:
@@ -204,7 +235,7 @@ def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
             width=row["width"],
             height=row["height"],
             ref=f"made:{name}",
-            draws={**planned.draws, "batch-number": row["batch"], "slot": row["slot"]},
+            draws={**planned.draws, "batch-number": row["batch"], "slot": row["slot"], **json.loads(row["facts"])},
             maker=row["maker"],
             kept=problem is None,
             dropped=problem,

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
+from augforge.errors import RecipeError
 from augforge.generators import mixing
+from augforge.generators.diffusion import DiffusionGenerator
 from augforge.ids import rng, seed_of
-from augforge.models import find_model
+from augforge.models.backends import Backend, backend_class
 from augforge.pool import Pool
 from augforge.sample import Sample
-from augforge.stage import Generator, Loaded, Prompt, Studio, Task
+from augforge.stage import Drawn, Loaded, Task
 
 Mode = Literal[
     "random-image",
@@ -32,13 +34,14 @@ Mode = Literal[
 ONE_IMAGE = ("random-image", "dropout")
 
 
-class AugmentedConditioning(Generator):
+class AugmentedConditioning(DiffusionGenerator):
     """Condition a diffusion model on a mix of real images of a class, in pixel or in embedding space."""
 
     name: ClassVar[str] = "augmented-conditioning"
+    task: ClassVar[str] = "conditioning"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "mode": "embed-cutmix-dropout", "steps": 2}
 
-    model: Annotated[str, Task("unclip")] = Field("builtin-unclip", description="The diffusion model.")
+    model: Annotated[str, Task("conditioning")] = Field("builtin-unclip", description="The diffusion model.")
     mode: Mode = Field("embed-cutmix-dropout", description="How the conditioning image is augmented.")
     alpha: float = Field(1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
     lam: float | None = Field(None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone.")
@@ -48,19 +51,34 @@ class AugmentedConditioning(Generator):
         "dropout", description="A class of one image: drop coordinates instead of mixing, or mix with a crop of itself."
     )
     crop_min_area: float = Field(0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take.")
-    prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
-    negative: str = Field("", description="The negative prompt.")
-    guidance: float | None = Field(
-        None, ge=0, description="Classifier-free guidance scale (the model's own if absent)."
-    )
-    steps: int | None = Field(None, ge=1, description="Denoising steps (the model's own if absent).")
-    noise_level: int = Field(0, ge=0, description="Noise added to the image embedding, in steps of its schedule.")
+    noise_level: int = Field(0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule.")
+    strength: float | None = Field(None, gt=0, le=1, description="image-to-image: how much of the picture is replaced.")
+    scale: float = Field(1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
 
-    def draw(self, parent: Sample, pool: Pool, variant: int, seed: int) -> tuple[list[Sample], dict[str, Any]]:
+    def check(self) -> None:
+        """Refuse a mode that the back-end cannot do."""
+        super().check()
+        if not self._mixes_embeddings and (self.mode.startswith("embed") or self.mode.endswith("dropout")):
+            raise RecipeError(
+                f"key 'mode': {self.backend_name} carries no embedding, so it cannot do {self.mode}",
+                "use random-image, mixup or cutmix, or a model that is conditioned on an embedding",
+            )
+        if not self._mixes_embeddings and self.fallback == "dropout" and self.mode not in ONE_IMAGE:
+            raise RecipeError(
+                f"key 'fallback': {self.backend_name} carries no embedding, so it cannot drop coordinates",
+                "use fallback: crop",
+            )
+
+    @property
+    def _mixes_embeddings(self) -> bool:
+        return "embedding" in backend_class(self.backend_name).carries
+
+    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
         """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
+        assert parent is not None
         mode, partner = self._mode_and_partner(parent, pool, variant)
         random = rng(seed, "mix")
-        draws: dict[str, Any] = {"mode": mode, "variant": variant, "prompt": prompt_for(self.prompt, parent.label)}
+        draws: dict[str, Any] = {"mode": mode, "variant": variant, **self.prompt_of(label, seed)}
         if mode != self.mode:
             draws["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
         parents = [parent]
@@ -91,30 +109,15 @@ class AugmentedConditioning(Generator):
         of = parents[index]
         return list(mixing.draw_crop(of.width, of.height, self.crop_min_area, random))
 
-    def open(self, device: str) -> Studio:
-        """Load the pipeline; the returned `make` mixes, encodes and denoises one padded batch."""
-        from augforge.models.unclip import Unclip
-
-        row = find_model(self.model, "unclip")
-        unclip = Unclip(row, device)
-        settings: dict[str, Any] = {
-            "negative": self.negative,
-            "steps": self.steps or row.defaults.get("steps", 20),
-            "guidance": row.defaults.get("guidance", 10.0) if self.guidance is None else self.guidance,
-            "noise_level": self.noise_level,
-        }
-
-        def make(batch: Sequence[Loaded]) -> NDArray[np.float32]:
-            prompts = [item.job.sample.draws["prompt"] for item in batch]
-            seeds = [item.job.sample.seed or 0 for item in batch]
-            return unclip.generate(prompts, self._condition(batch, unclip), seeds, **settings)
-
-        return Studio(make, {**unclip.facts, **{k.replace("_", "-"): v for k, v in settings.items()}})
-
-    def _condition(self, batch: Sequence[Loaded], unclip: Any) -> NDArray[np.float32]:
-        views = [view for item in batch for view in self._views(item, unclip.encoder_size)]
-        vectors = iter(unclip.embed(views, len(batch)))
-        return np.stack([self._mixed_vector(item, vectors) for item in batch])
+    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+        """The mixed embeddings of a batch, or its mixed pictures where the back-end carries no embedding."""
+        if not self._mixes_embeddings:
+            side = max(getattr(backend, "native_size", None) or (224, 224))
+            return {"images": [self._views(item, side)[0] for item in batch], "strength": self.strength}
+        views = [view for item in batch for view in self._views(item, backend.encoder_size)]
+        vectors = iter(backend.embed(views, len(batch)))
+        embeds = np.stack([self._mixed_vector(item, vectors) for item in batch])
+        return {"embeds": embeds, "noise_level": self.noise_level, "scale": self.scale}
 
     def _views(self, item: Loaded, size: int) -> list[Image.Image]:
         """What the encoder looks at: one picture mixed in pixel space, or each parent's picture."""
@@ -136,11 +139,6 @@ class AugmentedConditioning(Generator):
         if "p" in draws:
             vector = mixing.drop_coordinates(vector, draws["p"], draws["mask-seed"], rescale=self.rescale)
         return vector
-
-
-def prompt_for(template: str, label: str | None) -> str:
-    """The prompt of a class: its name with underscores as spaces, put in for {label}."""
-    return template.replace("{label}", (label or "thing").replace("_", " "))
 
 
 def mixed_picture(draws: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:

@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from augforge.catalog import did_you_mean
 from augforge.errors import ModelError
 from augforge.ids import key
 
 WEIGHTS = Path(__file__).parent / "weights"
+PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
 
-Task = Literal["image-text", "unclip"]
+TASKS: dict[str, tuple[str, ...]] = {
+    "image-text": ("open_clip",),
+    "conditioning": ("unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image"),
+    "text-to-image": ("text-to-image",),
+    "image-to-image": ("image-to-image", "ip-adapter"),
+    "variation": ("variation",),
+}
+"""What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One row. `location` is a directory, `hub:owner/name`, or `arch/pretrained` of open_clip."""
+    """One row. `location` is a directory or file, `hub:owner/name`, or `arch/pretrained` of open_clip.
+
+    `backends` are those that can load it, `options` what they need beside it (an adapter, a prior), `defaults` the
+    steps and guidance that suit it, `native` its side in px, `weights` about how much memory its weights take.
+    """
 
     name: str
-    task: Task
-    loader: Literal["open_clip", "diffusers"]
+    backends: tuple[str, ...]
     location: str
     licence: str
     about: str
     revision: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    native: int | None = None
+    weights: str = ""
 
     @property
     def directory(self) -> Path | None:
-        """The local directory with the weights, None for a model that lies on a hub."""
+        """The local directory or file with the weights, None for a model that lies on a hub."""
         return None if self.location.startswith("hub:") or self.loader_names_weights else Path(self.location)
 
     @property
     def loader_names_weights(self) -> bool:
         """Whether `location` is one of open_clip's own `arch/pretrained` names."""
-        return self.loader == "open_clip" and not Path(self.location).is_absolute()
+        return self.backends == ("open_clip",) and not Path(self.location).is_absolute()
+
+    def backend_for(self, task: str) -> str | None:
+        """The back-end that does `task` with this model, None if none can."""
+        return next((backend for backend in TASKS[task] if backend in self.backends), None)
 
     def facts(self) -> dict[str, Any]:
         """What provenance records of this model."""
@@ -48,81 +67,142 @@ class Model:
         return {"name": self.name, "revision": self.revision, "digest": digest, "licence": self.licence}
 
 
+_TINY = "tiny, 32 px: digits, CIFAR-10 classes, five flowers"
+_BOTH = ("image-to-image", "text-to-image")
+
 MODELS: dict[str, Model] = {
     row.name: row
     for row in (
-        Model(
-            "builtin-clip",
-            "image-text",
-            "open_clip",
-            str(WEIGHTS / "builtin-clip"),
-            "Apache-2.0",
-            "tiny, 32 px: digits, CIFAR-10 classes, five flowers",
-        ),
+        Model("builtin-clip", ("open_clip",), str(WEIGHTS / "builtin-clip"), "Apache-2.0", _TINY, weights="2 MB"),
         Model(
             "builtin-unclip",
-            "unclip",
-            "diffusers",
+            ("unclip",),
             str(WEIGHTS / "builtin-unclip"),
             "Apache-2.0",
-            "tiny, 32 px: digits, CIFAR-10 classes, five flowers",
+            _TINY,
             defaults={"steps": 12, "guidance": 2.5},
+            native=32,
+            weights="12 MB",
         ),
         Model(
             "vit-b-32",
-            "image-text",
-            "open_clip",
+            ("open_clip",),
             "ViT-B-32/laion2b_s34b_b79k",
             "MIT",
-            "the usual small CLIP, 224 px, 605 MB",
+            "the usual small CLIP, 224 px",
+            weights="0.6 GB",
         ),
         Model(
             "sd21-unclip",
-            "unclip",
-            "diffusers",
+            ("unclip",),
             "hub:sd2-community/stable-diffusion-2-1-unclip",
             "CreativeML Open RAIL++-M",
-            "Stable Diffusion 2.1 unCLIP, 768 px; the model of the augmented-conditioning paper (a mirror)",
+            "the model of the augmented-conditioning paper (a mirror)",
             defaults={"steps": 20, "guidance": 2.0},
+            native=768,
+            weights="about 5 GB in half precision",
+        ),
+        Model(
+            "kandinsky-2.2",
+            ("kandinsky-2.2",),
+            "hub:kandinsky-community/kandinsky-2-2-decoder",
+            "Apache-2.0",
+            "image embedding only, reads no prompt",
+            defaults={"steps": 50, "guidance": 4.0},
+            native=512,
+            weights="about 6 GB in half precision",
+        ),
+        Model(
+            "sd15",
+            ("ip-adapter", *_BOTH),
+            "hub:stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "CreativeML OpenRAIL-M",
+            "Stable Diffusion 1.5; with an IP-Adapter for augmented-conditioning",
+            defaults={"steps": 50, "guidance": 7.5},
+            native=512,
+            weights="about 2 GB in half precision",
+        ),
+        Model(
+            "sdxl",
+            ("ip-adapter", *_BOTH),
+            "hub:stabilityai/stable-diffusion-xl-base-1.0",
+            "CreativeML Open RAIL++-M",
+            "Stable Diffusion XL; with an IP-Adapter for augmented-conditioning",
+            defaults={"steps": 40, "guidance": 5.0},
+            options={
+                "adapter_subfolder": "sdxl_models",
+                "adapter_weights": "ip-adapter_sdxl.safetensors",
+            },
+            native=1024,
+            weights="about 7 GB in half precision",
+        ),
+        Model(
+            "flux-schnell",
+            _BOTH,
+            "hub:black-forest-labs/FLUX.1-schnell",
+            "Apache-2.0",
+            "four steps, no guidance",
+            defaults={"steps": 4, "guidance": 0.0},
+            native=1024,
+            weights="about 34 GB in half precision",
+        ),
+        Model(
+            "image-variations",
+            ("variation",),
+            "hub:lambdalabs/sd-image-variations-diffusers",
+            "CreativeML OpenRAIL-M",
+            "an image alone; the variation model of Leaving Reality to Imagination",
+            revision="v2.0",
+            defaults={"steps": 50, "guidance": 3.0},
+            native=512,
+            weights="about 2.5 GB in half precision",
         ),
     )
 }
 
 
 def find_model(name: str, task: str) -> Model:
-    """The row called `name`, or one made up for a directory, `hub:owner/name` or `arch/pretrained`.
+    """The row called `name`, or one made up for a directory, a file, `hub:owner/name` or `arch/pretrained`.
 
     Raises:
         ModelError: no such model, or it cannot do `task`.
     """
     model = MODELS.get(name) or _made_up(name, task)
+    fit = sorted(row.name for row in MODELS.values() if row.backend_for(task))
     if model is None:
-        fit = sorted(row.name for row in MODELS.values() if row.task == task)
         raise ModelError(f"there is no model called {name!r}", did_you_mean(name, fit))
-    if model.task != task:
-        fit = sorted(row.name for row in MODELS.values() if row.task == task)
-        raise ModelError(f"{name!r} is a model for {model.task}, not for {task}", "use for example " + " or ".join(fit))
+    if model.backend_for(task) is None:
+        does = sorted(other for other in TASKS if model.backend_for(other))
+        raise ModelError(f"{name!r} is a model for {' and '.join(does)}, not for {task}", "use for example " + fit[0])
     return model
 
 
 def _made_up(name: str, task: str) -> Model | None:
-    about = "named by the user"
-    folder = Path(name)
-    if folder.is_dir():
-        if (folder / "open_clip_config.json").is_file():
-            return Model(name, "image-text", "open_clip", str(folder.resolve()), "not stated", about)
-        if (folder / "model_index.json").is_file():
-            return Model(name, "unclip", "diffusers", str(folder.resolve()), "not stated", about)
+    path = Path(name)
+    if path.is_dir():
+        return Model(name, _backends_of(path), str(path.resolve()), "not stated", "named by the user")
+    if path.is_file():
+        return Model(name, _BOTH, str(path.resolve()), "not stated", "named by the user")
+    if name.startswith("hub:") or (task == "image-text" and re.fullmatch(r"[\w.-]+/[\w.-]+", name)):
+        return Model(name, TASKS[task], name, "not stated", "named by the user")
+    return None
+
+
+def _backends_of(folder: Path) -> tuple[str, ...]:
+    if (folder / "open_clip_config.json").is_file():
+        return ("open_clip",)
+    if not (folder / "model_index.json").is_file():
         raise ModelError(
-            f"{name} is no model directory: it has neither model_index.json nor open_clip_config.json",
+            f"{folder} is no model directory: it has neither model_index.json nor open_clip_config.json",
             "give the directory that save_pretrained (diffusers) or push_to_hf_hub (open_clip) wrote",
         )
-    if name.startswith("hub:"):
-        loader: Literal["open_clip", "diffusers"] = "open_clip" if task == "image-text" else "diffusers"
-        return Model(name, task, loader, name, "not stated", about)  # type: ignore[arg-type]  # tasks come from stages
-    if task == "image-text" and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return Model(name, "image-text", "open_clip", name, "not stated", about)
-    return None
+    kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name", "")
+    only = {
+        "StableUnCLIPImg2ImgPipeline": ("unclip",),
+        "KandinskyV22Pipeline": ("kandinsky-2.2",),
+        "StableDiffusionImageVariationPipeline": ("variation",),
+    }
+    return only.get(kind, _BOTH)
 
 
 def model_key(model: Model, *settings: Any) -> str:
@@ -138,17 +218,21 @@ def model_digest(model: Model) -> str:
     """
     if model.directory is None:
         return hashlib.sha256(f"{model.location}@{model.revision}".encode()).hexdigest()
-    return _directory_digest(model.directory)
+    weights = {".safetensors", *PICKLED}
+    if not any(p.suffix in weights for p in [model.directory, *model.directory.rglob("*")]):
+        raise ModelError(f"there are no weights in {model.directory}", "is the directory complete?")
+    return digest(model.directory)
 
 
 @cache
-def _directory_digest(folder: Path) -> str:
-    files = sorted(p for p in folder.rglob("*") if p.suffix in {".safetensors", ".json", ".txt"} and p.is_file())
-    if not any(p.suffix == ".safetensors" for p in files):
-        raise ModelError(f"no safetensors weights in {folder}", "pickled weights are not loaded; convert them first")
+def digest(path: Path) -> str:
+    """SHA-256 over the names and contents of the weights and configurations in a directory, or of one file."""
+    kinds = {".safetensors", ".json", ".txt", *PICKLED}
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in kinds and p.is_file())
     total = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    for file in files:
+        with file.open("rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        name = file.name if file == path else file.relative_to(path).as_posix()
+        total.update(f"{name} {content}\n".encode())
     return total.hexdigest()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augforge.generators.augmented_conditioning import AugmentedConditioning, Mode, mixed_picture, prompt_for
-from augforge.models import find_model
+from augforge.generators.augmented_conditioning import AugmentedConditioning, Mode, mixed_picture
+from augforge.generators.prompts import fill
+from augforge.models.backends import Request, open_backend
 from augforge.pool import Pool
 from augforge.sample import Sample
 from augforge.stage import Job, Loaded
@@ -35,7 +36,7 @@ def stage(model, **options) -> AugmentedConditioning:
 
 def job(made_by: AugmentedConditioning, names: list[str], seed: int = 5, **changed) -> Loaded:
     """The first name is the parent, the others are its class."""
-    parents, draws = made_by.draw(sample(names[0]), Pool([sample(n) for n in names]), 0, seed)
+    parents, draws = made_by.draw("cat", sample(names[0]), Pool([sample(n) for n in names]), 0, seed)
     planned = Sample(
         id="made", label="cat", seed=seed, parents=tuple(p.id for p in parents), draws={**draws, **changed}
     )
@@ -47,8 +48,12 @@ def studio(tiny_unclip):
     return stage(tiny_unclip).open("cpu")
 
 
+def pixels(studio, *jobs: Loaded) -> np.ndarray:
+    return np.stack([picture.pixels for picture in studio.make(list(jobs))])
+
+
 def make(tiny_unclip, *jobs: Loaded) -> np.ndarray:
-    return np.asarray(stage(tiny_unclip).open("cpu").make(list(jobs)))
+    return pixels(stage(tiny_unclip).open("cpu"), *jobs)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -98,12 +103,12 @@ def test_with_all_coordinates_dropped_the_image_does_not_matter(tiny_unclip):
 def test_a_batch_equals_solo_calls_and_neighbours_do_not_matter(tiny_unclip, studio):
     by = stage(tiny_unclip, mode="embed-cutmix-dropout")
     jobs = [job(by, [f"p{i}", "p3"], seed=i) for i in range(3)]
-    batch = np.asarray(studio.make(jobs))
-    solo = np.concatenate([np.asarray(studio.make([item])) for item in jobs])
+    batch = pixels(studio, *jobs)
+    solo = np.concatenate([pixels(studio, item) for item in jobs])
     assert np.abs(batch - solo).max() < 1e-5
-    other = np.asarray(studio.make([jobs[0], job(by, ["p2", "p1"], seed=77), jobs[2]]))
+    other = pixels(studio, jobs[0], job(by, ["p2", "p1"], seed=77), jobs[2])
     assert (other[0] == batch[0]).all() and (other[2] == batch[2]).all()
-    assert (np.asarray(studio.make([jobs[2], jobs[0], jobs[1]]))[1] == batch[0]).all()
+    assert (pixels(studio, jobs[2], jobs[0], jobs[1])[1] == batch[0]).all()
 
 
 def test_one_generator_for_the_batch_would_not_do(tiny_unclip):
@@ -129,9 +134,7 @@ def test_passing_the_embedding_equals_passing_the_image(tiny_unclip):
     import torch
     from diffusers import StableUnCLIPImg2ImgPipeline
 
-    from augforge.models.unclip import Unclip
-
-    unclip = Unclip(find_model(str(tiny_unclip), "unclip"), "cpu")
+    unclip = open_backend("unclip", str(tiny_unclip), "cpu")
     pipe = StableUnCLIPImg2ImgPipeline.from_pretrained(tiny_unclip)
     pipe.set_progress_bar_config(disable=True)
     through_image = pipe(
@@ -139,7 +142,7 @@ def test_passing_the_embedding_equals_passing_the_image(tiny_unclip):
         num_inference_steps=2, guidance_scale=3.0, output_type="np",
     ).images  # fmt: skip
     embeds = unclip.embed([IMAGES["p0"]], 1)
-    ours = unclip.generate(["a cat"], embeds, [9], negative="", steps=2, guidance=3.0, noise_level=0)
+    ours = unclip.generate(Request(["a cat"], [""], [9], steps=2, guidance=3.0, embeds=embeds))
     assert np.abs(through_image - ours).max() < 1e-6
 
 
@@ -180,7 +183,7 @@ def test_a_pixel_mixup_is_the_mean_in_between():
 
 
 def test_prompts_read_like_words():
-    assert prompt_for("a photo of a {label}", "day_lily") == "a photo of a day lily"
+    assert fill("a photo of a {label}", "day_lily") == "a photo of a day lily"
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_the_halves_are_kept_apart(sd):
     """A guided batch is what the unconditional and the conditional batch are by themselves."""
     torch.manual_seed(5)
     sample, text = torch.randn(2, 4, 16, 16), torch.randn(4, 16, 32)
-    sd._guidance_scale = 5.0
+    draw(sd)  # with guidance, which the pipeline says of itself until its next call
     with negtome(sd, **TINY), torch.inference_mode():
         both = sd.unet(sample.repeat(2, 1, 1, 1), 500, text)[0]
         apart = [sd.unet(sample, 500, half)[0] for half in text.chunk(2)]

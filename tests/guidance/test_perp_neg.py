@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
+import diffusers
 import pytest
 import torch
 
@@ -299,7 +300,7 @@ def test_an_error_in_a_call_for_a_negative_leaves_the_hook_in_order(sd):
 def test_a_call_that_wants_an_output_object_gets_one(sd):
     sample = torch.randn(1, 4, 16, 16).repeat(2, 1, 1, 1)
     text = torch.randn(2, 16, 32)
-    sd._guidance_scale = 5.0
+    draw(sd)  # with guidance, which the pipeline says of itself until its next call
     with perp_neg_guidance(sd, [("a dog", 1.5)]), torch.inference_mode():
         as_tuple = sd.unet(sample, 500, encoder_hidden_states=text, return_dict=False)
         as_object = sd.unet(sample, 500, text)
@@ -312,11 +313,89 @@ def test_a_weight_is_a_finite_number(sd, weight):
         pass
 
 
-def test_text_masks_and_variances_are_refused(sd):
-    sample = torch.randn(1, 4, 16, 16).repeat(2, 1, 1, 1)
-    sd._guidance_scale = 5.0
-    with perp_neg_guidance(sd, [("a dog", 1.5)]), pytest.raises(ValueError, match="text masks"), torch.inference_mode():
-        sd.unet(sample, 500, torch.randn(2, 16, 32), encoder_attention_mask=torch.ones(2, 16))
+class Unet(torch.nn.Module):
+    """As much of a denoiser as the hook needs; keeps what it was given."""
+
+    def __init__(self, channels=4):
+        super().__init__()
+        self.channels = channels
+        self.given = []
+
+    def forward(self, sample, timestep, encoder_hidden_states, extra=None, encoder_attention_mask=None, **more):
+        self.given.append(extra)
+        return (sample.mean(1, keepdim=True) + encoder_hidden_states.mean() + torch.zeros(1, self.channels, 1, 1),)
+
+
+class Pipe:
+    """A pipeline of a denoiser and an encoder of texts, without a property that tells about guidance."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, unet=None, transformer=None):
+        self.unet, self.transformer = unet, transformer
+
+    def encode_prompt(self, prompt, prompt_2, prompt_3, device, num_images_per_prompt, do_classifier_free_guidance):
+        random = torch.Generator().manual_seed(len(prompt))
+        return torch.randn(1, 7, 32, generator=random), None, torch.randn(1, 64, generator=random), None
+
+
+def test_every_tensor_as_long_as_the_batch_keeps_the_unconditional_rows():
+    unet = Unet()
+    sample, rows, whole = torch.randn(2, 4, 8, 8).repeat(2, 1, 1, 1), torch.arange(4), torch.arange(3)
+    with perp_neg_guidance(Pipe(unet), [("a dog", 1.5)]):
+        unet(sample, torch.tensor(500), torch.randn(4, 7, 32), extra={"a": [rows, (rows, whole)], "b": 0.5})
+    asked = unet.given[1]
+    assert asked["a"][0].tolist() == asked["a"][1][0].tolist() == [0, 1]
+    assert asked["a"][1][1] is whole
+    assert asked["b"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("channels", "more", "match"),
+    [(4, {"encoder_attention_mask": torch.ones(2, 7)}, "text masks"), (8, {}, "variances")],
+)
+def test_text_masks_and_variances_are_refused(channels, more, match):
+    unet = Unet(channels)
+    sample = torch.randn(1, 4, 8, 8).repeat(2, 1, 1, 1)
+    with perp_neg_guidance(Pipe(unet), [("a dog", 1.5)]), pytest.raises(ValueError, match=match):
+        unet(sample, 500, torch.randn(2, 7, 32), **more)
+
+
+def test_a_batch_of_three_prompts_is_refused():
+    unet = Unet()
+    sample = torch.randn(2, 4, 8, 8).repeat(3, 1, 1, 1)
+    with perp_neg_guidance(Pipe(unet), [("a dog", 1.5)]), pytest.raises(ValueError, match="given 6 rows"):
+        unet(sample, 500, torch.randn(6, 7, 32))
+
+
+def test_the_transformer_of_stable_diffusion_3():
+    torch.manual_seed(0)
+    transformer = diffusers.SD3Transformer2DModel(
+        sample_size=16,
+        patch_size=1,
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        joint_attention_dim=32,
+        caption_projection_dim=32,
+        pooled_projection_dim=64,
+        pos_embed_max_size=32,
+    ).eval()
+    pipe = Pipe(transformer=transformer)
+    sample, time = torch.randn(2, 4, 16, 16), torch.full((4,), 500.0)
+    inputs = {"encoder_hidden_states": torch.randn(4, 9, 32), "pooled_projections": torch.randn(4, 64)}
+    tokens, _, pooled, _ = pipe.encode_prompt("a dog", None, None, None, 1, False)
+    with torch.inference_mode():
+        plain = transformer(hidden_states=sample.repeat(2, 1, 1, 1), timestep=time, **inputs).sample
+        negative = transformer(sample, tokens.expand(2, -1, -1), pooled.expand(2, -1), time[:2]).sample
+        with perp_neg_guidance(pipe, [("a dog", 1.5)]):
+            guided = transformer(hidden_states=sample.repeat(2, 1, 1, 1), timestep=time, **inputs).sample
+    unconditional, positive = plain.chunk(2)
+    expected = torch.cat([unconditional, perp_neg(unconditional, positive, [negative], [1.5])])
+    torch.testing.assert_close(guided, expected)
+    assert not torch.allclose(guided, plain, atol=1e-3)
 
 
 def test_a_pipeline_without_a_denoiser_is_refused():

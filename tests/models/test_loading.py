@@ -36,7 +36,7 @@ def test_importing_the_package_loads_no_library() -> None:
 
 
 def test_a_row_of_the_table_loads(checkpoint: Checkpoint) -> None:
-    row = Model("mine", "unclip", "diffusers", str(checkpoint("unclip")), "MIT", "a test")
+    row = Model("mine", ("unclip",), str(checkpoint("unclip")), "MIT", "a test")
     backend = open_backend("unclip", row, "cpu")
     assert backend.facts["model"]["name"] == "mine"
     assert backend.facts["model"]["licence"] == "MIT"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -12,9 +11,10 @@ from typing import Any
 
 from augforge.errors import ModelError
 from augforge.models.backends.options import Options
-from augforge.models.table import Model
+from augforge.models.table import PICKLED, Model, digest
 
-PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
+__all__ = ["PICKLED", "Checkpoint", "declared_dtype", "digest", "fetch", "find_checkpoint", "refuse_pickles"]
+
 DENOISERS = ("unet", "transformer")
 _PICKLE_HINT = "such a file can run any code when it is read: convert it to safetensors, or trust it with allow-pickle"
 
@@ -146,15 +146,3 @@ def _facts(model: Model | str, path: Path, location: str, revision: str | None, 
         "digest": digest(path),
         "licence": "not stated" if isinstance(model, str) else model.licence,
     }
-
-
-def digest(path: Path) -> str:
-    """SHA-256 over the names and contents of a checkpoint's weights and configurations, as `model_digest` makes it."""
-    wanted = PICKLED | {".safetensors", ".json", ".txt"}
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in wanted and p.is_file())
-    total = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as content:
-            part = hashlib.file_digest(content, "sha256").hexdigest()
-        total.update(f"{(file.name if file == path else file.relative_to(path).as_posix())} {part}\n".encode())
-    return total.hexdigest()

@@ -82,6 +82,11 @@ class Diffusion(Backend):
             raise ModelError(f"{type(self).__name__} reads no text, and so no negative prompt", "leave `negative` out")
 
     @property
+    def pipe(self) -> Any:
+        """The pipeline itself, for guidance that hooks into it."""
+        return self._pipe
+
+    @property
     def denoiser(self) -> Any:
         """The network that is called at every step, for those who hook into it."""
         return denoiser_of(self._pipe)

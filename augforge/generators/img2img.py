@@ -1,0 +1,43 @@
+"""Images from a real image and its class name, the second strategy of *Leaving Reality to Imagination*."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from augforge.errors import RecipeError
+from augforge.generators.diffusion import DiffusionGenerator
+from augforge.models.backends import Backend
+from augforge.pool import Pool
+from augforge.sample import Sample
+from augforge.stage import Drawn, Loaded, Task
+
+
+class Img2Img(DiffusionGenerator):
+    """Redraw real images with the class name as the prompt: partly noised, then denoised."""
+
+    name: ClassVar[str] = "img2img"
+    task: ClassVar[str] = "image-to-image"
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "strength": 0.5, "steps": 4}
+
+    model: Annotated[str, Task("image-to-image")] = Field("sd15", description="The diffusion model.")
+    strength: float = Field(0.75, gt=0, le=1, description="How much is replaced; at 1 the source hardly matters.")
+
+    def check(self) -> None:
+        """Refuse a strength that leaves no step."""
+        super().check()
+        if int(self._steps * self.strength) < 1:
+            raise RecipeError(f"strength {self.strength:g} of {self._steps} steps leaves no step to run", "raise steps")
+
+    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """One parent, and the prompt."""
+        assert parent is not None
+        return [parent], {"variant": variant, **self.prompt_of(label, seed)}
+
+    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+        """The parents' pictures; an IP-Adapter also gets their embeddings."""
+        pictures = [item.images[0] for item in batch]
+        embeds = {"embeds": backend.embed(pictures, len(batch))} if "embedding" in backend.carries else {}
+        return {"images": pictures, "strength": self.strength, **embeds}
