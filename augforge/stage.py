@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,7 @@ class Generator(Stage):
     """Makes new samples of each class, conditioned on real ones."""
 
     verb: ClassVar[str] = "generate"
-    decides: ClassVar[frozenset[str]] = frozenset({"per_class", "balance_to", "shots", "split", "batch"})
+    decides: ClassVar[frozenset[str]] = frozenset({"per_class", "balance_to", "shots", "split", "batch", "processes"})
 
     per_class: int | None = Field(None, ge=0, description="New images for every class.")
     balance_to: int | Literal["max"] | None = Field(
@@ -143,7 +143,9 @@ class Generator(Stage):
     )
     shots: int | None = Field(None, ge=1, description="Condition on K images per class and on no others.")
     split: str = Field("train", description="Condition on this split only (and on images that have no split).")
-    batch: int = Field(32, ge=1, description="Images per call of the model; the last batch is padded.")
+    batch: int | Literal["auto"] = Field(
+        "auto", description="Images per call of the model; auto measures once what fits, and stays with it."
+    )
 
     @model_validator(mode="after")
     def _one_amount(self) -> Generator:
@@ -157,6 +159,19 @@ class Generator(Stage):
             return dict.fromkeys(counts, self.per_class)
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
         return {label: max(0, target - count) for label, count in counts.items()}
+
+    processes: int = Field(1, ge=1, description="Divide the batches among so many processes, one device each.")
+
+    @field_validator("batch")
+    @classmethod
+    def _positive(cls, batch: int | str) -> int | str:
+        if batch != "auto" and int(batch) < 1:
+            raise ValueError("it is at least 1")
+        return batch
+
+    def probe(self, device: str) -> int:
+        """How many images to make per call on `device`; measured where memory is what limits it."""
+        return 32
 
     @property
     def couples(self) -> bool:

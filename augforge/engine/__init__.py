@@ -80,7 +80,7 @@ def run(
         if problem := refuse_too_many_bad(ledger, max_bad):
             write_ledger(ledger, out / "samples.parquet")
             raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
-        pixels = Pixels(sources)
+        pixels = Pixels(sources, recipe.sources)
         embedders = Embedders(store, pixels, device, progress)
         for title, stage in zip(titles(recipe), recipe.stages, strict=True):
             before = len(ledger.visible())

@@ -14,6 +14,7 @@ from PIL import Image
 
 from augforge import images
 from augforge.engine.ingest import Pixels
+from augforge.engine.workers import Task, make_in_processes
 from augforge.errors import BadImage
 from augforge.flow import flow
 from augforge.ids import canonical, key, seed_of, unit
@@ -23,7 +24,7 @@ from augforge.pool import Pool
 from augforge.progress import Progress
 from augforge.sample import Sample, is_evaluation
 from augforge.stage import Generator, Job, Loaded, Picture
-from augforge.store import Parts, Store
+from augforge.store import Parts, Store, write_atomically
 
 MADE = pa.schema(
     [
@@ -69,7 +70,7 @@ def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Jo
     for label, count in stage.wanted(training_counts(ledger)).items():
         turns = stage.turns(pools[label], count)
         jobs = (_job(stage, fingerprint, label, pools[label], *turn, title, split) for turn in turns)
-        yield from _coupled(jobs, stage.batch) if stage.couples else jobs
+        yield from _coupled(jobs, int(stage.batch)) if stage.couples else jobs
 
 
 def _coupled(jobs: Iterator[Job], size: int) -> Iterator[Job]:
@@ -130,13 +131,25 @@ def run_generator(
     """Make what the plan asks for and add it to the ledger; says how many were made and how many were there."""
     name, parts = generator_parts(stage, store, seed)
     jobs = list(plan(stage, ledger, seed, title))
+    if parts.missing([job.sample.id for job in jobs]):
+        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device)})
     todo = list(_batches(jobs, stage, parts))
     if todo:
-        _make(stage, todo, parts, pixels, device, progress)
+        _make_all(stage, todo, parts, pixels, device, progress)
     pixels.made[name] = parts
     ledger.extend(finished(jobs, parts, name))
     made = sum(len(batch.jobs) for batch in todo)
     return {"made": made, "reused": len(jobs) - made}
+
+
+def _fixed_batch(stage: Generator, parts: Parts, device: str) -> int:
+    """The batch size of the plan: what was asked for, or what an earlier run measured, or what is measured now."""
+    path = parts.folder / "plan.json"
+    if stage.batch == "auto" and path.is_file():
+        return int(json.loads(path.read_text())["batch"])
+    size = stage.probe(device) if stage.batch == "auto" else int(stage.batch)
+    write_atomically(path, canonical({"batch": size, "device": device}).encode())
+    return size
 
 
 def _batches(jobs: Sequence[Job], stage: Generator, parts: Parts) -> Iterator[Batch]:
@@ -153,12 +166,26 @@ def _cut(jobs: Sequence[Job], stage: Generator) -> Iterator[list[Job]]:
         yield from (list(batch) for _, batch in groupby(jobs, key=lambda job: job.sample.draws["batch-of"]))
         return
     waiting = iter(jobs)
-    yield from iter(lambda: list(islice(waiting, stage.batch)), [])
+    size = 1024 if stage.batch == "auto" else stage.batch  # auto: all is there, and nothing will be made
+    yield from iter(lambda: list(islice(waiting, size)), [])
 
 
-def _make(
+def _make_all(
     stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
 ) -> None:
+    if stage.processes == 1:
+        make_batches(stage, todo, parts, pixels, device, progress)
+        return
+    total = sum(len(batch.jobs) for batch in todo)
+    progress.say(f"{stage.name}: {total:,} images in {stage.processes} processes")
+    make_in_processes(Task(stage, todo, parts.folder, pixels.specs, device), stage.processes)
+    parts.reload()
+
+
+def make_batches(
+    stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
+) -> None:
+    """Load the model and make the batches, committing as it goes."""
     total = sum(len(batch.jobs) for batch in todo)
     progress.say(f"{stage.name}: loading the model")
     studio = stage.open(device)
@@ -171,7 +198,7 @@ def _make(
         batch, ready, problems = loaded
         made: dict[str, Any] = dict(problems)
         if ready:
-            padded = ready + [ready[-1]] * (stage.batch - len(ready))
+            padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
             pictures = studio.make(padded)[: len(ready)]
             made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
         return batch, made

@@ -20,7 +20,7 @@ from augforge.formats.base import Entry, Source
 from augforge.ids import key, unit
 from augforge.ledger import Ledger
 from augforge.progress import Progress
-from augforge.recipe import Recipe
+from augforge.recipe import Recipe, SourceSpec
 from augforge.sample import Sample
 from augforge.store import Parts, Store
 
@@ -206,8 +206,8 @@ def refuse_too_many_bad(ledger: Ledger, max_bad: float) -> str | None:
 class Pixels:
     """Finds the encoded bytes of any sample: in its source, or in this run's parts."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = sources
+    def __init__(self, sources: Sequence[Source], specs: Sequence[SourceSpec] = ()) -> None:
+        self._sources, self.specs = sources, tuple(specs)
         self.made: dict[str, Parts] = {}
 
     def bytes_of(self, sample: Sample) -> bytes:

@@ -13,7 +13,7 @@ from pydantic import Field
 from augforge.errors import RecipeError
 from augforge.generators import mixing
 from augforge.generators.diffusion import DiffusionGenerator
-from augforge.ids import rng, seed_of
+from augforge.ids import key, rng, seed_of
 from augforge.models.backends import Backend, backend_class
 from augforge.pool import Pool
 from augforge.sample import Sample
@@ -115,7 +115,8 @@ class AugmentedConditioning(DiffusionGenerator):
             side = max(getattr(backend, "native_size", None) or (224, 224))
             return {"images": [self._views(item, side)[0] for item in batch], "strength": self.strength}
         views = [view for item in batch for view in self._views(item, backend.encoder_size)]
-        vectors = iter(backend.embed(views, len(batch)))
+        keys = [name for item in batch for name in self._view_keys(item)]
+        vectors = iter(backend.embed_once(keys, views))
         embeds = np.stack([self._mixed_vector(item, vectors) for item in batch])
         return {"embeds": embeds, "noise_level": self.noise_level, "scale": self.scale}
 
@@ -128,6 +129,14 @@ class AugmentedConditioning(DiffusionGenerator):
         if draws["mode"].startswith(("mixup", "cutmix")):
             return [mixed_picture(draws, images, size)]
         return images
+
+    def _view_keys(self, item: Loaded) -> list[str]:
+        """What each of the views depends on: a picture that was mixed is met once, a parent's many times."""
+        draws = item.job.sample.draws
+        if draws["mode"].startswith(("mixup", "cutmix")):
+            return [key("mixed", [p.digest for p in item.job.parents], dict(draws))]
+        crops = draws.get("crops", [None, None])
+        return [key("view", p.digest, crop) for p, crop in zip(item.job.parents, crops, strict=False)]
 
     def _mixed_vector(self, item: Loaded, vectors: Any) -> NDArray[np.float32]:
         draws = item.job.sample.draws

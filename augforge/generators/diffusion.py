@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -71,6 +71,20 @@ class DiffusionGenerator(Generator):
             _text_and_weight(entry)
         return given
 
+    def check_batch(self) -> None:
+        """Refuse to measure the batch where the batch is part of what the images are."""
+        if self.couples and self.batch == "auto":
+            raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
+
+    def probe(self, device: str) -> int:
+        """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
+        from augforge.models.devices import pick_device
+
+        if pick_device(device) == "cpu":
+            return 32
+        backend = self._open(device, self.dtype)
+        return largest_batch(lambda size: _memory_of(self, backend, size), _free_memory())
+
     @property
     def couples(self) -> bool:
         """NegToMe within a batch and step caches let the images of a batch influence each other."""
@@ -88,6 +102,7 @@ class DiffusionGenerator(Generator):
 
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
+        self.check_batch()
         name = self.backend_name
         if name not in TASKS[self.task]:
             raise RecipeError(f"key 'backend': {name} cannot do {self.task}", "use " + " or ".join(TASKS[self.task]))
@@ -183,6 +198,43 @@ class DiffusionGenerator(Generator):
                     strength["reference"] = encode_reference(backend.pipe, picture, height, width)
                 stack.enter_context(negtome(backend.pipe, **strength))
             yield
+
+
+def largest_batch(memory_of: Callable[[int], int], free: int, most: int = 256) -> int:
+    """The largest power of two up to `most` whose memory, extrapolated from calls with 1 and 2 images, fits 80 %.
+
+    Args:
+        memory_of: bytes that a call with so many images takes at its peak.
+        free: bytes that are free.
+        most: the largest batch to choose.
+    """
+    one, two = memory_of(1), memory_of(2)
+    each = max(1, two - one)
+    fitting = max(1, int((0.8 * free - one) // each) + 1)
+    return min(most, 1 << (fitting.bit_length() - 1))
+
+
+def _free_memory() -> int:
+    import torch
+
+    return int(torch.cuda.mem_get_info()[0])
+
+
+def _memory_of(stage: DiffusionGenerator, backend: Any, size: int) -> int:
+    """Bytes that one step with `size` images takes at its peak, beyond the weights."""
+    import torch
+    from PIL import Image
+
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    side = max(getattr(backend, "native_size", None) or (512, 512))
+    blank = [Image.new("RGB", (side, side), "grey")] * size
+    condition: dict[str, Any] = {"images": blank} if "image" in backend.carries else {}
+    if "embedding" in backend.carries:
+        condition["embeds"] = backend.embed(blank, size)
+    words: dict[str, Any] = {"prompts": ["a photo"] * size, "negatives": [""] * size, "seeds": [0] * size}
+    backend.generate(Request(**words, steps=2, guidance=stage._guidance, strength=1.0, **condition))
+    return int(torch.cuda.max_memory_allocated() - before)
 
 
 def _text_and_weight(entry: str) -> tuple[str, float]:

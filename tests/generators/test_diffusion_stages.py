@@ -164,7 +164,10 @@ class Overflowing(Backend):
     """A half-precision model of which every second picture is NaN, every third black."""
 
     def __init__(self, dtype: str) -> None:
-        self.facts = {"dtype": {"fp32": "float32", "fp16": "float16"}[dtype], "model": {"name": "x", "licence": "none", "digest": "0" * 64}}
+        self.facts = {
+            "dtype": {"fp32": "float32", "fp16": "float16"}[dtype],
+            "model": {"name": "x", "licence": "none", "digest": "0" * 64},
+        }
 
     def generate(self, request):
         pictures = np.random.default_rng(0).random((len(request), 8, 8, 3)).astype(np.float32)
@@ -200,3 +203,55 @@ def test_what_stays_broken_is_dropped_with_the_reason(pictures, tmp_path, tiny_m
     summary = run(recipe(pictures, "text2img", **options), tmp_path / "out")
     assert summary.reasons == {"1-generate-text2img": {"the model returned NaN or infinite pixels": 6}}
     assert len(made(tmp_path / "out")) == 6
+
+
+def test_the_batch_is_measured_once_and_stays(tmp_path, tiny_models, monkeypatch):
+    folder = write_images(tmp_path / "set", {"cat": 3})
+    probes = iter([2, 5])
+    monkeypatch.setattr(diffusion.DiffusionGenerator, "probe", lambda self, device: next(probes))
+    for count in (3, 4):
+        options = {"model": tiny_models["text-to-image"], "batch": "auto", "per-class": count}
+        run(recipe(folder, "text2img", **options), tmp_path / "out")
+    assert {json.loads(row["maker"])["batch"] for row in made(tmp_path / "out")} == {2}
+    assert next(probes) == 5
+    run(recipe(folder, "text2img", model=tiny_models["text-to-image"], batch=3, **{"per-class": 6}), tmp_path / "out")
+    assert Counter(json.loads(row["maker"])["batch"] for row in made(tmp_path / "out")) == {2: 4, 3: 2}
+
+
+@pytest.mark.parametrize(
+    ("first", "each", "free", "batch"),
+    [(100, 10, 1000, 64), (100, 10, 200, 4), (100, 10, 10, 1), (100, 10, 10**9, 256), (1000, 1, 1500, 128)],
+)
+def test_the_largest_batch_fits_four_fifths_of_the_memory(first, each, free, batch):
+    def memory_of(size):
+        return first + each * (size - 1)
+
+    assert diffusion.largest_batch(memory_of, free) == batch
+    assert batch == 1 or memory_of(batch) <= 0.8 * free
+    assert batch == 256 or memory_of(2 * batch) > 0.8 * free
+
+
+def test_coupled_images_need_a_stated_batch(tiny_models):
+    with pytest.raises(AugforgeError, match="influence each other"):
+        build_stage("generate", "text2img", {"model": tiny_models["text-to-image"], "negtome": "batch"})
+
+
+def test_an_image_is_embedded_once(tiny_unclip):
+    from PIL import Image
+
+    from augforge.models.backends import open_backend
+
+    backend = open_backend("unclip", str(tiny_unclip), "cpu")
+    pictures = [Image.new("RGB", (32, 32), colour) for colour in ("red", "green", "red", "blue")]
+    asked = []
+    embed = backend.embed
+
+    def counting(images, batch):
+        asked.append(len(images))
+        return embed(images, batch)
+
+    backend.embed = counting
+    once = backend.embed_once(["r", "g", "r", "b"], pictures)
+    again = backend.embed_once(["b", "r"], [pictures[3], pictures[0]])
+    assert asked == [3]
+    assert (once == embed(pictures, 32)).all() and (again == once[[3, 0]]).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from augforge.models.table import Model
 
+REMEMBERED = 20_000
+EMBEDDED = 32
 _ROWS = ("prompts", "negatives", "seeds", "embeds", "images")  # one entry an image; the other fields hold for all
 
 
@@ -108,6 +111,25 @@ class Backend(ABC):
             ModelError: the back-end has no image encoder.
         """
         raise ModelError(f"{type(self).__name__} has no image encoder", "use a back-end that carries an embedding")
+
+    def embed_once(self, keys: Sequence[str], images: Sequence[Image]) -> NDArray[np.float32]:
+        """(n, D) as `embed`, where images with the same key are the same and are embedded once.
+
+        The last `REMEMBERED` embeddings are kept. They are always computed `EMBEDDED` at a time, whatever the batch of
+        the plan, so that an embedding does not depend on which others are still known.
+        """
+        import numpy as np
+
+        known: OrderedDict[str, NDArray[np.float32]] = self.__dict__.setdefault("_known", OrderedDict())
+        new = {key: image for key, image in zip(keys, images, strict=True) if key not in known}
+        if new:
+            known.update(zip(new, self.embed(list(new.values()), EMBEDDED), strict=True))
+        for key in keys:
+            known.move_to_end(key)
+        embeds = np.stack([known[key] for key in keys])
+        while len(known) > REMEMBERED:
+            known.popitem(last=False)
+        return embeds
 
     @abstractmethod
     def generate(self, request: Request) -> NDArray[np.float32]:

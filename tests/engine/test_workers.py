@@ -1,0 +1,21 @@
+"""Two processes make what one makes: same ids, same draws, same pixels."""
+
+from __future__ import annotations
+
+from augforge.engine import run
+from augforge.recipe import Recipe, SourceSpec, build_stage
+from tests.conftest import write_images
+from tests.test_laws import decisions, pixels
+
+
+def test_two_processes_make_what_one_makes(tmp_path, tiny_unclip):
+    folder = write_images(tmp_path / "set", {"cat": 4, "dog": 3})
+    options = {"model": str(tiny_unclip), "per-class": 5, "batch": 4, "steps": 2}
+    for name, processes in (("one", 1), ("two", 2)):
+        stage = build_stage("generate", "augmented-conditioning", {**options, "processes": processes})
+        recipe = Recipe("workers", 0, (SourceSpec("folder", str(folder)),), (stage,))
+        summary = run(recipe, tmp_path / name, device="cpu")
+        assert summary.work[1]["made"] == 10
+    assert decisions(tmp_path / "one") == decisions(tmp_path / "two")
+    one, two = pixels(tmp_path / "one"), pixels(tmp_path / "two")
+    assert one.keys() == two.keys() and all((one[i] == two[i]).all() for i in one)
