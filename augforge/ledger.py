@@ -78,9 +78,9 @@ class Ledger:
             chunk.append(sample)
             decided.append(_decisions_only(sample))
             if len(chunk) == CHUNK:
-                tables.append(_table(chunk))
+                tables.append(_compact(chunk))
                 chunk = []
-        tables.append(_table(chunk))
+        tables.append(_compact(chunk))
         self._add(pa.concat_tables(tables).unify_dictionaries(), decided)
 
     def _add(self, rows: pa.Table, decided: Sequence[Sample]) -> None:
@@ -158,8 +158,9 @@ class Ledger:
 
     def class_index(self, indices: Indices) -> NDArray[np.int64]:
         """(n,) index into `classes`, -1 where a sample has no label."""
-        places = {label: place for place, label in enumerate(self.classes)}
-        return np.array([places.get(label, -1) for label in self.column("label", indices)], dtype=np.int64)
+        labels = self.rows.column("label").take(pa.array(indices))
+        places = pc.fill_null(pc.index_in(labels, value_set=pa.array(self.classes, pa.string())), -1)
+        return np.asarray(places).astype(np.int64)
 
     # -- deciding -------------------------------------------------------------------------------------------
 
@@ -230,6 +231,12 @@ def ledger_schema(classes: Sequence[str]) -> pa.Schema:
     fields = {field.name: field for field in (*ROWS, *DECIDED)}
     order = [*first, *(name for name in fields if name not in first)]
     return pa.schema([fields[name] for name in order], metadata={"augforge": json.dumps({"classes": list(classes)})})
+
+
+def _compact(samples: Sequence[Sample]) -> pa.Table:
+    """The samples as a table in memory of just its size; what Arrow builds from Python has room to grow."""
+    table = _table(samples)
+    return table.take(pa.array(range(len(table)), pa.int64())) if len(table) else table
 
 
 def _table(samples: Sequence[Sample]) -> pa.Table:

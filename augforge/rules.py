@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,15 +22,13 @@ class Rule:
     minimum: float | None = None
     deviations: float | None = None
 
-    def apply(
-        self, scores: NDArray[np.float64], ids: Sequence[str], groups: Sequence[Hashable], within: str
-    ) -> Verdict:
+    def apply(self, scores: NDArray[np.float64], ids: Sequence[str], groups: NDArray[np.int64], within: str) -> Verdict:
         """Who stays, and why the others go.
 
         Args:
             scores: (n,) float; NaN means that nothing could be measured, and such a row goes.
             ids: (n,) break ties, the lowest id first, so that the answer does not depend on order.
-            groups: (n,) the group of each row.
+            groups: (n,) a number for the group of each row.
             within: what a group is called in a reason, such as "its class".
 
         Returns:
@@ -78,8 +76,8 @@ def floor_of(scores: NDArray[np.float64], deviations: float) -> float:
     return float(scores.mean() - deviations * scores.std(ddof=1))
 
 
-def _by_group(groups: Sequence[Hashable]) -> list[NDArray[np.int64]]:
-    members: dict[Hashable, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
-    return [np.array(indices, dtype=np.int64) for indices in members.values()]
+def _by_group(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows of each group."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order])) + 1
+    return [part for part in np.split(order, starts) if len(part)]

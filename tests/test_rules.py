@@ -10,7 +10,8 @@ SCORES = st.lists(st.floats(-1, 1, allow_nan=False), min_size=1, max_size=40)
 
 def judge(rule, scores, groups=None):
     ids = [f"{i:03d}" for i in range(len(scores))]
-    return rule.apply(np.array(scores, dtype=float), ids, groups or ["a"] * len(scores), "its class")
+    numbers = np.array(groups or [0] * len(scores))
+    return rule.apply(np.array(scores, dtype=float), ids, numbers, "its class")
 
 
 @given(SCORES, st.floats(0, 1))
@@ -36,7 +37,7 @@ def test_ties_go_to_the_lowest_id_whatever_the_order():
 
 
 def test_a_rule_within_classes_is_not_a_rule_over_all():
-    scores, groups = [0.9, 0.8, 0.2, 0.1], ["a", "a", "b", "b"]
+    scores, groups = [0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1]
     assert judge(Rule(keep=0.5), scores, groups)[0].tolist() == [True, False, True, False]
     assert judge(Rule(keep=0.5), scores)[0].tolist() == [True, True, False, False]
 

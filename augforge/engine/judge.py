@@ -42,7 +42,7 @@ def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, 
     indices = indices[still]
     for name, values in scores.items():
         ledger.score(name, indices, values[still])
-    groups = ledger.column("label", indices) if stage.scope == "class" else ["all"] * len(indices)
+    groups = ledger.class_index(indices) if stage.scope == "class" else np.zeros(len(indices), dtype=np.int64)
     within = "its class" if stage.scope == "class" else "all"
     stays, reasons = stage.rule().apply(scores[stage.decisive][still], ledger.column("id", indices), groups, within)
     ledger.drop(indices[~stays], [f"{stage.decisive}: {reason}" for reason in reasons[~stays]], title)

@@ -63,4 +63,4 @@ def test_a_killed_run_goes_on(tmp_path, tiny_clip, tiny_unclip):
 
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_goes_on(tmp_path, tiny_clip, tiny_unclip):
-    kill_and_resume(tmp_path, tiny_clip, tiny_unclip, kills=20)
+    kill_and_resume(tmp_path, tiny_clip, tiny_unclip, kills=10)
