@@ -224,13 +224,18 @@ def model_digest(model: Model) -> str:
     return digest(model.directory)
 
 
-@cache
 def digest(path: Path) -> str:
     """SHA-256 over the names and contents of the weights and configurations in a directory, or of one file."""
     kinds = {".safetensors", ".json", ".txt", *PICKLED}
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in kinds and p.is_file())
+    return _digest(path, tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+
+
+@cache
+def _digest(path: Path, stamped: tuple[tuple[Path, int, int], ...]) -> str:
+    """Computed again only when a file's size or time has changed."""
     total = hashlib.sha256()
-    for file in files:
+    for file, _, _ in stamped:
         with file.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
         name = file.name if file == path else file.relative_to(path).as_posix()
