@@ -178,8 +178,19 @@ def _make_all(
         return
     total = sum(len(batch.jobs) for batch in todo)
     progress.say(f"{stage.name}: {total:,} images in {stage.processes} processes")
-    make_in_processes(Task(stage, todo, parts.folder, pixels.specs, device), stage.processes)
-    parts.reload()
+    wanted = [job.sample.id for batch in todo for job in batch.jobs]
+    with progress.bar(stage.name, total) as bar:
+        left = total
+
+        def look() -> None:
+            nonlocal left
+            parts.reload()
+            now = len(parts.missing(wanted))
+            bar.advance(left - now)
+            left = now
+
+        make_in_processes(Task(stage, todo, parts.folder, pixels.specs, device), stage.processes, look)
+        look()
 
 
 def make_batches(

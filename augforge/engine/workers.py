@@ -10,7 +10,8 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from augforge.engine.generate import Batch
     from augforge.recipe import SourceSpec
     from augforge.stage import Generator
+
+
+LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ class Task:
     device: str
 
 
-def make_in_processes(task: Task, processes: int) -> None:
-    """Make all batches of `task` in as many processes as asked for, and wait for them.
+def make_in_processes(task: Task, processes: int, look: Callable[[], None]) -> None:
+    """Make all batches of `task` in as many processes as asked for, and wait for them, calling `look` now and then.
 
     Raises:
         AugforgeError: a process failed; what the others committed is kept.
@@ -55,10 +59,14 @@ def make_in_processes(task: Task, processes: int) -> None:
             "0",
         ]
         command += ["--cpu"] if task.device == "cpu" else ["--multi_gpu"]
-        done = subprocess.run([*command, "-m", "augforge.engine.workers", str(path)], check=False)
-    if done.returncode:
+        with subprocess.Popen([*command, "-m", "augforge.engine.workers", str(path)]) as running:
+            while running.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    running.wait(LOOK_SECONDS)
+                look()
+    if running.returncode:
         raise AugforgeError(
-            f"a process that made images failed (exit {done.returncode})",
+            f"a process that made images failed (exit {running.returncode})",
             "what was committed is kept: its message is above; run the same command to go on",
         )
 
