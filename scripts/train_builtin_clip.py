@@ -4,7 +4,7 @@
 
 writes `augforge/models/weights/builtin-clip/`, a directory that open_clip loads as it is. The data directory holds
 `cifar10_train.parquet` and `flowers5_ccby_160.tar`; scikit-learn's digits come with scikit-learn.
-Cost: the minutes asked for plus half a minute, 3 GB of memory, on a 2-core CPU.
+Cost: the minutes asked for plus half a minute, 2 GB of memory, on a 2-core CPU.
 """
 
 from __future__ import annotations

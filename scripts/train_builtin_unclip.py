@@ -6,7 +6,7 @@ writes `augforge/models/weights/builtin-unclip/`, a `diffusers.StableUnCLIPImg2I
 It needs `builtin-clip` (train_builtin_clip.py), whose image embeddings its image encoder learns to give. Four stages,
 which can also be run one by one with `--stage`: the image encoder (7 % of the minutes), the autoencoder (19 %), the
 denoising network with its text encoder (62 %) and the autoencoder's decoder once more (12 %).
-Cost: the minutes asked for plus about three, 6 GB of memory, on a 2-core CPU.
+Cost: the minutes asked for plus about three, 2.5 GB of memory, on a 2-core CPU.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from datasets import load_from_disk
 
+from augforge.recipe import parse_recipe
 from tests.conftest import write_images
 from tests.test_laws import rows
 
@@ -48,7 +49,7 @@ def test_the_first_command_of_the_readme_works_and_its_result_makes_sense(tmp_pa
 def test_every_recipe_says_how_to_run_it_and_runs_on_a_small_source(recipe, tmp_path):
     text = recipe.read_text()
     assert re.match(rf"# augforge run recipes/{recipe.name} --out runs/", text)
-    plain = yaml.load(text, Loader=yaml.BaseLoader)
+    plain = parse_recipe(text).plain()
     source = write_images(tmp_path / "set", {"daisy": 5, "roses": 3})
     plain["source"] = {"folder": str(source)}
     for stage in plain["stages"]:
