@@ -198,7 +198,9 @@ def show_listing(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:
     if not rows:
         say("nothing here")
         return
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, no_wrap=name in ("name", "verb"), overflow="fold")
     for row in rows:
         table.add_row(*(escape(value) for value in row.values()))
     out.print(table)
