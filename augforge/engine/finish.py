@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augforge.card import dataset_card
-from augforge.engine.ingest import Pixels
+from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
 from augforge.ledger import Ledger
 from augforge.progress import Progress
@@ -22,7 +22,6 @@ from augforge.store import Store, swap_folder, sync_folder, write_atomically
 
 ROWS_A_BATCH = 256
 SHARD_BYTES = 256 << 20
-GONE = "it can no longer be read: "
 
 
 def write_result(recipe: Recipe, ledger: Ledger, store: Store, pixels: Pixels, progress: Progress) -> None:
@@ -104,7 +103,7 @@ def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixel
         try:
             data = pixels.bytes_of(sample)
         except BadImage as error:
-            ledger.drop(index, GONE + error.message, "write")
+            ledger.drop(index, UNREADABLE + error.message, "write")
             continue
         yield {
             "image": {"bytes": data, "path": None},

@@ -25,6 +25,7 @@ from augforge.sample import Sample
 from augforge.store import Parts, Store
 
 BATCH = 64
+UNREADABLE = "it can no longer be read: "
 FACTS = pa.schema(
     [
         ("key", pa.string()),

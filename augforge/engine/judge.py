@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from augforge import images
 from augforge.engine.embed import Embedder, vectors_key
-from augforge.engine.ingest import Pixels
+from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
 from augforge.flow import flow
+from augforge.generators.prompts import fill
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
 from augforge.models import find_model, model_key
@@ -25,7 +26,6 @@ from augforge.stage import EmbeddingFilter, Filter, PixelFilter, Selector, Stage
 from augforge.store import Parts, Store, write_atomically
 
 BATCH = 64
-UNREADABLE = "it can no longer be read: "
 
 
 def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> dict[str, int]:
@@ -74,7 +74,7 @@ def _compare(
     own, real = vectors[np.searchsorted(needed, indices)], vectors[np.searchsorted(needed, reference)]
     classes = ledger.class_index(reference)
     prototypes = mean_directions(real, classes, len(ledger.classes), vectors.shape[1])
-    prompts = embedder.texts([stage.prompt.replace("{label}", c.replace("_", " ")) for c in ledger.classes])
+    prompts = embedder.texts([fill(stage.prompt, c) for c in ledger.classes])
     computed = embedder.computed - before
     return stage.compare(own, ledger.class_index(indices), prompts, prototypes), computed, len(needed) - computed
 

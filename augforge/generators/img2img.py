@@ -39,5 +39,8 @@ class Img2Img(DiffusionGenerator):
     def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
         """The parents' pictures; an IP-Adapter also gets their embeddings."""
         pictures = [item.images[0] for item in batch]
-        embeds = {"embeds": backend.embed(pictures, len(batch))} if "embedding" in backend.carries else {}
-        return {"images": pictures, "strength": self.strength, **embeds}
+        condition: dict[str, Any] = {"images": pictures, "strength": self.strength}
+        if "embedding" in backend.carries:
+            keys = [item.job.parents[0].digest for item in batch]
+            condition["embeds"] = backend.embed_once(keys, pictures)
+        return condition

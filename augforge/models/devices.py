@@ -29,13 +29,6 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def pick_dtype(device: str) -> Any:
-    """torch.float16 on CUDA, torch.float32 on the CPU."""
-    import torch
-
-    return torch.float16 if device == "cuda" else torch.float32
-
-
 def setting(device: str, dtype: Any, *libraries: str) -> dict[str, Any]:
     """What provenance records of the machine: device, precision, threads, library versions."""
     from importlib.metadata import version

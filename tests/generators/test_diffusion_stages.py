@@ -255,3 +255,8 @@ def test_an_image_is_embedded_once(tiny_unclip):
     again = backend.embed_once(["b", "r"], [pictures[3], pictures[0]])
     assert asked == [3]
     assert (once == embed(pictures, 32)).all() and (again == once[[3, 0]]).all()
+
+
+def test_img2img_through_an_adapter_carries_picture_and_embedding(pictures, tmp_path, adapted):
+    run(recipe(pictures, "img2img", strength=0.9, **adapted), tmp_path / "out")
+    assert len(made(tmp_path / "out")) == 6 and all(row["kept"] for row in made(tmp_path / "out"))
