@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.datasets import load_digits
 from augforge import images, samples
 from augforge.errors import SourceError
 from augforge.formats import open_source
+from augforge.streets import CLASSES, HEIGHT, RANGES, WIDTH, draw_scene
 
 DIGITS = load_digits()
 
@@ -77,7 +79,7 @@ def test_an_empty_folder_is_written_to(tmp_path):
 
 
 def test_names_can_be_listed_and_wrong_ones_are_refused(tmp_path):
-    assert samples.NAMES.keys() == {"digits"} and all(samples.NAMES.values())
+    assert samples.NAMES.keys() == {"digits", "streets"} and all(samples.NAMES.values())
     for name, split in (("digit", "train"), ("digits", "dev")):
         with pytest.raises(SourceError, match="there is no"):
             samples.write(name, tmp_path / "out", split)
@@ -87,3 +89,65 @@ def test_names_can_be_listed_and_wrong_ones_are_refused(tmp_path):
 def test_the_digits_are_those_of_scikit_learn():
     table = samples._digits_table()
     assert (table[:, :64] == load_digits().data).all() and (table[:, 64] == load_digits().target).all()
+
+
+# ---- streets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def streets() -> list[samples.Picture]:
+    return samples.pictures("streets", "test")
+
+
+def test_streets_are_half_day_with_masks_and_half_night_without(streets):
+    assert Counter(picture.label for picture in streets) == {"day": 30, "night": 30}
+    assert [picture.path for picture in streets] == sorted(
+        f"{time}/{time}-{number:04d}.png" for time in ("day", "night") for number in range(120, 150)
+    )
+    assert {picture.label for picture in streets if picture.mask is not None} == {"day"}
+    assert all(picture.mask is not None for picture in streets if picture.label == "day")
+
+
+def test_the_pictures_of_streets_are_its_scenes(streets):
+    for picture in (streets[0], streets[-1]):
+        scene = draw_scene(picture.label, int(picture.path[-8:-4]))
+        assert (np.asarray(images.decode(picture.data)) == scene.image).all()
+    assert streets[0].mask is not None
+    mask = Image.open(io.BytesIO(streets[0].mask))
+    assert mask.mode == "L" and (np.asarray(mask) == draw_scene("day", 120).mask).all()
+
+
+def test_the_splits_of_streets_have_no_picture_in_common(streets):
+    numbers = {split: set(found) for split, found in RANGES.items()}
+    assert not numbers["train"] & numbers["test"]
+    train = [encoded(time, number) for time in ("day", "night") for number in list(RANGES["train"])[:10]]
+    data = [picture.data for picture in streets]
+    assert len(set(data)) == len(data) and not set(train) & set(data)
+
+
+def encoded(time: str, number: int) -> bytes:
+    return images.encode_png(Image.fromarray(draw_scene(time, number).image))
+
+
+def test_streets_are_written_with_their_masks_and_left_alone_the_second_time(tmp_path, streets):
+    out = tmp_path / "streets"
+    samples.write("streets", out, "test")
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()}
+    names = {folder: sorted(path.name for path in (out / folder).iterdir()) for folder in ("day", "night", "masks")}
+    assert names["masks"] == names["day"] and not set(names["day"]) & set(names["night"])
+    assert len(before) == 30 + 30 + 30 + 1
+    samples.write("streets", out, "test")
+    assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()}
+    (out / "masks" / names["masks"][0]).write_bytes(b"another mask")
+    with pytest.raises(SourceError, match="is not empty"):
+        samples.write("streets", out, "test")
+
+
+def test_the_readme_of_streets_says_what_is_there():
+    readme = samples.SETS["streets"].readme()
+    for value, name in enumerate(CLASSES):
+        assert f"| {value} | {name}" in readme
+    assert readme.count("\n| ") == len(CLASSES) + 1
+    for found in RANGES.values():
+        assert f"{found.start} to {found.stop - 1}" in readme
+    assert f"{WIDTH}x{HEIGHT} px" in readme
