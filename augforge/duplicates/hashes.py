@@ -1,0 +1,151 @@
+"""Perceptual hashes: 64 bits that hardly change when an image is encoded again, resized or lightly edited."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge import images
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Hashes = NDArray[np.uint64]
+Small = NDArray[np.uint8]
+
+SIDE, LOW = 32, 8
+NO_STRUCTURE = 0
+"""The hash of a picture with nothing to compare: it is near to no other, not even to its own copy."""
+LEAST_STRUCTURE = 0.15
+"""Below this `structure` a picture gets no hash: encoding again changed up to 17 bits there, and up to 5 above."""
+ODD = 0x5555555555555555
+"""The bits of a hash that turn when the picture is mirrored. Bit 63 - (8 v + u) is frequency (v, u): u is odd."""
+_JPEG = b"\xff\xd8\xff"
+_BATCH = 512
+
+
+def phash(pictures: Sequence[Image.Image | NDArray[np.uint8]]) -> Hashes:
+    """(n,) hashes of RGB or grey pictures, as PIL images or as arrays (h, w, 3) or (h, w) of 0 to 255.
+
+    The picture is made grey and 32x32, and its 8x8 lowest DCT frequencies become bits (Zauner, 2010,
+    *Implementation and Benchmarking of Perceptual Image Hash Functions*), with two changes. Frequencies that are
+    odd in x change their sign when the picture is mirrored: they are compared with 0, the others with their own
+    median, so that the hash of the mirrored picture follows from the hash (`mirrored`). And the bit of the mean,
+    which says nothing, is always 1: `NO_STRUCTURE` is the hash of a picture whose frequencies are too weak.
+    """
+    from PIL import Image
+
+    opened = (Image.fromarray(p) if isinstance(p, np.ndarray) else p for p in pictures)
+    return _hashes(_stacked(_small(picture) for picture in opened))
+
+
+def hash_bytes(data: bytes) -> int:
+    """The hash of one encoded image, upright; JPEGs are decoded at a fraction of their size. BadImage as `images`."""
+    return int(_hashes(_reduced(data)[None])[0])
+
+
+def hash_many(data: Iterable[bytes], threads: int | None = None) -> Hashes:
+    """(n,) hashes of encoded images, decoded in threads (as many as CPUs); holds 512 of them at a time."""
+    found = [np.empty(0, dtype=np.uint64)]
+    with ThreadPoolExecutor(threads) as pool:
+        for batch in _batches(data):
+            found.append(_hashes(_stacked(pool.map(_reduced, batch))))
+    return np.concatenate(found)
+
+
+def mirrored(hashes: Hashes) -> Hashes:
+    """(n,) the hashes of the pictures mirrored left to right."""
+    flipped: Hashes = np.where(hashes == NO_STRUCTURE, hashes, hashes ^ np.uint64(ODD))
+    return flipped
+
+
+def canonical(hashes: Hashes) -> Hashes:
+    """(n,) the smaller of each hash and its mirror's: the same for a picture and its exact mirror image.
+
+    For looking up equal hashes only. Of two near-duplicates one may be turned and the other not, and then these
+    differ in half of the bits: to search within a distance, let `near_pairs` look at both.
+    """
+    return np.minimum(hashes, mirrored(hashes))
+
+
+def structure(smalls: Small) -> NDArray[np.float64]:
+    """(n,) how far a typical frequency of grey pictures (n, 32, 32) is from its threshold, in grey levels.
+
+    The median over the 63 frequencies, as the root mean square of the wave that it stands for. Where it is small,
+    bits are decided by noise or by rounding: 0 for a constant picture, and nearly so for one plain gradient or for
+    one that is its own mirror image.
+    """
+    return _margin(_frequencies(smalls))
+
+
+def _hashes(smalls: Small) -> Hashes:
+    """(n,) the hashes of grey pictures (n, 32, 32)."""
+    frequencies = _frequencies(smalls)
+    bits = frequencies >= _thresholds(frequencies)
+    bits[:, 0, 0] = True
+    packed = np.packbits(bits.reshape(-1, LOW * LOW), axis=1).view(">u8")[:, 0].astype(np.uint64)
+    packed[_margin(frequencies) < LEAST_STRUCTURE] = NO_STRUCTURE
+    return packed
+
+
+def _frequencies(smalls: Small) -> NDArray[np.float64]:
+    """(n, 8, 8) the low frequencies of the orthonormal DCT-II, by y and x; rounded, so that 0 is 0 everywhere."""
+    waves = np.cos(np.pi / SIDE * (np.arange(SIDE) + 0.5) * np.arange(LOW)[:, None]) * np.sqrt(2 / SIDE)
+    waves[0] /= np.sqrt(2)
+    found: NDArray[np.float64] = np.round(waves @ smalls.astype(np.float64) @ waves.T, 6)
+    return found
+
+
+def _thresholds(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 1, 8) what the frequencies of each column are compared with: their median if even, 0 if odd."""
+    even = frequencies[:, :, ::2].reshape(-1, LOW * LOW // 2)[:, 1:]
+    thresholds = np.zeros((len(frequencies), 1, LOW))
+    thresholds[:, :, ::2] = np.median(even, axis=1)[:, None, None]
+    return thresholds
+
+
+def _margin(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    distances = np.abs(frequencies - _thresholds(frequencies)).reshape(-1, LOW * LOW)[:, 1:]
+    margin: NDArray[np.float64] = np.median(distances, axis=1) / SIDE
+    return margin
+
+
+def _reduced(data: bytes) -> Small:
+    """(32, 32) an encoded image, grey, upright."""
+    return _drafted(data) if data.startswith(_JPEG) else _small(images.decode(data))
+
+
+def _drafted(data: bytes) -> Small:
+    """A JPEG, decoded no larger than needed; what is unusual about one is left to the full decoder."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            if image.mode in ("L", "RGB") and image.width * image.height <= images.MAX_PIXELS:
+                image.draft("L", (2 * SIDE, 2 * SIDE))
+                return _small(ImageOps.exif_transpose(image) if "exif" in image.info else image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        pass  # the full decoder finds the same, and knows how to say it
+    return _small(images.decode(data))
+
+
+def _small(image: Image.Image) -> Small:
+    from PIL.Image import Resampling
+
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Resampling.BILINEAR))
+
+
+def _stacked(smalls: Iterable[Small]) -> Small:
+    return np.array(list(smalls), dtype=np.uint8).reshape(-1, SIDE, SIDE)
+
+
+def _batches(data: Iterable[Any]) -> Iterator[list[Any]]:
+    items = iter(data)
+    while batch := list(islice(items, _BATCH)):
+        yield batch
