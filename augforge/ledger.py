@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from augforge.errors import RecipeError
 from augforge.sample import Sample, is_evaluation
 from augforge.stage import On
 
@@ -37,6 +39,8 @@ ROWS = pa.schema(
         ("draws", pa.string()),
         ("maker", pa.dictionary(pa.int32(), pa.string())),
         ("note", pa.string()),
+        ("mask", pa.string()),
+        ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
     ]
 )
 DECIDED = pa.schema(
@@ -70,18 +74,25 @@ class Ledger:
     # -- adding ---------------------------------------------------------------------------------------------
 
     def extend(self, samples: Iterable[Sample]) -> None:
-        """Add samples, in order; in chunks, so that an iterator of a million does not become a list."""
+        """Add samples, in order; in chunks, so that an iterator of a million does not become a list.
+
+        Labels that are not among the classes yet are added to them, in the order in which they come.
+        """
+        classes = dict.fromkeys(self.classes)
         chunk: list[Sample] = []
         tables: list[pa.Table] = [self.rows]
         decided: list[Sample] = []
         for sample in samples:
             chunk.append(sample)
             decided.append(_decisions_only(sample))
+            if sample.label is not None:
+                classes.setdefault(sample.label)
             if len(chunk) == CHUNK:
                 tables.append(_compact(chunk))
                 chunk = []
         tables.append(_compact(chunk))
         self._add(pa.concat_tables(tables).unify_dictionaries(), decided)
+        self.classes = list(classes)
 
     def _add(self, rows: pa.Table, decided: Sequence[Sample]) -> None:
         before, self.rows = len(self), rows
@@ -135,20 +146,26 @@ class Ledger:
             return np.flatnonzero(self.kept)
         return np.flatnonzero(self.kept & np.asarray(pc.equal(self.rows.column("origin"), on)).astype(bool))
 
-    def reference(self) -> Indices:
-        """The kept real samples with a label that are not of an evaluation split: what a class looks like."""
+    def reference(self, unlabelled: bool = False) -> Indices:
+        """The kept real samples that are not of an evaluation split: what a class looks like.
+
+        Those without a label are among them only if `unlabelled` is asked for.
+        """
         indices = self.visible("real")
         rows = zip(self.column("split", indices), self.column("label", indices), strict=True)
-        usable = np.array([not is_evaluation(split) and label is not None for split, label in rows], dtype=bool)
-        chosen: Indices = indices[usable]
+        usable = [not is_evaluation(split) and (unlabelled or label is not None) for split, label in rows]
+        chosen: Indices = indices[np.array(usable, dtype=bool)]
         return chosen
 
-    def conditioning(self, split: str) -> dict[str, list[Sample]]:
-        """The kept real samples that a generator may look at, by class: of `split` or of no split, never evaluation."""
-        pools: dict[str, list[Sample]] = {label: [] for label in self.classes}
-        for sample in self.samples(self.reference()):
+    def conditioning(self, split: str, unlabelled: bool = False) -> dict[str | None, list[Sample]]:
+        """The kept real samples that a generator may look at, by class: of `split` or of no split, never evaluation.
+
+        With `unlabelled` there is a pool more, under None, of those without a label.
+        """
+        pools: dict[str | None, list[Sample]] = {label: [] for label in [*self.classes, *([None] * unlabelled)]}
+        for sample in self.samples(self.reference(unlabelled)):
             if sample.split in (None, split):
-                pools[str(sample.label)].append(sample)
+                pools[sample.label].append(sample)
         return pools
 
     def class_counts(self, indices: Indices | None = None) -> dict[str, int]:
@@ -168,6 +185,35 @@ class Ledger:
         """Write a measure of `indices`; other samples keep what they have."""
         column = self.scores.setdefault(name, np.full(len(self), np.nan))
         column[indices] = values
+
+    def relabel(self, indices: Indices, labels: Sequence[str], by: str, new_classes: bool = False) -> None:
+        """Give the samples at `indices` (n,) the `labels` (n,), as the stage `by` says.
+
+        Raises:
+            RecipeError: a label is none of the classes, and `new_classes` does not allow to add it.
+        """
+        unknown = [label for label in dict.fromkeys(labels) if label not in set(self.classes)]
+        if unknown and not new_classes:
+            known = ", ".join(self.classes) or "none"
+            raise RecipeError(f"{by}: {unknown[0]!r} is no class of the sources", f"their classes are {known}")
+        self.classes += unknown
+        self._replace("label", indices, labels)
+        self._replace("labelled_by", indices, [by] * len(indices))
+
+    def resplit(self, indices: Indices, splits: Sequence[str]) -> None:
+        """Put the samples at `indices` (n,) into `splits` (n,)."""
+        self._replace("split", indices, splits)
+
+    def _replace(self, name: str, indices: Indices, values: Sequence[str]) -> None:
+        """Write (n,) texts into a column at (n,) distinct `indices`, in any order."""
+        place, field = ROWS.get_field_index(name), ROWS.field(name)
+        chosen = np.zeros(len(self), dtype=bool)
+        chosen[indices] = True
+        ordered = pa.array([values[i] for i in np.argsort(indices)], pa.string())
+        column = self.rows.column(name).cast(pa.string()).combine_chunks()
+        changed = pc.replace_with_mask(column, pa.array(chosen), ordered)
+        encoded = changed.dictionary_encode() if pa.types.is_dictionary(field.type) else changed
+        self.rows = self.rows.set_column(place, field, encoded)
 
     def drop(self, indices: Indices, reasons: Any, stage: str) -> None:
         """Mark samples as dropped by `stage`; `reasons` is one text or (n,) texts."""
@@ -257,12 +303,5 @@ def _decisions_only(sample: Sample) -> Sample:
     """A light stand-in that only remembers what was decided; most samples share one."""
     if sample.kept and sample.weight == 1.0 and not sample.scores:
         return _PLAIN
-    return Sample(
-        id="",
-        label=None,
-        kept=sample.kept,
-        dropped=sample.dropped,
-        dropped_by=sample.dropped_by,
-        weight=sample.weight,
-        scores=dict(sample.scores),
-    )
+    names = ("kept", "dropped", "dropped_by", "weight", "scores")
+    return replace(_PLAIN, **{name: getattr(sample, name) for name in names})

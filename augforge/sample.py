@@ -16,8 +16,9 @@ class Sample:
     """One image and its whole provenance, as a row of the ledger.
 
     `ref` says where the encoded bytes are ("0:cats/1.jpg" in source 0, "made:…" in this run's parts);
-    `source` says it to people. `draws` holds every random draw of the row, `maker` what all rows of its
-    stage share (generator, options, model, device, versions), as JSON.
+    `source` says it to people. `mask` is the SHA-256 of the encoded label mask that goes with the image ("" where
+    there is none), `labelled_by` the stage that gave the label when it was not the source. `draws` holds every random
+    draw of the row, `maker` what all rows of its stage share (generator, options, model, device, versions), as JSON.
     """
 
     id: str
@@ -35,6 +36,8 @@ class Sample:
     draws: Mapping[str, Any] = field(default_factory=dict)
     maker: str | None = None
     note: str = ""
+    mask: str = ""
+    labelled_by: str | None = None
     kept: bool = True
     dropped: str | None = None
     dropped_by: str | None = None

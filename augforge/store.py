@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from augforge.errors import StoreError
 
-FORMAT = 1
+FORMAT = 2
 FLUSH_ROWS = 1024
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 5.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -244,3 +246,70 @@ def test_the_module_loads_neither_pillow_nor_numpy():
 def test_an_image_object_from_a_stream_may_be_used_after_the_bytes_are_gone():
     image = images.decode(io.BytesIO(encoded(colours(8), "PNG")).getvalue())
     assert image.info == {} and image.resize((4, 4)).size == (4, 4)
+
+
+MAP = np.random.default_rng(3).integers(0, 256, (6, 9), dtype=np.uint8)
+
+
+def grey_png(values: np.ndarray, bits: int) -> bytes:
+    """A grey PNG of `bits` per pixel with the values (h, w) as they are, which Pillow cannot write."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    per_byte = 8 // bits
+    rows = np.pad(values, ((0, 0), (0, -values.shape[1] % per_byte)))
+    packed = sum(rows[:, place::per_byte] << (8 - bits * (place + 1)) for place in range(per_byte)).astype(np.uint8)
+    lines = b"".join(b"\0" + row.tobytes() for row in packed)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def palette(values: np.ndarray, colours: list[int]) -> Image.Image:
+    """A picture of mode P whose indices are `values`."""
+    image = Image.fromarray(values).copy()
+    image.putpalette(colours)
+    return image
+
+
+def test_a_mask_goes_there_and_back():
+    data = images.encode_mask(MAP)
+    assert (images.decode_mask(data) == MAP).all() and images.decode_mask(data).dtype == np.uint8
+    assert images.encode_mask(MAP) == data
+    for wrong in (MAP.astype(np.int64), MAP[None]):
+        with pytest.raises(ValueError, match="a mask is"):
+            images.encode_mask(wrong)
+
+
+def test_labels_are_what_was_stored_not_what_is_shown():
+    """Indices, not the palette's colours; 0 and 1, not black and white; few bits of grey as they are."""
+    few = MAP % 4
+    shown = palette(few, [250, 0, 0, 0, 250, 0, 0, 0, 250, 9, 9, 9])
+    assert shown.mode == "P"
+    assert (images.decode_mask(encoded(shown, "PNG")) == few).all()
+    assert (images.decode_mask(encoded(shown, "PNG", transparency=0)) == few).all()
+    assert (images.decode_mask(encoded(Image.fromarray(few > 1), "PNG")) == (few > 1)).all()
+    assert (images.decode_mask(encoded(Image.fromarray(MAP.astype(np.uint16)), "PNG")) == MAP).all()
+    for bits in (1, 2, 4, 8):
+        values = MAP >> (8 - bits)
+        data = grey_png(values, bits)
+        assert (images.decode_mask(data) == values).all(), bits
+        stretched = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+        assert bits == 8 or (stretched != values).any(), "the wrong way gives something else"
+
+
+def test_what_is_no_label_map_is_said():
+    wide = encoded(Image.fromarray(np.full((4, 4), 256, dtype=np.uint16)), "PNG")
+    for data, reason in (
+        (encoded(colours(8), "PNG"), "single-channel PNG, not PNG of mode RGB"),
+        (encoded(Image.fromarray(MAP), "JPEG"), "single-channel PNG, not JPEG of mode L"),
+        (encoded(Image.fromarray(MAP).convert("LA"), "PNG"), "not PNG of mode LA"),
+        (wide, "labels of 0 to 255, not 256"),
+        (images.encode_mask(MAP)[:50], "truncated|damaged"),
+        (b"", "empty file"),
+        (b"text", "not an image"),
+        (png_header(50_000, 50_000), "decompression bomb"),
+    ):
+        with pytest.raises(BadImage, match=reason):
+            images.decode_mask(data)

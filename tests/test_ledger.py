@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from augforge.errors import RecipeError
 from augforge.ledger import Ledger, ledger_schema
 from augforge.sample import Sample
 
@@ -29,10 +30,11 @@ def ledger():
 def test_samples_come_back_equal(ledger):
     samples = [
         Sample(id="x", label=None, draws={"box": [0.1, 0.2]}, note="é", scores={"clip": 0.5}, weight=2.0),
+        Sample(id="m", label="a", mask="ab" * 32, labelled_by="1-pseudo-label-confidence"),
         Sample(id="y", label="a", kept=False, dropped="bad", dropped_by="source", parents=("x", "z"), seed=2**62),
     ]
     ledger.extend(samples)
-    assert list(ledger.samples(np.array([7, 8]))) == samples
+    assert list(ledger.samples(np.array([7, 8, 9]))) == samples
 
 
 def test_visible_follows_on_and_drops(ledger):
@@ -64,6 +66,48 @@ def test_an_evaluation_split_never_conditions():
     ledger.extend([Sample(id="free", label="a")])
     assert {s.id for s in ledger.conditioning("train")["a"]} == {f"{0:020x}", "free"}
     assert {s.id for s in ledger.conditioning("test")["a"]} == {"free"}  # even when asked for
+
+
+def test_the_unlabelled_condition_only_where_they_are_asked_for(ledger):
+    ledger.extend([Sample(id="loose", label=None), Sample(id="held", label=None, split="test")])
+    assert set(ledger.conditioning("train")) == {"a", "b", "empty"}
+    pools = ledger.conditioning("train", unlabelled=True)
+    assert [s.id for s in pools[None]] == ["loose"] and len(pools["a"]) == 3 and pools["empty"] == []
+    assert "loose" not in ledger.column("id", ledger.reference())
+
+
+def test_a_label_that_no_source_announced_becomes_a_class(ledger):
+    ledger.extend([Sample(id="n1", label="night"), Sample(id="n2", label="a"), Sample(id="n3", label="dusk")])
+    assert ledger.classes == ["a", "b", "empty", "night", "dusk"]
+
+
+def test_relabel_writes_label_and_who_gave_it_in_any_order(ledger):
+    ledger.extend([Sample(id=name, label=None) for name in ("x", "y", "z")])
+    before = {s.id: s for s in ledger.samples(np.arange(len(ledger)))}
+    ledger.relabel(np.array([9, 7]), ["b", "empty"], "1-pseudo-label-confidence")
+    after = {s.id: s for s in ledger.samples(np.arange(len(ledger)))}
+    assert (after["z"].label, after["x"].label, after["y"].label) == ("b", "empty", None)
+    assert after["z"].labelled_by == after["x"].labelled_by == "1-pseudo-label-confidence"
+    assert all(after[i] == before[i] for i in after if i not in ("x", "z"))
+    assert ledger.class_counts()["empty"] == 1 and ledger.class_index(np.array([7, 8, 9])).tolist() == [2, -1, 1]
+    ledger.extend([Sample(id="later", label="a", labelled_by="else")])
+    assert ledger.column("labelled_by")[-2:] == ["1-pseudo-label-confidence", "else"]
+    ledger.relabel(np.zeros(0, dtype=np.int64), [], "nobody")
+
+
+def test_a_class_that_nobody_knows_is_refused_unless_it_may_be_added(ledger):
+    with pytest.raises(RecipeError, match="'c' is no class") as caught:
+        ledger.relabel(np.array([0]), ["c"], "x")
+    assert "a, b, empty" in caught.value.hint and ledger.column("label")[0] == "a"
+    ledger.relabel(np.array([0]), ["c"], "x", new_classes=True)
+    assert ledger.classes == ["a", "b", "empty", "c"] and ledger.column("label")[0] == "c"
+
+
+def test_resplit_writes_splits(ledger):
+    ledger.resplit(np.array([3, 0]), ["test", "train"])
+    assert ledger.column("split") == ["train", None, None, "test", None, None, None]
+    table = pa.concat_tables(ledger.tables())
+    assert table.schema.equals(ledger_schema(ledger.classes)) and table.column("split").to_pylist()[3] == "test"
 
 
 def test_the_table_has_the_documented_columns_and_scores(ledger):

@@ -33,6 +33,7 @@ FACTS = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("note", pa.string()),
+        ("mask", pa.string()),
         ("problem", pa.string()),
     ]
 )
@@ -75,12 +76,13 @@ def known_samples(sources: Sequence[Source], store: Store, limit: int | None = N
     unknown = {f.key for f in _unknown(found, parts)}
     ledger = Ledger(_classes(sources, found))
     ledger.extend(_samples(sources, [f for f in found if f.key not in unknown], parts))
-    ledger.extend(
-        Sample(key("unread", f.key), f.entry.label, split=f.entry.split, digest=f.key, width=1, height=1)
-        for f in found
-        if f.key in unknown
-    )
+    ledger.extend(_unread(f) for f in found if f.key in unknown)
     return ledger, len(unknown)
+
+
+def _unread(f: Found) -> Sample:
+    mask = f.key if f.entry.mask else ""
+    return Sample(key("unread", f.key), f.entry.label, split=f.entry.split, digest=f.key, width=1, height=1, mask=mask)
 
 
 def _unknown(found: Sequence[Found], parts: Parts) -> list[Found]:
@@ -91,7 +93,8 @@ def _unknown(found: Sequence[Found], parts: Parts) -> list[Found]:
 def _entries(sources: Sequence[Source]) -> Iterator[Found]:
     for number, source in enumerate(sources):
         for entry in source.entries():
-            yield Found(number, entry, key("facts", source.where, entry.locator, entry.stamp, entry.problem))
+            stamps = [entry.stamp, entry.problem, *([entry.mask] if entry.mask else [])]
+            yield Found(number, entry, key("facts", source.where, entry.locator, *stamps))
 
 
 def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
@@ -120,16 +123,30 @@ def _inspect(sources: Sequence[Source], unknown: Sequence[Found], parts: Parts, 
 
 
 def _facts(source: Source, found: Found) -> dict[str, Any]:
-    row = {"key": found.key, "digest": "", "width": 0, "height": 0, "note": "", "problem": found.entry.problem}
-    if found.entry.problem:
+    entry = found.entry
+    row = {"key": found.key, "digest": "", "width": 0, "height": 0, "note": "", "mask": "", "problem": entry.problem}
+    if entry.problem:
         return row
     try:
-        data = source.read(found.entry.locator)
+        data = source.read(entry.locator)
         row["digest"] = images.digest(data)
         facts = images.inspect(data)
+        row |= {"width": facts.width, "height": facts.height, "note": facts.note}
+        return {**row, "mask": _mask_digest(source, entry, facts)} if entry.mask else row
     except BadImage as error:
         return {**row, "problem": error.message}
-    return {**row, "width": facts.width, "height": facts.height, "note": facts.note}
+
+
+def _mask_digest(source: Source, entry: Entry, image: images.Facts) -> str:
+    """The digest of an entry's mask; BadImage where it cannot be decoded or has not the size of the `image`."""
+    try:
+        data = source.read_mask(entry.locator)
+        mask = images.inspect(data)
+    except BadImage as error:
+        raise BadImage(f"its mask: {error.message}") from error
+    if (mask.width, mask.height) != (image.width, image.height):
+        raise BadImage(f"its mask is {mask.width}x{mask.height} px, the image {image.width}x{image.height}")
+    return images.digest(data)
 
 
 def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
@@ -140,7 +157,7 @@ def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
 
 
 def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) -> Iterator[Sample]:
-    copies: Counter[tuple[str, str | None]] = Counter()
+    copies: Counter[tuple[str, str | None, str]] = Counter()
     known = parts.rows([f.key for f in found if not _is_known(f)], FACTS.names)
     for f in found:
         if _is_known(f):
@@ -149,21 +166,24 @@ def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) ->
         facts = next(known)
         problem = facts["problem"] or None
         identity = facts["digest"] or f"no bytes: {f.entry.locator}"
-        copy = copies[identity, f.entry.label]
-        copies[identity, f.entry.label] += 1
-        sample = _fresh(sources[f.number], f, identity, copy) if f.entry.carried is None else _carried(f)
+        same = (identity, f.entry.label, facts["mask"])
+        copy = copies[same]
+        copies[same] += 1
+        sample = _fresh(sources[f.number], f, same, copy) if f.entry.carried is None else _carried(f)
         yield replace(
             sample,
-            **{name: facts[name] for name in ("digest", "width", "height", "note")},
+            **{name: facts[name] for name in ("digest", "width", "height", "note", "mask")},
             kept=sample.kept and problem is None,
             dropped=problem or sample.dropped,
             dropped_by="source" if problem else sample.dropped_by,
         )
 
 
-def _fresh(source: Source, f: Found, identity: str, copy: int) -> Sample:
+def _fresh(source: Source, f: Found, same: tuple[str, str | None, str], copy: int) -> Sample:
+    """A sample whose id follows from its content, its label and its mask, if it has one."""
+    identity, label, mask = same
     return Sample(
-        id=key("real", identity, f.entry.label, copy),
+        id=key("real", identity, label, copy, *([mask] if mask else [])),
         label=f.entry.label,
         source=f"{source.where}: {f.entry.locator}",
         split=f.entry.split,
@@ -205,7 +225,7 @@ def refuse_too_many_bad(ledger: Ledger, max_bad: float) -> str | None:
 
 
 class Pixels:
-    """Finds the encoded bytes of any sample: in its source, or in this run's parts."""
+    """Finds the encoded bytes of any sample and of its mask: in its source, or in this run's parts."""
 
     def __init__(self, sources: Sequence[Source], specs: Sequence[SourceSpec] = ()) -> None:
         self._sources, self.specs = sources, tuple(specs)
@@ -220,4 +240,17 @@ class Pixels:
             data = self._sources[int(place)].read(locator)
         if sample.digest and images.digest(data) != sample.digest:
             raise BadImage("the file changed while the run was under way", "run again")
+        return data
+
+    def mask_of(self, sample: Sample) -> bytes:
+        """The exact encoded bytes of its mask; BadImage as `bytes_of`, and if it has none."""
+        if not sample.mask:
+            raise BadImage("it has no mask")
+        place, _, locator = sample.ref.partition(":")
+        if place == "made":
+            data = bytes(self.made[locator].row(sample.id)["mask"])
+        else:
+            data = self._sources[int(place)].read_mask(locator)
+        if images.digest(data) != sample.mask:
+            raise BadImage("its mask changed while the run was under way", "run again")
         return data

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -30,8 +32,36 @@ ADVICE = {
 }
 
 
+class OneClass(Source):
+    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
+
+    def __init__(self, source: Source, label: str) -> None:
+        self.where = source.where
+        self._source, self._label = source, label or None
+
+    def classes(self) -> list[str]:
+        """The one class."""
+        return [] if self._label is None else [self._label]
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries of the source, of the one class or of none."""
+        for entry in self._source.entries():
+            carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
+            yield replace(entry, label=self._label, carried=carried)
+
+    def read(self, locator: str) -> bytes:
+        """As the source."""
+        return self._source.read(locator)
+
+    def read_mask(self, locator: str) -> bytes:
+        """As the source."""
+        return self._source.read_mask(locator)
+
+
 def open_source(kind: str, value: str, **options: str) -> Source:
     """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
+
+    The option `class` is had by all: every image of the source is of that class.
 
     Raises:
         SourceError: the kind or an option is unknown, or the source cannot be opened.
@@ -42,15 +72,16 @@ def open_source(kind: str, value: str, **options: str) -> Source:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
     module, _, name = KINDS[kind].partition(":")
     cls = getattr(import_module(module), name)
+    only_class = options.pop("class", None)
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in known:
-            raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, known))
+            raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
     try:
         source: Source = cls(value, **options)
     except OSError as error:
         raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
-    return source
+    return source if only_class is None else OneClass(source, only_class)
 
 
 def detect(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augforge.errors import SourceError
+from augforge.errors import BadImage, SourceError
 
 SPLITS = {
     "train": "train",
@@ -33,7 +33,8 @@ class Entry:
 
     `locator` is what `Source.read` takes: unique in its source and stable. `stamp` changes whenever the bytes may
     have changed ("" where that is unknown). `carried` holds what an augforge run or dataset already knows of its
-    sample (id, origin, parents, draws, …); `problem` says what is wrong with it if that is known beforehand.
+    sample (id, origin, parents, draws, …); `problem` says what is wrong with it if that is known beforehand. `mask`
+    is not empty where the image has a mask, and changes whenever that mask may have changed.
     """
 
     locator: str
@@ -42,6 +43,7 @@ class Entry:
     stamp: str = ""
     carried: Mapping[str, Any] | None = None
     problem: str = ""
+    mask: str = ""
 
 
 class Source(ABC):
@@ -69,6 +71,10 @@ class Source(ABC):
         Raises:
             BadImage: they cannot be had; the message is the reason.
         """
+
+    def read_mask(self, locator: str) -> bytes:
+        """The encoded bytes of the mask of an entry, exactly as they are stored; BadImage as `read`."""
+        raise BadImage("it has no mask")
 
 
 def natural(text: str) -> tuple[Any, str]:

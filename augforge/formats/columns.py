@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 IMAGE_NAMES = ("image", "img", "images", "picture", "photo", "pixel_values", "jpg", "png")
 LABEL_NAMES = ("label", "labels", "class", "class_label", "category", "target", "y")
+MASK = "mask"
+"""The column of the label masks that go with the images."""
 OURS = ("id", "origin", "weight", "scores", "provenance")
 NO_IMAGE = "no image in this row"
 CHUNK = 4096
@@ -26,17 +28,18 @@ CHUNK = 4096
 class Columns:
     """The columns of a table that matter. `names` are the classes that the table declares, None if it declares none.
 
-    `extra` are the columns that only an augforge dataset has, and `split`.
+    `extra` are the columns that only an augforge dataset has, and `split`; `mask` is the one of the masks.
     """
 
     image: str
     label: str | None
     names: tuple[str, ...] | None
     extra: tuple[str, ...]
+    mask: str | None = None
 
     @property
     def light(self) -> list[str]:
-        """All but the image: what a listing reads."""
+        """All but the image and the mask: what a listing reads."""
         return ([self.label] if self.label else []) + [name for name in self.extra if name != self.label]
 
     def entries(
@@ -47,9 +50,13 @@ class Columns:
         split: str | None,
         stamp: str,
         problems: Sequence[str],
+        masks: Sequence[bool],
     ) -> Iterator[Entry]:
-        """Entries of consecutive rows; row `first` of `file` comes first, and `split` is the file's own."""
-        for number, (row, problem) in enumerate(zip(rows, problems, strict=True), start=first):
+        """Entries of consecutive rows; row `first` of `file` comes first, and `split` is the file's own.
+
+        `problems` and `masks` say of every row what is wrong with it, and whether it has a mask.
+        """
+        for number, (row, problem, mask) in enumerate(zip(rows, problems, masks, strict=True), start=first):
             label, unnamed = self.label_of(row.get(self.label)) if self.label else (None, "")
             own = row.get("split") if "split" in self.extra else None
             yield Entry(
@@ -59,6 +66,7 @@ class Columns:
                 stamp=stamp,
                 carried=carried(row) if "provenance" in self.extra else None,
                 problem=problem or unnamed,
+                mask=str(self.mask) if mask else "",
             )
 
     def label_of(self, value: Any) -> tuple[str | None, str]:
@@ -104,7 +112,7 @@ def find_columns(
     names = _class_names(schema, known, where, label) if label else None
     ours = OURS if {"id", "origin", "provenance"} <= set(schema.names) else ()
     extra = tuple(n for n in (*ours, "split") if n in schema.names and (n != "split" or _is_text(schema.field(n).type)))
-    return Columns(image, label, names, extra)
+    return Columns(image, label, names, extra, _mask_column(schema, image))
 
 
 def image_bytes(cell: Any, folder: Path | None) -> bytes:
@@ -129,8 +137,8 @@ def image_bytes(cell: Any, folder: Path | None) -> bytes:
         raise BadImage(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def without_image(column: pa.Array) -> list[bool]:
-    """(n,) whether a row of an image column holds nothing, neither bytes nor a path. Looks at no pixels."""
+def with_image(column: pa.Array) -> list[bool]:
+    """(n,) whether a row of an image column holds something, bytes or a path. Looks at no pixels."""
     nothing = column.is_null()
     if _is_image_struct(column.type):
         import pyarrow.compute as pc
@@ -139,13 +147,14 @@ def without_image(column: pa.Array) -> list[bool]:
         nothing = fields["bytes"].is_null()
         if "path" in fields:
             nothing = pc.and_(nothing, fields["path"].is_null())
-    return list(nothing.to_pylist())
+    return [not empty for empty in nothing.to_pylist()]
 
 
 def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a row of an augforge dataset knows of its sample, by the names of `Sample`; None if it is none.
 
-    `draws` is its provenance but for what has a field of its own: stage, seed, source, digest, note and parents.
+    `draws` is its provenance but for what has a field of its own: stage, seed, source, digest, note, parents and who
+    gave the label.
     """
     try:
         made = json.loads(row["provenance"])
@@ -156,6 +165,8 @@ def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
     if row["origin"] not in ("real", "synthetic") or not row["id"]:
         return None
     own = {name: made.pop(name) for name in ("stage", "seed", "source", "digest", "note") if name in made}
+    if "labelled-by" in made:
+        own["labelled_by"] = made.pop("labelled-by")
     weight = row.get("weight")
     known = {"id": row["id"], "origin": row["origin"], "parents": parents, "scores": scores, "draws": made}
     return {**known, **own, **({} if weight is None else {"weight": weight})}
@@ -182,14 +193,23 @@ def _image_column(schema: pa.Schema, features: Mapping[str, Any], where: str, ch
         if not (_is_image_struct(schema.field(chosen).type) or _is_binary(schema.field(chosen).type)):
             raise SourceError(f"{where}: column {chosen!r} holds no images but {schema.field(chosen).type}")
         return chosen
-    declared = [name for name in schema.names if _declared(features, name) == "Image"]
-    structs = [name for name in schema.names if _is_image_struct(schema.field(name).type)]
-    binary = [name for name in schema.names if _is_binary(schema.field(name).type)]
+    names = [name for name in schema.names if name != MASK]
+    declared = [name for name in names if _declared(features, name) == "Image"]
+    structs = [name for name in names if _is_image_struct(schema.field(name).type)]
+    binary = [name for name in names if _is_binary(schema.field(name).type)]
     named = [name for name in IMAGE_NAMES if name in binary]
     found = _pick(declared or structs or named or binary, IMAGE_NAMES, where, "image")
     if found is None:
         raise SourceError(f"{where}: no column holds images", f"it has {', '.join(schema.names) or 'no columns'}")
     return found
+
+
+def _mask_column(schema: pa.Schema, image: str) -> str | None:
+    """The column `mask`, if it holds images and is not the image itself."""
+    if MASK not in schema.names or image == MASK:
+        return None
+    kind = schema.field(MASK).type
+    return MASK if _is_image_struct(kind) or _is_binary(kind) else None
 
 
 def _label_column(schema: pa.Schema, features: Mapping[str, Any], where: str, chosen: str | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import Entry, Source, existing_folder, file_stamp, no_split, only, split_name
-from augforge.formats.columns import CHUNK, NO_IMAGE, Columns, all_classes, find_columns, image_bytes, without_image
+from augforge.formats.columns import CHUNK, NO_IMAGE, Columns, all_classes, find_columns, image_bytes, with_image
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,11 +57,18 @@ class Dataset(Source):
 
     def read(self, locator: str) -> bytes:
         """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""
+        return self._bytes(locator, "image")
+
+    def read_mask(self, locator: str) -> bytes:
+        """The bytes in the column `mask` of a row."""
+        return self._bytes(locator, "mask")
+
+    def _bytes(self, locator: str, what: str) -> bytes:
         file, _, row = locator.rpartition("#")
         try:
-            cell = self._table(file).column(self._columns(file).image)[int(row)].as_py()
-        except (IndexError, KeyError, ValueError, SourceError) as error:
-            raise BadImage(f"there is no row {locator}") from error
+            cell = self._table(file).column(getattr(self._columns(file), what))[int(row)].as_py()
+        except (IndexError, KeyError, ValueError, TypeError, SourceError) as error:
+            raise BadImage(f"there is no {what} in row {locator}") from error
         return image_bytes(cell, self._root / self._files[file].inside)
 
     @property
@@ -79,11 +86,13 @@ class Dataset(Source):
     def _rows(self, file: str) -> Iterator[Entry]:
         columns, stamp, part = self._columns(file), file_stamp(self._root / file), self._files[file]
         light = [name for name in columns.light if name != columns.image]
+        heavy = [columns.image, *([columns.mask] if columns.mask else [])]
         first = 0
-        for batch in self._table(file).select([columns.image, *light]).to_batches(max_chunksize=CHUNK):
+        for batch in self._table(file).select([*heavy, *light]).to_batches(max_chunksize=CHUNK):
             rows = batch.select(light).to_pylist() if light else [{}] * batch.num_rows
-            problems = [NO_IMAGE if empty else "" for empty in without_image(batch.column(columns.image))]
-            yield from columns.entries(rows, file, first, part.split, stamp, problems)
+            problems = ["" if there else NO_IMAGE for there in with_image(batch.column(columns.image))]
+            masked = with_image(batch.column(columns.mask)) if columns.mask else [False] * batch.num_rows
+            yield from columns.entries(rows, file, first, part.split, stamp, problems, masked)
             first += batch.num_rows
 
     def _find_parts(self) -> list[_Part]:

@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import SPLITS, Entry, Source, existing_folder, natural, no_split, split_name
+from augforge.formats.masks import Masks, are_masks
 
 SUFFIXES = frozenset({
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif", "tiff",
     "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "avif", "heic", "heif",
 })  # fmt: skip
 """What counts as an image, in any case. HEIC cannot be read, but must not be passed over in silence."""
+IMAGES, MASKS = "images", "masks"
+"""The folders, in any case, in which data sets with masks keep both."""
 MISSING = "missing file"
 LEADS_OUT = "symlink leads out of the source"
 
@@ -32,14 +35,19 @@ class Folder(Source):
     If all top folders are named as splits (train, val, test, …), the class folders are looked for below them.
     Folders below a class belong to it. Hidden files are passed over; `ignored` counts the files that are no images,
     once `entries` has come to its end.
+
+    Masks are found by their names (see `Masks`): in the folder that the option `masks` gives; in `masks` beside
+    `images`, which then is no class; or in `masks` beside class folders, if each file in it fits one of their images.
     """
 
-    def __init__(self, value: str, *, split: str | None = None) -> None:
+    def __init__(self, value: str, *, split: str | None = None, masks: str | None = None) -> None:
         self.where = f"folder {value}"
         self.ignored = 0
         self._root = str(existing_folder(value))
         self._real = os.path.realpath(self._root)
-        tops = self._folders("")
+        folders = {} if masks is None else {"": str(existing_folder(masks))}
+        self._masks_given, self._masks_real = masks, {os.path.realpath(folder) for folder in folders.values()}
+        tops = self._image_folders("")
         self._bases: list[tuple[str | None, str]] = [(None, "")]
         if tops and all(name.lower() in SPLITS for name in tops):
             self._bases += [(split_name(name), name) for name in tops]
@@ -49,22 +57,47 @@ class Folder(Source):
         self._split = None if split is None else split_name(split)
         if self._split is not None and self._split not in self._splits:
             raise no_split(self._split, self._splits, self.where)
+        self._unlabelled: set[str] = set()
+        if masks is None:
+            folders = self._find_masks()
+            self._masks_real = {os.path.realpath(folder) for folder in folders.values()}
+        self._masks = Masks(folders)
 
     def classes(self) -> list[str]:
         """The names of the class folders, of all splits and empty ones too, in natural order."""
-        names = {_text(name) for base in self._class_bases() for name in self._folders(base)}
+        names = {
+            _text(name)
+            for base in self._class_bases()
+            for name in self._image_folders(base)
+            if _join(base, name) not in self._unlabelled
+        }
         return sorted(names, key=natural)
 
     def entries(self) -> Iterator[Entry]:
         """Split by split, class by class, file by file; the loose images of a split first."""
+        if not self._masks:
+            yield from self._listed()
+            return
+        found = False
+        for entry in self._masks.given_to(self._listed()):
+            found = found or self._masks.path(entry.locator) is not None
+            yield entry
+        if self._masks_given is not None and not found:
+            raise SourceError(
+                f"{self.where}: no file in {self._masks_given} is named as one of its images",
+                "the mask of cat/a.jpg is cat/a.png or a.png",
+            )
+
+    def _listed(self) -> Iterator[Entry]:
         self.ignored = 0
         class_bases = self._class_bases()
         for split, base in self._bases:
             if self._split not in (None, split):
                 continue
             yield from self._files(self._scan(base), base, None, split)
-            for name in self._folders(base) if base in class_bases else ():
-                yield from self._below(_join(base, name), _text(name), split)
+            for name in self._image_folders(base) if base in class_bases else ():
+                inside = _join(base, name)
+                yield from self._below(inside, None if inside in self._unlabelled else _text(name), split)
 
     def read(self, locator: str) -> bytes:
         """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
@@ -78,6 +111,44 @@ class Folder(Source):
             raise BadImage(MISSING) from error
         except OSError as error:
             raise BadImage(f"cannot be read: {error.strerror or error}") from error
+
+    def read_mask(self, locator: str) -> bytes:
+        """The bytes of the mask of a file; BadImage if it is gone or unreadable."""
+        return self._masks.read(locator)
+
+    def _find_masks(self) -> dict[str, str]:
+        """The folders called `masks` that hold masks, by the folder of the images that they belong to."""
+        names = {base: {name.lower(): name for name in self._folders(base)} for base in self._class_bases()}
+        images = {base: _join(base, there[IMAGES]) for base, there in names.items() if IMAGES in there}
+        masks = {base: _join(base, there[MASKS]) for base, there in names.items() if MASKS in there}
+        masks = {base: inside for base, inside in masks.items() if self._is_inside(self._real_path(inside))}
+        if images.keys() & masks.keys():
+            self._unlabelled = set(images.values())
+            return {images[base]: _join(self._root, inside) for base, inside in masks.items() if base in images}
+        if all(self._are_masks(base, inside) for base, inside in masks.items()):
+            return {base: _join(self._root, inside) for base, inside in masks.items()}
+        return {}
+
+    def _are_masks(self, base: str, inside: str) -> bool:
+        """Whether a folder holds the masks of the images in the folders beside it."""
+        others = [_join(base, name) for name in self._folders(base) if _join(base, name) != inside]
+        images = (path for other in others for path in self._paths(other, base))
+        return are_masks(self._paths(inside, inside), images, _join(self._root, inside))
+
+    def _paths(self, top: str, seen_from: str) -> Iterator[str]:
+        """The paths of all images in a folder, inside another one above it."""
+        for entry in self._below(top, None, None):
+            yield entry.locator.removeprefix(f"{seen_from}/" if seen_from else "")
+
+    def _image_folders(self, base: str) -> list[str]:
+        """The folders of a base but for those of masks."""
+        folders = self._folders(base)
+        if not self._masks_real:
+            return folders
+        return [name for name in folders if self._real_path(_join(base, name)) not in self._masks_real]
+
+    def _real_path(self, inside: str) -> str:
+        return os.path.realpath(_join(self._root, inside))
 
     def _class_bases(self) -> list[str]:
         return [base for _, base in self._bases if base] or [""]
@@ -104,12 +175,12 @@ class Folder(Source):
             if not _is_folder(found):
                 yield from self._file(found, _join(inside, found.name), label, split)
 
-    def _below(self, top: str, label: str, split: str | None) -> Iterator[Entry]:
+    def _below(self, top: str, label: str | None, split: str | None) -> Iterator[Entry]:
         """The files of a class folder and of all folders below it; files first, then folder by folder."""
         waiting = [_Walk(top, frozenset([self._real]))]
         while waiting:
             inside, above = waiting.pop()
-            real = os.path.realpath(_join(self._root, inside))
+            real = self._real_path(inside)
             if problem := self._folder_problem(real, above):
                 yield Entry(_text(inside), label, split, problem=problem)
                 continue

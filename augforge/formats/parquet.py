@@ -6,14 +6,14 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, islice, repeat
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import Entry, Source, existing, file_stamp, natural, only
-from augforge.formats.columns import CHUNK, Columns, all_classes, file_split, find_columns, image_bytes
+from augforge.formats.columns import CHUNK, Columns, all_classes, file_split, find_columns, image_bytes, with_image
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +57,7 @@ class Parquet(Source):
         if not self._names:
             raise SourceError(f"{self.where}: there are no Parquet files in it", "give a file, or the folder of them")
         self._file = lru_cache(OPEN_FILES)(self._open)
-        self._groups: OrderedDict[tuple[str, int], pa.ChunkedArray] = OrderedDict()
+        self._groups: OrderedDict[tuple[str, int, str], pa.ChunkedArray] = OrderedDict()
         self._lock = Lock()
         self._file(self._names[0])
 
@@ -71,21 +71,46 @@ class Parquet(Source):
 
     def read(self, locator: str) -> bytes:
         """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""
+        file = self._file_of(locator)
+        return self._bytes(locator, file.columns.image)
+
+    def read_mask(self, locator: str) -> bytes:
+        """The bytes in the column `mask` of a row, likewise."""
+        mask = self._file_of(locator).columns.mask
+        return super().read_mask(locator) if mask is None else self._bytes(locator, mask)
+
+    def _file_of(self, locator: str) -> _File:
         name, _, row = locator.rpartition("#")
         if name not in self._names or not row.isdecimal() or int(row) >= self._file(name).starts[-1]:
             raise BadImage(f"there is no row {locator}")
+        return self._file(name)
+
+    def _bytes(self, locator: str, column: str) -> bytes:
+        name, _, row = locator.rpartition("#")
         starts = self._file(name).starts
         group = bisect_right(starts, int(row)) - 1
-        cell = self._images(name, group)[int(row) - starts[group]].as_py()
+        cell = self._cells(name, group, column)[int(row) - starts[group]].as_py()
         return image_bytes(cell, self._root if self.reads_paths else None)
 
     def _rows(self, name: str) -> Iterator[Entry]:
         columns = self._file(name).columns
         split, stamp = file_split(name), file_stamp(self._root / name)
+        masked = self._masked(name)
         first = 0
         for rows in self._light_rows(name):
-            yield from columns.entries(rows, name, first, split, stamp, [""] * len(rows))
+            masks = list(islice(masked, len(rows)))
+            yield from columns.entries(rows, name, first, split, stamp, [""] * len(rows), masks)
             first += len(rows)
+
+    def _masked(self, name: str) -> Iterator[bool]:
+        """Whether each row of a file has a mask. Their bytes are only read where some rows have none."""
+        parquet, columns, starts = self._file(name)
+        if columns.mask is None or _all_there(parquet, columns.mask):
+            yield from repeat(columns.mask is not None, starts[-1])
+            return
+        with self._reader(name) as reader:
+            for batch in reader.iter_batches(CHUNK, columns=[columns.mask]):
+                yield from with_image(batch.column(0))
 
     def _light_rows(self, name: str) -> Iterator[list[dict[str, Any]]]:
         """The rows of a file without their images, in chunks."""
@@ -106,22 +131,23 @@ class Parquet(Source):
         with self._reader(name) as reader:
             return list(reader.read(columns=[label]).column(label).unique().to_pylist())
 
-    def _images(self, name: str, group: int) -> pa.ChunkedArray:
-        """The image column of a row group, from memory if it was read lately."""
+    def _cells(self, name: str, group: int, column: str) -> pa.ChunkedArray:
+        """A column of images or masks of a row group, from memory if it was read lately."""
+        wanted = name, group, column
         with self._lock:
-            if (name, group) in self._groups:
-                self._groups.move_to_end((name, group))
-                return self._groups[name, group]
-            column = self._groups[name, group] = self._read_group(self._file(name), group)
+            if wanted in self._groups:
+                self._groups.move_to_end(wanted)
+                return self._groups[wanted]
+            cells = self._groups[wanted] = self._read_group(*wanted)
             while len(self._groups) > 1 and sum(kept.nbytes for kept in self._groups.values()) > CACHE_BYTES:
                 self._groups.popitem(last=False)
-            return column
+            return cells
 
-    def _read_group(self, file: _File, group: int) -> pa.ChunkedArray:
+    def _read_group(self, name: str, group: int, column: str) -> pa.ChunkedArray:
         import pyarrow as pa
 
         try:
-            return file.parquet.read_row_group(group, columns=[file.columns.image]).column(file.columns.image)
+            return self._file(name).parquet.read_row_group(group, columns=[column]).column(column)
         except (pa.ArrowException, OSError) as error:
             raise BadImage(f"row group {group} of its file is damaged: {error}") from error
 
@@ -139,6 +165,17 @@ class Parquet(Source):
             return pq.ParquetFile(self._root / name)
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.where}: {name} is no Parquet file, or damaged: {error}") from error
+
+
+def _all_there(parquet: pq.ParquetFile, column: str) -> bool:
+    """Whether the file itself says that no row of a column of images is without bytes."""
+    for group in range(parquet.num_row_groups):
+        about = parquet.metadata.row_group(group)
+        leaves = [about.column(number) for number in range(about.num_columns)]
+        facts = [leaf.statistics for leaf in leaves if leaf.path_in_schema in (column, f"{column}.bytes")]
+        if not facts or any(fact is None or not fact.has_null_count or fact.null_count for fact in facts):
+            return False
+    return True
 
 
 def _parquet_files(folder: Path) -> list[str]:

@@ -55,20 +55,29 @@ class Run(Source):
 
     def read(self, locator: str) -> bytes:
         """The bytes of a kept sample; a run does not keep those of dropped ones."""
+        return self._dataset.read(self._place(locator))
+
+    def read_mask(self, locator: str) -> bytes:
+        """The bytes of the mask of a kept sample."""
+        return self._dataset.read_mask(self._place(locator))
+
+    def _place(self, locator: str) -> str:
+        """The row of the dataset that holds a sample."""
         ids, places = self._index
         wanted = locator.encode()
         at = int(ids.searchsorted(wanted))
         if at == len(ids) or ids[at] != wanted:
             raise BadImage("the run kept no image of it")
         file, row = places[at]
-        return self._dataset.read(f"{self._dataset.files[file]}#{row}")
+        return f"{self._dataset.files[file]}#{row}"
 
     def _rows(self) -> Iterator[Entry]:
         with self._ledger() as ledger:
             for batch in ledger.iter_batches(CHUNK):
                 for row in batch.to_pylist(maps_as_pydicts="strict"):
                     known = {name: value for name, value in row.items() if name not in ELSEWHERE}
-                    yield Entry(row["id"], row["label"], row["split"], row["digest"] or "", known)
+                    mask = row.get("mask") or ""
+                    yield Entry(row["id"], row["label"], row["split"], row["digest"] or "", known, mask=mask)
 
     def _ledger(self) -> pq.ParquetFile:
         import pyarrow as pa

@@ -109,7 +109,9 @@ def test_what_was_read_stays_in_memory_within_bounds(tmp_path, monkeypatch):
     source = open_source("parquet", write(tmp_path / "a.parquet", {"image": pa.array(images)}, row_group_size=10))
     read = []
     original = source._read_group
-    monkeypatch.setattr(source, "_read_group", lambda file, group: read.append(group) or original(file, group))
+    monkeypatch.setattr(
+        source, "_read_group", lambda name, group, column: read.append(group) or original(name, group, column)
+    )
     locators = [entry.locator for entry in source.entries()]
     assert [source.read(locator) for locator in locators] == images
     assert read == list(range(10)), "reading in order reads each row group once"

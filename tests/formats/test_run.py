@@ -16,7 +16,8 @@ from augforge.ledger import ledger_schema
 ROW = {
     "id": "", "label": "cat", "origin": "real", "kept": True, "dropped": None, "dropped_by": None, "parents": [],
     "stage": "source", "seed": None, "source": "folder f: a.png", "split": None, "digest": "d", "width": 8,
-    "height": 9, "ref": "0:a.png", "draws": "{}", "maker": None, "note": "", "weight": 1.0, "scores": [],
+    "height": 9, "ref": "0:a.png", "draws": "{}", "maker": None, "note": "",
+    "mask": "", "labelled_by": None, "weight": 1.0, "scores": [],
 }  # fmt: skip
 
 
