@@ -12,6 +12,9 @@ class Bar:
     def advance(self, count: int = 1) -> None:
         """`count` more items are done and committed."""
 
+    def note(self, text: str) -> None:
+        """How it goes, in a few words that replace the last ones."""
+
 
 class Progress:
     """Receives what a run has to say. The base class is silent; `augforge.render` shows it."""

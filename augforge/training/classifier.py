@@ -1,0 +1,290 @@
+"""The training of a classifier: a timm network on crops of the pictures, or a linear layer on their embeddings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from timm.optim import param_groups_weight_decay
+from torch import Tensor, nn
+from torch.nn import functional
+
+from augforge.errors import RecipeError
+from augforge.labels import figures
+from augforge.models.classifier import PROBE, TIMM, View, begin_timm, in_batches, timm_view
+from augforge.models.image_text import ImageText
+from augforge.models.table import Model
+from augforge.training.course import Batch, Course, Kit, Result, Sheet, evaluating
+from augforge.training.pictures import Pictures
+
+Loss = Literal["cross-entropy", "balanced-softmax"]
+Pixels = NDArray[np.uint8]
+RATES = {PROBE: 1e-2, TIMM: 1e-3}
+MOST_ON_TRAIN = 1000
+EMBEDDED_AT_ONCE = 256
+ROWS, COLUMNS = 10, 6
+CELL, FRAME, CAPTION = 96, 3, 12
+RIGHT, WRONG = (30, 150, 60), (200, 40, 40)
+
+
+class Probe(nn.Module):
+    """A linear layer on standardised features: (b, d) -> (b, c). It begins at zero, so that all classes are equal."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+        self.head = nn.Linear(width, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def standardise(self, features: NDArray[np.float32]) -> Probe:
+        """Take mean and deviation from features (n, d); one that hardly varies is only centred."""
+        mean, std = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+        varies = std > 0.01 * std.max()
+        self.mean = torch.from_numpy(mean).float()
+        self.std = torch.from_numpy(np.where(varies, std, 1.0)).float()
+        return self
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(b, c) logits."""
+        result: Tensor = self.head((features - self.mean) / self.std)
+        return result
+
+
+class Crops:
+    """Normalised crops (b, 3, s, s): random ones to learn from, the centre to judge by."""
+
+    def __init__(self, train: Pictures, held_out: Pictures, view: View, flip: bool) -> None:
+        self.train, self.held_out, self.view, self.flip = train, held_out, view, flip
+        self.facts = view.facts()
+
+    def drawn(self, indices: Sequence[int], random: np.random.Generator) -> NDArray[np.float32]:
+        """A random crop of each, half of them mirrored if they may be."""
+        crops = [self.view.random(Image.fromarray(self.train.image(i)), random, self.flip) for i in indices]
+        return np.stack([self.view.numbers(crop) for crop in crops])
+
+    def fixed(self, indices: Sequence[int], held_out: bool) -> NDArray[np.float32]:
+        """The centre of each."""
+        pictures = self.held_out if held_out else self.train
+        whole = (Image.fromarray(pictures.image(i)) for i in indices)
+        return np.stack([self.view.numbers(self.view.centre(image)) for image in whole])
+
+
+class Embedded:
+    """Embeddings (b, d) of unit length, computed once."""
+
+    def __init__(self, train: Pictures, held_out: Pictures, embedder: Model, device: str) -> None:
+        model = ImageText(embedder, device)
+        self.vectors = {False: _embed(train, model), True: _embed(held_out, model)}
+        self.facts = {"embedder": model.facts["model"], "size": None, "mean": None, "std": None}
+
+    def drawn(self, indices: Sequence[int], random: np.random.Generator) -> NDArray[np.float32]:
+        """The embeddings themselves."""
+        return self.fixed(indices, held_out=False)
+
+    def fixed(self, indices: Sequence[int], held_out: bool) -> NDArray[np.float32]:
+        """The embeddings themselves."""
+        return self.vectors[held_out][list(indices)]
+
+
+Inputs = Crops | Embedded
+"""What the network sees of the pictures; its `facts` are what a model directory records about that."""
+
+
+class ClassifierCourse(Course):
+    """Labelled pictures and a network; see `classifier_course`."""
+
+    def __init__(
+        self,
+        train: Pictures,
+        held_out: Pictures,
+        classes: Sequence[str],
+        kit: Kit,
+        net: nn.Module,
+        inputs: Inputs,
+        *,
+        architecture: str,
+        batch: int,
+        rate: float,
+        weight_decay: float,
+        loss: Loss,
+    ) -> None:
+        super().__init__(kit)
+        self.classes, self.inputs, self.size, self.architecture = list(classes), inputs, batch, architecture
+        self.apart = len(held_out) > 0  # else the training pictures are judged
+        self.judged = held_out if self.apart else train
+        self.labels = _labels(train, self.classes)
+        self.counts = torch.from_numpy(class_counts(train, self.classes)) if loss == "balanced-softmax" else None
+        self.net = net
+        self.nets = {"classifier": net}
+        groups = param_groups_weight_decay(net, weight_decay)
+        self.optimizers = {"classifier": torch.optim.AdamW(groups, lr=rate, weight_decay=0.0)}
+
+    def batch(self, random: np.random.Generator) -> Batch:
+        """Pictures drawn with replacement, each as likely."""
+        indices = random.integers(len(self.labels), size=self.size)
+        inputs = torch.from_numpy(self.inputs.drawn(indices.tolist(), random))
+        return {"inputs": inputs, "labels": torch.from_numpy(self.labels[indices])}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Down the gradient of the loss over one batch."""
+        logits = self.net(batch["inputs"]).float()
+        loss = class_loss(logits, batch["labels"], self.counts)
+        self.update("classifier", loss)
+        return {"loss": loss.detach()}
+
+    def logits(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        """(n, c) logits of judged pictures, in eval mode."""
+        with evaluating(self.net):
+            return in_batches(self.net, lambda few: self.inputs.fixed(few, self.apart), indices)
+
+    def measure(self) -> dict[str, float]:
+        """`figures` of the held-out pictures; of training pictures, and named so, where none are held out."""
+        indices = self._measured()
+        truth = [str(self.judged.samples[i].label) for i in indices]
+        predicted = [self.classes[best] for best in self.logits(indices).argmax(1)]
+        prefix = "" if self.apart else "train-"
+        return {prefix + name: value for name, value in figures(truth, predicted).items()}
+
+    def sheet(self) -> Sheet:
+        """A row for each of the first classes: judged pictures, framed green where right and red where wrong."""
+        labels = sorted({str(sample.label) for sample in self.judged.samples})
+        rows = [self._of_class(label) for label in labels[:ROWS]]
+        logits = self.logits([index for row in rows for index in row])
+        best = iter(logits.argmax(1))
+        judged = self.judged
+        cells = [
+            [framed(judged.image(i), str(judged.samples[i].label), self.classes[next(best)]) for i in row]
+            for row in rows
+        ]
+        blank = np.full_like(cells[0][0], 255)
+        title = f"{'held-out' if self.apart else 'training'} pictures: class > predicted class"
+        return Sheet([title] + [""] * (COLUMNS - 1), [row + [blank] * (COLUMNS - len(row)) for row in cells])
+
+    def result(self) -> Result:
+        """The network, its classes and how it sees a picture."""
+        facts = {"architecture": self.architecture, "classes": self.classes, **self.inputs.facts}
+        return Result({name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}, facts)
+
+    def _measured(self) -> list[int]:
+        """All that are held out; a fixed share of the training pictures, spread evenly."""
+        count = len(self.judged)
+        few = count if self.apart else min(count, MOST_ON_TRAIN)
+        return [place * count // few for place in range(few)]
+
+    def _of_class(self, label: str) -> list[int]:
+        found = (index for index, sample in enumerate(self.judged.samples) if sample.label == label)
+        return [index for index, _ in zip(found, range(COLUMNS), strict=False)]
+
+
+def classifier_course(
+    train: Pictures,
+    held_out: Pictures,
+    classes: Sequence[str],
+    kit: Kit,
+    *,
+    backbone: str,
+    embedder: Model | None = None,
+    size: int | None = None,
+    batch: int = 32,
+    rate: float | None = None,
+    pretrained: str | None = None,
+    loss: Loss = "cross-entropy",
+    weight_decay: float = 0.01,
+    flip: bool = True,
+) -> ClassifierCourse:
+    """A training on the labelled pictures of `train`, judged by those `held_out`.
+
+    Args:
+        classes: the names of the classes, in the order of the logits; every label of `train` is among them.
+        backbone: `timm:NAME` for a network of timm, all of which learns, or `probe` for a linear layer.
+        embedder: probe: the image-text model whose embeddings it sees.
+        size: timm: the side of the crops in px; the network's own if absent.
+        batch: pictures a step in this process.
+        rate: the learning rate of AdamW; 1e-2 for a probe and 1e-3 for a network if absent.
+        pretrained: timm: a safetensors file to begin from, or `pretrained` for timm's own weights from the hub.
+        loss: `balanced-softmax` makes up for classes of different size; see `class_loss`.
+        weight_decay: AdamW's, of matrices and kernels; biases and norms have none.
+        flip: timm: whether half of the crops are mirrored, which digits and left feet do not survive.
+
+    Raises:
+        RecipeError: options or labels that do not go together.
+        ModelError: weights that are not to be had or do not fit.
+    """
+    kind = PROBE if backbone == PROBE else TIMM
+    inputs: Inputs
+    if kind == PROBE:
+        if embedder is None:
+            raise RecipeError("a probe needs an embedder", "name an image-text model, such as builtin-clip")
+        inputs = Embedded(train, held_out, embedder, kit.device.type)
+        vectors = inputs.vectors[False]
+        net: nn.Module = Probe(vectors.shape[1], len(classes)).standardise(vectors)
+    else:
+        net, begun = begin_timm(backbone.removeprefix(TIMM), len(classes), size, pretrained, kit.seed)
+        if batch < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
+            raise RecipeError("batch norm cannot learn from one image at a time", "use a batch of at least 2")
+        inputs = Crops(train, held_out, timm_view(net, size), flip)
+        inputs.facts |= begun
+    return ClassifierCourse(
+        train, held_out, classes, kit, net, inputs,
+        architecture=backbone, batch=batch, rate=rate or RATES[kind], weight_decay=weight_decay, loss=loss,
+    )  # fmt: skip
+
+
+def class_loss(logits: Tensor, labels: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Cross-entropy of logits (b, c), scalar; with the classes' sizes (c,), of logits + log sizes: balanced softmax.
+
+    The logits themselves, which are used afterwards, then do not lean towards the large classes. Ren et al., NeurIPS
+    2020, arXiv 2007.10740. Equal sizes give the plain cross-entropy.
+    """
+    if counts is not None:
+        logits = logits + counts.to(logits).log()
+    return functional.cross_entropy(logits, labels)
+
+
+def class_counts(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.float32]:
+    """(c,) how many real pictures each class has. RecipeError where one has none: its share is then not known."""
+    real = Counter(sample.label for sample in pictures.samples if sample.origin == "real")
+    if missing := [label for label in classes if not real[label]]:
+        raise RecipeError(
+            f"balanced-softmax needs real images of every class; {missing[0]!r} has none",
+            "use the loss cross-entropy, or add real images of it",
+        )
+    return np.array([real[label] for label in classes], dtype=np.float32)
+
+
+def framed(picture: Pixels, label: str, predicted: str) -> Pixels:
+    """A picture fitted into a square, framed green if it is predicted right, else red; both classes stand below."""
+    image = Image.fromarray(picture)
+    zoom = CELL / max(image.size)
+    sides = (max(1, round(image.width * zoom)), max(1, round(image.height * zoom)))
+    cell = Image.new("RGB", (CELL + 2 * FRAME, CELL + 2 * FRAME + CAPTION), RIGHT if label == predicted else WRONG)
+    cell.paste("white", (FRAME, FRAME, FRAME + CELL, FRAME + CELL))
+    resized = image.resize(sides, Image.Resampling.BICUBIC)
+    cell.paste(resized, (FRAME + (CELL - sides[0]) // 2, FRAME + (CELL - sides[1]) // 2))
+    caption = f"{label} > {predicted}".encode("ascii", "replace").decode()
+    ImageDraw.Draw(cell).text((FRAME, CELL + 2 * FRAME - 1), caption, fill="white")
+    return np.asarray(cell)
+
+
+def _labels(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) the number of each picture's class."""
+    numbers = {label: number for number, label in enumerate(classes)}
+    for sample in pictures.samples:
+        if sample.label not in numbers:
+            raise RecipeError(f"image {sample.id} has the label {sample.label!r}, which is none of the classes")
+    return np.array([numbers[str(sample.label)] for sample in pictures.samples], dtype=np.int64)
+
+
+def _embed(pictures: Pictures, model: ImageText) -> NDArray[np.float32]:
+    """(n, d) embeddings, decoding a batch of pictures at a time."""
+    starts = range(0, len(pictures), EMBEDDED_AT_ONCE)
+    parts = [range(start, min(start + EMBEDDED_AT_ONCE, len(pictures))) for start in starts]
+    made = [model.embed_images([Image.fromarray(pictures.image(i)) for i in part]) for part in parts]
+    return np.concatenate(made) if made else np.zeros((0, 0), dtype=np.float32)

@@ -1,0 +1,85 @@
+"""A model directory: weights, `model.json`, sample sheet, loss curves and card. `model.json` comes last, and whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augforge.errors import ModelError
+from augforge.store import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from augforge.training.course import Course
+    from augforge.training.loop import History
+
+FORMAT = 1
+RECORD, WEIGHTS, CHECKPOINT = "model.json", "model.safetensors", "checkpoint.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained model as it lies in its directory."""
+
+    task: str
+    facts: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+
+
+def write_model(
+    folder: Path, record: Mapping[str, Any], course: Course, history: History, seconds: float | None
+) -> None:
+    """Write everything that a finished training leaves, `model.json` last; the checkpoint goes."""
+    from safetensors.torch import save
+
+    from augforge.training import show
+
+    result = course.result()
+    whole = {
+        "format": FORMAT,
+        **record,
+        "facts": dict(result.facts),
+        "measured": {k: v for k, v in history.measured[-1].items() if k != "step"},
+        "history": {"losses": history.losses, "measured": history.measured},
+    }
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in result.weights.items()}
+    write_atomically(folder / WEIGHTS, save(weights))
+    write_atomically(folder / "samples.png", show.sheet_png(course.sheet()))
+    write_atomically(folder / "losses.png", show.curves_png(history.losses, history.measured))
+    write_atomically(folder / "README.md", show.card(whole, folder.name, seconds).encode())
+    write_atomically(folder / RECORD, json.dumps(whole, indent=1, ensure_ascii=False).encode())
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished model, None where there is none; ModelError where it is damaged or too new."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        known = record["format"] == FORMAT and isinstance(record["task"], str)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged: {error}", "train the model again") from error
+    if not known:
+        raise ModelError(f"{path} is of format {record['format']}, this augforge reads {FORMAT}", "train it again")
+    return dict(record)
+
+
+def read_model(folder: Path) -> Trained:
+    """A trained model; ModelError where the directory holds none, or one that is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    record = read_record(folder)
+    if record is None:
+        raise ModelError(f"{folder} holds no trained model: it has no {RECORD}", "give the --out of augforge train")
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}", "train the model again") from error
+    return Trained(record["task"], record["facts"], weights)

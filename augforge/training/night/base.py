@@ -1,0 +1,143 @@
+"""What the day-to-night trainings share: networks of one design, views, sheets and measurements."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from augforge.models.edges import LUMA, EdgeOperator, edge_overlap
+from augforge.training.course import Batch, Course, Kit, Result, Sheet, evaluating, to_picture, to_tensor
+from augforge.training.networks import Norm, PatchDiscriminator, ResnetGenerator, initialise
+from augforge.training.night.views import SHOWN, Pixels, Unpaired
+
+BETAS = (0.5, 0.999)
+AT_ONCE = 8
+"""Pictures at a time where nothing is learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Architecture, side of the squares, channels of the first layers, residual blocks, norm, and Adam's rate."""
+
+    arch: str
+    size: int
+    width: int
+    blocks: int
+    norm: Norm
+    rate: float
+
+    def generator(self) -> ResnetGenerator:
+        """A fresh generator."""
+        net = ResnetGenerator(self.width, self.blocks, norm=self.norm)
+        initialise(net)
+        return net
+
+    def discriminator(self) -> PatchDiscriminator:
+        """A fresh discriminator of 70 px patches."""
+        net = PatchDiscriminator(self.width, norm=self.norm)
+        initialise(net)
+        return net
+
+    def adam(self, *nets: nn.Module) -> torch.optim.Adam:
+        """One optimiser of all their parameters."""
+        parameters = [parameter for net in nets for parameter in net.parameters()]
+        return torch.optim.Adam(parameters, self.rate, BETAS)
+
+
+class NightCourse(Course):
+    """Unpaired days and nights; a subclass brings the step, and whatever it needs beside one generator."""
+
+    def __init__(self, pictures: Unpaired, kit: Kit, design: Design) -> None:
+        super().__init__(kit)
+        self.pictures, self.design = pictures, design
+        self.generator, self.discriminator = design.generator(), design.discriminator()
+        self.nets = {"generator": self.generator, "discriminator": self.discriminator}
+        self.eye: nn.Module = EdgeOperator()
+        """Shows the edges on the sample sheet."""
+
+    @abstractmethod
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Learn from `day` and `night`, each (b, 3, s, s) in [-1, 1]."""
+
+    def batch(self, random: np.random.Generator) -> Batch:
+        """`day` and `night`, each (b, 3, s, s) in [-1, 1]."""
+        return self.pictures.batch(random)
+
+    def sheet(self) -> Sheet:
+        """Day, its translation, the edges of both, and a real night that has nothing to do with it."""
+        days, nights = self.pictures.days(SHOWN), self.pictures.nights(SHOWN)
+        made = self._translated(days)
+        rows = [
+            [day, night, self._edges(day), self._edges(night), nights[number % len(nights)]]
+            for number, (day, night) in enumerate(zip(days, made, strict=True))
+        ]
+        return Sheet(("day", "made", "edges of day", "edges of made", "some real night"), rows)
+
+    def measure(self) -> dict[str, float]:
+        """Of held-out days and nights (where `held_out` is 0: of training pictures).
+
+        `luminance` is the mean brightness (Rec. 601) of translated days in [0, 1], `night_luminance` that of real
+        nights, `luminance_ratio` the first over the second; `edge_overlap` the mean of `edge_overlap` between a day
+        and its translation.
+        """
+        days = self.pictures.days()
+        made = self._translated(days)
+        luminance, night = _luminance(made), _luminance(self.pictures.nights())
+        overlap = float(np.mean([edge_overlap(day, night) for day, night in zip(days, made, strict=True)]))
+        return {
+            "luminance": luminance,
+            "night_luminance": night,
+            "luminance_ratio": luminance / night if night else float("nan"),
+            "edge_overlap": overlap,
+            "held_out": float(self.pictures.held_out),
+        }
+
+    def outputs(self) -> NDArray[np.float32]:
+        """(n, s, s, 3) in [0, 1]: the translations of the sheet, NaN where a pixel is no number."""
+        found = [(picture + 1) / 2 for picture in self._made(self.pictures.days(SHOWN))]
+        return torch.cat(found).permute(0, 2, 3, 1).numpy().astype(np.float32)
+
+    def result(self) -> Result:
+        """The generator, with the running statistics of its norms."""
+        weights = {name: value.detach().cpu().clone() for name, value in self.generator.state_dict().items()}
+        return Result(weights, {"architecture": "resnet", **self._design_facts(), **self.facts()})
+
+    def facts(self) -> Mapping[str, Any]:
+        """What an architecture has to say beside the design."""
+        return {}
+
+    def _design_facts(self) -> dict[str, Any]:
+        design = self.design
+        names = ("arch", "size", "width", "blocks", "norm")
+        return {name: getattr(design, name) for name in names}
+
+    def _made(self, pictures: Sequence[Pixels]) -> list[Tensor]:
+        """Translations (b, 3, s, s) in [-1, 1], a few at a time, on the CPU."""
+        made = []
+        for start in range(0, len(pictures), AT_ONCE):
+            days = torch.stack([to_tensor(picture) for picture in pictures[start : start + AT_ONCE]])
+            with evaluating(self.generator):
+                made.append(self.generator(days.to(self.kit.device)).float().cpu())
+        return made
+
+    def _translated(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+        return [to_picture(picture) for part in self._made(pictures) for picture in part]
+
+    def _edges(self, picture: Pixels) -> Pixels:
+        """(s, s, 3) grey: white where there is no edge, black where there is one."""
+        eye = self.eye.to(self.kit.device)
+        with evaluating(eye):
+            edges = eye(to_tensor(picture)[None].to(self.kit.device)).float().sigmoid()[0]
+        return to_picture(1 - 2 * edges.expand(3, -1, -1))
+
+
+def _luminance(pictures: Sequence[Pixels]) -> float:
+    """The mean brightness of pictures (h, w, 3), in [0, 1]."""
+    return float(np.mean([(picture @ np.array(LUMA)).mean() for picture in pictures])) / 255

@@ -1,0 +1,71 @@
+"""CycleGAN: two generators there and back, two discriminators; Zhu et al., ICCV 2017, arXiv 1703.10593."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from augforge.training.course import Batch, Kit, resting
+from augforge.training.networks import ImagePool, fooling_loss, judging_loss
+from augforge.training.night.base import Design, NightCourse
+from augforge.training.night.views import Unpaired
+
+
+class CycleGan(NightCourse):
+    """A day that became night is to become the same day again, and the other way round.
+
+    Args:
+        cycle_weight: weight of the mean absolute distance after the way there and back.
+        identity_weight: weight of the mean absolute change of a picture that is already what it is to become.
+    """
+
+    def __init__(
+        self, pictures: Unpaired, kit: Kit, design: Design, cycle_weight: float, identity_weight: float
+    ) -> None:
+        super().__init__(pictures, kit, design)
+        self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
+        self.back, self.day_discriminator = design.generator(), design.discriminator()
+        self.nets |= {"back": self.back, "day-discriminator": self.day_discriminator}
+        self.optimizers = {
+            "generator": design.adam(self.generator, self.back),
+            "discriminator": design.adam(self.discriminator, self.day_discriminator),
+        }
+        self.pools = {"day": ImagePool(), "night": ImagePool()}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Both discriminators, then both generators."""
+        day, night = batch["day"], batch["night"]
+        made = {"night": self.generator(day), "day": self.back(night)}
+        judged = self.judge(day, night, made)
+        with resting(self.discriminator, self.day_discriminator):
+            parts = self._generator_losses(day, night, made)
+            self.update("generator", sum(parts.values(), day.new_zeros(())))
+        return {"discriminator": judged} | {name: loss.detach() for name, loss in parts.items()}
+
+    def judge(self, day: Tensor, night: Tensor, made: Mapping[str, Tensor]) -> Tensor:
+        """One step of both discriminators, on real pictures and made ones from the pools; the sum of their losses."""
+        nights = judging_loss(self.discriminator(night), self.discriminator(self.pools["night"].swap(made["night"])))
+        days = judging_loss(self.day_discriminator(day), self.day_discriminator(self.pools["day"].swap(made["day"])))
+        self.update("discriminator", nights + days)
+        return (nights + days).detach()
+
+    def memory(self) -> dict[str, Any]:
+        """The pools."""
+        return {name: pool.memory() for name, pool in self.pools.items()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take the pools back."""
+        for name, pool in self.pools.items():
+            pool.recall(memory[name], self.kit.device)
+
+    def _generator_losses(self, day: Tensor, night: Tensor, made: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        fooling = fooling_loss(self.discriminator(made["night"])) + fooling_loss(self.day_discriminator(made["day"]))
+        there_and_back = F.l1_loss(self.back(made["night"]), day) + F.l1_loss(self.generator(made["day"]), night)
+        parts = {"fooling": fooling, "cycle": self.cycle_weight * there_and_back}
+        if self.identity_weight:
+            unchanged = F.l1_loss(self.generator(night), night) + F.l1_loss(self.back(day), day)
+            parts["identity"] = self.identity_weight * unchanged
+        return parts

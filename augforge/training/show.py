@@ -1,0 +1,94 @@
+"""What a training shows of itself: the sample sheet, the loss curves and the model card."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from augforge.images import encode_png
+from augforge.training.course import Sheet
+
+LEAST_SIDE = 96
+GAP = 4
+TITLE = 16
+
+
+def sheet_png(sheet: Sheet) -> bytes:
+    """The sheet as PNG: a column under each title; small pictures are enlarged by a whole factor."""
+    pictures = [[Image.fromarray(np.ascontiguousarray(cell)) for cell in row] for row in sheet.rows]
+    width = max((cell.width for row in pictures for cell in row), default=1)
+    height = max((cell.height for row in pictures for cell in row), default=1)
+    zoom = max(1, -(-LEAST_SIDE // min(width, height)))
+    cell_width, cell_height = width * zoom + GAP, height * zoom + GAP
+    canvas = Image.new("RGB", (cell_width * len(sheet.titles) + GAP, cell_height * len(pictures) + TITLE), "white")
+    pen = ImageDraw.Draw(canvas)
+    for column, title in enumerate(sheet.titles):
+        pen.text((column * cell_width + GAP, 2), title, fill="black")
+    for place, row in enumerate(pictures):
+        for column, cell in enumerate(row):
+            large = cell.resize((cell.width * zoom, cell.height * zoom), Image.Resampling.NEAREST)
+            canvas.paste(large, (column * cell_width + GAP, place * cell_height + TITLE))
+    return encode_png(canvas)
+
+
+def curves_png(losses: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]]) -> bytes:
+    """Losses and measurements over the steps as PNG, one panel each."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for panel, (title, rows) in zip(figure.subplots(1, 2), (("losses", losses), ("measured", measured)), strict=True):
+        for name in dict.fromkeys(name for row in rows for name in row if name != "step"):
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            panel.plot(*zip(*points, strict=True), label=name, marker="o" if len(points) < 8 else "", linewidth=1.2)
+        panel.set(title=title, xlabel="step")
+        panel.grid(alpha=0.3)
+        if rows and len(rows[0]) > 1:
+            panel.legend(fontsize=7, frameon=False)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    return out.getvalue()
+
+
+def card(record: Mapping[str, Any], name: str, seconds: float | None) -> str:
+    """The model card in Markdown, from the record of `model.json`; `seconds` if the training was measured whole."""
+    parts = record["data"].items()
+    data = "\n".join(f"| {role} | {facts['images']:,} | `{facts['digest']}` |" for role, facts in parts)
+    measured = "\n".join(f"| {what} | {value:.4g} |" for what, value in record["measured"].items())
+    options = "\n".join(f"| {option} | {value} |" for option, value in record["options"].items())
+    images = record["steps"] * record["batch"]
+    speed = "not measured (the training was interrupted)" if seconds is None else f"{images / seconds:,.1f} images/s"
+    return f"""# {name}
+
+A model for `{record["task"]}`, trained by augforge {record["versions"]["augforge"]}: {record["steps"]:,} steps of
+{record["batch"]} images on {record["device-name"]} in {record["dtype"]}; {speed}. Judge it by the pictures.
+
+![samples](samples.png)
+
+![losses](losses.png)
+
+## Measured at the end
+
+| what | value |
+|---|---|
+{measured}
+
+## Trained on
+
+| part | images | digest of the images' digests |
+|---|---|---|
+{data}
+
+The licence of the model follows from the licences of these images and is not stated here.
+
+## Options
+
+| option | value |
+|---|---|
+{options}
+
+Seed {record["seed"]}. What rebuilds the network: `model.json` and `model.safetensors`.
+"""
