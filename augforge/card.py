@@ -17,7 +17,7 @@ from augforge.recipe import Recipe
 from augforge.stage import Generator
 
 
-def dataset_card(recipe: Recipe, ledger: Ledger) -> str:
+def dataset_card(recipe: Recipe, ledger: Ledger, certificates: Mapping[str, Mapping[str, Any]]) -> str:
     """The card as Markdown with the YAML header of the Hugging Face hub."""
     kept = ledger.visible()
     header = {
@@ -34,6 +34,7 @@ def dataset_card(recipe: Recipe, ledger: Ledger) -> str:
         "lists every image that was ever seen, with the reason if it was dropped.",
         "## Classes\n\n" + _class_table(ledger),
         "## Dropped\n\n" + _dropped_table(ledger),
+        *(_certificate(title, facts) for title, facts in certificates.items()),
         "## Models\n\n" + _model_list(recipe, ledger),
         "## Licences\n\nThe licences of the source images are those of their sources, which augforge cannot know.",
         f"## Recipe\n\n```yaml\n{recipe.yaml()}```",
@@ -57,6 +58,27 @@ def _dropped_table(ledger: Ledger) -> str:
     return "\n".join(["| stage | reason | images |", "|---|---|---:|", *rows]) if rows else "Nothing."
 
 
+def _certificate(title: str, facts: Mapping[str, Any]) -> str:
+    """What the selection is worth, beside a random one and k-center, and what a smaller budget would have given."""
+    center = "not computed" if facts["k-center"] is None else f"{facts['k-center']:,.2f}"
+    curve = facts["curve"]
+    points = np.linspace(0, len(curve["budget"]) - 1, min(5, len(curve["budget"]))).round().astype(int)
+    rows = [f"| {curve['budget'][p]:,} | {curve['chosen'][p]:,.2f} | {curve['random'][p]:,.2f} |" for p in points]
+    return "\n".join(
+        [
+            f"## Certificate of {_plain(title)}",
+            "",
+            f"Objective {facts['objective']:,.2f}; random {facts['random']:,.2f}, k-center {center}; no choice with "
+            f"the same class budgets is over {facts['upper-bound']:,.2f}, so this one is within {facts['gap']:.2%} of the "
+            "best. The whole curve is in `certificates.json`.",
+            "",
+            "| images kept | objective | of a random choice |",
+            "|---:|---:|---:|",
+            *rows,
+        ]
+    )
+
+
 def _model_list(recipe: Recipe, ledger: Ledger) -> str:
     """The models that made an image that is there, and those that judged or chose."""
     lines = []
@@ -66,10 +88,9 @@ def _model_list(recipe: Recipe, ledger: Ledger) -> str:
             lines.append(_model_line(made["model"], f"made {count:,} of the images ({made['generator']})"))
     for stage in recipe.stages:
         for option, task in stage.tasks().items():
-            if not isinstance(stage, Generator):
-                lines.append(
-                    _model_line(find_model(getattr(stage, option), task).facts(), f"{stage.verb} {stage.name}")
-                )
+            name = getattr(stage, option)
+            if not isinstance(stage, Generator) and name is not None:
+                lines.append(_model_line(find_model(name, task).facts(), f"{stage.verb} {stage.name}"))
     return "\n".join(lines) if lines else "None."
 
 

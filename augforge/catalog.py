@@ -17,13 +17,33 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "text2img"): "augforge.generators.text2img:Text2Img",
     ("generate", "img2img"): "augforge.generators.img2img:Img2Img",
     ("generate", "variation"): "augforge.generators.variation:Variation",
+    ("generate", "night"): "augforge.generators.night:Night",
+    ("generate", "paired"): "augforge.generators.paired:Paired",
     ("filter", "clip"): "augforge.filters.clip:Clip",
+    ("filter", "prototype"): "augforge.filters.prototype:Prototype",
+    ("filter", "margin"): "augforge.filters.margin:Margin",
+    ("filter", "classifier"): "augforge.filters.classifier:Classifier",
+    ("filter", "quality"): "augforge.filters.quality:Quality",
     ("filter", "sharpness"): "augforge.filters.sharpness:Sharpness",
+    ("filter", "degenerate"): "augforge.filters.degenerate:Degenerate",
+    ("filter", "safety"): "augforge.filters.safety:Safety",
+    ("filter", "label-preserved"): "augforge.filters.label_preserved:LabelPreserved",
+    ("filter", "outlier"): "augforge.filters.outlier:Outlier",
+    ("filter", "weight-unicon"): "augforge.filters.weight_unicon:WeightUnicon",
+    ("select", "diverse-anchors"): "augforge.selectors.diverse_anchors:DiverseAnchors",
     ("select", "facility-location"): "augforge.selectors.facility_location:FacilityLocation",
     ("select", "k-center"): "augforge.selectors.k_center:KCenter",
+    ("select", "balanced"): "augforge.selectors.balanced:Balanced",
+    ("select", "hardness"): "augforge.selectors.hardness:Hardness",
+    ("select", "max-loss"): "augforge.selectors.max_loss:MaxLoss",
     ("select", "random"): "augforge.selectors.random:Random",
+    ("train", "night"): "augforge.trainers.night:TrainNight",
+    ("train", "paired"): "augforge.trainers.paired:TrainPaired",
+    ("train", "classifier"): "augforge.trainers.classifier:TrainClassifier",
+    ("pseudo-label", "confidence"): "augforge.labelers.confidence:Confidence",
+    ("split", "near-duplicates"): "augforge.splitters.near_duplicates:NearDuplicates",
 }
-VERBS = ("generate", "filter", "select")
+VERBS = ("generate", "filter", "select", "train", "pseudo-label", "split")
 
 
 @cache

@@ -13,9 +13,31 @@ from augforge import __version__
 from augforge.catalog import STAGES, did_you_mean
 from augforge.errors import AugforgeError, RecipeError
 
+SINGLE = {"pseudo-label": "confidence", "split": "near-duplicates"}
+"""Verbs with a single stage, which need no name on the command line."""
+
+
+def _command(verb: str, stage: str, name: str) -> Any:
+    """The command `name` for a stage, made from its options."""
+    from augforge.stage_commands import stage_command
+
+    one = typer.Typer(add_completion=False, rich_markup_mode=None)
+    one.command(name=name)(stage_command(verb, stage))
+    return typer.main.get_command(one)
+
 
 class Root(TyperGroup):
     """Turns our own errors into two lines and an exit code; anything else is a defect and keeps its traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands, those of single stages last."""
+        return [*super().list_commands(ctx), *SINGLE]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command; one of a single stage is built when it is asked for."""
+        if cmd_name in SINGLE:
+            return _command(cmd_name, SINGLE[cmd_name], cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -46,11 +68,7 @@ class StageCommands(TyperGroup):
             raise RecipeError(
                 f"there is no {self.verb} stage called {cmd_name!r}", did_you_mean(cmd_name, self.list_commands(ctx))
             )
-        from augforge.stage_commands import stage_command
-
-        one = typer.Typer(add_completion=False, rich_markup_mode=None)
-        one.command(name=cmd_name)(stage_command(self.verb, cmd_name))
-        return typer.main.get_command(one)
+        return _command(self.verb, cmd_name, cmd_name)
 
 
 class Generators(StageCommands):
@@ -63,6 +81,12 @@ class Filters(StageCommands):
     """`augforge filter …`."""
 
     verb = "filter"
+
+
+class Trainers(StageCommands):
+    """`augforge train …`."""
+
+    verb = "train"
 
 
 class Selectors(StageCommands):
@@ -82,6 +106,7 @@ app = typer.Typer(
 )
 app.add_typer(typer.Typer(cls=Generators, no_args_is_help=True), name="generate", help="Make new images of each class.")
 app.add_typer(typer.Typer(cls=Filters, no_args_is_help=True), name="filter", help="Throw out the bad images.")
+app.add_typer(typer.Typer(cls=Trainers, no_args_is_help=True), name="train", help="Train a model on your own images.")
 app.add_typer(
     typer.Typer(cls=Selectors, no_args_is_help=True), name="select-subset", help="Keep the subset worth training on."
 )
@@ -139,7 +164,7 @@ def plan(
 
 @app.command()
 def samples(
-    name: Annotated[str, typer.Argument(help="Which sample data set: digits.")],
+    name: Annotated[str, typer.Argument(help="Which sample data set: digits or streets.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write.", show_default=False)],
     split: Annotated[str, typer.Option("--split", help="train or test.")] = "train",
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from augforge.catalog import VERBS, did_you_mean, stage_class
-from augforge.errors import AugforgeError, RecipeError
+from augforge.errors import AugforgeError, ModelError, RecipeError
 from augforge.formats import KINDS
-from augforge.models import find_model
-from augforge.stage import Stage, kebab
+from augforge.models import MODELS, find_model
+from augforge.stage import Stage, Trainer, kebab
 
 KEYS = ("name", "seed", "source", "stages")
 
@@ -90,21 +91,33 @@ def parse_recipe(text: str, seed: int | None = None) -> Recipe:
         name=_typed(plain, "name", str, "recipe"),
         seed=_typed(plain, "seed", int, 0) if seed is None else seed,
         sources=_sources(plain.get("source")),
-        stages=tuple(_stage(number, entry) for number, entry in enumerate(stages, start=1)),
+        stages=_stages(stages),
     )
 
 
-def build_stage(verb: str, name: str, options: Mapping[str, Any]) -> Stage:
-    """The stage `verb: name` with `options`, keys as in YAML; RecipeError says which option is wrong."""
+def build_stage(verb: str, name: str, options: Mapping[str, Any], trained: Mapping[str, str] | None = None) -> Stage:
+    """The stage `verb: name` with `options`, keys as in YAML; RecipeError says which option is wrong.
+
+    `trained` has the task of every model that an earlier stage trains, by its name.
+    """
     cls = stage_class(verb, name)
     try:
         stage = cls.model_validate(dict(options), by_alias=True, by_name=False)
     except ValidationError as error:
         raise _option_error(cls, error) from error
     for option, task in cls.tasks().items():
-        find_model(getattr(stage, option), task)
+        _check_model(getattr(stage, option), task, trained or {})
     stage.check()
     return stage
+
+
+def _check_model(name: str | None, task: str, trained: Mapping[str, str]) -> None:
+    if name is None:
+        return
+    if name not in trained:
+        find_model(name, task)
+    elif trained[name] != task:
+        raise ModelError(f"{name!r} is trained for {trained[name]}, not for {task}", "name another model here")
 
 
 def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
@@ -119,13 +132,29 @@ def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
     return RecipeError(f"key {key!r}: {message}", (about.description or "") if about else "")
 
 
-def _stage(number: int, entry: Any) -> Stage:
+def _stages(entries: list[Any]) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    trained: dict[str, str] = {}
+    for number, entry in enumerate(entries, start=1):
+        stage = _stage(number, entry, trained)
+        stages.append(stage)
+        if isinstance(stage, Trainer):
+            if stage.called in trained or stage.called in MODELS:
+                where = f"stage {number} ({stage.verb}: {stage.name})"
+                raise RecipeError(
+                    f"{where}: there is a model called {stage.called!r} already", "give `as` another name"
+                )
+            trained[stage.called] = stage.task
+    return tuple(stages)
+
+
+def _stage(number: int, entry: Any, trained: Mapping[str, str]) -> Stage:
     where = f"stage {number}"
     if not isinstance(entry, dict):
         raise RecipeError(f"{where}: a stage is a mapping such as '- filter: clip'")
-    verbs = [key for key in entry if key in VERBS]
+    first = str(next(iter(entry), ""))
+    verbs = [first] if first in VERBS else [key for key in entry if key in VERBS]  # `split` is an option, too
     if len(verbs) != 1:
-        first = str(next(iter(entry), ""))
         raise RecipeError(f"{where}: it needs exactly one of {', '.join(VERBS)}", did_you_mean(first, list(VERBS)))
     (verb,) = verbs
     name = str(entry[verb])
@@ -134,7 +163,7 @@ def _stage(number: int, entry: Any) -> Stage:
         if not isinstance(key, str):
             raise RecipeError(f"{where} ({verb}: {name}): key {key!r} is not a word", "put it in quotes")
     try:
-        return build_stage(verb, name, options)
+        return build_stage(verb, name, options, trained)
     except AugforgeError as error:
         raise RecipeError(f"{where} ({verb}: {name}): {error.message}", error.hint) from error
 
@@ -166,7 +195,7 @@ def _source(number: int, entry: Any) -> SourceSpec:
     return SourceSpec(kind, str(entry[kind]), options)
 
 
-SOURCE_OPTIONS = ("split", "image", "label")
+SOURCE_OPTIONS = ("split", "image", "label", "masks", "class")
 
 
 def _typed(plain: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
@@ -177,7 +206,7 @@ def _typed(plain: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which `on`, `off`, `yes` and `no` are words (as in YAML 1.2) and a key may come only once."""
+    """Safe YAML in which `on`, `off`, `yes`, `no` and `1:3` are words (as in YAML 1.2) and a key may come only once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -192,9 +221,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+_WHOLE_NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
+
+
+def _resolvers(first: str, known: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """What plain words that begin with `first` may mean, less what YAML 1.2 has given up."""
+    kept = [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    return [(tag, _WHOLE_NUMBER if tag == "tag:yaml.org,2002:int" else pattern) for tag, pattern in kept]
+
+
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    first: _resolvers(first, known) for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 

@@ -53,9 +53,10 @@ class TerminalProgress(Progress):
             MofNCompleteColumn(),
             Rate(),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
         )
         with RichBars(*columns, console=err) as bars:
-            yield _TerminalBar(bars, bars.add_task(escape(title), total=total))
+            yield _TerminalBar(bars, bars.add_task(escape(title), total=total, note=""))
 
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
@@ -68,6 +69,9 @@ class _TerminalBar(Bar):
 
     def advance(self, count: int = 1) -> None:
         self._bars.advance(self._task, count)
+
+    def note(self, text: str) -> None:
+        self._bars.update(self._task, note=escape(text))
 
 
 class LineProgress(Progress):
@@ -90,17 +94,22 @@ class _LineBar(Bar):
         self._title, self._total, self._unit = title, total, unit
         self._done, self._start = 0, time.monotonic()
         self._last = self._start
+        self._note = ""
 
     def advance(self, count: int = 1) -> None:
         self._done += count
         if time.monotonic() - self._last >= LINE_SECONDS:
             self.line()
 
+    def note(self, text: str) -> None:
+        self._note = text
+
     def line(self) -> None:
         self._last = time.monotonic()
         rate = self._done / max(self._last - self._start, 1e-9)
         left = f", {(self._total - self._done) / rate:,.0f} s left" if 0 < self._done < self._total else ""
         shown = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}, {rate:,.1f}/s{left}"
+        shown += f"  {self._note}" if self._note else ""
         print(shown, file=sys.stderr, flush=True)
 
 
@@ -127,14 +136,37 @@ def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) ->
         show_summary(summary, time.monotonic() - started)
 
 
+def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
+    """Train a model with a progress display, then show what was measured."""
+    from augforge.engine.train import train_alone
+
+    started = time.monotonic()
+    progress = TerminalProgress() if err.is_terminal else LineProgress()
+    record = train_alone(recipe, folder, progress=progress, **options)
+    if as_json:
+        print_json({name: value for name, value in record.items() if name != "history"})
+        return
+    if not record["trained"]:
+        say(f"{folder} is up to date: this model is trained already")
+    for name, value in record["measured"].items():
+        say(f"  {name:<24} {value:.4g}")
+    say(f"{folder}: model.safetensors, model.json, samples.png, losses.png, README.md; {_duration(started)}")
+
+
+def _duration(started: float) -> str:
+    return f"{time.monotonic() - started:,.0f} s"
+
+
 def show_summary(summary: Summary, seconds: float) -> None:
     """Tables of what a run did."""
+    from augforge.engine import COMPUTED
+
     if summary.up_to_date:
         say(f"{summary.out} is up to date: nothing was computed, {_totals(summary)}")
         return
     table = Table("stage", *(_right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
     for row in summary.work:
-        computed = sum(row.get(name, 0) for name in ("read", "made", "measured"))
+        computed = sum(row.get(name, 0) for name in COMPUTED)
         reused = f"{row['reused']:,}" if "reused" in row else ""
         table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
     out.print(table)

@@ -2,10 +2,14 @@
 
     Generator         makes pixels                                `draw` one job, `open` what makes the pixels
     PixelFilter       a number from one image's pixels            `measure`
-    EmbeddingFilter   numbers from one image's embedding          `compare`
+    EmbeddingFilter   numbers from images' embeddings             `compare`
     Selector          chooses among many by their embeddings      `choose`
+    Labeler           gives unlabelled images a class             `decide`
+    Splitter          puts images into splits                     `assign`
+    Trainer           learns a model from the images so far       `roles` who plays what, `course` how it learns
 
-A stage lives in one file of `generators/`, `filters/` or `selectors/` and has one line in `catalog.py`.
+A stage lives in one file of the folder of its kind (`generators/`, `filters/`, `selectors/`, `labelers/`, `splitters/`,
+`trainers/`) and has one line in `catalog.py`.
 Importing it must not import torch, diffusers, transformers, open_clip or datasets.
 """
 
@@ -24,13 +28,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from augforge.filters.gallery import Gallery
+    from augforge.labels import PseudoLabels
+    from augforge.ledger import Indices, Ledger
     from augforge.pool import Pool
     from augforge.rules import Rule
     from augforge.sample import Sample
-    from augforge.select import Selection
+    from augforge.select import Certificate, Selection
+    from augforge.training.course import Course, Kit
+    from augforge.training.pictures import Pictures
 
     FloatArray = NDArray[np.float64]
     Vectors = NDArray[np.float32]
+    Hashes = NDArray[np.uint64]
 
 On = Literal["all", "synthetic", "real"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -105,18 +115,26 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A made image (h, w, 3), float in [0, 1] or NaN, and what is to be recorded about it beside its draws."""
+    """A made image (h, w, 3), float in [0, 1] or NaN, and what is to be recorded about it beside its draws.
+
+    `mask` is its label map (h, w), or a picture (h, w, 3) in a mask's place, where it has one.
+    """
 
     pixels: NDArray[np.float32]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    mask: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A job with its parents' pixels, RGB, in the parents' order."""
+    """A job with its parents' pixels, RGB, in the parents' order.
+
+    `masks` are their masks' encoded bytes, None for a parent without one; () unless the generator uses masks.
+    """
 
     job: Job
     images: tuple[Image, ...]
+    masks: tuple[bytes | None, ...] = ()
 
 
 Drawn = tuple[Sequence["Sample"], Mapping[str, Any]]
@@ -132,31 +150,72 @@ class Studio:
 
 
 class Generator(Stage):
-    """Makes new samples of each class, conditioned on real ones."""
+    """Makes new samples of each class, conditioned on real ones.
+
+    With `needs_labels` false, unlabelled images condition it too: they count as one class more, called None, and what
+    is made of them is unlabelled. With `uses_masks`, it is given its parents' masks.
+    """
 
     verb: ClassVar[str] = "generate"
-    decides: ClassVar[frozenset[str]] = frozenset({"per_class", "balance_to", "shots", "split", "batch", "processes"})
+    decides: ClassVar[frozenset[str]] = frozenset(
+        {"of", "per_class", "balance_to", "real_to_synthetic", "shots", "split", "batch", "processes"}
+    )
+    needs_labels: ClassVar[bool] = True
+    uses_masks: ClassVar[bool] = False
 
     per_class: int | None = Field(None, ge=0, description="New images for every class.")
     balance_to: int | Literal["max"] | None = Field(
         None, description="Top every class up to this many images, or `max`: as many as the largest class has."
     )
+    real_to_synthetic: str | None = Field(
+        None, description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two."
+    )
+    of: str | None = Field(None, description="Make new images of this class only.")
     shots: int | None = Field(None, ge=1, description="Condition on K images per class and on no others.")
     split: str = Field("train", description="Condition on this split only (and on images that have no split).")
     batch: int | Literal["auto"] = Field(
         "auto", description="Images per call of the model; auto measures once what fits, and stays with it."
     )
 
+    @field_validator("real_to_synthetic", mode="before")
+    @classmethod
+    def _ratio(cls, ratio: Any) -> Any:
+        if isinstance(ratio, str) and re.fullmatch(r"0*[1-9]\d*:\d+", ratio, re.ASCII):
+            return ratio
+        if ratio is None:
+            return None
+        raise ValueError('it is two whole numbers in quotes, such as "1:3", the first at least 1')
+
     @model_validator(mode="after")
     def _one_amount(self) -> Generator:
-        if self.per_class is not None and self.balance_to is not None:
-            raise ValueError("per-class and balance-to exclude each other: give one")
+        if len(given := self._amounts) > 1:
+            raise ValueError(f"{' and '.join(map(kebab, given))} exclude each other: give one")
         return self
 
-    def wanted(self, counts: Mapping[str, int]) -> dict[str, int]:
-        """How many images each class should get, given how many it has. Without an amount: balance to the largest."""
+    @property
+    def _amounts(self) -> list[str]:
+        amounts = ("per_class", "balance_to", "real_to_synthetic")
+        return [name for name in amounts if getattr(self, name) is not None]
+
+    @property
+    def has_amount(self) -> bool:
+        """Whether the recipe says how many images to make."""
+        return bool(self._amounts)
+
+    def child_label(self, label: str | None) -> str | None:
+        """The class of what is made from images of class `label`."""
+        return label
+
+    def wanted(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+        """How many images each class should get, given how many it has. Without an amount: balance to the largest.
+
+        With `real_to_synthetic` the counts are of real images, and each class is rounded by itself, halves up.
+        """
         if self.per_class is not None:
             return dict.fromkeys(counts, self.per_class)
+        if self.real_to_synthetic is not None:
+            real, synthetic = map(int, self.real_to_synthetic.split(":"))
+            return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
         return {label: max(0, target - count) for label, count in counts.items()}
 
@@ -183,8 +242,11 @@ class Generator(Stage):
         return pool.turns(count)
 
     @abstractmethod
-    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
-        """The parents and every random draw of the `variant`-th image of a class made from `parent`."""
+    def draw(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """The parents and every random draw of the `variant`-th image of a class made from `parent`.
+
+        `label` is a text; None too if `needs_labels` is false.
+        """
 
     @abstractmethod
     def open(self, device: str) -> Studio:
@@ -192,67 +254,89 @@ class Generator(Stage):
 
 
 class Filter(Stage):
-    """Judges one image by itself. Numbers are measured once; the rule is applied at every run, for free."""
+    """Judges one image by itself. Numbers are measured once; the rule is applied at every run, for free.
+
+    `usual` is the rule where none is given, as fields of `Rule`; `falling` names the measures of which less is better.
+    """
 
     verb: ClassVar[str] = "filter"
-    decides: ClassVar[frozenset[str]] = frozenset({"on", "keep", "min", "mean_minus_std", "scope", "by"})
+    decides: ClassVar[frozenset[str]] = frozenset({"on", "keep", "min", "max", "mean_minus_std", "scope", "by"})
     measures: ClassVar[tuple[str, ...]]
+    falling: ClassVar[frozenset[str]] = frozenset()
+    usual: ClassVar[Mapping[str, float]] = {"keep": 0.8}
 
     on: On = Field("all", description="Judge all images, or only the synthetic or the real ones.")
-    keep: Share | None = Field(None, description="Keep this share, the best ones (0.8 if no rule is given).")
+    keep: Share | None = Field(
+        None, description="Keep this share, the best ones (0.8 if no rule is given, unless the filter says otherwise)."
+    )
     min: float | None = Field(None, description="Keep what scores at least this.")
-    mean_minus_std: float | None = Field(None, description="Keep what scores at least mean - K * std.")
+    max: float | None = Field(None, description="Keep what scores at most this; goes together with min.")
+    mean_minus_std: float | None = Field(
+        None, description="Keep what scores at least mean - K * std (at most mean + K * std where less is better)."
+    )
     scope: Literal["class", "all"] = Field("class", description="Apply the rule within each class, or over all.")
 
     @model_validator(mode="after")
     def _one_rule(self) -> Filter:
-        given = [name for name in ("keep", "min", "mean_minus_std") if getattr(self, name) is not None]
-        if len(given) > 1:
+        rules = (("keep",), ("min", "max"), ("mean_minus_std",))
+        given = [name for names in rules for name in names if getattr(self, name) is not None]
+        if sum(any(name in given for name in names) for names in rules) > 1:
             raise ValueError(f"{' and '.join(map(kebab, given))} exclude each other: give one rule")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is over max: nothing could be kept")
         return self
 
     def rule(self) -> Rule:
         """The rule that the options ask for."""
         from augforge.rules import Rule
 
-        nothing = self.keep is None and self.min is None and self.mean_minus_std is None
-        return Rule(0.8 if nothing else self.keep, self.min, self.mean_minus_std)
+        options = {"keep": self.keep, "minimum": self.min, "maximum": self.max, "deviations": self.mean_minus_std}
+        given = {name: value for name, value in options.items() if value is not None}
+        return Rule(**(given or self.usual), falling=self.decisive in self.falling)
 
     @property
     def decisive(self) -> str:
-        """The measure that the rule looks at."""
-        return str(getattr(self, "by", self.measures[0]))
+        """The measure that the rule looks at: the one that `by` names, in full or without the filter's name."""
+        by = str(getattr(self, "by", self.measures[0]))
+        return by if by in self.measures else f"{self.name}-{by}"
+
+    def explain(self, gallery: Gallery, scores: FloatArray) -> Sequence[str | None]:
+        """(n,) why each would go, given the decisive scores (n,); None or () where the rule says it well enough."""
+        return ()
 
 
 class PixelFilter(Filter):
     """A filter that looks at one image's pixels."""
 
+    @property
+    def looks_at_pixels(self) -> bool:
+        """Whether `measure` is what judges; a filter that is an EmbeddingFilter too may leave it to `compare`."""
+        return True
+
     @abstractmethod
     def measure(self, image: Image) -> Mapping[str, float]:
-        """The numbers of one RGB image, one for each of `measures`; higher is better."""
+        """The numbers of one RGB image, one for each of `measures`; called from several threads.
+
+        Raises:
+            Unjudged: (of `augforge.rules`) nothing can be said of this image; it goes, and is asked again another time.
+        """
 
 
 class EmbeddingFilter(Filter):
-    """A filter that looks at one image's embedding, beside its classes' prompts and real images."""
+    """A filter that looks at one image's embedding, beside those of texts, of real images or of its parents.
 
-    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")
-    prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
+    `needs_real` says that it looks at real images beside those that it judges, `weighs` that the decisive measure
+    becomes a factor of the weight of those that stay.
+    """
+
+    needs_real: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
+
+    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model that embeds.")
 
     @abstractmethod
-    def compare(
-        self, images: Vectors, classes: NDArray[np.int64], prompts: Vectors, prototypes: Vectors
-    ) -> dict[str, FloatArray]:
-        """The numbers of every image, one array for each of `measures`; higher is better.
-
-        Args:
-            images: (n, d) embeddings of unit length.
-            classes: (n,) index of each image's class, -1 where it has no label.
-            prompts: (c, d) embeddings of the classes' prompts, of unit length.
-            prototypes: (c, d) mean embedding of the class's real images, of unit length; NaN where it has none.
-
-        Returns:
-            For each of `measures` an array (n,), NaN where nothing can be said.
-        """
+    def compare(self, gallery: Gallery) -> dict[str, FloatArray]:
+        """An array (n,) for each of `measures`, NaN where nothing can be said; computes only what it asks for."""
 
 
 class Selector(Stage):
@@ -273,6 +357,17 @@ class Selector(Stage):
             raise ValueError("count and share exclude each other: give one")
         return self
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The options that name the models whose outputs `choose` gets, side by side."""
+        return tuple(self.tasks())
+
+    def certify(
+        self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: Vectors
+    ) -> Certificate | None:
+        """What can be said of the selection, for the same arguments; None for a selector that maximises nothing."""
+        return None
+
     def budget(self, available: int) -> int:
         """How many of `available` images to keep."""
         if self.count is not None:
@@ -281,4 +376,71 @@ class Selector(Stage):
 
     @abstractmethod
     def choose(self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None) -> Selection:
-        """Choose `budget` of n images: `labels` (n,), `ids` (n,), `features` (n, d) if the stage names a model."""
+        """Choose `budget` of n images: `labels` (n,), `ids` (n,), `features` (n, d) if the stage needs a model."""
+
+
+class Trainer(Stage):
+    """Learns a model from the kept training images; later stages name it by what `as` calls it.
+
+    On the command line the sources of its roles are options of their own (`arguments`, with their help), in place of
+    the options of the same name; without any, the sources are given as for every other stage. `files` are options
+    that may name a file whose content the result depends on.
+    """
+
+    verb: ClassVar[str] = "train"
+    task: ClassVar[str]
+    arguments: ClassVar[Mapping[str, str]] = {}
+    files: ClassVar[tuple[str, ...]] = ()
+    decides: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "look_every"})
+
+    called: str = Field("model", alias="as", description="The name by which later stages ask for the trained model.")
+    steps: int = Field(1000, ge=1, description="Steps of the optimisers.")
+    batch: int = Field(4, ge=1, description="Images per step, over all processes.")
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        "auto", description="Mixed precision; auto is bf16 or fp16 on a GPU and fp32 on the CPU."
+    )
+    processes: int = Field(1, ge=1, description="Divide every batch among so many processes, one device each.")
+    checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints.")
+    look_every: int = Field(500, ge=1, description="Steps between looks at what comes out: is it sound, and how good?")
+
+    @property
+    def masks(self) -> bool:
+        """Whether the training needs the images' masks."""
+        return False
+
+    @classmethod
+    def sources_from(cls, given: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
+        """The sources that the `arguments` of the command line name, each with the options of its format."""
+        return [(source, {}) for sources in given.values() for source in sources]
+
+    @abstractmethod
+    def roles(self, ledger: Ledger) -> dict[str, Indices]:
+        """Which samples play which part in the training, by index; RecipeError where a part has too few."""
+
+    @abstractmethod
+    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+        """The networks and their step, over the pictures of each role."""
+
+
+class Labeler(Stage):
+    """Gives images without a label the class that a classifier sees in them; drops those it is not sure of."""
+
+    verb: ClassVar[str] = "pseudo-label"
+
+    classifier: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
+
+    @abstractmethod
+    def decide(self, logits: Vectors, ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:
+        """Judge n images by `logits` (n, c) over `classes` (c,); `ids` (n,) break ties."""
+
+
+class Splitter(Stage):
+    """Divides the training images into splits; runs before anything is generated."""
+
+    verb: ClassVar[str] = "split"
+
+    @abstractmethod
+    def assign(
+        self, hashes: Hashes, ids: Sequence[str], labels: Sequence[str], splits: Sequence[str | None]
+    ) -> list[str]:
+        """The split of each of n images: `hashes` (n,) perceptual hashes, `ids`, `labels` and present `splits` (n,)."""

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from augforge.catalog import stage_class
 from augforge.errors import RecipeError
-from augforge.stage import Stage, kebab
+from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.stage import Stage, Trainer, kebab
 
 COMMON: dict[str, Any] = {
     "out": Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.")],
@@ -23,6 +24,9 @@ COMMON: dict[str, Any] = {
     "json": Annotated[bool, typer.Option("--json", help="Print the result as JSON.")],
 }
 DEFAULTS: dict[str, Any] = {"seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "json": False}
+RESUME = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or train anew over what is there.")
+]
 SOURCES = Annotated[
     list[str],
     typer.Argument(
@@ -36,12 +40,18 @@ SOURCES = Annotated[
 def stage_command(verb: str, name: str) -> Callable[..., None]:
     """A function whose signature has an option for every option of the stage."""
     cls = stage_class(verb, name)
+    trainer = cls if issubclass(cls, Trainer) else None
 
     def command(**given: Any) -> None:
+        resume = given.pop("resume", True)
         common = {key: given.pop(key) for key in COMMON}
-        sources = given.pop("sources")
+        specs = _sources(trainer, given)
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
-        _run(verb, name, options, sources, **common)
+        stage = _stage(verb, name, options)
+        if trainer is None:
+            _run(stage, specs, **common)
+        else:
+            _train(stage, specs, resume, **common)
 
     command.__doc__ = cls.__doc__
     command.__signature__ = inspect.Signature(_parameters(cls))  # type: ignore[attr-defined]  # what inspect reads
@@ -51,13 +61,26 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
 
 def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter("sources", keyword, annotation=SOURCES)]
+    trainer = cls if issubclass(cls, Trainer) else None
+    arguments = trainer.arguments if trainer else {}
+    parameters = [_source_option(name, about) for name, about in arguments.items()]
+    if not arguments:
+        parameters.append(inspect.Parameter("sources", keyword, annotation=SOURCES))
+    if trainer:
+        parameters.append(inspect.Parameter("resume", keyword, default=True, annotation=RESUME))
     for name, info in cls.model_fields.items():
+        if name in arguments or (trainer and name == "called"):
+            continue
         parameters.append(inspect.Parameter(name, keyword, default=None, annotation=_option(name, info)))
     for name, annotation in COMMON.items():
         default = DEFAULTS.get(name, inspect.Parameter.empty)
         parameters.append(inspect.Parameter(name, keyword, default=default, annotation=annotation))
     return parameters
+
+
+def _source_option(name: str, about: str) -> inspect.Parameter:
+    annotation = Annotated[list[str] | None, typer.Option(f"--{kebab(name)}", metavar="SOURCE", help=about)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _option(name: str, info: FieldInfo) -> Any:
@@ -85,15 +108,35 @@ def _metavar(annotation: Any) -> str:
     return {int: "N", float: "X", str: "TEXT"}.get(annotation, "VALUE")
 
 
-def _run(verb: str, name: str, options: dict[str, Any], sources: list[str], **common: Any) -> None:
-    from augforge import render
+def _sources(trainer: type[Trainer] | None, given: dict[str, Any]) -> tuple[SourceSpec, ...]:
+    """The sources that the command line names; what names them is taken out of `given`."""
     from augforge.formats import detect
-    from augforge.recipe import Recipe, SourceSpec, build_stage
 
+    if trainer is None or not trainer.arguments:
+        return tuple(SourceSpec(*detect(source)) for source in given.pop("sources"))
+    named = {name: given.pop(name) or [] for name in trainer.arguments}
+    return tuple(SourceSpec(*detect(source), options) for source, options in trainer.sources_from(named))
+
+
+def _stage(verb: str, name: str, options: dict[str, Any]) -> Stage:
     try:
-        stage = build_stage(verb, name, options)
+        return build_stage(verb, name, options)
     except RecipeError as error:
         raise RecipeError(f"{verb} {name}: {error.message}", error.hint) from error
-    specs = tuple(SourceSpec(*detect(source)) for source in sources)
-    recipe = Recipe(f"{verb}-{name}", common.pop("seed"), specs, (stage,))
+
+
+def _run(stage: Stage, specs: tuple[SourceSpec, ...], **common: Any) -> None:
+    from augforge import render
+
+    recipe = Recipe(f"{stage.verb}-{stage.name}", common.pop("seed"), specs, (stage,))
     render.run_and_show(recipe, common.pop("out"), common.pop("json"), **common)
+
+
+def _train(stage: Stage, specs: tuple[SourceSpec, ...], resume: bool, **common: Any) -> None:
+    from augforge import render
+
+    assert isinstance(stage, Trainer)
+    out: Path = common.pop("out")
+    named = stage.model_copy(update={"called": out.resolve().name})
+    recipe = Recipe(f"train-{stage.name}", common.pop("seed"), specs, (named,))
+    render.train_and_show(recipe, out, common.pop("json"), resume=resume, **common)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,13 +30,34 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
 
     folder = tmp_path_factory.mktemp("models")
     plain = str(save_tiny_sd(folder / "tiny-sd"))
+    special = {"classifier": {"embedder": str(tiny_clip)}, "night": {"steps": 40, "rate": 0.01}}
+    trained = {name: str(train_tiny(name, folder, special.get(name, {}))) for name in TRAINERS}
     return {
+        **{task: trained[name] for name, task in TRAINERS.items()},
+        "edges": "edge-operator",
         "image-text": str(tiny_clip),
+        "image-embedding": str(tiny_clip),
         "conditioning": str(tiny_unclip),
         "text-to-image": plain,
         "image-to-image": plain,
         "variation": str(save_tiny_variation(folder / "tiny-variation")),
     }
+
+
+TRAINERS = {"night": "night", "paired": "paired", "classifier": "classification"}
+"""Our trainers, and the tasks of what they train."""
+
+
+def train_tiny(name: str, folder: Path, options: dict[str, Any]) -> Path:
+    """A model directory of the trainer `name`, after the few steps of its example."""
+    from augforge.catalog import stage_class
+    from augforge.engine.train import train_alone
+    from augforge.recipe import Recipe, SourceSpec, build_stage
+
+    source = write_images(folder / f"pictures-{name}", {"cat": 6, "dog": 4, "lone": 1})
+    stage = build_stage("train", name, {**stage_class("train", name).example, **options})
+    train_alone(Recipe("tiny", 1, (SourceSpec("folder", str(source)),), (stage,)), folder / f"tiny-{name}", device="cpu")
+    return folder / f"tiny-{name}"
 
 
 @pytest.fixture(scope="session")

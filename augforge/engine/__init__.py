@@ -12,22 +12,30 @@ from augforge import __version__
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.generate import run_generator, stage_key
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
-from augforge.engine.judge import Embedders, run_filter, run_selector
+from augforge.engine.choose import run_selector
+from augforge.engine.judge import Embedders, run_filter
+from augforge.engine.label import run_labeler, run_splitter
+from augforge.engine.train import run_trainer
 from augforge.errors import SourceError, TooManyBad
 from augforge.ids import key
 from augforge.ledger import Ledger
-from augforge.models import find_model, model_key
+from augforge.models import find_model, model_key, trained_models
 from augforge.progress import Progress
 from augforge.recipe import Recipe
-from augforge.stage import Filter, Generator, Selector, Stage
+from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
 from augforge.store import FORMAT, Store, write_atomically
 
 __all__ = ["Summary", "run", "stage_key", "titles"]
 
 
+COMPUTED = ("read", "made", "measured", "trained")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did. `work` has a row for the source and each stage: counts in and out, made, measured, reused."""
+    """What a run did. `work` has a row for the source and each stage: counts in and out, made, measured, trained,
+    reused.
+    """
 
     out: str
     kept: int
@@ -39,8 +47,8 @@ class Summary:
 
     @property
     def computed(self) -> int:
-        """How many images were read, made or measured; 0 if all was there."""
-        return sum(int(row.get(name, 0)) for row in self.work for name in ("read", "made", "measured"))
+        """How many images were read, made or measured, and how many steps trained; 0 if all was there."""
+        return sum(int(row.get(name, 0)) for row in self.work for name in COMPUTED)
 
 
 def run(
@@ -82,12 +90,16 @@ def run(
             raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
         pixels = Pixels(sources, recipe.sources)
         embedders = Embedders(store, pixels, device, progress)
-        for title, stage in zip(titles(recipe), recipe.stages, strict=True):
-            before = len(ledger.visible())
-            work.append(
-                _row(title, before, ledger, _step(stage, title, ledger, embedders, recipe.seed, device, progress))
-            )
-        write_result(recipe, ledger, store, pixels, progress)
+        certificates: dict[str, Any] = {}
+        with trained_models() as models:
+            for title, stage in zip(titles(recipe), recipe.stages, strict=True):
+                before = len(ledger.visible())
+                if isinstance(stage, Trainer):
+                    did = run_trainer(stage, ledger, store, pixels, recipe.seed, device, progress, models)
+                else:
+                    did = _step(stage, title, ledger, embedders, recipe.seed, device, progress, certificates)
+                work.append(_row(title, before, ledger, did))
+            write_result(recipe, ledger, store, pixels, progress, certificates)
         summary = _summary(out, ledger, work)
         _remember(store, done, summary)
         return summary
@@ -99,15 +111,26 @@ def titles(recipe: Recipe) -> list[str]:
 
 
 def _step(
-    stage: Stage, title: str, ledger: Ledger, embedders: Embedders, seed: int, device: str, progress: Progress
+    stage: Stage,
+    title: str,
+    ledger: Ledger,
+    embedders: Embedders,
+    seed: int,
+    device: str,
+    progress: Progress,
+    certificates: dict[str, Any],
 ) -> dict[str, int]:
     if isinstance(stage, Generator):
         return run_generator(stage, title, ledger, embedders.store, embedders.pixels, seed, device, progress)
     if isinstance(stage, Filter):
         return run_filter(stage, title, ledger, embedders, progress)
     if isinstance(stage, Selector):
-        return run_selector(stage, title, ledger, embedders, progress)
-    raise TypeError(f"{title} is no generator, filter or selector")
+        return run_selector(stage, title, ledger, embedders, progress, certificates)
+    if isinstance(stage, Labeler):
+        return run_labeler(stage, title, ledger, embedders)
+    if isinstance(stage, Splitter):
+        return run_splitter(stage, title, ledger, embedders, progress)
+    raise TypeError(f"{title} is of no kind of stage")
 
 
 def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dict[str, Any]:
@@ -115,14 +138,21 @@ def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dic
 
 
 def _run_key(recipe: Recipe, ledger: Ledger) -> str:
-    """What the whole result depends on: if it is unchanged, there is nothing to do."""
+    """What the whole result depends on: if it is unchanged, there is nothing to do.
+
+    Models that the recipe trains follow from the rest.
+    """
+    trained = {stage.called for stage in recipe.stages if isinstance(stage, Trainer)}
     models = [
-        model_key(find_model(getattr(stage, option), task))
+        model_key(find_model(name, task))
         for stage in recipe.stages
         for option, task in stage.tasks().items()
+        if (name := getattr(stage, option)) is not None and name not in trained
     ]
     versions = [[stage.name, stage.version] for stage in recipe.stages]
-    rows = [*zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), strict=True)]
+    rows = [
+        *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
+    ]
     carried = [ledger.kept.tolist(), ledger.weight.tolist()]
     return key(__version__, FORMAT, recipe.plain(), models, versions, rows, carried, ledger.classes)
 

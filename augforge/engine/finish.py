@@ -24,12 +24,21 @@ ROWS_A_BATCH = 256
 SHARD_BYTES = 256 << 20
 
 
-def write_result(recipe: Recipe, ledger: Ledger, store: Store, pixels: Pixels, progress: Progress) -> None:
+def write_result(
+    recipe: Recipe,
+    ledger: Ledger,
+    store: Store,
+    pixels: Pixels,
+    progress: Progress,
+    certificates: Mapping[str, Any],
+) -> None:
     """Write the whole result; each piece appears whole or not at all."""
     write_dataset(ledger, store, pixels, progress)
     write_ledger(ledger, store.folder / "samples.parquet")
     write_atomically(store.folder / "recipe.yaml", recipe.yaml().encode())
-    write_atomically(store.folder / "README.md", dataset_card(recipe, ledger).encode())
+    certified = json.dumps(certificates, indent=1).encode()
+    write_atomically(store.folder / "certificates.json", certified)
+    write_atomically(store.folder / "README.md", dataset_card(recipe, ledger, certificates).encode())
 
 
 def write_ledger(ledger: Ledger, path: Path) -> None:
@@ -78,9 +87,10 @@ def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progre
 
 
 def dataset_features(ledger: Ledger) -> Any:
-    """The columns of the dataset, in order."""
+    """The columns of the dataset, in order; `mask` only if a kept sample has one."""
     from datasets import ClassLabel, Features, Image, Value
 
+    masks = {"mask": Image()} if any(ledger.column("mask", ledger.visible())) else {}
     return Features(
         {
             "image": Image(),
@@ -92,6 +102,7 @@ def dataset_features(ledger: Ledger) -> Any:
             "provenance": Value("string"),
             "split": Value("string"),
             "caption": Value("string"),
+            **masks,
         }
     )
 
@@ -102,6 +113,7 @@ def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixel
     for sample, index in zip(samples, indices, strict=True):
         try:
             data = pixels.bytes_of(sample)
+            mask = {"bytes": pixels.mask_of(sample), "path": None} if sample.mask else None
         except BadImage as error:
             ledger.drop(index, UNREADABLE + error.message, "write")
             continue
@@ -115,13 +127,15 @@ def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixel
             "provenance": json.dumps(provenance(sample, parents), sort_keys=True, ensure_ascii=False),
             "split": sample.split,
             "caption": sample.draws.get("prompt"),
+            "mask": mask,
         }
 
 
 def provenance(sample: Sample, known: Mapping[str, Sample]) -> dict[str, Any]:
     """Where a sample came from: its file, or its maker, draws and parents with their files and digests."""
     if sample.origin == "real":
-        return {"source": sample.source, "digest": sample.digest, "note": sample.note}
+        guessed = {} if sample.labelled_by is None else {"labelled-by": sample.labelled_by}
+        return {"source": sample.source, "digest": sample.digest, "note": sample.note, **guessed}
     parents = [{"id": p.id, "digest": p.digest, "source": p.source} for i in sample.parents if (p := known.get(i))]
     return {**sample.provenance, "digest": sample.digest, "parents": parents}
 

@@ -19,18 +19,20 @@ from augforge.errors import BadImage
 from augforge.flow import flow
 from augforge.ids import canonical, key, seed_of, unit
 from augforge.ledger import Ledger
-from augforge.models import find_model, model_key
+from augforge.models import find_model, model_key, trained_rows
 from augforge.pool import Pool
 from augforge.progress import Progress
 from augforge.sample import Sample, is_evaluation
-from augforge.stage import Generator, Job, Loaded, Picture
+from augforge.stage import Generator, Job, Loaded, On, Picture
 from augforge.store import Parts, Store, write_atomically
 
 MADE = pa.schema(
     [
         ("id", pa.string()),
         ("image", pa.large_binary()),
+        ("mask", pa.large_binary()),
         ("digest", pa.string()),
+        ("mask_digest", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("problem", pa.string()),
@@ -65,9 +67,14 @@ def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Par
 def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Job]:
     """Every image that the stage should make, in order; nothing is loaded and no pixel is read."""
     fingerprint = stage_key(stage, seed)
-    pools = {label: Pool(samples, stage.shots) for label, samples in ledger.conditioning(stage.split).items()}
+    unlabelled = not stage.needs_labels
+    conditioning = ledger.conditioning(stage.split, unlabelled)
+    pools = {label: Pool(samples, stage.shots) for label, samples in conditioning.items()}
     split = next((s.split for pool in pools.values() for s in pool.samples), None)
-    for label, count in stage.wanted(training_counts(ledger)).items():
+    counts = training_counts(ledger, "real" if stage.real_to_synthetic else "all", unlabelled)
+    if stage.of is not None:
+        counts = {stage.of: counts.get(stage.of, 0)}
+    for label, count in stage.wanted(counts).items():
         turns = stage.turns(pools[label], count)
         jobs = (_job(stage, fingerprint, label, pools[label], *turn, title, split) for turn in turns)
         yield from _coupled(jobs, int(stage.batch)) if stage.couples else jobs
@@ -83,18 +90,21 @@ def _coupled(jobs: Iterator[Job], size: int) -> Iterator[Job]:
             yield Job(replace(job.sample, id=identity, draws=draws), job.parents)
 
 
-def training_counts(ledger: Ledger) -> dict[str, int]:
-    """How many kept images each class has to train on (evaluation splits do not count)."""
-    indices = ledger.visible()
+def training_counts(ledger: Ledger, on: On = "all", unlabelled: bool = False) -> dict[str | None, int]:
+    """How many kept images each class has to train on (evaluation splits do not count); under None the unlabelled."""
+    indices = ledger.visible(on)
     splits = ledger.column("split", indices)
-    training = np.array([not is_evaluation(split) for split in splits], dtype=bool)
-    return ledger.class_counts(indices[training])
+    indices = indices[np.array([not is_evaluation(split) for split in splits], dtype=bool)]
+    counts: dict[str | None, int] = dict(ledger.class_counts(indices).items())
+    if unlabelled and (without := int((ledger.class_index(indices) < 0).sum())):
+        counts[None] = without
+    return counts
 
 
 def _job(
     stage: Generator,
     fingerprint: str,
-    label: str,
+    label: str | None,
     pool: Pool,
     parent: Sample | None,
     variant: int,
@@ -107,7 +117,7 @@ def _job(
     held_out = unit("validation", identity) < getattr(stage, "validation", 0.0)
     sample = Sample(
         id=identity,
-        label=label,
+        label=stage.child_label(label),
         origin="synthetic",
         parents=tuple(p.id for p in parents),
         stage=title,
@@ -189,7 +199,8 @@ def _make_all(
             bar.advance(left - now)
             left = now
 
-        make_in_processes(Task(stage, todo, parts.folder, pixels.specs, device), stage.processes, look)
+        task = Task(stage, todo, parts.folder, pixels.specs, device, trained_rows())
+        make_in_processes(task, stage.processes, look)
         look()
 
 
@@ -203,7 +214,7 @@ def make_batches(
     maker = maker_of(stage, studio.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[Loaded], dict[str, str]]:
-        return batch, *_load(batch, pixels)
+        return batch, *_load(batch, pixels, stage.uses_masks)
 
     def work(loaded: tuple[Batch, list[Loaded], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
         batch, ready, problems = loaded
@@ -219,18 +230,20 @@ def make_batches(
         def save(result: tuple[Batch, dict[str, Any]]) -> None:
             batch, made = result
             rows = [_row(job, made[job.sample.id], maker, batch.number, slot) for slot, job in enumerate(batch.jobs)]
-            writer.add(rows, sum(len(row["image"]) for row in rows))
+            writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
             bar.advance(len(rows))
 
         flow(todo, load, work, save)
 
 
-def _load(batch: Batch, pixels: Pixels) -> tuple[list[Loaded], dict[str, str]]:
+def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[Loaded], dict[str, str]]:
     """The jobs with their parents' pixels, and for the others why they cannot be made."""
     ready, problems = [], {}
     for job in batch.jobs:
         try:
-            ready.append(Loaded(job, tuple(images.decode(pixels.bytes_of(parent)) for parent in job.parents)))
+            pictures = tuple(images.decode(pixels.bytes_of(parent)) for parent in job.parents)
+            masks = tuple(pixels.mask_of(p) if p.mask else None for p in job.parents) if with_masks else ()
+            ready.append(Loaded(job, pictures, masks))
         except BadImage as error:
             problems[job.sample.id] = f"a parent cannot be read: {error.message}"
     return ready, problems
@@ -244,14 +257,26 @@ def _row(job: Job, made: Picture | str, maker: str, batch: int, slot: int) -> di
         "slot": slot,
         "problem": "",
         "facts": "{}",
+        "mask": None,
+        "mask_digest": "",
     }
     problem = made if isinstance(made, str) else images.degenerate(made.pixels)
     if problem or isinstance(made, str):
         return {**row, "image": b"", "digest": "", "width": 0, "height": 0, "problem": problem}
     height, width = made.pixels.shape[:2]
     data = images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
-    size = {"width": width, "height": height}
-    return {**row, "image": data, "digest": images.digest(data), **size, "facts": canonical(dict(made.facts))}
+    made_row = {"image": data, "digest": images.digest(data), "width": width, "height": height}
+    return {**row, **made_row, **_mask(made), "facts": canonical(dict(made.facts))}
+
+
+def _mask(made: Picture) -> dict[str, Any]:
+    """The encoded mask of a picture, and its digest; a mask of another size is a defect of the generator."""
+    if made.mask is None:
+        return {}
+    if made.mask.shape[:2] != made.pixels.shape[:2]:
+        raise ValueError(f"a mask of {made.mask.shape} was made for a picture of {made.pixels.shape}")
+    data = images.encode_mask(made.mask)
+    return {"mask": data, "mask_digest": images.digest(data)}
 
 
 def maker_of(stage: Generator, facts: Mapping[str, Any]) -> str:
@@ -263,13 +288,14 @@ def maker_of(stage: Generator, facts: Mapping[str, Any]) -> str:
 
 def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
     """The planned samples with what became of them."""
-    columns = [column for column in MADE.names if column != "image"]
+    columns = [column for column in MADE.names if column not in ("image", "mask")]
     rows = parts.rows([job.sample.id for job in jobs], columns)
     for planned, row in zip((job.sample for job in jobs), rows, strict=True):
         problem = row["problem"] or None
         yield replace(
             planned,
             digest=row["digest"],
+            mask=row["mask_digest"],
             width=row["width"],
             height=row["height"],
             ref=f"made:{name}",

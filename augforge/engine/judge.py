@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,102 +15,184 @@ from augforge import images
 from augforge.engine.embed import Embedder, vectors_key
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
+from augforge.filters.gallery import Gallery, Parents, Reference
 from augforge.flow import flow
-from augforge.generators.prompts import fill
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
 from augforge.models import find_model, model_key
 from augforge.progress import Progress
+from augforge.rules import Unjudged
 from augforge.sample import Sample
-from augforge.select import Selection
-from augforge.stage import EmbeddingFilter, Filter, PixelFilter, Selector, Stage
-from augforge.store import Parts, Store, write_atomically
+from augforge.stage import EmbeddingFilter, Filter, Labeler, PixelFilter, Selector, Stage
+from augforge.store import Parts, Store
 
 BATCH = 64
 
 
 def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> dict[str, int]:
-    """Score the samples that `stage` looks at, and drop by its rule."""
-    indices = ledger.visible(stage.on)
-    if isinstance(stage, EmbeddingFilter):
-        scores, computed, reused = _compare(stage, title, ledger, indices, embedders)
-    elif isinstance(stage, PixelFilter):
-        scores, computed = _measure(stage, title, ledger, indices, embedders, progress)
-        reused = len(indices) - computed
+    """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it weighs."""
+    if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
+        looked = _measure(stage, title, ledger, embedders, progress)
+    elif isinstance(stage, EmbeddingFilter):
+        looked = _compare(stage, title, ledger, embedders)
     else:
         raise TypeError(f"{stage.name} is neither a PixelFilter nor an EmbeddingFilter")
-    still = ledger.kept[indices]
-    indices = indices[still]
+    indices, scores = looked.indices, looked.scores
     for name, values in scores.items():
-        ledger.score(name, indices, values[still])
-    groups = ledger.class_index(indices) if stage.scope == "class" else np.zeros(len(indices), dtype=np.int64)
-    within = "its class" if stage.scope == "class" else "all"
-    stays, reasons = stage.rule().apply(scores[stage.decisive][still], ledger.column("id", indices), groups, within)
+        ledger.score(name, indices, values)
+    if len(indices):
+        stays = _decide(stage, title, ledger, looked)
+        if isinstance(stage, EmbeddingFilter) and stage.weighs:
+            ledger.weight[indices[stays]] *= scores[stage.decisive][stays]
+    return {"measured": looked.measured, "reused": looked.reused}
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a filter saw: the samples (n,) that could be read, their scores, and why some have none (by index)."""
+
+    indices: Indices
+    scores: Mapping[str, NDArray[np.float64]]
+    gallery: Gallery
+    measured: int
+    reused: int
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+
+def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked) -> NDArray[np.bool_]:
+    """Drop by the rule; (n,) who stays."""
+    indices, scores = looked.indices, looked.scores[stage.decisive]
+    whole = stage.scope == "all"
+    groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.class_index(indices)
+    stays, reasons = stage.rule().apply(scores, looked.gallery.ids, groups, "all" if whole else "its class")
+    for place, reason in enumerate(stage.explain(looked.gallery, scores)):
+        reasons[place] = reason or reasons[place]
+    for place, index in enumerate(indices.tolist()):
+        reasons[place] = looked.failures.get(index, reasons[place])
     ledger.drop(indices[~stays], [f"{stage.decisive}: {reason}" for reason in reasons[~stays]], title)
-    return {"measured": computed, "reused": reused}
+    return stays
 
 
 class Embedders:
-    """The embedders of a run by model name, so that each model is loaded at most once, and only when needed."""
+    """The embedders of a run: the last one used is kept, so that one model is in memory at a time."""
 
     def __init__(self, store: Store, pixels: Pixels, device: str, progress: Progress) -> None:
         self.store, self.pixels = store, pixels
         self._device, self._progress = device, progress
-        self._open: dict[str, Embedder] = {}
+        self._open: dict[tuple[str, str], Embedder] = {}
 
-    def __getitem__(self, name: str) -> Embedder:
-        if name not in self._open:
-            self._open = {name: Embedder(name, self.store, self.pixels, self._device, self._progress)}
-        return self._open[name]
-
-
-def _compare(
-    stage: EmbeddingFilter, title: str, ledger: Ledger, indices: Indices, embedders: Embedders
-) -> tuple[dict[str, NDArray[np.float64]], int, int]:
-    """The scores of the samples at `indices`; how many embeddings were computed for them, and how many were there."""
-    embedder, before = embedders[stage.model], embedders[stage.model].computed
-    reference = ledger.reference()
-    needed = np.union1d(indices, reference)
-    vectors = embedder.images(ledger, needed, _dropper(ledger, title))
-    own, real = vectors[np.searchsorted(needed, indices)], vectors[np.searchsorted(needed, reference)]
-    classes = ledger.class_index(reference)
-    prototypes = mean_directions(real, classes, len(ledger.classes), vectors.shape[1])
-    prompts = embedder.texts([fill(stage.prompt, c) for c in ledger.classes])
-    computed = embedder.computed - before
-    return stage.compare(own, ledger.class_index(indices), prompts, prototypes), computed, len(needed) - computed
+    def of(self, name: str, task: str = "image-text") -> Embedder:
+        """The embedder of the model called `name`, which is loaded only when a vector is missing."""
+        if (name, task) not in self._open:
+            self._open = {(name, task): Embedder(name, task, self.store, self.pixels, self._device, self._progress)}
+        return self._open[name, task]
 
 
-def mean_directions(
-    vectors: NDArray[np.float32], classes: NDArray[np.int64], count: int, width: int
-) -> NDArray[np.float32]:
-    """(count, width) the mean of each class's unit vectors (n, width), of unit length; NaN for a class without any."""
-    means = np.full((count, width), np.nan, dtype=np.float32)
-    usable = ~np.isnan(vectors).any(axis=1) if vectors.size else np.zeros(len(vectors), dtype=bool)
-    for index in range(count):
-        members = vectors[usable & (classes == index)]
-        if len(members):
-            mean = members.mean(axis=0)
-            means[index] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-    return means
+def _compare(stage: EmbeddingFilter, title: str, ledger: Ledger, embedders: Embedders) -> _Looked:
+    """The scores of the samples that `stage` looks at, from embeddings of them and of what it asks for beside."""
+    (task,) = stage.tasks().values()
+    embedder = embedders.of(stage.model, task)
+    views = _Views(ledger, ledger.visible(stage.on), embedder, dropper(ledger, title), partial(_known, stage.model))
+    gallery = views.gallery()
+    nothing = {name: np.zeros(0) for name in stage.measures}
+    scores = stage.compare(gallery) if len(gallery) else nothing
+    computed = views.computed
+    return _Looked(views.indices, scores, gallery, computed, len(views.asked) - computed)
 
 
-def _measure(
-    stage: PixelFilter, title: str, ledger: Ledger, indices: Indices, embedders: Embedders, progress: Progress
-) -> tuple[dict[str, NDArray[np.float64]], int]:
+def _known(model: str) -> Sequence[str]:
+    """The classes that a classifier tells apart."""
+    from augforge.models.classifier import classes_of
+
+    return classes_of(find_model(model, "classification"))
+
+
+class _Views:
+    """Feeds a gallery: embeds what is asked for, and counts it. `indices` are the samples that can be read, by id.
+
+    All go in the order of their ids, so that sums of floats do not depend on the order of the sources.
+    """
+
+    def __init__(
+        self, ledger: Ledger, indices: Indices, embedder: Embedder, drop: Any, known: Callable[[], Sequence[str]]
+    ) -> None:
+        self._ledger, self._embedder, self._drop, self._known = ledger, embedder, drop, known
+        self._before = embedder.computed
+        self.asked = np.zeros(0, dtype=np.int64)
+        self._images, self.indices = self._embed(self._by_id(indices))
+
+    @property
+    def computed(self) -> int:
+        """How many embeddings were computed."""
+        return self._embedder.computed - self._before
+
+    def gallery(self) -> Gallery:
+        """The samples and what they can be compared with."""
+        ledger, indices = self._ledger, self.indices
+        return Gallery(
+            ledger.column("id", indices),
+            ledger.class_index(indices),
+            ledger.classes,
+            images=lambda: self._images,
+            texts=self._embedder.texts,
+            reference=self._reference,
+            parents=self._parents,
+            known=self._known,
+        )
+
+    def _by_id(self, indices: Indices) -> Indices:
+        ordered: Indices = indices[np.argsort(np.array(self._ledger.column("id", indices), dtype=np.str_))]
+        return ordered
+
+    def _embed(self, indices: Indices) -> tuple[NDArray[np.float32], Indices]:
+        """The vectors of those of `indices` that can be read, and who they are."""
+        self.asked = np.union1d(self.asked, indices)
+        vectors = self._embedder.images(self._ledger, indices, self._drop)
+        there = np.isfinite(vectors).all(axis=1) & bool(vectors.shape[1])
+        return vectors[there], indices[there]
+
+    def _reference(self) -> Reference:
+        vectors, indices = self._embed(self._by_id(self._ledger.reference()))
+        return Reference(vectors, self._ledger.class_index(indices), self._ledger.column("id", indices))
+
+    def _parents(self) -> Parents:
+        places = {identity: place for place, identity in enumerate(self._ledger.column("id"))}
+        lists = self._ledger.column("parents", self.indices)
+        pairs = [(child, places[p]) for child, parents in enumerate(lists) for p in parents if p in places]
+        children, theirs = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        vectors, indices = self._embed(np.unique(theirs))
+        there = np.isin(theirs, indices)
+        return Parents(children[there], vectors[np.searchsorted(indices, theirs[there])])
+
+
+def _measure(stage: PixelFilter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> _Looked:
+    """The scores of the samples that `stage` looks at, from their pixels; each is measured once and stored."""
+    indices = ledger.visible(stage.on)
     parts = _score_parts(stage, embedders.store)
     digests = ledger.column("digest", indices)
     missing = set(parts.missing(digests))
     todo = {d: i for d, i in zip(digests, indices.tolist(), strict=True) if d in missing}
+    unjudged: dict[str, str] = {}
     if todo:
         samples = list(ledger.samples(np.array(sorted(todo.values()))))
-        _measure_all(stage, samples, parts, embedders.pixels, _dropper(ledger, title), progress)
+        unjudged = _measure_all(stage, samples, parts, embedders.pixels, dropper(ledger, title), progress)
+    still = ledger.kept[indices]
+    indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
+    failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
+    gallery = Gallery(ledger.column("id", indices), ledger.class_index(indices), ledger.classes)
+    reused = len(still) - len(todo)
+    return _Looked(indices, _stored_scores(stage, parts, digests), gallery, len(todo), reused, failures)
+
+
+def _stored_scores(stage: PixelFilter, parts: Parts, digests: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """(n,) of each measure, NaN where none is stored."""
     there = parts.find(digests) >= 0
+    found = [d for d, known in zip(digests, there, strict=True) if known]
     scores = {}
     for measure in stage.measures:
         scores[measure] = np.full(len(digests), np.nan)
-        found = [d for d, known in zip(digests, there, strict=True) if known]
         scores[measure][there] = [row[measure] for row in parts.rows(found, [measure])]
-    return scores, len(todo)
+    return scores
 
 
 def _score_parts(stage: PixelFilter, store: Store) -> Parts:
@@ -120,15 +203,20 @@ def _score_parts(stage: PixelFilter, store: Store) -> Parts:
 
 def measured_parts(stage: Stage, store: Store) -> Parts | None:
     """Where what a filter or selector measures of each image lies, by digest; None if it measures nothing."""
-    if isinstance(stage, PixelFilter):
+    if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
         return _score_parts(stage, store)
+    if isinstance(stage, Labeler):
+        return store.vectors(vectors_key(stage.classifier, "classification"))
     model = getattr(stage, "model", None)
-    return None if model is None else store.vectors(vectors_key(model))
+    return None if model is None else store.vectors(vectors_key(model, stage.tasks()["model"]))
 
 
 def _measure_all(
     stage: PixelFilter, samples: Sequence[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress
-) -> None:
+) -> dict[str, str]:
+    """Measure and store; what could not be judged is not stored, and comes back: digest, reason."""
+    unjudged: dict[str, str] = {}
+
     def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
         rows = []
         for sample in batch:
@@ -136,6 +224,8 @@ def _measure_all(
                 rows.append({"digest": sample.digest, **stage.measure(images.decode(pixels.bytes_of(sample)))})
             except BadImage as error:
                 drop([sample.digest], error.message)
+            except Unjudged as error:
+                unjudged[sample.digest] = str(error)
         return rows
 
     with progress.bar(stage.name, len(samples)) as bar, parts.writing() as writer:
@@ -146,69 +236,15 @@ def _measure_all(
 
         batches = (samples[start : start + BATCH] for start in range(0, len(samples), BATCH))
         flow(batches, look, lambda rows: rows, save)
+    return unjudged
 
 
-def _dropper(ledger: Ledger, title: str) -> Any:
+def dropper(ledger: Ledger, title: str) -> Any:
+    """What a stage calls for images that it could not read: digests, reason."""
+
     def drop(digests: list[str], reason: str) -> None:
         gone = set(digests)
         indices = [i for i, digest in enumerate(ledger.column("digest")) if digest in gone and ledger.kept[i]]
         ledger.drop(np.array(indices, dtype=np.int64), UNREADABLE + reason, title)
 
     return drop
-
-
-def run_selector(
-    stage: Selector, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
-) -> dict[str, int]:
-    """Choose among the samples that `stage` looks at; drop the others, weight the chosen."""
-    indices = ledger.visible(stage.on)
-    model: str | None = getattr(stage, "model", None)
-    before, features = 0, None
-    if model is not None and len(indices):
-        before = embedders[model].computed
-        features = embedders[model].images(ledger, indices, _dropper(ledger, title))
-        features, indices = features[ledger.kept[indices]], indices[ledger.kept[indices]]
-    computed = embedders[model].computed - before if model is not None and len(indices) else 0
-    if not len(indices):
-        return {"measured": computed, "chosen": 0}
-    chosen, weights, notes = _remembered(stage, ledger, indices, features, embedders.store)
-    for note in notes:
-        progress.say(f"{stage.name}: {note}")
-    others = np.setdiff1d(np.arange(len(indices)), chosen)
-    ledger.drop(indices[others], "not chosen", title)
-    ledger.weight[indices[chosen]] = weights
-    return {"measured": computed, "chosen": len(chosen)}
-
-
-def _remembered(
-    stage: Selector, ledger: Ledger, indices: Indices, features: NDArray[np.float32] | None, store: Store
-) -> tuple[NDArray[np.int64], NDArray[np.float64], list[str]]:
-    """The choice, its weights and remarks: computed once for the same options over the same images."""
-    ids = ledger.column("id", indices)
-    labels = [label or "" for label in ledger.column("label", indices)]
-    order = np.argsort(ids)
-    ids, labels, features = [ids[i] for i in order], [labels[i] for i in order], _rows(features, order)
-    models = [model_key(find_model(getattr(stage, option), task)) for option, task in stage.tasks().items()]
-    name = key(stage.name, stage.version, stage.options(), models, ids, ledger.column("digest", indices[order]))
-    path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
-    if not path.is_file():
-        selection = stage.choose(stage.budget(len(ids)), labels, ids, features)
-        write_atomically(path, json.dumps(_certificate(selection)).encode())
-    saved = json.loads(path.read_text())
-    chosen, weights = np.array(saved["chosen"], dtype=np.int64), np.array(saved["weights"], dtype=np.float64)
-    return order[chosen], weights, saved["notes"]
-
-
-def _certificate(selection: Selection) -> dict[str, Any]:
-    return {
-        "chosen": selection.indices.tolist(),
-        "weights": selection.weights.tolist(),
-        "notes": selection.notes,
-        "objective": selection.objective,
-        "upper-bound": selection.upper_bound,
-        "method": selection.method,
-    }
-
-
-def _rows(features: NDArray[np.float32] | None, order: NDArray[np.int64]) -> NDArray[np.float32] | None:
-    return None if features is None else features[order]

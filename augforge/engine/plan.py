@@ -13,11 +13,15 @@ import numpy as np
 from augforge.engine.generate import finished, generator_parts, plan
 from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.judge import measured_parts
+from augforge.engine.label import hash_parts, unlabelled
+from augforge.engine.train import model_folder, trained_row, training_key, training_roles
 from augforge.ledger import Ledger
+from augforge.models import Model, trained_models
 from augforge.recipe import Recipe
 from augforge.select import budgets
-from augforge.stage import EmbeddingFilter, Filter, Generator, Selector, Stage
+from augforge.stage import EmbeddingFilter, Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
 from augforge.store import Store
+from augforge.training.directory import read_record
 
 Counts = dict[tuple[str, str], int]  # images by class and origin
 
@@ -58,7 +62,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
     from augforge.engine import titles
 
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
-    with holding as folder:
+    with holding as folder, trained_models() as models:
         store = Store(Path(folder))
         ledger, unread = known_samples(open_sources(recipe), store, limit)
         state = _State(ledger, _counts(ledger))
@@ -66,7 +70,10 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
         rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
         for title, stage in zip(titles(recipe), recipe.stages, strict=True):
             before = state.total
-            todo, reused = _step(stage, title, state, store, recipe.seed)
+            if isinstance(stage, Trainer):
+                todo, reused = _train(stage, state, store, recipe.seed, models)
+            else:
+                todo, reused = _step(stage, title, state, store, recipe.seed)
             rows.append(PlanRow(title, before, state.total, todo, reused, state.classes(), state.exact))
     return rows
 
@@ -82,6 +89,8 @@ def _counts(ledger: Ledger) -> Counts:
 def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> tuple[int, int]:
     if isinstance(stage, Generator):
         return _generate(stage, title, state, store, seed)
+    if isinstance(stage, (Labeler, Splitter)):
+        return _describe(stage, state, store)
     seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
     todo = _unmeasured(stage, state, store)
     if isinstance(stage, Filter):
@@ -103,6 +112,27 @@ def _generate(stage: Generator, title: str, state: _State, store: Store, seed: i
     return len(jobs) - len(there), len(there)
 
 
+def _train(stage: Trainer, state: _State, store: Store, seed: int, models: dict[str, Model]) -> tuple[int, int]:
+    """The steps to train, 0 if the model is there; what it will be is known before it is trained."""
+    identity = training_key(stage, training_roles(stage, state.ledger), seed)
+    folder = model_folder(stage, identity, store)
+    models[stage.called] = trained_row(stage, identity, folder)
+    there = read_record(folder) is not None
+    return (0, 1) if there else (stage.steps, 0)
+
+
+def _describe(stage: Labeler | Splitter, state: _State, store: Store) -> tuple[int, int]:
+    """At most how many images a labeler or splitter has to measure; what it will say is not known beforehand."""
+    if isinstance(stage, Labeler):
+        indices, parts = unlabelled(state.ledger), measured_parts(stage, store)
+    else:
+        indices, parts = state.ledger.visible(), hash_parts(store)
+    assert parts is not None
+    todo = int((parts.find(state.ledger.column("digest", indices)) < 0).sum())
+    state.exact &= not len(indices)
+    return todo, len(indices) - todo
+
+
 def _sees(stage: Stage, key: tuple[str, str]) -> bool:
     on = getattr(stage, "on", "all")
     return on in ("all", key[1])
@@ -115,17 +145,17 @@ def _unmeasured(stage: Stage, state: _State, store: Store) -> int:
         return 0
     state.measured.add(str(parts.folder))
     known = state.ledger.visible(getattr(stage, "on", "all"))
-    if isinstance(stage, EmbeddingFilter):
+    if isinstance(stage, EmbeddingFilter) and stage.needs_real:
         known = np.union1d(known, state.ledger.reference())
     missing = int((parts.find(state.ledger.column("digest", known)) < 0).sum())
     return missing + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
 
 
 def _filter(stage: Filter, state: _State) -> None:
-    if stage.min is not None or stage.mean_minus_std is not None:
+    share = stage.rule().keep
+    if share is None:
         state.exact = False
         return
-    share = stage.rule().keep or 0.0
     groups = {key[0] for key in state.counts} if stage.scope == "class" else {None}
     for group in groups:
         members = [key for key in state.counts if group in (None, key[0]) and _sees(stage, key)]

@@ -1,16 +1,17 @@
 """More than one device: the plan's batches divided among processes, each with the model on a device of its own.
 
-`accelerate launch` starts the processes and gives each its device; they write parts of their own into the same
-folder, so nothing is sent between them. Ids, draws and batches are those of the plan, whoever makes them.
+Each process finds its place and its device through accelerate; they write parts of their own into the same folder, so
+nothing is sent between them. Ids, draws and batches are those of the plan, whoever makes them.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from augforge.errors import AugforgeError
 
 if TYPE_CHECKING:
     from augforge.engine.generate import Batch
+    from augforge.models import Model
     from augforge.recipe import SourceSpec
     from augforge.stage import Generator
 
@@ -36,6 +38,7 @@ class Task:
     folder: Path
     sources: Sequence[SourceSpec]
     device: str
+    trained: Mapping[str, Model]
 
 
 def make_in_processes(task: Task, processes: int, look: Callable[[], None]) -> None:
@@ -47,26 +50,31 @@ def make_in_processes(task: Task, processes: int, look: Callable[[], None]) -> N
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "task"
         path.write_bytes(pickle.dumps(task))
-        command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(processes)]
-        command += [
-            "--num_machines",
-            "1",
-            "--mixed_precision",
-            "no",
-            "--dynamo_backend",
-            "no",
-            "--main_process_port",
-            "0",
-        ]
-        command += ["--cpu"] if task.device == "cpu" else ["--multi_gpu"]
-        with subprocess.Popen([*command, "-m", "augforge.engine.workers", str(path)]) as running:
-            while running.poll() is None:
-                with suppress(subprocess.TimeoutExpired):
-                    running.wait(LOOK_SECONDS)
-                look()
+        launch("augforge.engine.workers", path, processes, task.device, look)
+
+
+def launch(module: str, task: Path, processes: int, device: str, look: Callable[[], None]) -> None:
+    """Run `python -m module task` in several processes that find each other; wait, calling `look` now and then.
+
+    torch starts them, as `accelerate launch` would on GPUs (on a CPU that starts a single one unless MPI is there);
+    in each, accelerate finds its place and its device.
+
+    Raises:
+        AugforgeError: a process failed; what the others committed is kept.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    quiet = {
+        "ACCELERATE_USE_CPU": str(device == "cpu").lower(),
+        "PYTHONWARNINGS": "ignore:.*sys.modules:RuntimeWarning",
+    }
+    with subprocess.Popen([*command, "-m", module, str(task)], env={**os.environ, **quiet}) as running:
+        while running.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(LOOK_SECONDS)
+            look()
     if running.returncode:
         raise AugforgeError(
-            f"a process that made images failed (exit {running.returncode})",
+            f"a process of {processes} failed (exit {running.returncode})",
             "what was committed is kept: its message is above; run the same command to go on",
         )
 
@@ -78,6 +86,7 @@ def work(path: Path) -> None:
     from augforge.engine.generate import MADE, make_batches
     from augforge.engine.ingest import Pixels
     from augforge.formats import open_source
+    from augforge.models import trained_models
     from augforge.progress import Progress
     from augforge.store import Parts
 
@@ -90,7 +99,8 @@ def work(path: Path) -> None:
         torch.cuda.set_device(state.device)
     parts = Parts(task.folder, MADE, "id", lambda text: print(text, file=sys.stderr))
     pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
-    make_batches(task.stage, mine, parts, pixels, task.device, Progress())
+    with trained_models(task.trained):
+        make_batches(task.stage, mine, parts, pixels, task.device, Progress())
     state.wait_for_everyone()
     state.destroy_process_group()
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from augforge.stage import EmbeddingFilter
+from augforge.filters.similarity import Scores, class_prompts, margins, to_own
+from augforge.stage import EmbeddingFilter, Prompt, Task
 
-Vectors = NDArray[np.float32]
+if TYPE_CHECKING:
+    from augforge.filters.gallery import Gallery
 
 
 class Clip(EmbeddingFilter):
@@ -24,25 +24,20 @@ class Clip(EmbeddingFilter):
 
     name: ClassVar[str] = "clip"
     measures: ClassVar[tuple[str, ...]] = ("clip-prompt", "clip-margin", "clip-prototype")
+    needs_real: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
+    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")
+    prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
     by: Literal["clip-prompt", "clip-margin", "clip-prototype"] = Field(
         "clip-prompt", description="The measure that the rule looks at."
     )
 
-    def compare(
-        self, images: Vectors, classes: NDArray[np.int64], prompts: Vectors, prototypes: Vectors
-    ) -> dict[str, NDArray[np.float64]]:
-        """The three similarities; see the base class for shapes. A single class has no other: its margin is NaN."""
-        labelled = classes >= 0
-        prompt, margin, prototype = (np.full(len(images), np.nan) for _ in range(3))
-        mine = (np.flatnonzero(labelled), classes[labelled])
-        if len(prompts) and labelled.any():
-            similar = images @ prompts.T
-            prompt[labelled] = similar[mine]
-            if len(prompts) > 1:
-                others = similar.copy()
-                others[mine] = -np.inf
-                margin[labelled] = prompt[labelled] - others[labelled].max(axis=1)
-            prototype[labelled] = np.einsum("nd,nd->n", images[labelled], prototypes[classes[labelled]])
-        return {"clip-prompt": prompt, "clip-margin": margin, "clip-prototype": prototype}
+    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+        """The three similarities. A single class has no other: its margin is NaN."""
+        images, classes, prompts = gallery.images, gallery.classes, class_prompts(gallery, self.prompt)
+        return {
+            "clip-prompt": to_own(images, classes, prompts),
+            "clip-margin": margins(images, classes, prompts),
+            "clip-prototype": to_own(images, classes, gallery.prototypes),
+        }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.stage import PixelFilter
@@ -19,10 +20,14 @@ class Sharpness(PixelFilter):
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     def measure(self, image: Image.Image) -> dict[str, float]:
-        """Variance of the 4-neighbour Laplacian of the grey picture, over its inner pixels."""
-        grey = np.asarray(image.convert("L"), dtype=np.float64)
-        if min(grey.shape) < 3:
-            return {"sharpness": 0.0}
-        inner = grey[1:-1, 1:-1]
-        laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
-        return {"sharpness": float(laplacian.var())}
+        """The sharpness of the grey picture."""
+        return {"sharpness": laplacian_variance(np.asarray(image.convert("L"), dtype=np.float64))}
+
+
+def laplacian_variance(grey: NDArray[np.float64]) -> float:
+    """Variance of the 4-neighbour Laplacian of a picture (h, w), over its inner pixels; 0 where it has none."""
+    if min(grey.shape) < 3:
+        return 0.0
+    inner = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    return float(laplacian.var())

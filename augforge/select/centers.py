@@ -46,14 +46,14 @@ def k_center(
         if share == len(members):
             return Part(np.arange(share, dtype=np.int64), np.zeros(share), np.ones(share), 0.0, 0.0, "all")
         points, scale = placed(array[members], similarity)
-        chosen, distances, owner, radius = _farthest_first(points, share)
+        chosen, distances, owner, radius = farthest_first(points, share)
         sizes = sizes_of(owner, share)
         return Part(chosen, distances * scale, sizes, -radius * scale, -radius * scale / 2, "k-center")
 
     return over_classes(len(array), budget, labels, allocation, choose, min)
 
 
-def _farthest_first(points: Points, budget: int) -> tuple[Indices, Floats, Indices, float]:
+def farthest_first(points: Points, budget: int) -> tuple[Indices, Floats, Indices, float]:
     """(k,) the chosen, (k,) their distances to those before, (n,) whom each point is nearest to, the radius."""
     mean: Points = points.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
     farthest = int(squared_distances(mean, points)[0].argmin())

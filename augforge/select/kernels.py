@@ -6,7 +6,8 @@ Facility location needs the same few things of both. `cover` (n,) is how well ea
     gains(cover)        the same for every j, (n,)
     add(j, cover)       cover_i = max(cover_i, S_ij), in place
     unseen(cover)       an upper bound on what similarities that are not held could add to any set
-    represented(chosen) how well each point is represented in truth (n,), and by which of the chosen (n,)
+    closest()           an upper bound on how similar each point is to any other point (n,)
+    represented(chosen) how well each point is represented (n,), and by which of the chosen (n,)
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from augforge.select.points import Points, Similarity, blocks, from_products, from_squares, product_blocks, similarities
+from augforge.select.neighbours import EXACT_ROWS, nearest
+from augforge.select.points import Likeness, Points, blocks, product_blocks
 from augforge.select.selection import Floats, Indices
 
-_QUERIES = 4096  # neighbours are looked up for this many points at a time
+SPARSE_BYTES = 20  # about what each neighbour of each point takes while the sparse kernel is built
+_PRODUCT_NUMBERS = 4 << 20
 
 
 class Kernel(Protocol):
@@ -39,6 +41,9 @@ class Kernel(Protocol):
     def unseen(self, cover: Points) -> float:
         """An upper bound on what similarities that are not held could add."""
 
+    def closest(self) -> Points:
+        """An upper bound on how similar each point is to any other one, (n,)."""
+
     def represented(self, chosen: Indices) -> tuple[Points, Indices]:
         """How well (n,) and by which of `chosen` (n,) each point is represented; the first chosen wins ties."""
 
@@ -46,11 +51,11 @@ class Kernel(Protocol):
 class Dense:
     """All n * n similarities: 4 n**2 bytes. A point is wholly similar to itself."""
 
-    def __init__(self, points: Points, similarity: Similarity) -> None:
+    def __init__(self, points: Points, likeness: Likeness) -> None:
         self.n = len(points)
         self._rows: Points = np.empty((self.n, self.n), dtype=np.float32)
         for rows in product_blocks(self.n):
-            similarities(points[rows], points, similarity, out=self._rows[rows])
+            likeness.between(points[rows], points, out=self._rows[rows])
         np.fill_diagonal(self._rows, 1)
         self._spare: Points = np.empty(self.n, dtype=np.float32)
 
@@ -76,6 +81,15 @@ class Dense:
         """Nothing: every similarity is held."""
         return 0.0
 
+    def closest(self) -> Points:
+        """How similar each point is to the nearest other one; 0 where there is none."""
+        best: Points = np.zeros(self.n, dtype=np.float32)
+        for rows in blocks(self.n, self.n):
+            others = self._rows[rows].copy()
+            others[np.arange(len(others)), np.arange(rows.start, rows.stop)] = 0
+            best[rows] = others.max(axis=1)
+        return best
+
     def represented(self, chosen: Indices) -> tuple[Points, Indices]:
         """Whom each point is nearest to, from the rows of the chosen."""
         best, owner = np.full(self.n, -1, dtype=np.float32), np.zeros(self.n, dtype=np.int64)
@@ -88,23 +102,24 @@ class Dense:
 class Sparse:
     """The similarities of each point to its `neighbours` nearest, itself always among them; the others count as 0.
 
-    About 12 bytes per neighbour and point. Exact nearest neighbours by faiss, n**2 d time.
+    8 bytes per neighbour and point, and as much again while it is built. See `nearest` for which neighbours.
     """
 
-    def __init__(self, points: Points, similarity: Similarity, neighbours: int) -> None:
-        self.n, self._points, self._similarity = len(points), points, similarity
+    def __init__(self, points: Points, likeness: Likeness, neighbours: int, exact_rows: int = EXACT_ROWS) -> None:
+        from scipy.sparse import csr_matrix
+
+        self.n, self._points, self._likeness = len(points), points, likeness
         k = min(neighbours, self.n)
-        near, values = _nearest(points, similarity, k)
-        # No similarity left out of row i exceeds edge[i].
-        self._edge = values[:, -1].copy() if k < self.n else np.zeros(self.n, dtype=np.float32)
-        _hold_self(near, values)
+        found = nearest(points, likeness, k, exact_rows)
+        self._edge = found.edge
+        own = found.near == np.arange(self.n, dtype=np.int32)[:, None]
+        self._closest: Points = np.maximum(np.where(own, 0, found.values).max(axis=1), found.edge)
         # By candidate: the points that have it among their neighbours, in rising order.
-        by_candidate = np.argsort(near, axis=None, kind="stable")
-        self._starts = np.concatenate([[0], np.cumsum(np.bincount(near.ravel(), minlength=self.n))])
-        self._values = values.ravel()[by_candidate]
-        del near, values
-        by_candidate //= k
-        self._near = by_candidate.astype(np.int32)
+        starts = np.arange(0, self.n * k + 1, k, dtype=np.int64 if self.n * k > 2**31 - 1 else np.int32)
+        rows = csr_matrix((found.values.ravel(), found.near.ravel(), starts), shape=(self.n, self.n), copy=False)
+        del found, own
+        columns = rows.tocsc()
+        self._starts, self._near, self._values = columns.indptr, columns.indices, columns.data
         self._bounds = self._starts.tolist()
 
     def gain(self, j: int, cover: Points) -> float:
@@ -131,35 +146,30 @@ class Sparse:
         """A set represents each point through one member, which is no neighbour of it or is counted by `gains`."""
         return float(np.maximum(self._edge - cover, 0).sum(dtype=np.float64))
 
+    def closest(self) -> Points:
+        """An upper bound on how similar each point is to any other one."""
+        return self._closest
+
     def represented(self, chosen: Indices) -> tuple[Points, Indices]:
-        """Whom each point is nearest to, recomputed from the points: neighbours or not."""
-        best, owner = np.empty(self.n, dtype=np.float32), np.empty(self.n, dtype=np.int64)
-        centres = self._points[chosen]
-        for rows in product_blocks(self.n):
-            values = similarities(self._points[rows], centres, self._similarity)
-            owner[rows] = values.argmax(axis=1)
-            best[rows] = values.max(axis=1)
-        inexact = np.flatnonzero(best[chosen] < 1)  # a chosen point represents itself wholly
-        best[chosen[inexact]], owner[chosen[inexact]] = 1, inexact
+        """Whom each point is nearest to: the best of its chosen neighbours or, if it has none, of all the chosen."""
+        best: Points = np.full(self.n, -1, dtype=np.float32)
+        owner = np.zeros(self.n, dtype=np.int64)
+        for position, j in enumerate(chosen.tolist()):
+            held = slice(self._bounds[j], self._bounds[j + 1])
+            nearer = self._values[held] > best[self._near[held]]
+            owner[self._near[held][nearer]] = position
+            best[self._near[held][nearer]] = self._values[held][nearer]
+        lost = np.flatnonzero(best <= 0)
+        best[lost], owner[lost] = nearest_of(self._points[lost], self._points[chosen], self._likeness)
         return best, owner
 
 
-def _nearest(points: Points, similarity: Similarity, k: int) -> tuple[NDArray[np.int32], Points]:
-    """(n, k) the k most similar points of each, and (n, k) their similarities, falling."""
-    import faiss
-
-    metric = faiss.METRIC_INNER_PRODUCT if similarity == "cosine" else faiss.METRIC_L2
-    near, values = np.empty((len(points), k), dtype=np.int32), np.empty((len(points), k), dtype=np.float32)
-    for start in range(0, len(points), _QUERIES):
-        rows = slice(start, start + _QUERIES)
-        measured, near[rows] = faiss.knn(points[rows], points, k, metric=metric)
-        values[rows] = from_products(measured) if similarity == "cosine" else from_squares(measured)
-    return near, values
-
-
-def _hold_self(near: NDArray[np.int32], values: Points) -> None:
-    """A point with more than k duplicates may miss itself: put it in the last place. Its own similarity is 1."""
-    own = np.arange(len(near), dtype=np.int32)
-    missing = ~(near == own[:, None]).any(axis=1)
-    near[missing, -1] = own[missing]
-    values[near == own[:, None]] = 1
+def nearest_of(points: Points, centres: Points, likeness: Likeness) -> tuple[Points, Indices]:
+    """How similar (m,) each of `points` (m, d) is to the most similar of `centres` (k, d), and which that is (m,)."""
+    best, owner = np.empty(len(points), dtype=np.float32), np.empty(len(points), dtype=np.int64)
+    step = max(1, _PRODUCT_NUMBERS // max(1, len(centres)))
+    for start in range(0, len(points), step):
+        values = likeness.between(points[start : start + step], centres)
+        owner[start : start + step] = values.argmax(axis=1)
+        best[start : start + step] = values.max(axis=1)
+    return best, owner

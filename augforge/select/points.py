@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Similarity = Literal["cosine", "euclidean"]
+Similarity = Literal["cosine", "euclidean", "exponential"]
 Points = NDArray[np.float32]
 
 _BLOCK_BYTES = 4 << 20  # what passes over numbers take at a time: about a cache
@@ -34,7 +35,7 @@ def placed(features: NDArray[Any], similarity: Similarity) -> tuple[Points, floa
 
     cosine: every row to length 1. A row of zeros has no direction; such rows get a new axis of their own, so they
     are alike among themselves and unlike all others. euclidean: centred, then scaled as a whole to fit the ball of
-    diameter 1, which no two points can be further apart than.
+    diameter 1, which no two points can be further apart than. exponential: the same.
     """
     if similarity == "cosine":
         return _directions(features), 1.0
@@ -55,11 +56,52 @@ def _directions(features: NDArray[Any]) -> Points:
     return points
 
 
-def similarities(left: Points, right: Points, similarity: Similarity, out: Points | None = None) -> Points:
-    """(m, n) similarities in [0, 1] of points (m, d) and (n, d), into `out` if given."""
-    if similarity == "cosine":
-        return from_products(np.matmul(left, right.T, out=out))
-    return from_squares(squared_distances(left, right, out))
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike two placed points are, in [0, 1] and in steps of 2**-20.
+
+    cosine: max(cos, 0). euclidean: 1 - distance, of points in a ball of diameter 1. exponential: exp(-rate x
+    distance).
+    """
+
+    similarity: Similarity
+    rate: float = 1.0
+
+    def between(self, left: Points, right: Points, out: Points | None = None) -> Points:
+        """(m, n) similarities of points (m, d) and (n, d), in one matrix product, into `out` if given."""
+        if self.similarity == "cosine":
+            products: Points = np.matmul(left, right.T, out=out)
+            return rounded(np.clip(products, 0, 1, out=products))
+        squares = squared_distances(left, right, out)
+        return self.at(np.sqrt(squares, out=squares))
+
+    def angular(self) -> bool:
+        """Whether `apart` and `at` take angles rather than distances."""
+        return self.similarity == "cosine"
+
+    def apart(self, left: Points, right: Points) -> Points:
+        """(m, n) how far points are apart: a metric (angles or distances) that similarity falls with."""
+        if self.angular():
+            products: Points = left @ right.T
+            np.clip(products, -1, 1, out=products)
+            return np.arccos(products, out=products)
+        squares = squared_distances(left, right)
+        return np.sqrt(squares, out=squares)
+
+    def at(self, apart: Points) -> Points:
+        """The similarities of points that are `apart` so far, in place."""
+        if self.angular():
+            np.cos(np.minimum(apart, np.pi / 2, out=apart), out=apart)
+        elif self.similarity == "euclidean":
+            np.subtract(1, np.minimum(apart, 1, out=apart), out=apart)
+        else:
+            np.exp(np.multiply(apart, -self.rate, out=apart), out=apart)
+        return rounded(apart)
+
+
+def likeness_of(similarity: Similarity, scale: float, width: float) -> Likeness:
+    """The likeness of points that `placed` divided by `scale`; exponential is exp(-distance / width)."""
+    return Likeness(similarity, min(scale / width, 1e9) if similarity == "exponential" else 1.0)
 
 
 def squared_distances(left: Points, right: Points, out: Points | None = None) -> Points:
@@ -69,18 +111,6 @@ def squared_distances(left: Points, right: Points, out: Points | None = None) ->
     squares += np.einsum("ij,ij->i", left, left)[:, None]
     squares += np.einsum("ij,ij->i", right, right)
     return rounded(np.maximum(squares, 0, out=squares))
-
-
-def from_products(products: Points) -> Points:
-    """The cosine kernel max(cos, 0), in place."""
-    return rounded(np.clip(products, 0, 1, out=products))
-
-
-def from_squares(squares: Points) -> Points:
-    """The euclidean kernel 1 - distance / diameter of rounded squared distances, in place."""
-    np.clip(rounded(squares), 0, 1, out=squares)
-    np.sqrt(squares, out=squares)
-    return rounded(np.subtract(1, squares, out=squares))
 
 
 def rounded(values: Points) -> Points:
@@ -95,7 +125,7 @@ def rounded(values: Points) -> Points:
 
 
 def product_blocks(n: int) -> Iterator[slice]:
-    """Slices of n rows for matrix products."""
+    """Slices of n rows for matrix products with as many."""
     for start in range(0, n, _PRODUCT_ROWS):
         yield slice(start, min(n, start + _PRODUCT_ROWS))
 

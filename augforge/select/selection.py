@@ -61,7 +61,7 @@ def over_classes(
     combine: Callable[[Iterable[float]], float],
 ) -> Selection:
     """Let `choose` pick from the members (m,) of each class as many as its budget, and join the answers."""
-    members = _members(n, labels)
+    members = members_of(n, labels)
     counts = {label: len(rows) for label, rows in members.items()}
     shares = budgets(counts, budget, allocation)
     parts = {label: choose(members[label], share) for label, share in shares.items() if share}
@@ -84,7 +84,8 @@ def sizes_of(owners: Indices, k: int) -> Floats:
     return np.maximum(np.bincount(owners, minlength=k), 1).astype(np.float64)
 
 
-def _members(n: int, labels: Labels) -> dict[Any, Indices]:
+def members_of(n: int, labels: Labels) -> dict[Any, Indices]:
+    """The rows of each class, rising, by label in sorted order; all rows are one class where `labels` is None."""
     if labels is None:
         return {"": np.arange(n, dtype=np.int64)}
     if len(labels) != n:

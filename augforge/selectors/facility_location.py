@@ -3,31 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from augforge.select import Selection, facility_location
+from augforge.errors import RecipeError
+from augforge.ids import key
+from augforge.select import (
+    Certificate,
+    Method,
+    Selection,
+    Similarity,
+    certify,
+    columns,
+    facility_location,
+    outer_product,
+    softmax_residual,
+)
 from augforge.stage import Selector, Task
 
 
 class FacilityLocation(Selector):
     """Keep the subset that covers each class best, weighted by how many images each kept one stands for.
 
-    Greedy maximisation of sum_i max_j cos(i, j) per class, as in *Data-Efficient Augmentation for Training
-    Neural Networks* (NeurIPS 2022), on embeddings.
+    Greedy maximisation of sum_i max_j S(i, j) per class, as in *Data-Efficient Augmentation for Training
+    Neural Networks* (NeurIPS 2022), on embeddings or on what stands for an image's gradient.
     """
 
     name: ClassVar[str] = "facility-location"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The model whose embeddings count.")
+    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model whose embeddings count.")
+    proxy: Literal["embedding", "softmax-residual", "outer-product"] = Field(
+        "embedding",
+        description="What images are compared by: embeddings, the classifier's softmax minus the truth, or the outer "
+        "product of both.",
+    )
+    classifier: Annotated[str | None, Task("classification")] = Field(
+        None, description="A classifier that was trained; for the proxies softmax-residual and outer-product."
+    )
+    similarity: Similarity = Field(
+        "cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
+    )
+    width: float | None = Field(None, gt=0, description="Of the exponential similarity; the number of features.")
+    method: Method = Field(
+        "auto", description="Hold all similarities, the nearest neighbours', or those in parts; auto is what fits."
+    )
+    neighbours: int = Field(100, ge=1, description="Nearest neighbours of each image, where not all are held.")
+    memory: int = Field(512, ge=1, description="MiB for similarities; decides what `auto` is.")
+
+    @model_validator(mode="after")
+    def _with_logits(self) -> FacilityLocation:
+        if self.proxy != "embedding" and self.classifier is None:
+            raise ValueError(f"proxy {self.proxy} needs a classifier")
+        return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The options that name the models whose outputs `choose` gets, side by side."""
+        return {"embedding": ("model",), "softmax-residual": ("classifier",)}.get(self.proxy, ("model", "classifier"))
 
     def choose(
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
-        """Lazy greedy per class; see the base class for shapes."""
+        """Greedy per class; `features` (n, d) are the outputs of the models that `needs` names, side by side."""
         assert features is not None
-        return facility_location(features, budget, labels=labels, allocation=self.allocation)
+        return facility_location(
+            self._compared(features, labels),
+            budget,
+            labels=labels,
+            allocation=self.allocation,
+            similarity=self.similarity,
+            width=self.width,
+            method=self.method,
+            neighbours=self.neighbours,
+            memory_budget_bytes=self.memory << 20,
+        )
+
+    def certify(
+        self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32]
+    ) -> Certificate:
+        """Compare what `choose` answered for the same arguments with baselines, a bound and other budgets."""
+        return certify(
+            self._compared(features, labels),
+            selection,
+            labels=labels,
+            allocation=self.allocation,
+            similarity=self.similarity,
+            width=self.width,
+            keys=np.array([int(key("random", 0, i)[:16], 16) for i in ids], dtype=np.uint64),
+        )
+
+    def _compared(self, features: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.float32]:
+        """(n, d) what the images are compared by."""
+        if self.proxy == "embedding" or self.classifier is None:
+            return features
+        from augforge.models import find_model
+        from augforge.models.classifier import classes_of
+
+        classes = classes_of(find_model(self.classifier, "classification"))
+        return proxy_of(self.proxy, features, labels, classes)
+
+
+def proxy_of(
+    proxy: str, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
+) -> NDArray[np.float32]:
+    """(n, d) the proxy, of embeddings and logits over `classes` (c,) side by side (n, e + c); logits are enough for
+    softmax-residual."""
+    try:
+        truth = columns(labels, classes)
+    except ValueError as error:
+        raise RecipeError(f"proxy {proxy}: {error}", "train the classifier on every class") from None
+    embeddings, logits = features[:, : -len(classes)], features[:, -len(classes) :]
+    if proxy == "softmax-residual":
+        return softmax_residual(logits, truth)
+    return outer_product(logits, truth, embeddings)

@@ -17,5 +17,7 @@ def test_two_processes_make_what_one_makes(tmp_path, tiny_unclip):
         summary = run(recipe, tmp_path / name, device="cpu")
         assert summary.work[1]["made"] == 10
     assert decisions(tmp_path / "one") == decisions(tmp_path / "two")
+    assert sum(1 for _ in (tmp_path / "one").glob("parts/generate-*/*.arrow")) == 1
+    assert sum(1 for _ in (tmp_path / "two").glob("parts/generate-*/*.arrow")) == 2, "one process made all"
     one, two = pixels(tmp_path / "one"), pixels(tmp_path / "two")
     assert one.keys() == two.keys() and all((one[i] == two[i]).all() for i in one)

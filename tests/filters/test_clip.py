@@ -5,42 +5,44 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from augforge.engine.judge import mean_directions
 from augforge.filters.clip import Clip
+from augforge.filters.gallery import mean_directions
 from augforge.models import find_model
 from augforge.models.image_text import ImageText
 from augforge.recipe import Recipe, SourceSpec
+from tests.filters.galleries import X, Y, Z, gallery
 
-X, Y, Z = np.eye(3, dtype=np.float32)
 NONE = np.full(3, np.nan, dtype=np.float32)
 
 
-def compare(images, classes, prompts, prototypes):
-    return Clip().compare(np.stack(images), np.array(classes), np.stack(prompts), np.stack(prototypes))
+def compare(images, classes, prompts, real, theirs):
+    names = "abcdefgh"[: len(prompts)]
+    texts = {f"a photo of a {name}": prompt for name, prompt in zip(names, prompts, strict=True)}
+    return Clip().compare(gallery(images, classes, names, texts=texts, reference=(real, theirs, list("uvwxyz"))))
 
 
 def test_known_similarities():
     between = (X + Y) / np.sqrt(2, dtype=np.float32)
-    scores = compare([X, Y, between], [0, 0, 1], [X, Y], [X, between])
+    scores = compare([X, Y, between], [0, 0, 1], [X, Y], [X, X, Y], [0, 1, 1])
     assert scores["clip-prompt"] == pytest.approx([1, 0, 0.5**0.5])
     assert scores["clip-margin"] == pytest.approx([1, -1, 0], abs=1e-6)
     assert scores["clip-prototype"] == pytest.approx([1, 0, 1])
 
 
 def test_the_margin_is_to_the_best_other_class_not_to_the_mean():
-    scores = compare([X], [0], [X, X, Y], [X, X, Y])
+    scores = compare([X], [0], [X, X, Y], [X], [0])
     assert scores["clip-margin"] == pytest.approx([0])  # to the mean it would be 0.5
 
 
 def test_what_cannot_be_said_is_nan():
-    scores = compare([X, X], [-1, 0], [X], [NONE])
+    scores = compare([X, X], [-1, 0], [X], [NONE], [0])
     assert np.isnan(scores["clip-prompt"]).tolist() == [True, False]
     assert np.isnan(scores["clip-margin"]).all() and np.isnan(scores["clip-prototype"]).all()
 
 
 def test_a_prototype_is_the_mean_direction_of_its_class():
-    vectors = np.stack([X, Y, Z, NONE])
-    means = mean_directions(vectors, np.array([0, 0, 1, 1]), 3, 3)
+    vectors = np.stack([X, Y, Z, NONE, X])
+    means = mean_directions(vectors, np.array([0, 0, 1, 1, -1]), 3, 3)
     assert means[0] == pytest.approx((X + Y) / 2**0.5) and (means[1] == Z).all() and np.isnan(means[2]).all()
 
 

@@ -30,6 +30,8 @@ def similarity_matrix(features: NDArray[np.float32], similarity: Similarity) -> 
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
         return np.maximum(x @ x.T, 0)
     distances = np.linalg.norm(x[:, None] - x[None], axis=2)
+    if similarity == "exponential":
+        return np.exp(-distances / x.shape[1])
     matrix: Matrix = 1 - distances / (2 * np.linalg.norm(x - x.mean(axis=0), axis=1).max())
     return matrix
 

@@ -10,7 +10,7 @@ import pytest
 
 from augforge.select import Similarity, facility_location
 from augforge.select.kernels import Sparse
-from augforge.select.points import placed
+from augforge.select.points import likeness_of, placed
 from tests.select.reference import cloud, similarity_matrix, value
 
 
@@ -52,18 +52,8 @@ def test_objective_and_weights_are_of_all_similarities() -> None:
 
 def test_a_row_with_many_copies_keeps_itself() -> None:
     points, _ = placed(np.vstack([np.ones((50, 3)), cloud(0, 10, d=3)]), "cosine")
-    kernel = Sparse(points, "cosine", 5)
+    kernel = Sparse(points, likeness_of("cosine", 1, 1), 5)
     assert all(kernel.gain(j, np.zeros(60, dtype=np.float32)) >= 1 for j in range(60))
-
-
-def test_auto_is_dense_within_the_memory_budget() -> None:
-    features = cloud(0, 100)
-    assert facility_location(features, 5).method == "dense"
-    assert facility_location(features, 5, memory_budget_bytes=4 * 100 * 100).method == "dense"
-    assert facility_location(features, 5, memory_budget_bytes=4 * 100 * 100 - 1).method == "sparse"
-    labels = [0] * 70 + [1] * 30
-    mixed = facility_location(features, 10, labels=labels, memory_budget_bytes=4 * 50 * 50)
-    assert mixed.method == "dense, sparse"
 
 
 def test_importing_loads_nothing_heavy() -> None:

@@ -1,0 +1,102 @@
+"""Run labelers and splitters: stages that say more about real images, before others use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from augforge.engine.ingest import Pixels
+from augforge.engine.judge import Embedders, dropper
+from augforge.errors import BadImage
+from augforge.flow import flow
+from augforge.ledger import Indices, Ledger
+from augforge.models import find_model
+from augforge.progress import Progress
+from augforge.sample import Sample
+from augforge.stage import Labeler, Splitter
+from augforge.store import Parts, Store
+
+BATCH = 64
+HASHES = pa.schema([("digest", pa.string()), ("hash", pa.uint64())])
+
+
+def run_labeler(stage: Labeler, title: str, ledger: Ledger, embedders: Embedders) -> dict[str, int]:
+    """Label the unlabelled images that the classifier is sure of, and drop the other unlabelled ones."""
+    from augforge.models.classifier import classes_of
+
+    indices = unlabelled(ledger)
+    embedder = embedders.of(stage.classifier, "classification")
+    before = embedder.computed
+    logits = embedder.images(ledger, indices, dropper(ledger, title))
+    still = ledger.kept[indices]
+    logits, indices = logits[still], indices[still]
+    classes = classes_of(find_model(stage.classifier, "classification"))
+    verdict = stage.decide(logits, ledger.column("id", indices), classes)
+    sure = verdict.accepted
+    ledger.score("confidence", indices, verdict.confidence)
+    ledger.relabel(indices[sure], [classes[i] for i in verdict.labels[sure]], title, new_classes=True)
+    ledger.drop(indices[~sure], verdict.reasons[~sure], title)
+    computed = embedder.computed - before
+    return {"measured": computed, "reused": len(still) - computed}
+
+
+def unlabelled(ledger: Ledger) -> Indices:
+    """The kept samples without a label."""
+    indices = ledger.visible()
+    found: Indices = indices[np.array([label is None for label in ledger.column("label", indices)], dtype=bool)]
+    return found
+
+
+def run_splitter(
+    stage: Splitter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
+) -> dict[str, int]:
+    """Give every kept image its split."""
+    indices = ledger.visible()
+    parts = hash_parts(embedders.store)
+    digests = ledger.column("digest", indices)
+    missing = set(parts.missing(digests))
+    todo = {digest: i for digest, i in zip(digests, indices.tolist(), strict=True) if digest in missing}
+    if todo:
+        samples = list(ledger.samples(np.array(sorted(todo.values()))))
+        _hash(samples, parts, embedders.pixels, dropper(ledger, title), progress)
+    indices = indices[ledger.kept[indices]]
+    labels = [label or "" for label in ledger.column("label", indices)]
+    hashes = _stored(parts, ledger.column("digest", indices))
+    splits = stage.assign(hashes, ledger.column("id", indices), labels, ledger.column("split", indices))
+    ledger.resplit(indices, splits)
+    return {"measured": len(todo), "reused": len(digests) - len(todo)}
+
+
+def hash_parts(store: Store) -> Parts:
+    """Where the perceptual hashes of a run lie, by digest."""
+    return store.parts("hash-1", HASHES, by="digest")
+
+
+def _hash(samples: list[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> None:
+    from augforge.duplicates import hash_bytes
+
+    def look(batch: list[Sample]) -> list[dict[str, Any]]:
+        rows = []
+        for sample in batch:
+            try:
+                rows.append({"digest": sample.digest, "hash": int(hash_bytes(pixels.bytes_of(sample)))})
+            except BadImage as error:
+                drop([sample.digest], error.message)
+        return rows
+
+    with progress.bar("hash", len(samples)) as bar, parts.writing() as writer:
+
+        def save(rows: list[dict[str, Any]]) -> None:
+            writer.add(rows)
+            bar.advance(len(rows))
+
+        flow((samples[start : start + BATCH] for start in range(0, len(samples), BATCH)), look, lambda r: r, save)
+
+
+def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:
+    if not digests:
+        return np.zeros(0, dtype=np.uint64)
+    return np.asarray(parts.take(digests, ["hash"]).column("hash").to_numpy(), dtype=np.uint64)

@@ -1,0 +1,122 @@
+"""What an embedding filter may look at: images, and what they can be compared with, computed when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The kept real images with a label that are of no evaluation split: what the classes look like.
+
+    `vectors` (m, d) of unit length and finite, `classes` (m,) index of each one's class, `ids` (m,).
+    """
+
+    vectors: Vectors
+    classes: Numbers
+    ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """The parents of images: row `children[k]` of the gallery has a parent with the vector `vectors[k]`.
+
+    `children` (q,), `vectors` (q, d) of unit length; parents that cannot be read are left out.
+    """
+
+    children: Numbers
+    vectors: Vectors
+
+
+def _not_here(*_: object) -> NoReturn:
+    raise LookupError("this gallery has no such thing")
+
+
+class Gallery:
+    """n images of c classes, as a model sees them.
+
+    Args:
+        ids: (n,) the images' ids.
+        classes: (n,) index of each image's class, -1 where it has no label.
+        names: (c,) the classes' names.
+        images: gives (n, d) their vectors: of unit length, or a classifier's logits; finite.
+        texts: gives (t, d) the vectors of t texts, of unit length.
+        reference: gives the real images.
+        parents: gives the images' parents.
+        known: gives the names of the d classes that a classifier tells apart, in the order of its logits.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        classes: Numbers,
+        names: Sequence[str],
+        *,
+        images: Callable[[], Vectors] = _not_here,
+        texts: Callable[[Sequence[str]], Vectors] = _not_here,
+        reference: Callable[[], Reference] = _not_here,
+        parents: Callable[[], Parents] = _not_here,
+        known: Callable[[], Sequence[str]] = _not_here,
+    ) -> None:
+        self.ids, self.classes, self.names = ids, classes, names
+        self._images, self._texts = images, texts
+        self._reference, self._parents, self._known = reference, parents, known
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def images(self) -> Vectors:
+        """(n, d) the images' vectors."""
+        return self._images()
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """(t, d) the vectors of t texts, of unit length."""
+        return self._texts(texts)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The real images."""
+        return self._reference()
+
+    @cached_property
+    def parents(self) -> Parents:
+        """The images' parents."""
+        return self._parents()
+
+    @cached_property
+    def known(self) -> Sequence[str]:
+        """The names of a classifier's classes, in the order of its logits."""
+        return self._known()
+
+    @cached_property
+    def prototypes(self) -> Vectors:
+        """(c, d) the mean direction of each class's real images; NaN for a class that has none."""
+        real = self.reference
+        return mean_directions(real.vectors, real.classes, len(self.names), self.images.shape[1])
+
+
+def mean_directions(vectors: Vectors, groups: Numbers, count: int, width: int) -> Vectors:
+    """(count, width) the mean of each group's unit vectors (n, width), of unit length; NaN for a group without any.
+
+    Vectors that are not finite do not count.
+    """
+    means = np.full((count, width), np.nan, dtype=np.float32)
+    usable = np.isfinite(vectors).all(axis=1) if vectors.size else np.zeros(len(vectors), dtype=bool)
+    vectors, groups = vectors[usable], groups[usable]
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order])) + 1
+    for members in np.split(order, starts):
+        if len(members) and 0 <= groups[members[0]] < count:
+            mean = vectors[members].mean(axis=0)
+            means[groups[members[0]]] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return means

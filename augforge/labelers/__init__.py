@@ -1,0 +1,1 @@
+"""Labelers: stages that give unlabelled images a class. One class a file."""

@@ -1,0 +1,208 @@
+"""Adapters for models that embed images: open_clip's, transformers' vision models, timm's networks without a head."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from augforge.errors import ModelError
+from augforge.models.devices import pick_device, quiet, setting
+from augforge.models.image_text import BATCH, ImageText
+from augforge.models.sight import Seen, Sight
+from augforge.models.table import Model, vision_backend
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Vectors = NDArray[np.float32]
+
+
+class Embeds(Protocol):
+    """A model that turns each image into a vector: of unit length, or a classifier's logits."""
+
+    def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
+        """(n, d) the vectors of n RGB images, whatever their neighbours in the batch."""
+
+
+class Tower:
+    """A network that embeds images, its `sight` saying how it sees them. `encode` turns (n, 3, s, s) into (n, d)."""
+
+    def __init__(self, model: Model, sight: Sight, encode: Callable[[Tensor], Tensor], device: str, library: str):
+        import torch
+
+        self.sight, self.device, self._encode = sight, device, encode
+        self.facts = {"model": model.facts(), **setting(device, torch.float32, library)}
+
+    def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
+        """(n, d) embeddings of n RGB images, n >= 1, of unit length."""
+        return self.embed_seen(np.stack([self.sight.look(image) for image in images]))
+
+    def embed_seen(self, seen: Seen) -> Vectors:
+        """(n, d) embeddings of n images that `sight` has looked at, of unit length."""
+        return in_batches(self._encode, seen, self.sight, self.device)
+
+
+class ClipTower(ImageText):
+    """An image-text model of open_clip; `sight` is None where it sees in a way that `Sight` cannot say."""
+
+    def __init__(self, model: Model, device: str = "auto") -> None:
+        super().__init__(model, device)
+        self.sight = clip_sight(self._net.visual.preprocess_cfg)
+
+    def embed_seen(self, seen: Seen) -> Vectors:
+        """(n, d) embeddings of n images that `sight` has looked at, of unit length."""
+        assert self.sight is not None
+        return in_batches(self._net.encode_image, seen, self.sight, self.device)
+
+
+def open_vision(model: Model, device: str = "auto") -> ClipTower | Tower:
+    """What embeds images with the model of this row.
+
+    Raises:
+        ModelError: it cannot be loaded, or it sees images in a way that is not known here.
+    """
+    if model.backends == ("open_clip",):
+        return ClipTower(model, device)
+    if model.backends == ("efficientnet-lite2",):
+        from augforge.models.offline import open_lite2
+
+        return open_lite2(model, device)
+    folder = model_folder(model)
+    backend = vision_backend(folder)
+    if backend == "open_clip":
+        return ClipTower(model, device)
+    if backend is None:
+        raise ModelError(f"{model.name!r} has no config.json of a model that embeds images", "which model is it?")
+    opened = {"transformers": _open_transformers, "timm": _open_timm}[backend]
+    try:
+        return opened(model, folder, pick_device(device))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"model {model.name!r} cannot be loaded: {error}", f"is {folder} complete?") from error
+
+
+def model_folder(model: Model) -> Path:
+    """The directory with the model's files, from the hub (or its local cache) if need be."""
+    if model.directory is not None:
+        return model.directory
+    from huggingface_hub import snapshot_download
+
+    name = model.location.removeprefix("hub:")
+    try:
+        return Path(snapshot_download(name, revision=model.revision, allow_patterns=["*.json", "*.safetensors"]))
+    except (OSError, ValueError) as error:  # huggingface_hub's errors are of these
+        hint = "is the model hub in reach, or is the model in the local cache?"
+        raise ModelError(f"{name} cannot be had from the hub: {error}", hint) from error
+
+
+def in_batches(encode: Callable[[Tensor], Tensor], seen: Seen, sight: Sight, device: str) -> Vectors:
+    """(n, d) vectors of unit length of n >= 1 images (n, s, s, 3), computed in padded batches of one size."""
+    import torch
+
+    parts = []
+    for start in range(0, len(seen), BATCH):
+        few = seen[start : start + BATCH]
+        full = few if len(few) == BATCH else np.concatenate([few, np.repeat(few[-1:], BATCH - len(few), axis=0)])
+        with torch.inference_mode():
+            vectors = torch.nn.functional.normalize(encode(sight.normalised(full, device)).float(), dim=-1)
+        parts.append(vectors[: len(few)].cpu().numpy())
+    return np.concatenate(parts)
+
+
+def clip_sight(facts: Mapping[str, Any]) -> Sight | None:
+    """How an open_clip model sees, None if in another way than `Sight` can say."""
+    size = facts["size"]
+    sides = {size} if isinstance(size, int) else set(size)
+    known = facts["resize_mode"] in ("shortest", "squash") and facts["interpolation"] in ("bicubic", "bilinear")
+    if not known or len(sides) != 1:
+        return None
+    (side,) = sides
+    resize = side if facts["resize_mode"] == "shortest" else None
+    resample = Image.Resampling[facts["interpolation"].upper()]
+    return Sight(side, tuple(facts["mean"]), tuple(facts["std"]), resize, resample)
+
+
+def _open_timm(model: Model, folder: Path, device: str) -> Tower:
+    """A timm network without its head, from the directory that timm's save_for_hf wrote."""
+    import timm
+
+    net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).to(device).eval()
+    return Tower(model, timm_sight(timm.data.resolve_model_data_config(net)), net, device, "timm")
+
+
+def timm_sight(facts: Mapping[str, Any]) -> Sight:
+    """How a timm network sees, from its data configuration."""
+    _, height, width = facts["input_size"]
+    if height != width or facts["crop_mode"] not in ("center", "squash"):
+        raise ValueError(f"it sees {height}x{width} px, crop mode {facts['crop_mode']}, which is not supported")
+    shorter = None if facts["crop_mode"] == "squash" else int(height / facts["crop_pct"])
+    resample = Image.Resampling[facts["interpolation"].upper()]
+    return Sight(height, tuple(facts["mean"]), tuple(facts["std"]), shorter, resample)
+
+
+def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
+    """A vision model of transformers, from the directory that save_pretrained wrote."""
+    import transformers
+
+    quiet()
+    sight = processor_sight(json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8")))
+    names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
+    projects = names[0].endswith("VisionModelWithProjection")
+    loader = getattr(transformers, names[0]) if projects else transformers.AutoModel
+    net, info = loader.from_pretrained(folder, output_loading_info=True)
+    missing = sorted(info["missing_keys"])
+    unpooled = any("pooler." in name for name in missing)
+    if lost := [name for name in missing if "pooler." not in name]:
+        raise ValueError(f"{len(lost)} of its tensors are missing, {lost[0]} for one")
+    net = net.to(device).eval()
+    return Tower(model, sight, lambda batch: transformers_vectors(net, batch, not unpooled), device, "transformers")
+
+
+def transformers_vectors(net: Any, batch: Tensor, pooled: bool) -> Tensor:
+    """(n, d) what a vision model of transformers says of n images.
+
+    In this order: the projection into the space shared with texts; what its pooler gives, if its weights were in the
+    checkpoint (`pooled`); the first token.
+    """
+    if hasattr(net, "get_image_features"):
+        found = net.get_image_features(pixel_values=batch)
+        vectors = getattr(found, "pooler_output", found)
+    else:
+        found = net(pixel_values=batch)
+        vectors = getattr(found, "image_embeds", None)
+        if vectors is None and pooled:
+            vectors = getattr(found, "pooler_output", None)
+        if vectors is None:
+            vectors = found.last_hidden_state[:, 0]
+    flat: Tensor = vectors.flatten(1)
+    return flat
+
+
+def processor_sight(facts: Mapping[str, Any]) -> Sight:
+    """How a vision model of transformers sees, from its preprocessor_config.json; ValueError where it is not known."""
+    wrong = [name for name in ("do_resize", "do_rescale", "do_normalize") if not facts.get(name, True)]
+    if wrong or facts.get("do_pad") or abs(facts.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
+        raise ValueError("its preprocessor_config.json asks for what is not supported")
+    size, cropped = facts["size"], facts.get("do_center_crop", False)
+    resample = Image.Resampling(facts.get("resample", Image.Resampling.BICUBIC))
+    mean, std = tuple(facts["image_mean"]), tuple(facts["image_std"])
+    shorter = size.get("shortest_edge") if isinstance(size, dict) else size if cropped else None
+    if shorter is None and not cropped:
+        return Sight(_side(size), mean, std, None, resample)
+    if shorter is None or not cropped:
+        raise ValueError(f"the size {size} of its pictures is not supported")
+    return Sight(_side(facts.get("crop_size", shorter)), mean, std, shorter, resample)
+
+
+def _side(size: Any) -> int:
+    """The side of a square, from a number or `height` and `width`."""
+    sides = {size["height"], size["width"]} if isinstance(size, dict) else {size}
+    if len(sides) != 1:
+        raise ValueError(f"its pictures are not square but {size}")
+    side: int = sides.pop()
+    return side

@@ -1,0 +1,1 @@
+"""Splitters: stages that divide images into splits. One class a file."""

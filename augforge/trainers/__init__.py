@@ -1,0 +1,1 @@
+"""Trainers: stages that learn a model from the images so far. One class a file."""
