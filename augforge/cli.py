@@ -201,6 +201,20 @@ def why(
     render.show_life(life_of(folder, identity), json)
 
 
+@app.command()
+def thresholds(
+    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="Only these measures.")] = None,
+    minimum: Annotated[list[float] | None, typer.Option("--min", help="What this `min` would keep, too.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Show the histogram of every score, and what each cut would keep."""
+    from augforge import render
+    from augforge.engine.thresholds import thresholds as measured
+
+    render.show_thresholds(measured(folder, names=measure, minimums=minimum or ()), json)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"augforge {__version__}")

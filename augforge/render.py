@@ -24,6 +24,7 @@ from augforge.progress import Bar, Progress
 if TYPE_CHECKING:
     from augforge.engine import Summary
     from augforge.engine.plan import PlanRow
+    from augforge.engine.thresholds import Group, Measure
     from augforge.lineage import Life
     from augforge.recipe import Recipe
 
@@ -155,6 +156,41 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
 
 def _duration(started: float) -> str:
     return f"{time.monotonic() - started:,.0f} s"
+
+
+def show_thresholds(measures: Sequence[Measure], as_json: bool) -> None:
+    """A histogram of each measure for each origin, and a table of what every cut would keep."""
+    if as_json:
+        print_json([asdict(measure) for measure in measures])
+        return
+    if not measures:
+        say("no filter has measured anything in this run")
+    for measure in measures:
+        say(f"{measure.name} ({'less' if measure.falling else 'more'} is better)")
+        for group in (g for g in measure.groups if g.label is None and g.count):
+            who = group.origin or "all"
+            spread = f"mean {group.mean:.4g}, std {group.std:.4g}"
+            missing = f", {group.missing:,} without" if group.missing else ""
+            say(f"  {who:<10} {_bars(group.counts)}  {group.edges[0]:.4g} to {group.edges[-1]:.4g}; {spread}{missing}")
+        out.print(_cuts_table(measure.groups[0]))
+
+
+def _bars(counts: Sequence[int]) -> str:
+    """A histogram in one line of text."""
+    most = max(counts, default=0) or 1
+    return "".join(" ▁▂▃▄▅▆▇█"[-(-8 * count // most)] for count in counts)
+
+
+def _cuts_table(group: Group) -> Table:
+    """What every cut would keep of a group, over all of it and class by class."""
+    table = Table(
+        "cut", *(_right(name) for name in ("keeps over all", "by class", "worst kept")), box=None, pad_edge=False
+    )
+    for cut in group.cuts:
+        bound = "" if cut.bound is None else f"{cut.bound:.4g}"
+        row = (f"--{cut.option} {cut.value:g}", f"{cut.kept:,} of {group.count:,}", f"{cut.kept_by_class:,}", bound)
+        table.add_row(*row)
+    return table
 
 
 def show_summary(summary: Summary, seconds: float) -> None:
