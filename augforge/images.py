@@ -113,7 +113,7 @@ def encode_mask(mask: NDArray[np.uint8]) -> bytes:
     """PNG bytes of a label map (h, w), grey of 8 bits, or of a picture (h, w, 3); the same gives the same bytes."""
     from PIL import Image
 
-    if mask.dtype != "uint8" or mask.ndim not in (2, 3):
+    if mask.dtype != "uint8" or (mask.ndim != 2 and mask.shape[2:] != (3,)):
         raise ValueError(f"a mask is (h, w) or (h, w, 3) of uint8, not {mask.shape} of {mask.dtype}")
     return encode_png(Image.fromarray(mask))
 

@@ -152,9 +152,11 @@ def _stage(number: int, entry: Any, trained: Mapping[str, str]) -> Stage:
     where = f"stage {number}"
     if not isinstance(entry, dict):
         raise RecipeError(f"{where}: a stage is a mapping such as '- filter: clip'")
-    first = str(next(iter(entry), ""))
-    verbs = [first] if first in VERBS else [key for key in entry if key in VERBS]  # `split` is an option, too
+    verbs = [key for key in entry if key in VERBS]
+    if len(verbs) == 2:
+        verbs = [verb for verb in verbs if verb != "split"]  # which is an option of generators, too
     if len(verbs) != 1:
+        first = str(next(iter(entry), ""))
         raise RecipeError(f"{where}: it needs exactly one of {', '.join(VERBS)}", did_you_mean(first, list(VERBS)))
     (verb,) = verbs
     name = str(entry[verb])

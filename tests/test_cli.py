@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from augforge.catalog import STAGES, stage_class
-from augforge.cli import app
+from augforge.cli import SINGLE, app
 from augforge.stage import kebab
 from tests.conftest import write_images
 
@@ -29,14 +29,21 @@ def call(*arguments: object, code: int = 0):
 
 @pytest.mark.parametrize(("verb", "name"), STAGES)
 def test_a_command_has_every_option_of_its_stage_with_help(verb, name):
-    text = " ".join(call(COMMAND[verb], name, "--help").stdout.split())
-    for option, info in stage_class(verb, name).model_fields.items():
+    words = [verb] if verb in SINGLE else [COMMAND.get(verb, verb), name]
+    text = " ".join(call(*words, "--help").stdout.split())
+    cls = stage_class(verb, name)
+    for option, about in getattr(cls, "arguments", {}).items():
+        assert f"--{kebab(option)}" in text and about.split()[0] in text
+    for option, info in cls.model_fields.items():
+        if option in getattr(cls, "arguments", {}) or (verb == "train" and option == "called"):
+            continue  # a source on the command line, and the name of --out
         assert f"--{kebab(option)}" in text
         assert info.description and info.description.split()[0] in text
 
 
 def test_every_command_has_help():
-    for command in ("run", "check", "plan", "generate", "filter", "select-subset", "samples", "list", "why"):
+    groups = ("generate", "filter", "select-subset", "train")
+    for command in (*groups, *SINGLE, "run", "check", "plan", "samples", "list", "why", "thresholds"):
         assert call(command, "--help").stdout.strip()
 
 

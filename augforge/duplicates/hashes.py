@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ LEAST_STRUCTURE = 0.15
 ODD = 0x5555555555555555
 """The bits of a hash that turn when the picture is mirrored. Bit 63 - (8 v + u) is frequency (v, u): u is odd."""
 _JPEG = b"\xff\xd8\xff"
-_BATCH = 512
+_BATCH, _TASK = 512, 32  # images read, and decoded by a thread, at a time
 
 
 def phash(pictures: Sequence[Image.Image | NDArray[np.uint8]]) -> Hashes:
@@ -51,12 +51,30 @@ def hash_bytes(data: bytes) -> int:
 
 
 def hash_many(data: Iterable[bytes], threads: int | None = None) -> Hashes:
-    """(n,) hashes of encoded images, decoded in threads (as many as CPUs); holds 512 of them at a time."""
+    """(n,) hashes of encoded images, decoded in threads (a few more than CPUs); holds 1024 of them at a time."""
     found = [np.empty(0, dtype=np.uint64)]
     with ThreadPoolExecutor(threads) as pool:
+        waiting: list[Future[list[Small]]] = []
         for batch in _batches(data):
-            found.append(_hashes(_stacked(pool.map(_reduced, batch))))
+            before = waiting
+            waiting = [pool.submit(_reduced_all, batch[i : i + _TASK]) for i in range(0, len(batch), _TASK)]
+            found.append(_hashes(_stacked(small for future in before for small in future.result())))
+        found.append(_hashes(_stacked(small for future in waiting for small in future.result())))
     return np.concatenate(found)
+
+
+def _reduced_all(batch: Sequence[bytes]) -> list[Small]:
+    return [_reduced(data) for data in batch]
+
+
+def shrunk(data: bytes) -> Small:
+    """(32, 32) one encoded image, grey, upright: all that its hash depends on. BadImage as `images`."""
+    return _reduced(data)
+
+
+def hashes_of(smalls: Small) -> Hashes:
+    """(n,) the hashes of images that were `shrunk`, (n, 32, 32)."""
+    return _hashes(smalls)
 
 
 def mirrored(hashes: Hashes) -> Hashes:
@@ -81,16 +99,18 @@ def structure(smalls: Small) -> NDArray[np.float64]:
     bits are decided by noise or by rounding: 0 for a constant picture, and nearly so for one plain gradient or for
     one that is its own mirror image.
     """
-    return _margin(_frequencies(smalls))
+    frequencies = _frequencies(smalls)
+    return _margin(frequencies, _thresholds(frequencies))
 
 
 def _hashes(smalls: Small) -> Hashes:
     """(n,) the hashes of grey pictures (n, 32, 32)."""
     frequencies = _frequencies(smalls)
-    bits = frequencies >= _thresholds(frequencies)
+    thresholds = _thresholds(frequencies)
+    bits = frequencies >= thresholds
     bits[:, 0, 0] = True
     packed = np.packbits(bits.reshape(-1, LOW * LOW), axis=1).view(">u8")[:, 0].astype(np.uint64)
-    packed[_margin(frequencies) < LEAST_STRUCTURE] = NO_STRUCTURE
+    packed[_margin(frequencies, thresholds) < LEAST_STRUCTURE] = NO_STRUCTURE
     return packed
 
 
@@ -98,7 +118,9 @@ def _frequencies(smalls: Small) -> NDArray[np.float64]:
     """(n, 8, 8) the low frequencies of the orthonormal DCT-II, by y and x; rounded, so that 0 is 0 everywhere."""
     waves = np.cos(np.pi / SIDE * (np.arange(SIDE) + 0.5) * np.arange(LOW)[:, None]) * np.sqrt(2 / SIDE)
     waves[0] /= np.sqrt(2)
-    found: NDArray[np.float64] = np.round(waves @ smalls.astype(np.float64) @ waves.T, 6)
+    across = (smalls.reshape(-1, SIDE).astype(np.float64) @ waves.T).reshape(-1, SIDE, LOW)
+    both = (across.transpose(0, 2, 1).reshape(-1, SIDE) @ waves.T).reshape(-1, LOW, LOW)  # by x, then y
+    found: NDArray[np.float64] = np.round(both.transpose(0, 2, 1), 6)
     return found
 
 
@@ -110,8 +132,8 @@ def _thresholds(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     return thresholds
 
 
-def _margin(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
-    distances = np.abs(frequencies - _thresholds(frequencies)).reshape(-1, LOW * LOW)[:, 1:]
+def _margin(frequencies: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    distances = np.abs(frequencies - thresholds).reshape(-1, LOW * LOW)[:, 1:]
     margin: NDArray[np.float64] = np.median(distances, axis=1) / SIDE
     return margin
 

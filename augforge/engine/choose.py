@@ -31,9 +31,7 @@ def run_selector(
     indices, features, computed = _features(stage, title, ledger, embedders)
     if not len(indices):
         return {"measured": computed, "chosen": 0}
-    saved, order = _remembered(stage, ledger, indices, features, embedders.store)
-    for note in saved["notes"]:
-        progress.say(f"{stage.name}: {note}")
+    saved, order = _remembered(stage, ledger, indices, features, embedders.store, progress)
     if saved["certificate"] is not None:
         certificates[title] = saved["certificate"]
     chosen = order[np.array(saved["chosen"], dtype=np.int64)]
@@ -58,7 +56,7 @@ def _features(
 
 
 def _remembered(
-    stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None, store: Store
+    stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None, store: Store, progress: Progress
 ) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """The choice among the samples in the order of their ids, and that order."""
     ids = ledger.column("id", indices)
@@ -74,7 +72,10 @@ def _remembered(
     name = key(stage.name, stage.version, stage.options(), models, ids, labels, ledger.column("digest", indices[order]))
     path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
     if not path.is_file():
-        write_atomically(path, json.dumps(_chosen(stage, labels, ids, ordered)).encode())
+        chosen = _chosen(stage, labels, ids, ordered)
+        for note in chosen["notes"]:
+            progress.say(f"{stage.name}: {note}")
+        write_atomically(path, json.dumps(chosen).encode())
     return json.loads(path.read_text()), order
 
 

@@ -23,13 +23,13 @@ class Duplicates(Stage):
     decides: ClassVar[frozenset[str]] = frozenset(
         {"on", "by", "distance", "similarity", "overlap", "flips", "within", "against", "parents", "model"}
     )
-    example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.4}
+    example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.3}
 
     on: On = Field("all", description="Drop any, or only synthetic or real ones; the others are still compared with.")
     by: Literal["exact", "hash", "embedding"] = Field(
         "hash", description="Evidence: equal bytes; near hashes too; near embeddings of overlapping pictures too."
     )
-    distance: int = Field(14, ge=0, le=32, description="Most bits in which hashes differ; over 7, pictures must fit.")
+    distance: int = Field(16, ge=0, le=32, description="Most bits in which hashes differ; over 7, pictures must fit.")
     similarity: float = Field(0.9, ge=-1, le=1, description="Least cosine of embeddings, for by embedding.")
     overlap: Share = Field(0.82, description="How well a picture must fit a part of the other one.")
     flips: bool = Field(True, description="Compare with mirrored images too.")

@@ -1,0 +1,206 @@
+"""How fast images are decoded, embedded end to end, and found again in the store of vectors.
+
+    python benchmarks/embed.py decode --size 500 375
+    python benchmarks/embed.py rate --model vit-b-32 --batches 3 --repeats 2
+    python benchmarks/embed.py store --rows 1000000
+
+decode   images per second of CPU time in one thread, so that it can be multiplied by cores: JPEG to RGB in full and
+         scaled, with Pillow and with simplejpeg, and then on to what the model sees.
+rate     images per second of the bare forward pass over one prepared batch of 64, and of `Embedder` from files to
+         stored vectors, in one process and in turns, and the ratio, also of the CPU time: where others use the machine
+         the first is noise, and the second says what a machine without a free core would reach. `vit-b-32` has
+         random weights here, which cost as much as real ones; `efficientnet-lite2` and `builtin-clip` have their own.
+store    seconds and peak memory of opening so many vectors of 128 numbers, each in a fresh process.
+
+The pictures are crops of scikit-learn's photo of a pavilion, at JPEG quality 90. One torch thread unless --threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from augforge import images
+from augforge.engine.embed import BATCH, Embedder
+from augforge.engine.ingest import Pixels, read_sources
+from augforge.formats import open_source
+from augforge.models import find_model, sight
+from augforge.models.sight import Sight, decode
+from augforge.models.vision import clip_sight, in_batches, open_vision
+from augforge.progress import Progress
+from augforge.store import Store
+from augforge.vectors import Vectors
+
+WANTED = 2500
+"""Images per second that a ViT-B-32 on a GPU should be fed with."""
+
+
+def photos(count: int, size: tuple[int, int]) -> list[bytes]:
+    """JPEG bytes of `count` different photos of `size` px."""
+    whole = Image.fromarray(load_sample_image("china.jpg"))
+    draw = np.random.default_rng(0)
+    made = []
+    for _ in range(count):
+        left, top = draw.uniform(0, whole.width / 3), draw.uniform(0, whole.height / 3)
+        box = (left, top, left + whole.width * 2 / 3, top + whole.height * 2 / 3)
+        out = io.BytesIO()
+        whole.resize(size, Image.Resampling.BICUBIC, box=box).save(out, "JPEG", quality=90)
+        made.append(out.getvalue())
+    return made
+
+
+class RandomClip:
+    """The image tower of an open_clip architecture with random weights."""
+
+    def __init__(self, architecture: str, device: str) -> None:
+        import open_clip
+
+        self._net = open_clip.create_model(architecture, device=device).eval()
+        self.sight, self.device = clip_sight(self._net.visual.preprocess_cfg), device
+
+    def embed_seen(self, seen: Any) -> Any:
+        """(n, d) of unit length."""
+        assert self.sight is not None
+        return in_batches(self._net.encode_image, seen, self.sight, self.device)
+
+
+class Timed(Embedder):
+    """An embedder with a model that is loaded already."""
+
+    model: Any = None
+
+    def _loaded(self) -> Any:
+        return self.model
+
+
+def measure_decode(size: tuple[int, int], seconds: float) -> None:
+    """Print the table of decoding rates."""
+    data, eye = photos(32, size), Sight(224, (0.5,) * 3, (0.5,) * 3, 224)
+    simple = sight._simplejpeg()
+    ways: dict[str, tuple[Any, Callable[[bytes], Any]]] = {
+        "Pillow, full": (None, images.decode),
+        "Pillow, scaled": (None, lambda b: decode(b, eye.least)),
+        "Pillow, scaled, resized": (None, lambda b: eye.look(decode(b, eye.least))),
+        "Pillow, full, resized": (None, lambda b: eye.look(images.decode(b))),
+    }
+    if simple is not None:
+        ways["simplejpeg, full"] = (simple, lambda b: simple.decode_jpeg(b, "RGB"))
+        ways["simplejpeg, scaled"] = (simple, lambda b: decode(b, eye.least))
+        ways["simplejpeg, scaled, resized"] = (simple, lambda b: eye.look(decode(b, eye.least)))
+    small = decode(data[0], eye.least)
+    print(f"{size[0]}x{size[1]} px, {np.mean([len(b) for b in data]) / 1000:.0f} kB; scaled to {small.size}")
+    for name, (module, way) in ways.items():
+        sight._simplejpeg = lambda module=module: module  # type: ignore[assignment]
+        rate = _per_second(way, data, seconds)
+        print(f"{name:28} {rate:7.0f} images per CPU second; {WANTED / rate:5.1f} cores for {WANTED}/s")
+
+
+def _per_second(way: Callable[[bytes], Any], data: Sequence[bytes], seconds: float) -> float:
+    way(data[0])
+    count, start = 0, time.thread_time()
+    while time.thread_time() - start < seconds:
+        for one in data:
+            way(one)
+        count += len(data)
+    return count / (time.thread_time() - start)
+
+
+def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], device: str) -> None:
+    """Print bare and end-to-end rates, in turns."""
+    loaded = RandomClip("ViT-B-32", device) if name == "vit-b-32" else None
+    model: Any = loaded or open_vision(find_model(name, "image-embedding"), device)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "photos" / "photo"
+        source.mkdir(parents=True)
+        for number, content in enumerate(photos(batches * BATCH, size)):
+            (source / f"{number:05d}.jpg").write_bytes(content)
+        sources = [open_source("folder", str(source.parent))]
+        ledger, _ = read_sources(sources, Store(Path(folder) / "read"), Progress())
+        seen = np.stack([model.sight.look(images.decode(p.read_bytes())) for p in sorted(source.iterdir())[:BATCH]])
+        model.embed_seen(seen)
+        ratios = []
+        for repeat in range(repeats):
+            start, spent = time.monotonic(), time.process_time()
+            for _ in range(batches):
+                model.embed_seen(seen)
+            bare, bare_spent = batches * BATCH / (time.monotonic() - start), time.process_time() - spent
+            store = Store(Path(folder) / f"run-{repeat}")
+            embedder = Timed(name, "image-embedding", store, Pixels(sources), device, Progress())
+            embedder.model = model
+            start, spent = time.monotonic(), time.process_time()
+            embedder.images(ledger, np.arange(len(ledger)), lambda digests, reason: sys.exit(reason))
+            whole = len(ledger) / (time.monotonic() - start)
+            ratios.append(whole / bare)
+            costs = bare_spent / (time.process_time() - spent)
+            print(f"bare {bare:.1f}/s, end to end {whole:.1f}/s, ratio {whole / bare:.3f}, of CPU time {costs:.3f}")
+            print(f"  {embedder.timing.sentence()}")
+    print(f"{name}: median ratio {np.median(ratios):.3f} over {repeats} repeats of {batches} batches of {BATCH}")
+
+
+def measure_store(rows: int) -> None:
+    """Print what opening a store of so many vectors costs."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, draw = Vectors(Path(folder), "float16"), np.random.default_rng(0)
+        for start in range(0, rows, 8000):
+            count = min(8000, rows - start)
+            digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(start, start + count)]
+            vectors = draw.standard_normal((count, 128), dtype=np.float32)
+            store.commit([{"digest": d, "vector": v} for d, v in zip(digests, vectors, strict=True)])
+        for state in ("as written", "merged"):
+            if state == "merged":
+                store.reload()
+                store.merge()
+            found = subprocess.run([sys.executable, "-c", OPEN, folder], capture_output=True, text=True, check=True)
+            print(f"{state}: {found.stdout.strip()}")
+
+
+OPEN = """
+import sys, time
+from pathlib import Path
+from augforge.vectors import Vectors
+peak = lambda: int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
+before, start = peak(), time.monotonic()
+store = Vectors(Path(sys.argv[1]), "float16")
+print(f"{len(store)} rows in {time.monotonic() - start:.2f} s, {before} MB with the libraries, peak {peak()} MB")
+"""
+"""What a fresh process does (on Linux, which says how much memory it has held at most)."""
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["decode", "rate", "store"])
+    parser.add_argument("--size", type=int, nargs=2, default=[500, 375])
+    parser.add_argument("--seconds", type=float, default=3.0, help="CPU seconds for each way of decoding")
+    parser.add_argument("--model", default="vit-b-32")
+    parser.add_argument("--batches", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    if given.what == "decode":
+        measure_decode((given.size[0], given.size[1]), given.seconds)
+    elif given.what == "rate":
+        import torch
+
+        torch.set_num_threads(given.threads)
+        measure_rate(given.model, given.batches, given.repeats, (given.size[0], given.size[1]), given.device)
+    else:
+        measure_store(given.rows)
+
+
+if __name__ == "__main__":
+    main()
