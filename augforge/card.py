@@ -69,8 +69,8 @@ def _certificate(title: str, facts: Mapping[str, Any]) -> str:
             f"## Certificate of {_plain(title)}",
             "",
             f"Objective {facts['objective']:,.2f}; random {facts['random']:,.2f}, k-center {center}; no choice with "
-            f"the same class budgets is over {facts['upper-bound']:,.2f}, so this one is within {facts['gap']:.2%} of the "
-            "best. The whole curve is in `certificates.json`.",
+            f"the same class budgets is over {facts['upper-bound']:,.2f}, so this one is within {facts['gap']:.2%} of "
+            "the best. The whole curve is in `certificates.json`.",
             "",
             "| images kept | objective | of a random choice |",
             "|---:|---:|---:|",

@@ -117,6 +117,9 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Use this seed instead 
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Use only N source images.", show_default=False)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 MaxBad = Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable source images allowed.")]
+SharedStore = Annotated[
+    Path | None, typer.Option("--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -128,13 +131,15 @@ def run(
     seed: Seed = None,
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
+    store: SharedStore = None,
     json: AsJson = False,
 ) -> None:
     """Run a recipe, going on with whatever is there."""
     from augforge import render
     from augforge.recipe import load_recipe
 
-    render.run_and_show(load_recipe(recipe, seed), out, json, device=device, limit=limit, max_bad=max_bad)
+    options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store}
+    render.run_and_show(load_recipe(recipe, seed), out, json, **options)
 
 
 @app.command()

@@ -21,9 +21,13 @@ COMMON: dict[str, Any] = {
     "limit": Annotated[int | None, typer.Option("--limit", min=1, help="Use only N source images.")],
     "device": Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")],
     "max_bad": Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable images allowed.")],
+    "store": Annotated[
+        Path | None,
+        typer.Option("--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE)."),
+    ],
     "json": Annotated[bool, typer.Option("--json", help="Print the result as JSON.")],
 }
-DEFAULTS: dict[str, Any] = {"seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "json": False}
+DEFAULTS: dict[str, Any] = {"seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "store": None, "json": False}
 RESUME = Annotated[
     bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or train anew over what is there.")
 ]
@@ -136,6 +140,7 @@ def _train(stage: Stage, specs: tuple[SourceSpec, ...], resume: bool, **common: 
     from augforge import render
 
     assert isinstance(stage, Trainer)
+    common.pop("store")  # a training embeds its own images
     out: Path = common.pop("out")
     named = stage.model_copy(update={"called": out.resolve().name})
     recipe = Recipe(f"train-{stage.name}", common.pop("seed"), specs, (named,))

@@ -33,11 +33,14 @@ CHUNK = 4096
 
 
 class Store:
-    """One run folder, held by one process."""
+    """One run folder, held by one process; `shared` is where embeddings lie that several runs share, if they do."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self, folder: Path, say: Callable[[str], None] = lambda text: None, shared: Path | None = None
+    ) -> None:
         self.folder = folder
         self.say = say
+        self.shared = shared
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from augforge import __version__
+from augforge.engine.choose import run_selector
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.generate import run_generator, stage_key
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
-from augforge.engine.choose import run_selector
 from augforge.engine.judge import Embedders, run_filter
 from augforge.engine.label import run_labeler, run_splitter
 from augforge.engine.train import run_trainer
@@ -24,6 +24,7 @@ from augforge.progress import Progress
 from augforge.recipe import Recipe
 from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
 from augforge.store import FORMAT, Store, write_atomically
+from augforge.vectors import shared_store
 
 __all__ = ["Summary", "run", "stage_key", "titles"]
 
@@ -58,6 +59,7 @@ def run(
     device: str = "auto",
     limit: int | None = None,
     max_bad: float = 0.1,
+    store: Path | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, going on with what is there.
@@ -68,20 +70,21 @@ def run(
         device: "auto", "cpu" or "cuda".
         limit: use only this many source images, chosen by a hash.
         max_bad: the share of unusable source images, in [0, 1], above which the run ends after writing the ledger.
+        store: where embeddings lie that runs share; else what AUGFORGE_STORE names, else the run folder.
         progress: told how far the run is; silent by default.
 
     Raises:
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
-    store = Store(out, progress.say)
+    folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
-    with store.locked():
-        ledger, read = read_sources(sources, store, progress, limit)
+    with folder.locked():
+        ledger, read = read_sources(sources, folder, progress, limit)
         if not len(ledger):
             raise SourceError("the source holds no images", "is it the right folder?")
         done = _run_key(recipe, ledger)
-        if (summary := _up_to_date(store, done)) is not None:
+        if (summary := _up_to_date(folder, done)) is not None:
             return summary
         (out / "run.json").unlink(missing_ok=True)
         work: list[dict[str, Any]] = [_row("source", len(ledger), ledger, {"read": read})]
@@ -89,19 +92,19 @@ def run(
             write_ledger(ledger, out / "samples.parquet")
             raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
         pixels = Pixels(sources, recipe.sources)
-        embedders = Embedders(store, pixels, device, progress)
+        embedders = Embedders(folder, pixels, device, progress)
         certificates: dict[str, Any] = {}
         with trained_models() as models:
             for title, stage in zip(titles(recipe), recipe.stages, strict=True):
                 before = len(ledger.visible())
                 if isinstance(stage, Trainer):
-                    did = run_trainer(stage, ledger, store, pixels, recipe.seed, device, progress, models)
+                    did = run_trainer(stage, ledger, folder, pixels, recipe.seed, device, progress, models)
                 else:
                     did = _step(stage, title, ledger, embedders, recipe.seed, device, progress, certificates)
                 work.append(_row(title, before, ledger, did))
-            write_result(recipe, ledger, store, pixels, progress, certificates)
+            write_result(recipe, ledger, folder, pixels, progress, certificates)
         summary = _summary(out, ledger, work)
-        _remember(store, done, summary)
+        _remember(folder, done, summary)
         return summary
 
 

@@ -1,4 +1,4 @@
-"""Run selectors: gather what the models say of each image, choose, and certify the choice. Computed once, remembered."""
+"""Run selectors: gather what the models say of each image, choose, certify the choice, and remember it."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def run_selector(
     return {"measured": computed, "chosen": len(chosen)}
 
 
-def _features(
-    stage: Selector, title: str, ledger: Ledger, embedders: Embedders
-) -> tuple[Indices, Matrix | None, int]:
+def _features(stage: Selector, title: str, ledger: Ledger, embedders: Embedders) -> tuple[Indices, Matrix | None, int]:
     """The samples to choose among, what the models that the stage needs say of them, and how many were embedded."""
     indices = ledger.visible(stage.on)
     tasks, parts, computed = stage.tasks(), [], 0

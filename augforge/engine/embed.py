@@ -58,7 +58,7 @@ def stored_vectors(
     name: str, task: str, store: Store, precision: Precision = "float32", shared: Path | None = None
 ) -> Vectors:
     """The vectors of images by the model called `name`: those of the shared store if there is one, else the run's."""
-    folder = vectors_folder(store.folder, vectors_key(name, task), precision, shared)
+    folder = vectors_folder(store.folder, vectors_key(name, task), precision, shared or store.shared)
     return Vectors(folder, precision, store.say)
 
 

@@ -12,18 +12,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge import images
-from augforge.engine.embed import Embedder, vectors_key
+from augforge.engine.embed import Embedder, stored_vectors
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
 from augforge.filters.gallery import Gallery, Parents, Reference
 from augforge.flow import flow
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
-from augforge.models import find_model, model_key
+from augforge.models import find_model
 from augforge.progress import Progress
 from augforge.rules import Unjudged
 from augforge.sample import Sample
-from augforge.stage import EmbeddingFilter, Filter, Labeler, PixelFilter, Selector, Stage
+from augforge.stage import EmbeddingFilter, Filter, Labeler, PixelFilter, Stage
 from augforge.store import Parts, Store
 
 BATCH = 64
@@ -206,9 +206,9 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
     if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
         return _score_parts(stage, store)
     if isinstance(stage, Labeler):
-        return store.vectors(vectors_key(stage.classifier, "classification"))
+        return stored_vectors(stage.classifier, "classification", store)
     model = getattr(stage, "model", None)
-    return None if model is None else store.vectors(vectors_key(model, stage.tasks()["model"]))
+    return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
 
 
 def _measure_all(

@@ -22,6 +22,7 @@ from augforge.select import budgets
 from augforge.stage import EmbeddingFilter, Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
 from augforge.store import Store
 from augforge.training.directory import read_record
+from augforge.vectors import shared_store
 
 Counts = dict[tuple[str, str], int]  # images by class and origin
 
@@ -63,7 +64,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
 
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
-        store = Store(Path(folder))
+        store = Store(Path(folder), shared=shared_store())
         ledger, unread = known_samples(open_sources(recipe), store, limit)
         state = _State(ledger, _counts(ledger))
         known = len(ledger) - unread

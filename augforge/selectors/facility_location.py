@@ -35,7 +35,9 @@ class FacilityLocation(Selector):
     name: ClassVar[str] = "facility-location"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model whose embeddings count.")
+    model: Annotated[str, Task("image-embedding")] = Field(
+        "builtin-clip", description="The model whose embeddings count."
+    )
     proxy: Literal["embedding", "softmax-residual", "outer-product"] = Field(
         "embedding",
         description="What images are compared by: embeddings, the classifier's softmax minus the truth, or the outer "

@@ -19,7 +19,9 @@ class KCenter(Selector):
     name: ClassVar[str] = "k-center"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model whose embeddings count.")
+    model: Annotated[str, Task("image-embedding")] = Field(
+        "builtin-clip", description="The model whose embeddings count."
+    )
 
     def choose(
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None

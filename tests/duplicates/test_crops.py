@@ -40,7 +40,10 @@ def test_as_the_slow_search() -> None:
 def test_a_crop_fits_anywhere_and_a_stranger_does_not(turn: bool) -> None:
     images = [picture(seed, 200, 200) for seed in range(12)]
     draw = np.random.default_rng(0)
-    crops = [im.crop((x, y, x + 170, y + 170)) for im, (x, y) in zip(images, draw.integers(0, 31, (12, 2)).tolist())]
+    crops = [
+        im.crop((x, y, x + 170, y + 170))
+        for im, (x, y) in zip(images, draw.integers(0, 31, (12, 2)).tolist(), strict=True)
+    ]
     whole = np.stack([small(image) for image in images])
     parts = np.stack([small(mirror(crop) if turn else crop) for crop in crops])
     fits, strangers = overlap(parts, whole), overlap(parts, np.roll(whole, 1, axis=0))
