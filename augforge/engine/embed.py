@@ -40,7 +40,7 @@ Ready = tuple[list[str], list[Any]]
 ADAPTERS = {
     "image-text": "augforge.models.vision:open_vision",
     "image-embedding": "augforge.models.vision:open_vision",
-    "classification": "augforge.models.classifier:Classifier",
+    "classification": "augforge.models.classifier:open_classifier",
 }
 """What loads a model of each task that makes vectors."""
 

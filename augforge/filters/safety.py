@@ -36,6 +36,9 @@ SAFE = (
 )
 
 
+OPEN_NSFW = "augforge.models.offline:open_nsfw_risk"
+
+
 class Safety(EmbeddingFilter, PixelFilter):
     """Drop the images nearer to an unsafe concept than to everything safe, or those that a checker of yours flags.
 
@@ -66,6 +69,11 @@ class Safety(EmbeddingFilter, PixelFilter):
         """Refuse a checker that is not there."""
         if self.checker is not None:
             find_checker(self.checker)
+        if self.checker == OPEN_NSFW:
+            from augforge.models import find_model
+            from augforge.models.offline import package_file
+
+            package_file(find_model("open-nsfw", "safety"))
 
     def measured_options(self) -> dict[str, Any]:
         """What a stored result depends on: only a checker's answers are stored."""

@@ -119,12 +119,25 @@ class Classifier:
         return net, lambda images: np.stack([view.numbers(view.centre(image)) for image in images]), {}
 
 
+def open_classifier(model: Model, device: str = "auto") -> Any:
+    """What gives logits of a classifier that was trained here, or of one with published weights, by `embed_images`."""
+    if model.backends == ("efficientnet-lite2",):
+        from augforge.models.offline import Lite2Logits
+
+        return Lite2Logits(model, device)
+    return Classifier(model, device)
+
+
 def classes_of(model: Model) -> list[str]:
-    """The names of the classes of a trained classifier, without loading it.
+    """The names of the classes of a classifier, without loading it.
 
     Raises:
         ModelError: the directory holds no classifier.
     """
+    if model.backends == ("efficientnet-lite2",):
+        from augforge.models.offline import imagenet_classes
+
+        return imagenet_classes()
     folder = _directory(model)
     record = read_record(folder)
     if record is None or record["task"] != TASK:

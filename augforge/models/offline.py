@@ -81,6 +81,19 @@ class Lite2(Tower):
         return in_batches(self._net, load, range(len(images)))
 
 
+class Lite2Logits:
+    """The same network as a classifier: its vectors are logits (1000,)."""
+
+    def __init__(self, model: Model, device: str = "auto") -> None:
+        self._net = Lite2(model, device)
+        self.classes = self._net.classes
+        self.facts = self._net.facts
+
+    def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """(n, 1000) logits of n RGB images, in the order of `classes`."""
+        return self._net.logits(images)
+
+
 open_lite2 = Lite2
 
 

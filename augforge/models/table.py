@@ -33,7 +33,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "variation": ("variation",),
     "night": ("night",),
     "paired": ("paired",),
-    "classification": ("classification",),
+    "classification": ("classification", "efficientnet-lite2"),
     "edges": ("edges",),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
