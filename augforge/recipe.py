@@ -15,7 +15,7 @@ from augforge.catalog import VERBS, did_you_mean, stage_class
 from augforge.errors import AugforgeError, ModelError, RecipeError
 from augforge.formats import KINDS
 from augforge.models import MODELS, find_model
-from augforge.stage import Stage, Trainer, kebab
+from augforge.stage import Generator, Splitter, Stage, Trainer, kebab
 
 KEYS = ("name", "seed", "source", "stages")
 
@@ -137,6 +137,7 @@ def _stages(entries: list[Any]) -> tuple[Stage, ...]:
     trained: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
         stage = _stage(number, entry, trained)
+        _check_place(f"stage {number} ({stage.verb}: {stage.name})", stage, stages)
         stages.append(stage)
         if isinstance(stage, Trainer):
             if stage.called in trained or stage.called in MODELS:
@@ -146,6 +147,22 @@ def _stages(entries: list[Any]) -> tuple[Stage, ...]:
                 )
             trained[stage.called] = stage.task
     return tuple(stages)
+
+
+def _check_place(where: str, stage: Stage, before: list[Stage]) -> None:
+    """Refuse what would leak: a split after something was learnt or made, and shots of a model that saw more."""
+    made = next((earlier for earlier in before if isinstance(earlier, (Trainer, Generator))), None)
+    if isinstance(stage, Splitter) and made is not None:
+        raise RecipeError(f"{where}: it comes after `{made.verb}: {made.name}`", "split before anything is made")
+    if not isinstance(stage, Generator) or stage.shots is None:
+        return
+    names = {getattr(stage, option) for option in stage.tasks()}
+    for trainer in (earlier for earlier in before if isinstance(earlier, Trainer)):
+        if trainer.called in names and (trainer.shots is None or trainer.shots > stage.shots):
+            raise RecipeError(
+                f"{where}: its model {trainer.called!r} learns from more than {stage.shots} shots",
+                f"give `train: {trainer.name}` shots: {stage.shots}, too",
+            )
 
 
 def _stage(number: int, entry: Any, trained: Mapping[str, str]) -> Stage:

@@ -394,6 +394,8 @@ class Trainer(Stage):
     decides: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "look_every"})
 
     called: str = Field("model", alias="as", description="The name by which later stages ask for the trained model.")
+    shots: int | None = Field(None, ge=1, description="Learn from K images per class and from no others.")
+    split: str = Field("train", description="Learn from this split only (and from images that have no split).")
     steps: int = Field(1000, ge=1, description="Steps of the optimisers.")
     batch: int = Field(4, ge=1, description="Images per step, over all processes.")
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
@@ -402,6 +404,12 @@ class Trainer(Stage):
     processes: int = Field(1, ge=1, description="Divide every batch among so many processes, one device each.")
     checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints.")
     look_every: int = Field(500, ge=1, description="Steps between looks at what comes out: is it sound, and how good?")
+
+    @model_validator(mode="after")
+    def _whole_shares(self) -> Trainer:
+        if self.batch % self.processes:
+            raise ValueError(f"a batch of {self.batch} cannot be divided among {self.processes} processes")
+        return self
 
     @property
     def masks(self) -> bool:

@@ -56,7 +56,9 @@ def train_tiny(name: str, folder: Path, options: dict[str, Any]) -> Path:
 
     source = write_images(folder / f"pictures-{name}", {"cat": 6, "dog": 4, "lone": 1})
     stage = build_stage("train", name, {**stage_class("train", name).example, **options})
-    train_alone(Recipe("tiny", 1, (SourceSpec("folder", str(source)),), (stage,)), folder / f"tiny-{name}", device="cpu")
+    train_alone(
+        Recipe("tiny", 1, (SourceSpec("folder", str(source)),), (stage,)), folder / f"tiny-{name}", device="cpu"
+    )
     return folder / f"tiny-{name}"
 
 

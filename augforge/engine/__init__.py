@@ -15,7 +15,7 @@ from augforge.engine.generate import run_generator, stage_key
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
 from augforge.engine.judge import Embedders, run_filter
 from augforge.engine.label import run_labeler, run_splitter
-from augforge.engine.train import run_trainer
+from augforge.engine.train import file_digests, run_trainer
 from augforge.errors import SourceError, TooManyBad
 from augforge.ids import key
 from augforge.ledger import Ledger
@@ -153,11 +153,12 @@ def _run_key(recipe: Recipe, ledger: Ledger) -> str:
         if (name := getattr(stage, option)) is not None and name not in trained
     ]
     versions = [[stage.name, stage.version] for stage in recipe.stages]
+    files = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
     rows = [
         *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
     ]
     carried = [ledger.kept.tolist(), ledger.weight.tolist()]
-    return key(__version__, FORMAT, recipe.plain(), models, versions, rows, carried, ledger.classes)
+    return key(__version__, FORMAT, recipe.plain(), models, files, versions, rows, carried, ledger.classes)
 
 
 def _up_to_date(store: Store, done: str) -> Summary | None:

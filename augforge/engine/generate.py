@@ -23,7 +23,7 @@ from augforge.models import find_model, model_key, trained_rows
 from augforge.pool import Pool
 from augforge.progress import Progress
 from augforge.sample import Sample, is_evaluation
-from augforge.stage import Generator, Job, Loaded, On, Picture
+from augforge.stage import Generator, Job, Loaded, On, Picture, kebab
 from augforge.store import Parts, Store, write_atomically
 
 MADE = pa.schema(
@@ -54,8 +54,11 @@ class Batch:
 
 def stage_key(stage: Generator, seed: int) -> str:
     """What an image of this stage depends on beside its parents: options, model weights, seed, code version."""
-    models = {option: model_key(find_model(getattr(stage, option), task)) for option, task in stage.tasks().items()}
-    return key(stage.name, stage.version, stage.measured_options(), models, seed)
+    tasks = stage.tasks()
+    models = {option: model_key(find_model(getattr(stage, option), task)) for option, task in tasks.items()}
+    named = {kebab(option) for option in tasks}  # what a model is called does not matter, what it is does
+    options = {option: value for option, value in stage.measured_options().items() if option not in named}
+    return key(stage.name, stage.version, options, models, seed)
 
 
 def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Parts]:

@@ -25,27 +25,31 @@ HASHES = pa.schema([("digest", pa.string()), ("hash", pa.uint64())])
 
 def run_labeler(stage: Labeler, title: str, ledger: Ledger, embedders: Embedders) -> dict[str, int]:
     """Label the unlabelled images that the classifier is sure of, and drop the other unlabelled ones."""
-    from augforge.models.classifier import classes_of
-
     indices = unlabelled(ledger)
     embedder = embedders.of(stage.classifier, "classification")
     before = embedder.computed
     logits = embedder.images(ledger, indices, dropper(ledger, title))
     still = ledger.kept[indices]
-    logits, indices = logits[still], indices[still]
+    decide_labels(stage, title, ledger, indices[still], logits[still])
+    computed = embedder.computed - before
+    return {"measured": computed, "reused": len(still) - computed}
+
+
+def decide_labels(stage: Labeler, title: str, ledger: Ledger, indices: Indices, logits: NDArray[np.float32]) -> None:
+    """Label or drop the unlabelled images at `indices` by their logits (n, c)."""
+    from augforge.models.classifier import classes_of
+
     classes = classes_of(find_model(stage.classifier, "classification"))
     verdict = stage.decide(logits, ledger.column("id", indices), classes)
     sure = verdict.accepted
     ledger.score("confidence", indices, verdict.confidence)
     ledger.relabel(indices[sure], [classes[i] for i in verdict.labels[sure]], title, new_classes=True)
     ledger.drop(indices[~sure], verdict.reasons[~sure], title)
-    computed = embedder.computed - before
-    return {"measured": computed, "reused": len(still) - computed}
 
 
 def unlabelled(ledger: Ledger) -> Indices:
-    """The kept samples without a label."""
-    indices = ledger.visible()
+    """The kept real samples without a label that are there to learn from: evaluation splits are left alone."""
+    indices = ledger.reference(unlabelled=True)
     found: Indices = indices[np.array([label is None for label in ledger.column("label", indices)], dtype=bool)]
     return found
 
@@ -53,8 +57,8 @@ def unlabelled(ledger: Ledger) -> Indices:
 def run_splitter(
     stage: Splitter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
 ) -> dict[str, int]:
-    """Give every kept image its split."""
-    indices = ledger.visible()
+    """Give every kept real image its split."""
+    indices = ledger.visible("real")
     parts = hash_parts(embedders.store)
     digests = ledger.column("digest", indices)
     missing = set(parts.missing(digests))
@@ -62,12 +66,16 @@ def run_splitter(
     if todo:
         samples = list(ledger.samples(np.array(sorted(todo.values()))))
         _hash(samples, parts, embedders.pixels, dropper(ledger, title), progress)
-    indices = indices[ledger.kept[indices]]
+    decide_splits(stage, ledger, indices[ledger.kept[indices]], parts)
+    return {"measured": len(todo), "reused": len(digests) - len(todo)}
+
+
+def decide_splits(stage: Splitter, ledger: Ledger, indices: Indices, parts: Parts) -> None:
+    """Split the images at `indices` by their hashes, which are all in `parts`."""
     labels = [label or "" for label in ledger.column("label", indices)]
     hashes = _stored(parts, ledger.column("digest", indices))
     splits = stage.assign(hashes, ledger.column("id", indices), labels, ledger.column("split", indices))
     ledger.resplit(indices, splits)
-    return {"measured": len(todo), "reused": len(digests) - len(todo)}
 
 
 def hash_parts(store: Store) -> Parts:

@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from augforge.engine.embed import stored_vectors
 from augforge.engine.generate import finished, generator_parts, plan
 from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.judge import measured_parts
-from augforge.engine.label import hash_parts, unlabelled
+from augforge.engine.label import decide_labels, decide_splits, hash_parts, unlabelled
 from augforge.engine.train import model_folder, trained_row, training_key, training_roles
 from augforge.ledger import Ledger
 from augforge.models import Model, trained_models
@@ -46,6 +47,7 @@ class _State:
 
     ledger: Ledger
     counts: Counts
+    unread: int = 0
     unmade: int = 0
     exact: bool = True
     measured: set[str] = field(default_factory=set)
@@ -66,7 +68,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
         ledger, unread = known_samples(open_sources(recipe), store, limit)
-        state = _State(ledger, _counts(ledger))
+        state = _State(ledger, _counts(ledger), unread)
         known = len(ledger) - unread
         rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
         for title, stage in zip(titles(recipe), recipe.stages, strict=True):
@@ -91,7 +93,7 @@ def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> t
     if isinstance(stage, Generator):
         return _generate(stage, title, state, store, seed)
     if isinstance(stage, (Labeler, Splitter)):
-        return _describe(stage, state, store)
+        return _describe(stage, title, state, store)
     seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
     todo = _unmeasured(stage, state, store)
     if isinstance(stage, Filter):
@@ -103,6 +105,8 @@ def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> t
 
 def _generate(stage: Generator, title: str, state: _State, store: Store, seed: int) -> tuple[int, int]:
     name, parts = generator_parts(stage, store, seed)
+    if state.unread and not stage.has_amount:
+        state.exact = False  # a gate by id, and ids are only known of what was read
     jobs = list(plan(stage, state.ledger, seed, title))
     there = [job for job in jobs if parts.find([job.sample.id])[0] >= 0]
     state.ledger.extend(finished(there, parts, name))
@@ -122,15 +126,21 @@ def _train(stage: Trainer, state: _State, store: Store, seed: int, models: dict[
     return (0, 1) if there else (stage.steps, 0)
 
 
-def _describe(stage: Labeler | Splitter, state: _State, store: Store) -> tuple[int, int]:
-    """At most how many images a labeler or splitter has to measure; what it will say is not known beforehand."""
-    if isinstance(stage, Labeler):
-        indices, parts = unlabelled(state.ledger), measured_parts(stage, store)
+def _describe(stage: Labeler | Splitter, title: str, state: _State, store: Store) -> tuple[int, int]:
+    """How many images a labeler or splitter has to measure; what it says is only known if all is measured."""
+    if isinstance(stage, Splitter):
+        indices, parts = state.ledger.visible("real"), hash_parts(store)
     else:
-        indices, parts = state.ledger.visible(), hash_parts(store)
-    assert parts is not None
-    todo = int((parts.find(state.ledger.column("digest", indices)) < 0).sum())
-    state.exact &= not len(indices)
+        indices, parts = unlabelled(state.ledger), stored_vectors(stage.classifier, "classification", store)
+    digests = state.ledger.column("digest", indices)
+    todo = len(parts.missing(digests))
+    if todo:
+        state.exact = False
+    elif isinstance(stage, Splitter):
+        decide_splits(stage, state.ledger, indices, parts)
+    else:
+        decide_labels(stage, title, state.ledger, indices, parts.matrix(digests, "vector"))
+        state.counts = _counts(state.ledger)
     return todo, len(indices) - todo
 
 

@@ -18,11 +18,12 @@ from augforge.ids import key
 from augforge.ledger import Ledger
 from augforge.models import Model, find_model, model_key
 from augforge.models.table import digest
+from augforge.pool import Pool
 from augforge.progress import Progress
 from augforge.sample import Sample
 from augforge.stage import Trainer
 from augforge.store import Store
-from augforge.training.directory import CHECKPOINT, RECORD, read_record, write_model
+from augforge.training.directory import CHECKPOINT, RECORD, read_record, sound_record, write_model
 
 if TYPE_CHECKING:
     from augforge.recipe import Recipe, SourceSpec
@@ -46,15 +47,31 @@ class Task:
 
 def training_roles(stage: Trainer, ledger: Ledger) -> Roles:
     """The samples of every role, sorted by id, so that their order does not depend on the sources'."""
-    chosen = stage.roles(ledger)
-    return {role: sorted(ledger.samples(indices), key=lambda s: s.id) for role, indices in chosen.items()}
+    chosen = {role: list(ledger.samples(indices)) for role, indices in stage.roles(ledger).items()}
+    return {role: sorted(_allowed(stage, role, found), key=lambda s: s.id) for role, found in chosen.items()}
+
+
+def _allowed(stage: Trainer, role: str, samples: list[Sample]) -> list[Sample]:
+    """Those of the stage's split, and with `shots` the same K of each class that a generator sees."""
+    if role == "held-out":
+        return [] if stage.shots else samples
+    classes: dict[str | None, list[Sample]] = {}
+    for sample in samples:
+        if sample.split in (None, stage.split):
+            classes.setdefault(sample.label, []).append(sample)
+    return [sample for found in classes.values() for sample in Pool(found, stage.shots).samples]
 
 
 def training_key(stage: Trainer, roles: Roles, seed: int) -> str:
     """Everything that the trained model depends on: options, images, labels, masks, models beside it, seed, code."""
     models = [model_key(find_model(getattr(stage, option), task)) for option, task in stage.tasks().items()]
-    files = [digest(Path(name)) for option in stage.files if Path(name := getattr(stage, option) or "").is_file()]
-    return key(stage.name, stage.version, stage.measured_options(), models, files, seed, data_digests(roles))
+    options = stage.measured_options()
+    return key(stage.name, stage.version, options, models, file_digests(stage), seed, data_digests(roles))
+
+
+def file_digests(stage: Trainer) -> list[str]:
+    """Digests of the files that options of the stage name."""
+    return [digest(Path(name)) for option in stage.files if Path(name := getattr(stage, option) or "").is_file()]
 
 
 def data_digests(roles: Roles) -> dict[str, str]:
@@ -70,7 +87,7 @@ def trained_row(stage: Trainer, identity: str, folder: Path) -> Model:
 
 def model_folder(stage: Trainer, identity: str, store: Store) -> Path:
     """Where the model of a recipe's training lies."""
-    return store.folder / "models" / f"{stage.called}-{identity[:12]}"
+    return store.folder / "models" / f"{stage.name}-{identity[:12]}"
 
 
 def run_trainer(
@@ -99,7 +116,7 @@ def train_into(task: Task, pixels: Pixels, progress: Progress) -> int:
         StoreError: the folder holds a finished model of another training.
         ModelError: the training diverged or collapsed.
     """
-    record = read_record(task.folder)
+    record = sound_record(task.folder, progress)
     if record is not None and record["identity"] == task.identity:
         return 0
     if record is not None:

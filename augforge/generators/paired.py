@@ -40,6 +40,8 @@ class Paired(Generator):
     @field_validator("vary", mode="before")
     @classmethod
     def _known_ways(cls, vary: Any) -> tuple[str, ...]:
+        if not isinstance(vary, (str, list, tuple)):
+            raise ValueError(f"{vary!r} is none of {', '.join(WAYS)}")
         words = [vary] if isinstance(vary, str) else list(vary)
         ways = [way.strip() for word in words for way in str(word).split(",") if way.strip() not in ("", "none")]
         unknown = [way for way in ways if way not in WAYS]

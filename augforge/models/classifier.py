@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.errors import ModelError
+from augforge.ids import key, seed_of
 from augforge.models.devices import pick_device, setting
 from augforge.models.table import Model, digest, find_model, model_digest
 from augforge.training.directory import read_model, read_record
@@ -162,7 +163,7 @@ def begin_timm(
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed_of(key(seed, "initial weights")))
         net = timm_network(name, classes, size)
     if pretrained is None:
         return net, {}

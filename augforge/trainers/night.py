@@ -44,7 +44,7 @@ class TrainNight(Trainer):
     day: str = Field("day", description="Class of the source's images that shows the day.")
     night: str = Field("night", description="Class of the source's images that shows the night.")
     arch: Literal["hedngan", "hedgan", "cyclegan", "cut"] = Field("hedngan", description="Architecture.")
-    size: int = Field(256, ge=16, multiple_of=4, description="Side in px of the squares that it trains on.")
+    size: int = Field(256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
     width: int = Field(64, ge=1, description="Channels of the networks' first layers.")
     blocks: int = Field(9, ge=1, description="Residual blocks of the generator.")
     rate: float = Field(2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")

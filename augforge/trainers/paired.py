@@ -79,6 +79,9 @@ class TrainPaired(Trainer):
         if self.condition == "files" and self.instances:
             raise RecipeError("a condition of `files` has no regions: instances do not go with it", "leave them out")
 
+        if self.arch == "pix2pixhd-local" and self.steps < 3:
+            raise RecipeError("pix2pixhd-local learns in three parts: give it at least 3 steps")
+
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """The training images, those with a mask if the condition is one; a share of them is held out."""
         indices = ledger.visible("real")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from augforge.store import write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from augforge.progress import Progress
     from augforge.training.course import Course
     from augforge.training.loop import History
 
@@ -47,7 +49,9 @@ def write_model(
         "history": {"losses": history.losses, "measured": history.measured},
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in result.weights.items()}
-    write_atomically(folder / WEIGHTS, save(weights))
+    content = save(weights)
+    whole["weights"] = hashlib.sha256(content).hexdigest()
+    write_atomically(folder / WEIGHTS, content)
     write_atomically(folder / "samples.png", show.sheet_png(course.sheet()))
     write_atomically(folder / "losses.png", show.curves_png(history.losses, history.measured))
     write_atomically(folder / "README.md", show.card(whole, folder.name, seconds).encode())
@@ -70,6 +74,25 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return dict(record)
 
 
+def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:
+    """The record of a finished model whose files are what they were; a damaged one is said, and taken for none."""
+    try:
+        record = read_record(folder)
+        if record is not None:
+            _check_weights(folder, record)
+    except (ModelError, OSError) as error:
+        progress.say(f"the model in {folder} is damaged and is trained again: {error}")
+        (folder / RECORD).unlink(missing_ok=True)
+        return None
+    return record
+
+
+def _check_weights(folder: Path, record: Mapping[str, Any]) -> None:
+    with (folder / WEIGHTS).open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != record.get("weights"):
+            raise ModelError(f"{folder / WEIGHTS} is not what was trained", "train the model again")
+
+
 def read_model(folder: Path) -> Trained:
     """A trained model; ModelError where the directory holds none, or one that is damaged."""
     from safetensors import SafetensorError
@@ -79,6 +102,7 @@ def read_model(folder: Path) -> Trained:
     if record is None:
         raise ModelError(f"{folder} holds no trained model: it has no {RECORD}", "give the --out of augforge train")
     try:
+        _check_weights(folder, record)
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}", "train the model again") from error

@@ -89,6 +89,8 @@ def train(course: Course, plan: Plan, folder: Path, progress: Progress, title: s
             if accelerator.is_main_process and (step + 1) % plan.checkpoint_every == 0:
                 write_checkpoint(folder / CHECKPOINT, _state(course, plan, step + 1, history))
     accelerator.wait_for_everyone()
+    if not all(bool(torch.isfinite(value).all()) for value in course.result().weights.values()):
+        raise ModelError("the training diverged in its last steps: weights are no numbers", "try a smaller --rate")
     return history
 
 
@@ -141,7 +143,8 @@ def _look_at_outputs(course: Course, step: int, history: History) -> None:
             f"the training collapsed by step {step}: {problem}",
             "try a smaller --rate, more data or another --seed; no model was saved",
         )
-    history.measured.append({"step": step, **course.measure()})
+    found = {name: value for name, value in course.measure().items() if math.isfinite(value)}
+    history.measured.append({"step": step, **found})
 
 
 def collapsed(outputs: np.ndarray[Any, np.dtype[np.float32]]) -> str:
@@ -190,7 +193,9 @@ def _resumed(course: Course, plan: Plan, folder: Path, progress: Progress) -> tu
         course.kit.accelerator.scaler.load_state_dict(state["scaler"])
     course.recall(state["memory"])
     progress.say(f"going on at step {state['step']:,} of {plan.steps:,}")
-    return state["step"], History(**state["history"])
+    history = History(**state["history"])
+    history.window = [to_device(losses, course.kit.device) for losses in history.window]
+    return state["step"], history
 
 
 class _Ahead:

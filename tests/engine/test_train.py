@@ -52,7 +52,7 @@ def test_a_recipe_trains_and_uses_its_model(pictures, tmp_path):
     (folder,) = (out / "models").iterdir()
     record = json.loads((folder / "model.json").read_text())
     assert maker["model"]["name"] == "mine" and maker["model"]["digest"] == record["identity"]
-    assert folder.name == f"mine-{record['identity'][:12]}"
+    assert folder.name == f"night-{record['identity'][:12]}"
     assert {path.name for path in folder.iterdir()} == {
         "model.json", "model.safetensors", "samples.png", "losses.png", "README.md"
     }  # fmt: skip
@@ -95,7 +95,7 @@ def test_a_plan_knows_what_will_be_trained(pictures, tmp_path):
     ("text", "message"),
     [
         ("- {generate: night, model: mine}\n  - {train: night, as: mine}", "there is no model called 'mine'"),
-        ("- {train: night, as: mine}\n  - {generate: paired, model: mine}", "'mine' is trained for night, not for paired"),
+        ("- {train: night, as: mine}\n  - {generate: paired, model: mine}", "'mine' is trained for night, not for"),
         ("- {train: night, as: mine}\n  - {train: night, as: mine}", "there is a model called 'mine' already"),
         ("- {train: night, as: builtin-clip}", "there is a model called 'builtin-clip' already"),
         ("- {train: classifier, backbone: resnet}", "there is no backbone 'resnet'"),
@@ -200,3 +200,63 @@ def test_a_finished_model_is_not_trained_over(pictures, tmp_path):
     assert alone(3, resume=False)["trained"] == 3
     shutil.rmtree(tmp_path / "m")
     assert alone(3)["trained"] == 3
+
+
+def test_another_name_changes_nothing(pictures, tmp_path):
+    out = tmp_path / "out"
+    run(recipe(pictures), out)
+    renamed = parse_recipe(recipe(pictures).yaml().replace("mine", "yours"))
+    assert run(renamed, out).computed == 0
+
+
+def test_other_weights_to_begin_from_train_again(pictures, tmp_path, tiny_clip):
+    from safetensors.torch import save_file
+    from timm import create_model
+
+    def begin(seed: int) -> None:
+        import torch
+
+        torch.manual_seed(seed)
+        save_file(create_model("test_resnet", num_classes=3).state_dict(), tmp_path / "w.safetensors")
+
+    text = f"""
+name: x
+source: {{folder: {pictures}}}
+stages:
+  - {{train: classifier, backbone: "timm:test_resnet", size: 32, batch: 4, steps: 2, weights: {tmp_path}/w.safetensors}}
+"""
+    begin(1)
+    run(parse_recipe(text), tmp_path / "out")
+    begin(2)
+    assert run(parse_recipe(text), tmp_path / "out").work[1]["trained"] == 2
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
+def test_a_damaged_model_is_trained_again(pictures, tmp_path, name):
+    out = tmp_path / "out"
+    run(recipe(pictures, ratio=0.3), out)
+    (path,) = out.glob(f"models/*/{name}")
+    path.write_bytes(path.read_bytes()[:50])
+    assert run(recipe(pictures), out).work[1]["trained"] == 3
+
+
+def test_shots_bind_the_training_too(pictures, tmp_path):
+    text = recipe(pictures).yaml()
+    shots = text.replace("  ratio: 1.0", "  ratio: 1.0\n  shots: 2")
+    with pytest.raises(RecipeError, match="learns from more than 2 shots"):
+        parse_recipe(shots)
+    out = tmp_path / "out"
+    run(parse_recipe(shots.replace("  as: mine", "  as: mine\n  shots: 2")), out)
+    (path,) = out.glob("models/*/model.json")
+    assert {part["images"] for part in json.loads(path.read_text())["data"].values()} == {2}
+
+
+def test_a_split_comes_before_anything_is_made(pictures):
+    text = recipe(pictures).yaml() + "- {split: near-duplicates}\n"
+    with pytest.raises(RecipeError, match="it comes after `train: night`"):
+        parse_recipe(text)
+
+
+def test_shares_of_a_batch_are_whole(pictures):
+    with pytest.raises(RecipeError, match="a batch of 2 cannot be divided among 3"):
+        recipe(pictures, train=", processes: 3")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -174,6 +175,11 @@ def test_a_damaged_model_is_named(tmp_path):
         read_model(tmp_path)
     (tmp_path / "model.json").write_text(json.dumps({"format": 1, "task": "night", "facts": {}}))
     (tmp_path / "model.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(ModelError, match="is not what was trained"):
+        read_model(tmp_path)
+    digest = hashlib.sha256(b"not tensors").hexdigest()
+    record = {"format": 1, "task": "night", "facts": {}, "weights": digest}
+    (tmp_path / "model.json").write_text(json.dumps(record))
     with pytest.raises(ModelError, match="cannot be read"):
         read_model(tmp_path)
 

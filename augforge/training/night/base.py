@@ -99,9 +99,12 @@ class NightCourse(Course):
             "held_out": float(self.pictures.held_out),
         }
 
-    def outputs(self) -> NDArray[np.float32]:
-        """(n, s, s, 3) in [0, 1]: the translations of the sheet, NaN where a pixel is no number."""
-        found = [(picture + 1) / 2 for picture in self._made(self.pictures.days(SHOWN))]
+    def outputs(self) -> NDArray[np.float32] | None:
+        """(n, s, s, 3) in [0, 1]: the translations of the sheet's different days; None where they are all alike."""
+        different = {day.tobytes(): day for day in self.pictures.days(SHOWN)}
+        if len(different) < 2:
+            return None
+        found = [(picture + 1) / 2 for picture in self._made(list(different.values()))]
         return torch.cat(found).permute(0, 2, 3, 1).numpy().astype(np.float32)
 
     def result(self) -> Result:

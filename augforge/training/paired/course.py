@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augforge.errors import ModelError
+from augforge.ids import key, seed_of
 from augforge.training.course import Batch, Course, Kit, Result, Sheet, resting
 from augforge.training.paired import losses
 from augforge.training.paired.conditions import Conditioner, Kind
@@ -67,7 +68,7 @@ class PairedCourse(Course):
         self.conditioner = examples.conditioner
         self.done = 0
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(kit.seed)
+            torch.manual_seed(seed_of(key(kit.seed, "initial weights")))
             self.generator = architecture.generator(self.conditioner)
             self.encoder = architecture.encoder() if architecture.style else None
             channels = self.conditioner.channels + 3
@@ -120,10 +121,11 @@ class PairedCourse(Course):
         held_out = float(count if self.examples.apart else 0)
         return {"l1": made / count, "l1_mean_image": baseline / count, "l1_ratio": ratio, "held_out": held_out}
 
-    def outputs(self) -> NDArray[np.float32]:
-        """(n, s, s, 3) in [0, 1], for the conditions of the sheet."""
+    def outputs(self) -> NDArray[np.float32] | None:
+        """(n, s, s, 3) in [0, 1], for the different conditions of the sheet; None where they are all alike."""
         shown = [self.examples.fixed(index).prepared for index in self.examples.shown]
-        return self._model().make(shown)
+        different = {one.condition.numpy().tobytes(): one for one in shown}
+        return self._model().make(list(different.values())) if len(different) > 1 else None
 
     def result(self) -> Result:
         """The generator, and with a style its encoder and the codes of the training images' instances."""

@@ -13,6 +13,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from augforge.ids import key, seed_of
 from augforge.training.paired.instances import VOID
 
 MOST = 10
@@ -75,7 +76,7 @@ def cluster(features: Tensor, classes: Tensor, regions: int, seed: int, most: in
 def _typical(points: np.ndarray, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Means (k, d) of k clusters and how many points (k,) each has, the largest first; k <= the distinct points."""
     count = min(most, len(np.unique(points, axis=0)))
-    labels = KMeans(count, n_init=4, random_state=seed).fit(points).labels_
+    labels = KMeans(count, n_init=4, random_state=seed_of(key(seed, "styles")) % 2**32).fit(points).labels_
     numbers, sizes = np.unique(labels, return_counts=True)
     centres = np.stack([points[labels == number].mean(0) for number in numbers])
     order = np.argsort(-sizes, kind="stable")
