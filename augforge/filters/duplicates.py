@@ -23,7 +23,7 @@ class Duplicates(Stage):
     decides: ClassVar[frozenset[str]] = frozenset(
         {"on", "by", "distance", "similarity", "overlap", "flips", "within", "against", "parents", "model"}
     )
-    example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.2}
+    example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.1}
 
     on: On = Field("all", description="Drop any, or only synthetic or real ones; the others are still compared with.")
     by: Literal["exact", "hash", "embedding"] = Field(
