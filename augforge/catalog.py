@@ -28,6 +28,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("filter", "degenerate"): "augforge.filters.degenerate:Degenerate",
     ("filter", "safety"): "augforge.filters.safety:Safety",
     ("filter", "label-preserved"): "augforge.filters.label_preserved:LabelPreserved",
+    ("filter", "duplicates"): "augforge.filters.duplicates:Duplicates",
     ("filter", "outlier"): "augforge.filters.outlier:Outlier",
     ("filter", "weight-unicon"): "augforge.filters.weight_unicon:WeightUnicon",
     ("select", "diverse-anchors"): "augforge.selectors.diverse_anchors:DiverseAnchors",

@@ -10,6 +10,7 @@ from typing import Any
 
 from augforge import __version__
 from augforge.engine.choose import run_selector
+from augforge.engine.duplicates import against_key, run_duplicates
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.generate import run_generator, stage_key
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
@@ -17,6 +18,7 @@ from augforge.engine.judge import Embedders, run_filter
 from augforge.engine.label import run_labeler, run_splitter
 from augforge.engine.train import file_digests, run_trainer
 from augforge.errors import SourceError, TooManyBad
+from augforge.filters.duplicates import Duplicates
 from augforge.ids import key
 from augforge.ledger import Ledger
 from augforge.models import find_model, model_key, trained_models
@@ -125,6 +127,8 @@ def _step(
 ) -> dict[str, int]:
     if isinstance(stage, Generator):
         return run_generator(stage, title, ledger, embedders.store, embedders.pixels, seed, device, progress)
+    if isinstance(stage, Duplicates):
+        return run_duplicates(stage, title, ledger, embedders, progress)
     if isinstance(stage, Filter):
         return run_filter(stage, title, ledger, embedders, progress)
     if isinstance(stage, Selector):
@@ -153,7 +157,8 @@ def _run_key(recipe: Recipe, ledger: Ledger) -> str:
         if (name := getattr(stage, option)) is not None and name not in trained
     ]
     versions = [[stage.name, stage.version] for stage in recipe.stages]
-    files = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
+    files: list[Any] = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
+    files += [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]
     rows = [
         *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
     ]

@@ -132,7 +132,7 @@ def _embedders(
     stage: Duplicates, others: References, embedders: Embedders, progress: Progress
 ) -> tuple[Embedder, Embedder]:
     """What embeds the samples, and what embeds the references."""
-    theirs = Embedders(embedders.store, others.pixels, embedders._device, progress)
+    theirs = embedders.over(others.pixels)
     return embedders.of(stage.model), theirs.of(stage.model)
 
 

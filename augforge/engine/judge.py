@@ -12,9 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge import images
+from augforge.engine.crowd import look_parts
 from augforge.engine.embed import Embedder, stored_vectors
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
+from augforge.filters.duplicates import Duplicates
 from augforge.filters.gallery import Gallery, Parents, Reference
 from augforge.flow import flow
 from augforge.ids import key
@@ -80,6 +82,10 @@ class Embedders:
         self.store, self.pixels = store, pixels
         self._device, self._progress = device, progress
         self._open: dict[tuple[str, str], Embedder] = {}
+
+    def over(self, pixels: Pixels) -> Embedders:
+        """The same for images that lie elsewhere."""
+        return Embedders(self.store, pixels, self._device, self._progress)
 
     def of(self, name: str, task: str = "image-text") -> Embedder:
         """The embedder of the model called `name`, which is loaded only when a vector is missing."""
@@ -205,6 +211,8 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
     """Where what a filter or selector measures of each image lies, by digest; None if it measures nothing."""
     if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
         return _score_parts(stage, store)
+    if isinstance(stage, Duplicates) and stage.by != "embedding":
+        return None if stage.by == "exact" else look_parts(store)
     if isinstance(stage, Labeler):
         return stored_vectors(stage.classifier, "classification", store)
     model = getattr(stage, "model", None)

@@ -16,6 +16,7 @@ from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.judge import measured_parts
 from augforge.engine.label import decide_labels, decide_splits, hash_parts, unlabelled
 from augforge.engine.train import model_folder, trained_row, training_key, training_roles
+from augforge.filters.duplicates import Duplicates
 from augforge.ledger import Ledger
 from augforge.models import Model, trained_models
 from augforge.recipe import Recipe
@@ -96,7 +97,9 @@ def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> t
         return _describe(stage, title, state, store)
     seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
     todo = _unmeasured(stage, state, store)
-    if isinstance(stage, Filter):
+    if isinstance(stage, Duplicates):
+        state.exact = False
+    elif isinstance(stage, Filter):
         _filter(stage, state)
     elif isinstance(stage, Selector):
         _select(stage, state)
