@@ -299,6 +299,10 @@ def _headline(row: Mapping[str, Any]) -> str:
 def _facts(row: Mapping[str, Any]) -> Iterator[str]:
     if row.get("source"):
         yield f"file    {row['source']}"
+    if row.get("split"):
+        yield f"split   {row['split']}"
+    if row.get("labelled_by"):
+        yield f"label   given by {row['labelled_by']}, not by the source"
     if row.get("note"):
         yield f"note    {row['note']}"
     if row.get("digest"):

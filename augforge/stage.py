@@ -216,6 +216,8 @@ class Generator(Stage):
         if self.real_to_synthetic is not None:
             real, synthetic = map(int, self.real_to_synthetic.split(":"))
             return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+        if any(label is not None for label in counts):  # what has no label is no class to balance
+            counts = {label: count for label, count in counts.items() if label is not None}
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
         return {label: max(0, target - count) for label, count in counts.items()}
 

@@ -13,9 +13,10 @@ import pyarrow as pa
 from PIL import Image
 
 from augforge import images
+from augforge.catalog import did_you_mean
 from augforge.engine.ingest import Pixels
 from augforge.engine.workers import Task, make_in_processes
-from augforge.errors import BadImage
+from augforge.errors import BadImage, RecipeError
 from augforge.flow import flow
 from augforge.ids import canonical, key, seed_of, unit
 from augforge.ledger import Ledger
@@ -76,6 +77,8 @@ def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Jo
     split = next((s.split for pool in pools.values() for s in pool.samples), None)
     counts = training_counts(ledger, "real" if stage.real_to_synthetic else "all", unlabelled)
     if stage.of is not None:
+        if stage.of not in pools:
+            raise RecipeError(f"{stage.name}: there is no class {stage.of!r}", did_you_mean(stage.of, ledger.classes))
         counts = {stage.of: counts.get(stage.of, 0)}
     for label, count in stage.wanted(counts).items():
         turns = stage.turns(pools[label], count)
@@ -146,6 +149,8 @@ def run_generator(
     jobs = list(plan(stage, ledger, seed, title))
     if parts.missing([job.sample.id for job in jobs]):
         stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device)})
+    if not jobs:
+        progress.say(f"{stage.name}: nothing to make: every class has enough, or no image may condition it")
     todo = list(_batches(jobs, stage, parts))
     if todo:
         _make_all(stage, todo, parts, pixels, device, progress)

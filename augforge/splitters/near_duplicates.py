@@ -19,7 +19,8 @@ class NearDuplicates(Splitter):
     Near-duplicates are images whose 64-bit perceptual hashes, mirrored or not, differ in at most `distance` bits, and
     whatever hangs together through them. Random splits leak: a note on the foot-ulcer data set reports .88 inside
     and .55 on real data. Images of an evaluation split keep it, and take their near-duplicates in `train`, or without
-    a split, with them; splits of other names are left alone.
+    a split, with them; splits of other names are left alone. Images without a label stay in `train`, unless they are
+    near-duplicates of one that goes.
     """
 
     name: ClassVar[str] = "near-duplicates"
@@ -44,13 +45,11 @@ class NearDuplicates(Splitter):
         groups = groups_of(hashes, ids, self.distance)
         known = sorted((group, split) for group, split in zip(groups, splits, strict=True) if is_evaluation(split))
         fixed = {group: str(split) for group, split in reversed(known)}
-        free = [row for row, group in enumerate(groups) if group not in fixed and splits[row] in (None, "train")]
+        movable = [split in (None, "train") for split in splits]
+        free = [row for row, group in enumerate(groups) if group not in fixed and movable[row] and labels[row]]
         shares = {"test": self.test, "validation": self.validation}
         drawn = split_by_group(
             [ids[row] for row in free], [groups[row] for row in free], [labels[row] for row in free], shares
         )
-        chosen = dict(zip(free, drawn, strict=True))
-        return [
-            split if split not in (None, "train") else fixed.get(groups[row]) or chosen.get(row) or "train"
-            for row, split in enumerate(splits)
-        ]
+        fixed |= {groups[row]: split for row, split in zip(free, drawn, strict=True) if split}
+        return [fixed.get(group, "train") if movable[row] else str(splits[row]) for row, group in enumerate(groups)]

@@ -77,8 +77,8 @@ class TrainNight(Trainer):
                 wanted = getattr(self, role)
                 known = ", ".join(ledger.classes) or "none"
                 raise RecipeError(
-                    f"train night: the class {wanted!r} has {len(found)} training images, 2 are needed",
-                    f"the source's classes are {known}: name one as `{role}`",
+                    f"train night: 2 or more training images of class {wanted!r} are needed, there are {len(found)}",
+                    f"give more images, or name another class as `{role}`; the source's classes are {known}",
                 )
         return roles
 

@@ -15,6 +15,7 @@ from augforge.training.course import Sheet
 LEAST_SIDE = 96
 GAP = 4
 TITLE = 16
+NO_CURVE = {"step", "held_out"}
 
 
 def sheet_png(sheet: Sheet) -> bytes:
@@ -41,7 +42,7 @@ def curves_png(losses: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[s
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     for panel, (title, rows) in zip(figure.subplots(1, 2), (("losses", losses), ("measured", measured)), strict=True):
-        for name in dict.fromkeys(name for row in rows for name in row if name != "step"):
+        for name in dict.fromkeys(name for row in rows for name in row if name not in NO_CURVE):
             points = [(row["step"], row[name]) for row in rows if name in row]
             panel.plot(*zip(*points, strict=True), label=name, marker="o" if len(points) < 8 else "", linewidth=1.2)
         panel.set(title=title, xlabel="step")
@@ -60,7 +61,9 @@ def card(record: Mapping[str, Any], name: str, seconds: float | None) -> str:
     measured = "\n".join(f"| {what} | {value:.4g} |" for what, value in record["measured"].items())
     options = "\n".join(f"| {option} | {value} |" for option, value in record["options"].items())
     images = record["steps"] * record["batch"]
-    speed = "not measured (the training was interrupted)" if seconds is None else f"{images / seconds:,.1f} images/s"
+    speed = (
+        "its speed was not measured, as it was interrupted" if seconds is None else f"{images / seconds:,.1f} images/s"
+    )
     return f"""# {name}
 
 A model for `{record["task"]}`, trained by augforge {record["versions"]["augforge"]}: {record["steps"]:,} steps of

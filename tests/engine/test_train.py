@@ -109,7 +109,7 @@ def test_a_recipe_says_which_model_is_wrong(text, message):
 
 def test_a_class_that_is_not_there_is_named(pictures, tmp_path):
     wrong = parse_recipe(f"name: x\nsource: {{folder: {pictures}}}\nstages:\n  - {{train: night}}\n")
-    with pytest.raises(RecipeError, match="the class 'day' has 0 training images") as error:
+    with pytest.raises(RecipeError, match="of class 'day' are needed, there are 0") as error:
         run(wrong, tmp_path / "out")
     assert "cat, dog, lone" in error.value.hint
 
@@ -260,3 +260,10 @@ def test_a_split_comes_before_anything_is_made(pictures):
 def test_shares_of_a_batch_are_whole(pictures):
     with pytest.raises(RecipeError, match="a batch of 2 cannot be divided among 3"):
         recipe(pictures, train=", processes: 3")
+
+
+def test_a_class_to_make_more_of_must_exist(pictures, tmp_path):
+    wrong = parse_recipe(recipe(pictures).yaml().replace("of: cat", "of: cta"))
+    with pytest.raises(RecipeError, match="there is no class 'cta'") as error:
+        run(wrong, tmp_path / "out")
+    assert error.value.hint == "did you mean 'cat'?"

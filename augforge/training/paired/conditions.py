@@ -118,7 +118,10 @@ class Conditioner:
     def _regions(self, image: Pixels, mask: Pixels | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Class and instance of every pixel."""
         if self.reads_masks and mask is None:
-            raise ModelError(f"condition `{self.kind}` needs a mask with every image")
+            raise ModelError(
+                f"condition `{self.kind}` needs a mask with every image",
+                "name the masks' folder (`masks:` of a folder source), or with `of` a class that has masks",
+            )
         if not self.has_labelmap or mask is None:
             return np.zeros(image.shape[:2], np.int64), np.ones(image.shape[:2], np.int64)
         if mask.ndim != 2:
