@@ -2,7 +2,7 @@
 
     python benchmarks/subset_training.py --data DIR                        all arms but max-loss, three seeds
     python benchmarks/subset_training.py --data DIR --quick                a short one: is everything there?
-    python benchmarks/subset_training.py --data DIR --pool 20000 --epochs 2 --minutes 20
+    python benchmarks/subset_training.py --data DIR --pool 20000 --test 2500 --epochs 2 --minutes 15
 
 DIR holds cifar10_train.parquet and cifar10_test.parquet: images as encoded bytes, and their labels. After
 *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022): a training sees the points of its subset
@@ -223,7 +223,7 @@ class Course:
         images = torch.cat([images[:plain], copies]).contiguous(memory_format=torch.channels_last)
         loss = (self.weights[places] * cross_entropy(self.network(images), labels, reduction="none")).mean()
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimizer.step()
         self._follow()
 
@@ -253,7 +253,7 @@ class Bench:
     @property
     def batches(self) -> int:
         """The steps of one training."""
-        return math.ceil(2 * len(self.pool) * self.args.epochs / BATCH)
+        return math.ceil(2 * len(self.pool) * float(self.args.epochs) / BATCH)
 
     def run(self, arm: str, share: float, seed: int) -> Training:
         """One training, tested `checks` times; a new subset for each of `rounds` parts where the arm says so."""
