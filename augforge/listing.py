@@ -48,9 +48,15 @@ def _where(location: str) -> str:
 def _recipes() -> Rows:
     """The recipes of the folder `recipes/` below the current one."""
     return [
-        {"recipe": str(path), "about": path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")}
+        {"recipe": str(path), "about": _about(path.read_text(encoding="utf-8").splitlines())}
         for path in sorted(Path("recipes").glob("*.yaml"))
     ]
+
+
+def _about(lines: list[str]) -> str:
+    """The first two sentences of a recipe's comment, after the line with its command."""
+    comment = " ".join(line.lstrip("# ") for line in lines[1:] if line.startswith("#"))
+    return ". ".join(comment.split(". ")[:2])
 
 
 def first_line(text: str | None) -> str:

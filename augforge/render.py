@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from augforge.recipe import Recipe
 
 LINE_SECONDS = 10.0
+WIDE = 140  # columns of a terminal that shows everything
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -259,18 +260,19 @@ def _class_table(rows: Sequence[PlanRow], most: int = 40) -> Table:
 
 
 def show_listing(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:
-    """A table of rows that have the same keys."""
+    """A table of rows that have the same keys; a narrow terminal is spared the columns that would break every word."""
     if as_json:
         print_json(list(rows))
         return
     if not rows:
         say("nothing here")
         return
+    names = [name for name in rows[0] if out.width >= WIDE or name not in ("where", "size", "licence")]
     table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, no_wrap=name in ("name", "verb"), overflow="fold")
+    for name in names:
+        table.add_column(name, no_wrap=name in ("name", "verb", "does", "recipe"), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(value) for value in row.values()))
+        table.add_row(*(escape(row[name].replace(", ", ",\n") if name == "does" else row[name]) for name in names))
     out.print(table)
 
 
