@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -21,8 +22,14 @@ def save(course, folder, **changes):
     result = course.result()
     save_file(dict(result.weights), folder / "model.safetensors")
     record = {"format": 1, "task": "classification", "facts": dict(result.facts), **changes}
-    (folder / "model.json").write_text(json.dumps(record))
+    seal(folder, record)
     return find_model(str(folder), record["task"])
+
+
+def seal(folder, record):
+    """The record of a model, with the digest of its weights."""
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps({**record, "weights": digest}))
 
 
 def images_of(pictures):
@@ -126,6 +133,9 @@ def test_weights_of_another_network_are_said_to_be_damaged(trained, tmp_path):
 def test_damaged_weights_are_never_unpickled(trained, tmp_path):
     row = save(trained[0]["network"], tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").write_bytes(b"\x80\x04\x95cposix\nsystem\n")
+    with pytest.raises(ModelError, match="is not what was trained"):
+        Classifier(row, "cpu")
+    seal(tmp_path / "model", json.loads((tmp_path / "model" / "model.json").read_text()))
     with pytest.raises(ModelError, match="cannot be read"):
         Classifier(row, "cpu")
 
