@@ -18,9 +18,9 @@ from augforge.engine.crowd import Crowd, References, look_parts
 from augforge.engine.embed import Embedder
 from augforge.engine.ingest import Pixels, read_sources
 from augforge.engine.judge import Embedders, dropper
+from augforge.engine.rows import make_rows, without_rows
 from augforge.errors import BadImage
 from augforge.filters.duplicates import Duplicates
-from augforge.flow import flow
 from augforge.formats import detect, open_source
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
@@ -31,7 +31,6 @@ from augforge.select.neighbours import nearest
 from augforge.select.points import Likeness
 from augforge.store import Parts, Store
 
-BATCH = 64
 NEIGHBOURS = 20
 SHOWN = 20_000  # so many are compared within seconds: no bar below that
 DISTANCE = "duplicate-distance"
@@ -48,7 +47,7 @@ def run_duplicates(
         looked = _look(ledger, wanted, parts, embedders.pixels, dropper(ledger, title), progress)
         looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, progress)
     close = np.zeros((0, 2), dtype=np.int64)
-    models = _embedders(stage, others, embedders, progress) if stage.by == "embedding" else None
+    models = _embedders(stage, others, embedders) if stage.by == "embedding" else None
     if models:
         embedded = _embed(models, ledger, others, dropper(ledger, title))
     others = replace(others, indices=others.ledger.visible())
@@ -97,11 +96,8 @@ def _wanted(ledger: Ledger) -> Indices:
 
 def _look(ledger: Ledger, indices: Indices, parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> int:
     """Hash and shrink the images that no one has looked at; how many these were."""
-    digests = ledger.column("digest", indices)
-    missing = set(parts.missing(digests))
-    todo = {digest: i for digest, i in zip(digests, indices.tolist(), strict=True) if digest in missing}
-    if todo:
-        _look_at(list(ledger.samples(np.array(sorted(todo.values())))), parts, pixels, drop, progress)
+    todo = without_rows(ledger, indices, parts)
+    _look_at(todo, parts, pixels, drop, progress)
     return len(todo)
 
 
@@ -119,18 +115,10 @@ def _look_at(samples: Sequence[Sample], parts: Parts, pixels: Pixels, drop: Any,
             for (digest, small), bits in zip(smalls.items(), found, strict=True)
         ]
 
-    with progress.bar("hash", len(samples)) as bar, parts.writing() as writer:
-
-        def save(rows: list[dict[str, Any]]) -> None:
-            writer.add(rows)
-            bar.advance(len(rows))
-
-        flow((samples[start : start + BATCH] for start in range(0, len(samples), BATCH)), see, lambda r: r, save)
+    make_rows("hash", samples, see, parts, progress)
 
 
-def _embedders(
-    stage: Duplicates, others: References, embedders: Embedders, progress: Progress
-) -> tuple[Embedder, Embedder]:
+def _embedders(stage: Duplicates, others: References, embedders: Embedders) -> tuple[Embedder, Embedder]:
     """What embeds the samples, and what embeds the references."""
     theirs = embedders.over(others.pixels)
     return embedders.of(stage.model), theirs.of(stage.model)

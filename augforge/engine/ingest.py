@@ -7,15 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from augforge import images
+from augforge.engine.rows import make_rows
 from augforge.errors import BadImage
-from augforge.flow import flow
 from augforge.formats import open_source
 from augforge.formats.base import Entry, Source
 from augforge.ids import key, unit
@@ -25,7 +24,6 @@ from augforge.recipe import Recipe, SourceSpec
 from augforge.sample import Sample
 from augforge.store import Parts, Store
 
-BATCH = 64
 UNREADABLE = "it can no longer be read: "
 FACTS = pa.schema(
     [
@@ -107,20 +105,10 @@ def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
 
 
 def _inspect(sources: Sequence[Source], unknown: Sequence[Found], parts: Parts, progress: Progress) -> None:
-    if not unknown:
-        return
-
     def look(batch: Sequence[Found]) -> list[dict[str, Any]]:
         return [_facts(sources[found.number], found) for found in batch]
 
-    with progress.bar("read", len(unknown)) as bar, parts.writing() as writer:
-
-        def save(rows: list[dict[str, Any]]) -> None:
-            writer.add(rows)
-            bar.advance(len(rows))
-
-        waiting = iter(unknown)
-        flow(iter(lambda: list(islice(waiting, BATCH)), []), look, lambda rows: rows, save)
+    make_rows("read", unknown, look, parts, progress)
 
 
 def _facts(source: Source, found: Found) -> dict[str, Any]:

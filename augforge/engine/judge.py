@@ -15,10 +15,10 @@ from augforge import images
 from augforge.engine.crowd import look_parts
 from augforge.engine.embed import Embedder, stored_vectors
 from augforge.engine.ingest import UNREADABLE, Pixels
+from augforge.engine.rows import make_rows, without_rows
 from augforge.errors import BadImage
 from augforge.filters.duplicates import Duplicates
 from augforge.filters.gallery import Gallery, Parents, Reference
-from augforge.flow import flow
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
 from augforge.models import find_model
@@ -27,8 +27,6 @@ from augforge.rules import Unjudged
 from augforge.sample import Sample
 from augforge.stage import EmbeddingFilter, Filter, Labeler, PixelFilter, Stage
 from augforge.store import Parts, Store
-
-BATCH = 64
 
 
 def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> dict[str, int]:
@@ -176,12 +174,8 @@ def _measure(stage: PixelFilter, title: str, ledger: Ledger, embedders: Embedder
     indices = ledger.visible(stage.on)
     parts = _score_parts(stage, embedders.store)
     digests = ledger.column("digest", indices)
-    missing = set(parts.missing(digests))
-    todo = {d: i for d, i in zip(digests, indices.tolist(), strict=True) if d in missing}
-    unjudged: dict[str, str] = {}
-    if todo:
-        samples = list(ledger.samples(np.array(sorted(todo.values()))))
-        unjudged = _measure_all(stage, samples, parts, embedders.pixels, dropper(ledger, title), progress)
+    todo = without_rows(ledger, indices, parts)
+    unjudged = _measure_all(stage, todo, parts, embedders.pixels, dropper(ledger, title), progress)
     still = ledger.kept[indices]
     indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
     failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
@@ -236,14 +230,7 @@ def _measure_all(
                 unjudged[sample.digest] = str(error)
         return rows
 
-    with progress.bar(stage.name, len(samples)) as bar, parts.writing() as writer:
-
-        def save(rows: list[dict[str, Any]]) -> None:
-            writer.add(rows)
-            bar.advance(len(rows))
-
-        batches = (samples[start : start + BATCH] for start in range(0, len(samples), BATCH))
-        flow(batches, look, lambda rows: rows, save)
+    make_rows(stage.name, samples, look, parts, progress)
     return unjudged
 
 

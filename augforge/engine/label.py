@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from augforge.engine.ingest import Pixels
 from augforge.engine.judge import Embedders, dropper
+from augforge.engine.rows import make_rows, without_rows
 from augforge.errors import BadImage
-from augforge.flow import flow
 from augforge.ledger import Indices, Ledger
 from augforge.models import find_model
 from augforge.progress import Progress
@@ -19,7 +20,6 @@ from augforge.sample import Sample
 from augforge.stage import Labeler, Splitter
 from augforge.store import Parts, Store
 
-BATCH = 64
 HASHES = pa.schema([("digest", pa.string()), ("hash", pa.uint64())])
 
 
@@ -60,14 +60,10 @@ def run_splitter(
     """Give every kept real image its split."""
     indices = ledger.visible("real")
     parts = hash_parts(embedders.store)
-    digests = ledger.column("digest", indices)
-    missing = set(parts.missing(digests))
-    todo = {digest: i for digest, i in zip(digests, indices.tolist(), strict=True) if digest in missing}
-    if todo:
-        samples = list(ledger.samples(np.array(sorted(todo.values()))))
-        _hash(samples, parts, embedders.pixels, dropper(ledger, title), progress)
+    todo = without_rows(ledger, indices, parts)
+    _hash(todo, parts, embedders.pixels, dropper(ledger, title), progress)
     decide_splits(stage, ledger, indices[ledger.kept[indices]], parts)
-    return {"measured": len(todo), "reused": len(digests) - len(todo)}
+    return {"measured": len(todo), "reused": len(indices) - len(todo)}
 
 
 def decide_splits(stage: Splitter, ledger: Ledger, indices: Indices, parts: Parts) -> None:
@@ -86,7 +82,7 @@ def hash_parts(store: Store) -> Parts:
 def _hash(samples: list[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> None:
     from augforge.duplicates import hash_bytes
 
-    def look(batch: list[Sample]) -> list[dict[str, Any]]:
+    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
         rows = []
         for sample in batch:
             try:
@@ -95,13 +91,7 @@ def _hash(samples: list[Sample], parts: Parts, pixels: Pixels, drop: Any, progre
                 drop([sample.digest], error.message)
         return rows
 
-    with progress.bar("hash", len(samples)) as bar, parts.writing() as writer:
-
-        def save(rows: list[dict[str, Any]]) -> None:
-            writer.add(rows)
-            bar.advance(len(rows))
-
-        flow((samples[start : start + BATCH] for start in range(0, len(samples), BATCH)), look, lambda r: r, save)
+    make_rows("hash", samples, look, parts, progress)
 
 
 def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:

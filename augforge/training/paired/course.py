@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from augforge.errors import ModelError
 from augforge.ids import key, seed_of
-from augforge.training.course import Batch, Course, Kit, Result, Sheet, resting
+from augforge.training.course import Batch, Course, Kit, Result, Sheet, resting, to_unit
 from augforge.training.paired import losses
 from augforge.training.paired.conditions import Conditioner, Kind
 from augforge.training.paired.examples import MOST_VIEWED, Examples, fit_conditioner, stacked
@@ -32,7 +32,6 @@ from augforge.training.paired.model import (
     facts_of,
     fill_weights,
     parts_of,
-    to_unit,
 )
 from augforge.training.paired.networks import Features, MultiscaleDiscriminator, halve, initialise
 from augforge.training.paired.perceptual import load_vgg19

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augforge.errors import ModelError, RecipeError
-from augforge.training.course import evaluating
+from augforge.training.course import evaluating, to_unit
 from augforge.training.paired.conditions import Conditioner, Prepared
 from augforge.training.paired.networks import GlobalGenerator, LocalEnhancer, StyleEncoder
 from augforge.training.paired.styles import Choice, StyleCodes
@@ -156,12 +156,6 @@ class PairedModel:
         if self.codes is None:
             return ready.condition
         return torch.cat([ready.condition, self.codes.fill(ready.classes, choice)])
-
-
-def to_unit(pictures: Tensor) -> NDArray[np.float32]:
-    """(n, h, w, 3) in [0, 1] of pictures (n, 3, h, w) in [-1, 1]; NaN stays."""
-    values = pictures.detach().float().add(1).div(2).clamp(0, 1)
-    return values.permute(0, 2, 3, 1).cpu().numpy().astype(np.float32)
 
 
 def load_paired(facts: Mapping[str, Any], weights: Mapping[str, Tensor], device: str | torch.device) -> PairedModel:
