@@ -54,7 +54,7 @@ class Masks:
         folders = [os.path.realpath(folder).rstrip(os.sep) + os.sep for folder in self._folders.values()]
         if not real.startswith(tuple(folders)):
             raise BadImage("symlink leads out of the masks' folder")
-        if os.path.exists(real) and not os.path.isfile(real):  # noqa: PTH110, PTH113
+        if os.path.exists(real) and not os.path.isfile(real):  # noqa: PTH110, PTH113  # likewise below: a Path a file is slow
             raise BadImage("not a regular file")
         try:
             with open(path, "rb") as file:  # noqa: PTH123  # a Path a file is slow
@@ -72,7 +72,7 @@ class Masks:
             if path is None:
                 yield entry
             elif claims[path] > 1:
-                shared = f"its mask {os.path.basename(path)} fits {claims[path]} images"  # noqa: PTH119
+                shared = f"its mask {os.path.basename(path)} fits {claims[path]} images"  # noqa: PTH119  # likewise
                 yield replace(entry, problem=entry.problem or shared)
             else:
                 yield replace(entry, mask=f"{path} {_stamp(path)}")
@@ -104,7 +104,7 @@ def are_masks(masks: Iterable[str], images: Iterable[str], folder: str) -> bool:
 
 def _one_channel(path: str) -> bool:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:  # noqa: PTH123  # likewise
             head = file.read(26)
     except OSError:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, model_validator
 
+from augforge.generators.grouping import places_by
 from augforge.ids import rng, unit
 from augforge.pool import Pool
 from augforge.sample import Sample
@@ -83,7 +83,7 @@ class Night(Generator):
         def make(batch: Sequence[Loaded]) -> list[Picture]:
             views = [self._views(item) for item in batch]
             made: list[Picture | None] = [None] * len(batch)
-            for places in _by_size([image for image, _ in views]):
+            for places in places_by([image.size for image, _ in views]):
                 pictures = translator.translate([views[place][0] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
                     made[place] = Picture(pixels, mask=views[place][1])
@@ -121,11 +121,3 @@ def _draw_crop(parent: Sample, random: np.random.Generator) -> list[int]:
     width, height = max(1, round(parent.width * share)), max(1, round(parent.height * share))
     left, top = int(random.integers(parent.width - width + 1)), int(random.integers(parent.height - height + 1))
     return [left, top, left + width, top + height]
-
-
-def _by_size(images: Sequence[Image.Image]) -> list[list[int]]:
-    """The places of images that are equally large."""
-    places: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for place, image in enumerate(images):
-        places[image.size].append(place)
-    return list(places.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from augforge.errors import RecipeError
+from augforge.generators.grouping import places_by
 from augforge.ids import rng
 from augforge.pool import Pool
 from augforge.sample import Sample
@@ -86,7 +86,7 @@ class Paired(Generator):
             views = [drawer.view(*_varied(item), item.job.parents[0].label) for item in batch]
             seeds = [item.job.sample.draws.get("style-seed") for item in batch]
             made: dict[int, Picture] = {}
-            for places in _by_shape([view.shape for view in views]):
+            for places in places_by([view.shape for view in views]):
                 pictures = drawer.draw([views[place] for place in places], [seeds[place] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
                     made[place] = Picture(pixels, mask=views[place].mask)
@@ -107,11 +107,3 @@ def _varied(item: Loaded) -> tuple[Any, Any]:
         return image, None
     shown = decode_condition(mask)
     return image, geometry.apply_label(shown) if shown.ndim == 2 else geometry.apply(shown)
-
-
-def _by_shape(shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
-    """The places of equal shapes."""
-    places: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, shape in enumerate(shapes):
-        places[shape].append(place)
-    return list(places.values())

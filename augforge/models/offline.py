@@ -67,7 +67,7 @@ class Lite2(Tower):
         self.classes = imagenet_classes()
 
     def _pooled(self, batch: Tensor) -> Tensor:
-        features: Tensor = self._net.forward_head(self._net.forward_features(batch), pre_logits=True)  # type: ignore
+        features: Tensor = self._net.forward_head(self._net.forward_features(batch), pre_logits=True)  # type: ignore[operator]  # timm gives it
         return features
 
     def logits(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -104,7 +104,7 @@ def lite2_network(path: Path) -> nn.Module:
 
     net: nn.Module = timm.create_model(ARCHITECTURE)
     found = torch.load(path, map_location="cpu", weights_only=True)
-    net.load_state_dict(renamed(found, [len(stage) for stage in net.blocks]))  # type: ignore
+    net.load_state_dict(renamed(found, [len(stage) for stage in net.blocks]))  # type: ignore[union-attr]  # a list of stages
     return net.eval()
 
 
