@@ -19,7 +19,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -53,6 +53,7 @@ def _check_template(template: str) -> str:
     return template
 
 
+Mark = TypeVar("Mark")
 Prompt = Annotated[str, AfterValidator(_check_template)]
 
 
@@ -61,6 +62,11 @@ class Task:
     """Marks an option as the name of a model that can do `name`."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """Marks an option as the name of a column of the sources, with as many numbers in every row."""
 
 
 def kebab(name: str) -> str:
@@ -86,8 +92,12 @@ class Stage(BaseModel, ABC):
     @classmethod
     def tasks(cls) -> dict[str, str]:
         """The options that name a model, and the task it must be able to do."""
-        marks = {name: next((m for m in info.metadata if isinstance(m, Task)), None) for name, info in _fields(cls)}
-        return {name: mark.name for name, mark in marks.items() if mark}
+        return {name: mark.name for name, mark in _marks(cls, Task).items()}
+
+    @classmethod
+    def column_options(cls) -> list[str]:
+        """The options that name a column of the sources."""
+        return list(_marks(cls, Column))
 
     def check(self) -> None:
         """Raise RecipeError or ModelError where the options do not go together; nothing is loaded here."""
@@ -101,8 +111,10 @@ class Stage(BaseModel, ABC):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _fields(cls: type[BaseModel]) -> list[tuple[str, Any]]:
-    return list(cls.model_fields.items())
+def _marks(cls: type[BaseModel], kind: type[Mark]) -> dict[str, Mark]:
+    """The marks of one kind that options carry, by the name of the option."""
+    found = {name: next((m for m in f.metadata if isinstance(m, kind)), None) for name, f in cls.model_fields.items()}
+    return {name: mark for name, mark in found.items() if mark is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,8 +373,15 @@ class Selector(Stage):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The options that name the models whose outputs `choose` gets, side by side."""
-        return tuple(self.tasks())
+        """The options that name the models or columns whose numbers `compared` gets, side by side."""
+        return tuple(name for name in (*self.tasks(), *self.column_options()) if getattr(self, name) is not None)
+
+    def compared(self, features: Vectors, labels: Sequence[str], classes: Sequence[str]) -> Vectors:
+        """(n, d) what the n images are compared by: `features` (n, f) themselves, unless a selector makes more of them.
+
+        `classes` (c,) are the names of the columns of logits, where there are any among the features.
+        """
+        return features
 
     def certify(
         self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: Vectors
@@ -378,7 +397,7 @@ class Selector(Stage):
 
     @abstractmethod
     def choose(self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None) -> Selection:
-        """Choose `budget` of n images: `labels` (n,), `ids` (n,), `features` (n, d) if the stage needs a model."""
+        """Choose `budget` of n images by `labels` (n,), `ids` (n,) and what `compared` made, if the stage needs any."""
 
 
 class Trainer(Stage):

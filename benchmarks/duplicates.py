@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import random
 import subprocess
 import tempfile
@@ -65,12 +66,13 @@ def edit(kind: str, image: Image.Image, draw: random.Random) -> Image.Image:
     return edits.get(kind, image.copy)()
 
 
-def build(data: Path, folder: Path, count: int) -> list[str]:
-    """Write `count` photos and their copies as `kind--number.jpg`; the photos' names."""
+def build(data: Path, folder: Path, count: int, size: tuple[int, int] | None = None) -> list[str]:
+    """Write `count` photos, made `size` px if given, and copies as `kind--number.jpg`; the photos' names."""
     photos = sorted(path for path in data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     chosen = random.Random(0).sample(photos, min(count, len(photos)))
     for number, path in enumerate(chosen):
         image, draw = Image.open(path).convert("RGB"), random.Random(number)
+        image = image.resize(size, Image.Resampling.BICUBIC) if size else image
         first = encoded(image, 92)
         for kind in KINDS:
             quality = 60 if kind == "re-encoded" else 90
@@ -142,8 +144,9 @@ def by_embedding(files: list[Path], smalls: Small, neighbours: int, similarity: 
     return fitting(np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0), smalls, SMALLEST)
 
 
-def measure(folder: Path, oracle: str | None, count: int, known: Found, workers: int, repeats: int) -> None:
+def measure(folder: Path, count: int, known: Found, given: argparse.Namespace) -> None:
     """Print the tables."""
+    oracle, workers, repeats = given.oracle, given.workers, given.repeats
     files = sorted(folder.glob("*.jpg"))
     names = [path.name for path in files]
     hashing, finding, theirs, seeking = [], [], [], []
@@ -174,11 +177,13 @@ def measure(folder: Path, oracle: str | None, count: int, known: Found, workers:
         rows.append(report(f"hash <= {distance}, unchecked", named(plain, names), count, known))
         checked = by_hash(hashes, smalls, distance)
         rows.append(report(f"hash <= {distance}, checked", named(checked, names), count, known))
-    began = time.perf_counter()
-    more = by_embedding(files, smalls, 20, 0.9)
-    embedding = time.perf_counter() - began
-    both = np.unique(np.concatenate([near, more]), axis=0)
-    rows.append(report("hash and embedding", named(both, names), count, known))
+    embedding = math.nan
+    if not given.hash_only:
+        began = time.perf_counter()
+        more = by_embedding(files, smalls, 20, 0.9)
+        embedding = time.perf_counter() - began
+        both = np.unique(np.concatenate([near, more]), axis=0)
+        rows.append(report("hash and embedding", named(both, names), count, known))
     print(f"{len(files)} JPEGs; {workers} workers; the median of {repeats} runs, one after the other in turn")
     print(
         f"ours:       hash {np.median(hashing):.2f} s, find and check {np.median(finding):.2f} s, "
@@ -206,14 +211,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--oracle", help="a Python that can import imagededup")
     parser.add_argument("--photos", type=int, default=556, help="how many photos; nine files each")
+    parser.add_argument("--size", type=int, nargs=2, help="make the photos so wide and high first, in px")
+    parser.add_argument("--hash-only", action="store_true", help="no embedding")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--known-copies", type=Path, help="lines of two names of photos that are copies")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        photos = build(given.data, Path(folder), given.photos)
+        photos = build(given.data, Path(folder), given.photos, given.size)
         known = copies(given.known_copies, photos) if given.known_copies else set()
-        measure(Path(folder), given.oracle, len(photos), known, given.workers, given.repeats)
+        measure(Path(folder), len(photos), known, given)
 
 
 def copies(file: Path, photos: list[str]) -> Found:

@@ -88,7 +88,7 @@ class Timed(Embedder):
 def measure_decode(size: tuple[int, int], seconds: float) -> None:
     """Print the table of decoding rates."""
     data, eye = photos(32, size), Sight(224, (0.5,) * 3, (0.5,) * 3, 224)
-    simple = sight._simplejpeg()
+    simple = sight.simplejpeg()
     ways: dict[str, tuple[Any, Callable[[bytes], Any]]] = {
         "Pillow, full": (None, images.decode),
         "Pillow, scaled": (None, lambda b: decode(b, eye.least)),
@@ -102,7 +102,7 @@ def measure_decode(size: tuple[int, int], seconds: float) -> None:
     small = decode(data[0], eye.least)
     print(f"{size[0]}x{size[1]} px, {np.mean([len(b) for b in data]) / 1000:.0f} kB; scaled to {small.size}")
     for name, (module, way) in ways.items():
-        sight._simplejpeg = lambda module=module: module  # type: ignore[assignment]
+        sight.simplejpeg = lambda module=module: module  # type: ignore[assignment]
         rate = _per_second(way, data, seconds)
         print(f"{name:28} {rate:7.0f} images per CPU second; {WANTED / rate:5.1f} cores for {WANTED}/s")
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge import images
+from augforge.models.sight import simplejpeg
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,14 +129,21 @@ def _thresholds(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, 1, 8) what the frequencies of each column are compared with: their median if even, 0 if odd."""
     even = frequencies[:, :, ::2].reshape(-1, LOW * LOW // 2)[:, 1:]
     thresholds = np.zeros((len(frequencies), 1, LOW))
-    thresholds[:, :, ::2] = np.median(even, axis=1)[:, None, None]
+    thresholds[:, :, ::2] = _middle(even)[:, None, None]
     return thresholds
 
 
 def _margin(frequencies: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     distances = np.abs(frequencies - thresholds).reshape(-1, LOW * LOW)[:, 1:]
-    margin: NDArray[np.float64] = np.median(distances, axis=1) / SIDE
+    margin: NDArray[np.float64] = _middle(distances) / SIDE
     return margin
+
+
+def _middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the medians of odd numbers of values (n, 2 k + 1); `np.median` takes several times as long for so few."""
+    place = values.shape[1] // 2
+    middle: NDArray[np.float64] = np.partition(values, place, axis=1)[:, place]
+    return middle
 
 
 def _reduced(data: bytes) -> Small:
@@ -147,6 +155,8 @@ def _drafted(data: bytes) -> Small:
     """A JPEG, decoded no larger than needed; what is unusual about one is left to the full decoder."""
     from PIL import Image, ImageOps
 
+    if (fast := simplejpeg()) is not None and (small := _fast(data, fast)) is not None:
+        return small
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             if image.mode in ("L", "RGB") and image.width * image.height <= images.MAX_PIXELS:
@@ -157,10 +167,29 @@ def _drafted(data: bytes) -> Small:
     return _small(images.decode(data))
 
 
+def _fast(data: bytes, decoder: Any) -> Small | None:
+    """The same by simplejpeg, whose pixels are Pillow's; None where it or the file is not that plain."""
+    from PIL import Image
+
+    if b"Exif\0" in data:  # it may be turned
+        return None
+    try:
+        height, width, colours, _ = decoder.decode_jpeg_header(data)
+        if colours not in ("YCbCr", "Gray") or width * height > images.MAX_PIXELS:
+            return None
+        factor = next((f for f in (8, 4, 2) if min(width, height) // f >= 2 * SIDE), 1)
+        size = {"min_height": -(-height // factor), "min_width": -(-width // factor)}
+        grey = decoder.decode_jpeg(data, "GRAY", **size)
+    except ValueError:
+        return None
+    return _small(Image.frombuffer("L", grey.shape[1::-1], grey, "raw", "L", 0, 1))
+
+
 def _small(image: Image.Image) -> Small:
     from PIL.Image import Resampling
 
-    return np.asarray(image.convert("L").resize((SIDE, SIDE), Resampling.BILINEAR))
+    grey = image if image.mode == "L" else image.convert("L")
+    return np.frombuffer(grey.resize((SIDE, SIDE), Resampling.BILINEAR).tobytes(), np.uint8).reshape(SIDE, SIDE)
 
 
 def _stacked(smalls: Iterable[Small]) -> Small:

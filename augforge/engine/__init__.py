@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge import __version__
-from augforge.engine.choose import run_selector
+from augforge.engine.choose import columns_key, run_selector
 from augforge.engine.duplicates import against_key, run_duplicates
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.generate import run_generator, stage_key
@@ -85,7 +85,8 @@ def run(
         ledger, read = read_sources(sources, folder, progress, limit)
         if not len(ledger):
             raise SourceError("the source holds no images", "is it the right folder?")
-        done = _run_key(recipe, ledger)
+        pixels = Pixels(sources, recipe.sources)
+        done = _run_key(recipe, ledger, pixels)
         if (summary := _up_to_date(folder, done)) is not None:
             return summary
         (out / "run.json").unlink(missing_ok=True)
@@ -93,7 +94,6 @@ def run(
         if problem := refuse_too_many_bad(ledger, max_bad):
             write_ledger(ledger, out / "samples.parquet")
             raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
-        pixels = Pixels(sources, recipe.sources)
         embedders = Embedders(folder, pixels, device, progress)
         certificates: dict[str, Any] = {}
         with trained_models() as models:
@@ -144,7 +144,7 @@ def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dic
     return {"stage": title, "in": before, "out": len(ledger.visible()), **did}
 
 
-def _run_key(recipe: Recipe, ledger: Ledger) -> str:
+def _run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
     """What the whole result depends on: if it is unchanged, there is nothing to do.
 
     Models that the recipe trains follow from the rest.
@@ -159,6 +159,7 @@ def _run_key(recipe: Recipe, ledger: Ledger) -> str:
     versions = [[stage.name, stage.version] for stage in recipe.stages]
     files: list[Any] = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
     files += [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]
+    files += [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
     rows = [
         *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
     ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.engine.ingest import Pixels
 from augforge.engine.judge import Embedders, dropper
+from augforge.errors import RecipeError
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
 from augforge.models import find_model, model_key
@@ -31,21 +35,26 @@ def run_selector(
     indices, features, computed = _features(stage, title, ledger, embedders)
     if not len(indices):
         return {"measured": computed, "chosen": 0}
-    saved, order = _remembered(stage, ledger, indices, features, embedders.store, progress)
+    crowd = _Crowd(stage, ledger, indices, features)
+    saved = _remembered(stage, crowd, embedders.store, progress)
     if saved["certificate"] is not None:
         certificates[title] = saved["certificate"]
-    chosen = order[np.array(saved["chosen"], dtype=np.int64)]
+    chosen = crowd.order[np.array(saved["chosen"], dtype=np.int64)]
     ledger.drop(indices[np.setdiff1d(np.arange(len(indices)), chosen)], "not chosen", title)
     ledger.weight[indices[chosen]] = np.array(saved["weights"], dtype=np.float64)
     return {"measured": computed, "chosen": len(chosen)}
 
 
 def _features(stage: Selector, title: str, ledger: Ledger, embedders: Embedders) -> tuple[Indices, Matrix | None, int]:
-    """The samples to choose among, what the models that the stage needs say of them, and how many were embedded."""
+    """The samples to choose among, the numbers that the stage needs of them, and how many were embedded."""
     indices = ledger.visible(stage.on)
     tasks, parts, computed = stage.tasks(), [], 0
     for option in stage.needs if len(indices) else ():
-        embedder = embedders.of(getattr(stage, option), tasks[option])
+        name = getattr(stage, option)
+        if option not in tasks:
+            parts.append(_column(stage, name, ledger, indices, embedders))
+            continue
+        embedder = embedders.of(name, tasks[option])
         before = embedder.computed
         parts.append(embedder.images(ledger, indices, dropper(ledger, title)))
         computed += embedder.computed - before
@@ -53,33 +62,89 @@ def _features(stage: Selector, title: str, ledger: Ledger, embedders: Embedders)
     return indices[still], np.hstack(parts)[still] if parts else None, computed
 
 
-def _remembered(
-    stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None, store: Store, progress: Progress
-) -> tuple[dict[str, Any], NDArray[np.int64]]:
-    """The choice among the samples in the order of their ids, and that order."""
-    ids = ledger.column("id", indices)
-    order = np.argsort(ids)
-    ids = [ids[i] for i in order]
-    labels = [label or "" for label in ledger.column("label", indices[order])]
-    ordered = None if features is None else features[order]
+def _column(stage: Selector, name: str, ledger: Ledger, indices: Indices, embedders: Embedders) -> Matrix:
+    """(n, c) the numbers in a column of the sources; RecipeError where a sample has none, or another number of them."""
+    rows = embedders.pixels.column(ledger.column("ref", indices), name)
+    width = len(ledger.classes)
+    bad = [place for place, row in enumerate(rows) if row is None or len(row) != width]
+    if bad:
+        row, sample = rows[bad[0]], next(iter(ledger.samples(indices[bad[:1]])))
+        what = "nothing" if row is None else f"{len(row)} numbers, not {width}, one for each class,"
+        raise RecipeError(
+            f"{stage.name}: {len(bad)} of {len(rows)} images have no usable {name!r}; the first, "
+            f"{sample.source or sample.id[:8]}, has {what} there",
+            "choose among real images only (on: real), or name a classifier",
+        )
+    return np.array(rows, dtype=np.float32)
+
+
+class _Crowd:
+    """The samples to choose among in the order of their ids, `order` (n,) of their indices, and their features."""
+
+    def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None) -> None:
+        ids = ledger.column("id", indices)
+        self.order = np.argsort(ids)
+        self.ids = [ids[i] for i in self.order]
+        self.labels = [label or "" for label in ledger.column("label", indices[self.order])]
+        self.digests = ledger.column("digest", indices[self.order])
+        self.features = None if features is None else features[self.order]
+        self.classes = _classes(stage, ledger)
+
+    def told(self, stage: Selector) -> str:
+        """A digest of what columns of the sources say, which no model's digest covers; "" without such columns."""
+        if self.features is None or not _columns(stage):
+            return ""
+        return hashlib.sha256(np.ascontiguousarray(self.features).tobytes()).hexdigest()
+
+
+def _columns(stage: Selector) -> list[str]:
+    """The columns of the sources that the stage reads."""
+    return [getattr(stage, option) for option in stage.needs if option in stage.column_options()]
+
+
+def columns_key(stage: Selector, ledger: Ledger, pixels: Pixels) -> str:
+    """What the columns say that the stage reads of the sources' own samples; "" where it reads none."""
+    if not (columns := _columns(stage)):
+        return ""
+    refs = ledger.column("ref", ledger.visible("real"))
+    return key("columns", [pixels.column(refs, name) for name in columns])
+
+
+def _classes(stage: Selector, ledger: Ledger) -> Sequence[str]:
+    """What the columns of logits stand for: the classes of the classifier that is asked, else those of the sources."""
+    from augforge.models.classifier import classes_of
+
+    tasks = stage.tasks()
+    asked = (getattr(stage, option) for option in stage.needs if tasks.get(option) == "classification")
+    classifier = next(asked, None)
+    return ledger.classes if classifier is None else classes_of(find_model(classifier, "classification"))
+
+
+def _remembered(stage: Selector, crowd: _Crowd, store: Store, progress: Progress) -> dict[str, Any]:
+    """The choice among the samples in the order of their ids: an earlier one, or one that is made now."""
     models = [
         model_key(find_model(name, task))
         for option, task in stage.tasks().items()
         if (name := getattr(stage, option)) is not None
     ]
-    name = key(stage.name, stage.version, stage.options(), models, ids, labels, ledger.column("digest", indices[order]))
+    told = [digest] if (digest := crowd.told(stage)) else []
+    name = key(stage.name, stage.version, stage.options(), models, crowd.ids, crowd.labels, crowd.digests, *told)
     path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
     if not path.is_file():
-        chosen = _chosen(stage, labels, ids, ordered)
+        chosen = _chosen(stage, crowd)
         for note in chosen["notes"]:
             progress.say(f"{stage.name}: {note}")
         write_atomically(path, json.dumps(chosen).encode())
-    return json.loads(path.read_text()), order
+    saved: dict[str, Any] = json.loads(path.read_text())
+    return saved
 
 
-def _chosen(stage: Selector, labels: list[str], ids: list[str], features: Matrix | None) -> dict[str, Any]:
-    selection = stage.choose(stage.budget(len(ids)), labels, ids, features)
-    certificate = None if features is None else stage.certify(selection, labels, ids, features)
+def _chosen(stage: Selector, crowd: _Crowd) -> dict[str, Any]:
+    compared = None
+    if crowd.features is not None:
+        compared = stage.compared(crowd.features, crowd.labels, crowd.classes)
+    selection = stage.choose(stage.budget(len(crowd.ids)), crowd.labels, crowd.ids, compared)
+    certificate = None if compared is None else stage.certify(selection, crowd.labels, crowd.ids, compared)
     return {
         "chosen": selection.indices.tolist(),
         "weights": selection.weights.tolist(),

@@ -48,6 +48,7 @@ class Crowd:
         self.stage, self.ledger, self.others, self._parts = stage, ledger, others, parts
         self.indices = ledger.visible()
         self.n, self.size = len(self.indices), len(self.indices) + len(others.indices)
+        self.distance = stage.reach(self.size)
         self.digests = ledger.column("digest", self.indices) + others.ledger.column("digest", others.indices)
         self.ids = ledger.column("id", self.indices)
         self.labels = np.append(ledger.class_index(self.indices), np.full(self.size - self.n, -1))
@@ -137,7 +138,7 @@ class Crowd:
         self, left: Sequence[str], right: Sequence[str], bits: NDArray[Any], smallest: int = SLIGHTLY
     ) -> NDArray[np.bool_]:
         """(p,) which pictures of digests (p,) and (p,) are near for sure, their hashes `bits` apart, or fit."""
-        good: NDArray[np.bool_] = bits <= min(SURE, self.stage.distance)
+        good: NDArray[np.bool_] = bits <= min(SURE, self.distance)
         unsure = np.flatnonzero(~good)
         some, others = ([side[place] for place in unsure.tolist()] for side in (left, right))
         good[unsure] = self.fit(some, others, smallest) >= self.stage.overlap

@@ -54,6 +54,8 @@ def run_duplicates(
     if stage.parents and stage.by != "exact":
         _drop_memorised(Crowd(stage, ledger, others, parts), title)
     crowd = Crowd(stage, ledger, others, parts)
+    if stage.distance == "auto" and stage.by != "exact" and crowd.distance < stage.reach(0):
+        progress.say(f"duplicates: {crowd.size:,} images: hashes within {crowd.distance} bits, see --distance")
     if models:
         close = _close(crowd, _vectors(crowd, models, dropper(ledger, title)))
     _drop_duplicates(crowd, title, close, progress)
@@ -171,7 +173,7 @@ def _drop_memorised(crowd: Crowd, title: str) -> None:
     rows = np.array([row for row, _ in pairs], dtype=np.int64)
     left, right = crowd.digests_of(rows), [digests[p] for _, p in pairs]
     bits = crowd.apart(crowd.hash_of(left), crowd.hash_of(right))
-    candidate = np.flatnonzero((bits <= stage.distance) | (stage.by == "embedding") | (np.array(left) == right))
+    candidate = np.flatnonzero((bits <= crowd.distance) | (stage.by == "embedding") | (np.array(left) == right))
     same, parent = ([side[place] for place in candidate.tolist()] for side in (left, right))
     smallest = SMALLEST if stage.by == "embedding" else SLIGHTLY
     found = candidate[crowd.confirmed(same, parent, bits[candidate], smallest)]
@@ -215,7 +217,7 @@ def _search(crowd: Crowd, close: Pairs, nearest_bits: NDArray[np.float64], tell:
     stage = crowd.stage
 
     def near(rows: Rows) -> Iterator[Pairs]:
-        blocks = pair_blocks(crowd.hashes[rows], stage.distance, flips=stage.flips, tell=tell)
+        blocks = pair_blocks(crowd.hashes[rows], crowd.distance, flips=stage.flips, tell=tell)
         for found, bits in blocks if stage.by != "exact" else ():
             pairs = rows[found]
             good = np.flatnonzero(crowd.comparable(pairs))
@@ -236,7 +238,7 @@ def _reasons(crowd: Crowd, gone: Rows, verdict: Verdict) -> list[str]:
     by = verdict.by[gone]
     bits = crowd.apart(crowd.hashes[gone], crowd.hashes[by])
     fits = np.full(len(gone), np.nan)
-    far = np.flatnonzero(bits > crowd.stage.distance)
+    far = np.flatnonzero(bits > crowd.distance)
     if crowd.stage.by == "embedding":
         fits[far] = crowd.fit(crowd.digests_of(gone[far]), crowd.digests_of(by[far]), SMALLEST)
     names: dict[int, str] = {}
@@ -245,7 +247,7 @@ def _reasons(crowd: Crowd, gone: Rows, verdict: Verdict) -> list[str]:
     reasons = []
     for row, other, apart, fit in zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True):
         same = crowd.digests[row] == crowd.digests[other]
-        how = "" if same else f" ({_bits(apart)})" if apart <= crowd.stage.distance else f" (overlap {fit:.2f})"
+        how = "" if same else f" ({_bits(apart)})" if apart <= crowd.distance else f" (overlap {fit:.2f})"
         what = f"{'exact copy' if same else 'near-duplicate'} of {crowd.name(other)}{how}"
         leak = "leakage: " if crowd.reference[other] or crowd.evaluation[other] else ""
         group = "" if crowd.reference[other] else f", cluster {names[verdict.cluster[row]][:8]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -253,3 +253,16 @@ class Pixels:
         if images.digest(data) != sample.mask:
             raise BadImage("its mask changed while the run was under way", "run again")
         return data
+
+    def column(self, refs: Sequence[str], name: str) -> list[Sequence[float] | None]:
+        """(n,) the numbers in a column of the sources for the samples with `refs` (n,), None where there are none."""
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, ref in enumerate(refs):
+            places[ref.partition(":")[0]].append(place)
+        found: list[Sequence[float] | None] = [None] * len(refs)
+        for number in places.keys() - {"made"}:
+            locators = [refs[place].partition(":")[2] for place in places[number]]
+            values = self._sources[int(number)].numbers(locators, name)
+            for place, value in zip(places[number], values, strict=True):
+                found[place] = value
+        return found

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from augforge.stage import On, Share, Stage, Task
 
+WIDE, NARROW, MANY = 16, 8, 200_000
+"""Bits for few and for many images: 16 bits take 20 s for 100,000 hashes, 8 bits 30 s for a million (two cores)."""
+
 
 class Duplicates(Stage):
     """Drop exact copies and near-duplicates of images that stay, copies of OTHER, and memorised parents.
@@ -29,7 +32,10 @@ class Duplicates(Stage):
     by: Literal["exact", "hash", "embedding"] = Field(
         "hash", description="Evidence: equal bytes; near hashes too; near embeddings of overlapping pictures too."
     )
-    distance: int = Field(16, ge=0, le=32, description="Most bits in which hashes differ; over 7, pictures must fit.")
+    distance: Annotated[int, Field(ge=0, le=32)] | Literal["auto"] = Field(
+        "auto",
+        description="Most bits in which hashes differ; over 7, pictures must fit. auto is 16, and 8 from 200,000 on.",
+    )
     similarity: float = Field(0.9, ge=-1, le=1, description="Least cosine of embeddings, for by embedding.")
     overlap: Share = Field(0.82, description="How well a picture must fit a part of the other one.")
     flips: bool = Field(True, description="Compare with mirrored images too.")
@@ -39,6 +45,12 @@ class Duplicates(Stage):
     )
     parents: bool = Field(True, description="Drop synthetic images that are near-copies of their own parents.")
     model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The model for by embedding.")
+
+    def reach(self, size: int) -> int:
+        """The most bits in which the hashes of near ones of `size` images differ."""
+        if self.distance == "auto":
+            return WIDE if size < MANY else NARROW
+        return self.distance
 
     def check(self) -> None:
         """SourceError where `against` cannot be a source."""

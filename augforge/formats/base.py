@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,16 @@ class Source(ABC):
     def read_mask(self, locator: str) -> bytes:
         """The encoded bytes of the mask of an entry, exactly as they are stored; BadImage as `read`."""
         raise BadImage("it has no mask")
+
+    def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
+        """(n,) the list of numbers in a column of each of n entries, None where there is none.
+
+        Raises:
+            SourceError: there is no such column, or it holds no lists of numbers.
+        """
+        raise SourceError(
+            f"{self.where} has no column {column!r}", "columns are found in Hugging Face datasets and Parquet files"
+        )
 
 
 def natural(text: str) -> tuple[Any, str]:

@@ -150,6 +150,27 @@ def with_image(column: pa.Array) -> list[bool]:
     return [not empty for empty in nothing.to_pylist()]
 
 
+def numbers_at(
+    locators: Sequence[str], where: str, name: str, column_of: Callable[[str], pa.ChunkedArray]
+) -> list[Sequence[float] | None]:
+    """(n,) the lists of numbers in a column at `locators` (n,) of the form `file#row`; `column_of` reads a file's.
+
+    Raises:
+        SourceError: the column holds something else.
+    """
+    files: dict[str, list[int]] = {}
+    for place, locator in enumerate(locators):
+        files.setdefault(locator.rpartition("#")[0], []).append(place)
+    found: list[Sequence[float] | None] = [None] * len(locators)
+    for file, places in files.items():
+        column = column_of(file)
+        if not _is_numbers(column.type):
+            raise SourceError(f"{where}: column {name!r} holds no lists of numbers but {column.type}")
+        for place in places:
+            found[place] = column[int(locators[place].rpartition("#")[2])].as_py()
+    return found
+
+
 def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a row of an augforge dataset knows of its sample, by the names of `Sample`; None if it is none.
 
@@ -273,3 +294,10 @@ def _is_text(kind: pa.DataType) -> bool:
     if t.is_dictionary(kind):
         kind = kind.value_type
     return bool(t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind))
+
+
+def _is_numbers(kind: pa.DataType) -> bool:
+    import pyarrow.types as t
+
+    lists = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
+    return bool(lists and (t.is_floating(kind.value_type) or t.is_integer(kind.value_type)))

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import Entry, Source, existing_folder, file_stamp, no_split, only, split_name
-from augforge.formats.columns import CHUNK, NO_IMAGE, Columns, all_classes, find_columns, image_bytes, with_image
+from augforge.formats.columns import (
+    CHUNK,
+    NO_IMAGE,
+    Columns,
+    all_classes,
+    find_columns,
+    image_bytes,
+    numbers_at,
+    with_image,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +72,10 @@ class Dataset(Source):
         """The bytes in the column `mask` of a row."""
         return self._bytes(locator, "mask")
 
+    def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
+        """(n,) the lists of numbers in a column."""
+        return numbers_at(locators, self.where, column, lambda file: self._column(file, column))
+
     def _bytes(self, locator: str, what: str) -> bytes:
         file, _, row = locator.rpartition("#")
         try:
@@ -78,10 +91,13 @@ class Dataset(Source):
 
     def column(self, file: str, name: str) -> list[Any]:
         """All values of a column of a file; SourceError if there is no such column."""
+        return list(self._column(file, name).to_pylist())
+
+    def _column(self, file: str, name: str) -> pa.ChunkedArray:
         table = self._table(file)
         if name not in table.column_names:
-            raise SourceError(f"{self.where}: {file} has no column {name!r}", AGAIN)
-        return list(table.column(name).to_pylist())
+            raise SourceError(f"{self.where}: {file} has no column {name!r}", f"it has {', '.join(table.column_names)}")
+        return table.column(name)
 
     def _rows(self, file: str) -> Iterator[Entry]:
         columns, stamp, part = self._columns(file), file_stamp(self._root / file), self._files[file]

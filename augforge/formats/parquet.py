@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, islice, repeat
 from pathlib import Path
@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import Entry, Source, existing, file_stamp, natural, only
-from augforge.formats.columns import CHUNK, Columns, all_classes, file_split, find_columns, image_bytes, with_image
+from augforge.formats.columns import (
+    CHUNK,
+    Columns,
+    all_classes,
+    file_split,
+    find_columns,
+    image_bytes,
+    numbers_at,
+    with_image,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,6 +87,17 @@ class Parquet(Source):
         """The bytes in the column `mask` of a row, likewise."""
         mask = self._file_of(locator).columns.mask
         return super().read_mask(locator) if mask is None else self._bytes(locator, mask)
+
+    def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
+        """(n,) the lists of numbers in a column."""
+        return numbers_at(locators, self.where, column, lambda name: self._whole(name, column))
+
+    def _whole(self, name: str, column: str) -> pa.ChunkedArray:
+        with self._reader(name) as reader:
+            names = reader.schema_arrow.names
+            if column not in names:
+                raise SourceError(f"{self.where}: {name} has no column {column!r}", f"it has {', '.join(names)}")
+            return reader.read(columns=[column]).column(column)
 
     def _file_of(self, locator: str) -> _File:
         name, _, row = locator.rpartition("#")

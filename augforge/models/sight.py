@@ -6,6 +6,7 @@ import io
 import math
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def _factor(width: int, height: int, least: int) -> int:
 def _decoded(data: bytes, image: Any, factor: int) -> Image.Image:
     """The JPEG, each side divided by `factor` and rounded up; simplejpeg and Pillow give the same pixels."""
     width, height = image.size
-    fast = _simplejpeg()
+    fast = simplejpeg()
     if fast is not None:
         least = {"min_height": -(-height // factor), "min_width": -(-width // factor)}
         return Image.fromarray(fast.decode_jpeg(data, "RGB", **least))
@@ -119,10 +120,9 @@ def _decoded(data: bytes, image: Any, factor: int) -> Image.Image:
 
 
 @cache
-def _simplejpeg() -> Any:
+def simplejpeg() -> Any:
     """The faster decoder where it is installed, else None."""
     try:
-        import simplejpeg
+        return import_module("simplejpeg")
     except ImportError:
         return None
-    return simplejpeg

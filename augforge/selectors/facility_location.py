@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from augforge.errors import RecipeError
 from augforge.ids import key
 from augforge.select import (
     Certificate,
@@ -17,12 +16,12 @@ from augforge.select import (
     Selection,
     Similarity,
     certify,
-    columns,
     facility_location,
     outer_product,
     softmax_residual,
 )
-from augforge.stage import Selector, Task
+from augforge.selectors.logits import one_of, truth_of
+from augforge.stage import Column, Selector, Task
 
 
 class FacilityLocation(Selector):
@@ -46,6 +45,9 @@ class FacilityLocation(Selector):
     classifier: Annotated[str | None, Task("classification")] = Field(
         None, description="A classifier that was trained; for the proxies softmax-residual and outer-product."
     )
+    logits: Annotated[str | None, Column()] = Field(
+        None, description="The column of the source with logits over its classes, instead of a classifier."
+    )
     similarity: Similarity = Field(
         "cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
     )
@@ -58,22 +60,29 @@ class FacilityLocation(Selector):
 
     @model_validator(mode="after")
     def _with_logits(self) -> FacilityLocation:
-        if self.proxy != "embedding" and self.classifier is None:
-            raise ValueError(f"proxy {self.proxy} needs a classifier")
+        if self.proxy != "embedding":
+            one_of(self, f"proxy {self.proxy}", "classifier", "logits")
         return self
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The options that name the models whose outputs `choose` gets, side by side."""
-        return {"embedding": ("model",), "softmax-residual": ("classifier",)}.get(self.proxy, ("model", "classifier"))
+        """The options that name the models or columns whose numbers `compared` gets, side by side."""
+        logits = "classifier" if self.logits is None else "logits"
+        return {"embedding": ("model",), "softmax-residual": (logits,)}.get(self.proxy, ("model", logits))
+
+    def compared(
+        self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """(n, d) the embeddings, or what stands for the gradients."""
+        return features if self.proxy == "embedding" else proxy_of(self.proxy, features, labels, classes)
 
     def choose(
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
-        """Greedy per class; `features` (n, d) are the outputs of the models that `needs` names, side by side."""
+        """Greedy per class over what is `compared` (n, d)."""
         assert features is not None
         return facility_location(
-            self._compared(features, labels),
+            features,
             budget,
             labels=labels,
             allocation=self.allocation,
@@ -89,7 +98,7 @@ class FacilityLocation(Selector):
     ) -> Certificate:
         """Compare what `choose` answered for the same arguments with baselines, a bound and other budgets."""
         return certify(
-            self._compared(features, labels),
+            features,
             selection,
             labels=labels,
             allocation=self.allocation,
@@ -98,26 +107,13 @@ class FacilityLocation(Selector):
             keys=np.array([int(key("random", 0, i)[:16], 16) for i in ids], dtype=np.uint64),
         )
 
-    def _compared(self, features: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) what the images are compared by."""
-        if self.proxy == "embedding" or self.classifier is None:
-            return features
-        from augforge.models import find_model
-        from augforge.models.classifier import classes_of
-
-        classes = classes_of(find_model(self.classifier, "classification"))
-        return proxy_of(self.proxy, features, labels, classes)
-
 
 def proxy_of(
     proxy: str, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
 ) -> NDArray[np.float32]:
     """(n, d) the proxy, of embeddings and logits over `classes` (c,) side by side (n, e + c); logits are enough for
     softmax-residual."""
-    try:
-        truth = columns(labels, classes)
-    except ValueError as error:
-        raise RecipeError(f"proxy {proxy}: {error}", "train the classifier on every class") from None
+    truth = truth_of(f"proxy {proxy}", labels, classes)
     embeddings, logits = features[:, : -len(classes)], features[:, -len(classes) :]
     if proxy == "softmax-residual":
         return softmax_residual(logits, truth)

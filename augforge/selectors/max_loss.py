@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from augforge.errors import RecipeError
-from augforge.select import Selection, columns, largest, losses
-from augforge.stage import Selector, Task
+from augforge.select import Selection, largest, losses
+from augforge.selectors.logits import one_of, truth_of
+from augforge.stage import Column, Selector, Task
 
 
 class MaxLoss(Selector):
@@ -23,30 +23,27 @@ class MaxLoss(Selector):
     name: ClassVar[str] = "max-loss"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    classifier: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
+    classifier: Annotated[str | None, Task("classification")] = Field(
+        None, description="A classifier that was trained."
+    )
+    logits: Annotated[str | None, Column()] = Field(
+        None, description="The column of the source with logits over its classes, instead of a classifier."
+    )
+
+    @model_validator(mode="after")
+    def _with_logits(self) -> MaxLoss:
+        one_of(self, "max-loss", "classifier", "logits")
+        return self
+
+    def compared(
+        self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """(n, 1) the losses of logits (n, c)."""
+        return losses(features, truth_of("max-loss", labels, classes))[:, None].astype(np.float32)
 
     def choose(
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
-        """The largest losses per class; `features` are the classifier's logits (n, c)."""
-        from augforge.models import find_model
-        from augforge.models.classifier import classes_of
-
+        """The largest losses (n, 1) per class."""
         assert features is not None
-        classes = classes_of(find_model(self.classifier, "classification"))
-        return most_wrong(features, labels, classes, budget, self.allocation)
-
-
-def most_wrong(
-    logits: NDArray[np.float32],
-    labels: Sequence[str],
-    classes: Sequence[str],
-    budget: int,
-    allocation: Any = "proportional",
-) -> Selection:
-    """The rows of `logits` (n, c) over `classes` (c,) with the largest losses, for `labels` (n,)."""
-    try:
-        truth = columns(labels, classes)
-    except ValueError as error:
-        raise RecipeError(f"max-loss: {error}", "train the classifier on every class") from None
-    return largest(losses(logits, truth), budget, labels=labels, allocation=allocation, name="max-loss")
+        return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="max-loss")

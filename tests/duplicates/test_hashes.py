@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from augforge.duplicates import NO_STRUCTURE, canonical, hash_bytes, hash_many, mirrored, phash, structure
+from augforge.duplicates import NO_STRUCTURE, canonical, hash_bytes, hash_many, hashes, mirrored, phash, structure
+from augforge.duplicates.hashes import shrunk
 from augforge.errors import BadImage
 from tests.duplicates.pictures import apart, edits, jpeg, mirror, picture, png
 
@@ -126,3 +129,25 @@ def test_damaged_files_are_refused(data: bytes) -> None:
         hash_bytes(data)
     with pytest.raises(BadImage):
         hash_many([jpeg(PICTURES[1]), data])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (127, 90), (128, 128), (160, 213), (333, 500), (1025, 700)])
+def test_the_faster_decoder_gives_the_same_hash(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("simplejpeg", reason="the optional decoder is not installed")
+    pictures = [picture(seed).resize(size) for seed in range(4)]
+    files = [jpeg(p, 80) for p in pictures] + [jpeg(pictures[0].convert("L"), 80)]
+    assert all(hashes._fast(data, hashes.simplejpeg()) is not None for data in files)
+    fast = [shrunk(data) for data in files]
+    monkeypatch.setattr(hashes, "simplejpeg", lambda: None)
+    assert all((a == shrunk(data)).all() for a, data in zip(fast, files, strict=True))
+
+
+def test_a_turned_or_a_broken_jpeg_is_left_to_the_full_decoder() -> None:
+    decoder = pytest.importorskip("simplejpeg", reason="the optional decoder is not installed")
+    out, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    PICTURES[0].save(out, "JPEG", exif=exif)
+    assert hashes._fast(out.getvalue(), decoder) is None
+    assert hashes._fast(jpeg(PICTURES[0], 80)[:-400], decoder) is None
+    with pytest.raises(BadImage):
+        shrunk(jpeg(PICTURES[0], 80)[:-400])

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 
 from augforge.errors import RecipeError
 from augforge.ids import key
-from augforge.select import certify, divergences, facility_location, losses
+from augforge.select import Selection, certify, divergences, facility_location, losses
 from augforge.selectors.balanced import Balanced
 from augforge.selectors.facility_location import FacilityLocation, proxy_of
 from augforge.selectors.hardness import Hardness
-from augforge.selectors.max_loss import MaxLoss, most_wrong
+from augforge.selectors.max_loss import MaxLoss
 from augforge.selectors.random import Random
 
 IDS = [key("row", i) for i in range(60)]
@@ -24,8 +24,18 @@ def logits(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(60, 4)).astype(np.float32)
 
 
+def most_wrong(classes: list[str], columns: int = 4) -> Selection:
+    stage = MaxLoss(classifier="a", share=0.2)
+    return stage.choose(12, LABELS, IDS, stage.compared(logits(0)[:, :columns], LABELS, classes))
+
+
+def disagreeing(teacher: np.ndarray, student: np.ndarray) -> Selection:
+    stage = Hardness(teacher="a", student="b", share=0.2)
+    return stage.choose(12, LABELS, IDS, stage.compared(np.hstack([teacher, student]), LABELS, CLASSES))
+
+
 def test_max_loss_keeps_the_largest_losses_of_each_class() -> None:
-    chosen = most_wrong(logits(0), LABELS, CLASSES, 12)
+    chosen = most_wrong(CLASSES)
     loss = losses(logits(0), [CLASSES.index(label) for label in LABELS])
     ants = [row for row in chosen.indices if LABELS[row] == "ant"]
     assert ants == sorted(range(40), key=lambda row: -loss[row])[: len(ants)]
@@ -34,26 +44,24 @@ def test_max_loss_keeps_the_largest_losses_of_each_class() -> None:
 
 
 def test_max_loss_with_classes_in_another_order_would_be_wrong() -> None:
-    right = most_wrong(logits(0), LABELS, CLASSES, 12).indices.tolist()
-    assert right != most_wrong(logits(0), LABELS, sorted(CLASSES), 12).indices.tolist()
+    assert most_wrong(CLASSES).indices.tolist() != most_wrong(sorted(CLASSES)).indices.tolist()
 
 
 def test_a_class_that_the_classifier_does_not_know_is_refused() -> None:
     with pytest.raises(RecipeError, match="no logits stand for the class 'ant'"):
-        most_wrong(logits(0)[:, :2], LABELS, ["cat", "bee"], 12)
+        most_wrong(["cat", "bee"], columns=2)
     with pytest.raises(RecipeError, match="no logits stand for the class 'ant'"):
         proxy_of("outer-product", logits(0), LABELS, ["cat", "bee"])
 
 
 def test_hardness_keeps_where_the_two_differ_most() -> None:
-    stage = Hardness(teacher="a", student="b", share=0.2)
-    chosen = stage.choose(12, LABELS, IDS, np.hstack([logits(0), logits(1)]))
+    chosen = disagreeing(logits(0), logits(1))
     scores = divergences(logits(0), logits(1))
     bees = [row for row in chosen.indices if LABELS[row] == "bee"]
     assert bees == sorted(range(40, 55), key=lambda row: -scores[row])[: len(bees)]
-    backwards = stage.choose(12, LABELS, IDS, np.hstack([logits(1), logits(0)]))
+    backwards = disagreeing(logits(1), logits(0))
     assert chosen.indices.tolist() != backwards.indices.tolist()
-    same = stage.choose(12, LABELS, IDS, np.hstack([logits(0), logits(0)]))
+    same = disagreeing(logits(0), logits(0))
     assert same.gains.tolist() == [0] * 12
 
 
@@ -93,6 +101,9 @@ def test_what_a_proxy_needs_and_how_it_is_certified() -> None:
         FacilityLocation(proxy=p, classifier="c").needs for p in ("embedding", "softmax-residual", "outer-product")
     ]
     assert needs == [("model",), ("classifier",), ("model", "classifier")]
+    assert FacilityLocation(proxy="outer-product", logits="z").needs == ("model", "logits")
+    assert Hardness(teacher="a", student_logits="z").needs == ("teacher", "student_logits")
+    assert MaxLoss(logits="z").needs == ("logits",)
     features = np.random.default_rng(2).normal(size=(60, 8)).astype(np.float32)
     stage = FacilityLocation(similarity="exponential", allocation="equal")
     chosen = stage.choose(12, LABELS, IDS, features)
@@ -118,12 +129,16 @@ def test_proxies_are_of_the_classifiers_columns() -> None:
 
 def test_options_that_do_not_go_together_are_refused() -> None:
     for proxy in ("outer-product", "softmax-residual"):
-        with pytest.raises(ValidationError, match="needs a classifier"):
+        with pytest.raises(ValidationError, match=f"proxy {proxy} needs classifier or logits"):
             FacilityLocation(proxy=proxy)
+        with pytest.raises(ValidationError, match="not both"):
+            FacilityLocation(proxy=proxy, classifier="c", logits="z")
     for options in ({"width": 0.0}, {"neighbours": 0}, {"memory": 0}, {"method": "fast"}):
         with pytest.raises(ValidationError):
             FacilityLocation(**options)
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="max-loss needs classifier or logits"):
         MaxLoss()
+    with pytest.raises(ValidationError, match="teacher or teacher-logits"):
+        Hardness(student="b")
     with pytest.raises(ValidationError):
         Hardness(teacher="a", student="b", temperature=0)
