@@ -1,12 +1,14 @@
 """Duplicates: speed, recall and false pairs, beside imagededup 0.3.3.post2 on the same files.
 
     python benchmarks/duplicates.py --data FOLDER --oracle PYTHON
+    python benchmarks/duplicates.py --hashes 1000000
 
 FOLDER holds photos; 556 of them, with eight copies each, make 5,004 JPEGs. Crops take 5 % or 15 % off each side's
 length, at a random place. PYTHON is an interpreter that can import imagededup; without it only ours is measured.
 Found is an original and its edited copy as a pair; false is a pair of two different originals, counted over all
 copies. Some photos of a collection are copies of each other: `--known-copies FILE` takes those pairs, one a line, that
-somebody has looked at, out of the false ones.
+somebody has looked at, out of the false ones. `--hashes N` settles N random hashes instead, one in a hundred of which
+has a copy within 6 bits, and prints seconds, peak memory and the share of the copies that went.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import io
 import json
 import math
 import random
+import resource
 import subprocess
 import tempfile
 import time
@@ -208,7 +211,8 @@ def named(pairs: np.ndarray, names: list[str]) -> set[tuple[str, str]]:
 def main() -> None:
     """Build the files, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a folder of photos")
+    parser.add_argument("--data", type=Path, help="a folder of photos")
+    parser.add_argument("--hashes", type=int, help="settle so many random hashes instead")
     parser.add_argument("--oracle", help="a Python that can import imagededup")
     parser.add_argument("--photos", type=int, default=556, help="how many photos; nine files each")
     parser.add_argument("--size", type=int, nargs=2, help="make the photos so wide and high first, in px")
@@ -217,10 +221,42 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--known-copies", type=Path, help="lines of two names of photos that are copies")
     given = parser.parse_args()
+    if given.hashes:
+        settle_many(given.hashes)
+        return
+    if given.data is None:
+        parser.error("give --data or --hashes")
     with tempfile.TemporaryDirectory() as folder:
         photos = build(given.data, Path(folder), given.photos, given.size)
         known = copies(given.known_copies, photos) if given.known_copies else set()
         measure(Path(folder), len(photos), known, given)
+
+
+def settle_many(count: int) -> None:
+    """Decide over random hashes with planted copies, at the distance that `filter duplicates` takes for so many."""
+    from augforge.duplicates.evidence import NOBODY, settle
+    from augforge.duplicates.pairs import pair_blocks
+    from augforge.filters.duplicates import Duplicates
+
+    draw, planted = np.random.default_rng(0), count // 100
+    hashes = draw.integers(1, 2**64, count, dtype=np.uint64)
+    bits = np.stack([draw.choice(63, 6, replace=False) for _ in range(planted)]).astype(np.uint64)
+    hashes[-planted:] = hashes[:planted] ^ np.bitwise_or.reduce(np.uint64(1) << bits, axis=1)
+    distance, began = Duplicates().reach(count), time.perf_counter()
+
+    def search(rows: np.ndarray) -> Iterable[np.ndarray]:
+        for pairs, _ in pair_blocks(hashes[rows], distance, flips=True):
+            yield rows[pairs]
+
+    nobody = np.zeros((0, 2), dtype=np.int64)
+    verdict = settle(np.arange(count), np.zeros(count, dtype=bool), nobody, search)
+    gone = verdict.by[-planted:] != NOBODY
+    seconds, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    strangers = (verdict.by != NOBODY).sum() - gone.sum()
+    print(f"{count:,} hashes within {distance} bits, mirrored too: {seconds:.1f} s, peak {peak:.0f} MB")
+    print(
+        f"{gone.mean():.4f} of {planted:,} planted copies went; {strangers} strangers, which only looked at would stay"
+    )
 
 
 def copies(file: Path, photos: list[str]) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,14 @@ def test_a_folder_has_no_columns(tmp_path: Path) -> None:
     (tmp_path / "src" / "ant" / "a.png").write_bytes(pictures()[0])
     with pytest.raises(AugforgeError, match="has no column 'z'"):
         select(f"folder: {tmp_path / 'src'}", tmp_path / "out", "{select: max-loss, logits: z, count: 1}")
+
+
+def test_the_certificate_is_in_the_run_folder_and_on_the_card(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stage = "{select: facility-location, proxy: softmax-residual, logits: z, count: 6}"
+    select(write("parquet", tmp_path, np.random.default_rng(0).normal(size=(20, 2))), out, stage)
+    found = json.loads((out / "certificates.json").read_text())["1-select-facility-location"]
+    assert found["random"] <= found["objective"] <= found["upper-bound"]
+    assert found["curve"]["budget"][-1] == 6
+    card = (out / "README.md").read_text()
+    assert f"{found['objective']:,.2f}" in card and f"{found['upper-bound']:,.2f}" in card
