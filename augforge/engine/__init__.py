@@ -11,7 +11,7 @@ from typing import Any
 from augforge import __version__
 from augforge.engine.choose import columns_key, run_selector
 from augforge.engine.duplicates import against_key, run_duplicates
-from augforge.engine.finish import write_ledger, write_result
+from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.generate import run_generator, stage_key
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
 from augforge.engine.judge import Embedders, run_filter
@@ -19,8 +19,11 @@ from augforge.engine.label import run_labeler, run_splitter
 from augforge.engine.train import file_digests, run_trainer
 from augforge.errors import SourceError, TooManyBad
 from augforge.filters.duplicates import Duplicates
+from augforge.formats import Source
 from augforge.ids import key
 from augforge.ledger import Ledger
+from augforge.lock import NAME as LOCK
+from augforge.lock import lock_of
 from augforge.models import find_model, model_key, trained_models
 from augforge.progress import Progress
 from augforge.recipe import Recipe
@@ -62,6 +65,7 @@ def run(
     limit: int | None = None,
     max_bad: float = 0.1,
     store: Path | None = None,
+    lock: Path | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, going on with what is there.
@@ -73,6 +77,7 @@ def run(
         limit: use only this many source images, chosen by a hash.
         max_bad: the share of unusable source images, in [0, 1], above which the run ends after writing the ledger.
         store: where embeddings lie that runs share; else what AUGFORGE_STORE names, else the run folder.
+        lock: a file beside the recipe that is to hold a copy of the run's lock, too.
         progress: told how far the run is; silent by default.
 
     Raises:
@@ -82,32 +87,53 @@ def run(
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():
-        ledger, read = read_sources(sources, folder, progress, limit)
-        if not len(ledger):
-            raise SourceError("the source holds no images", "is it the right folder?")
-        pixels = Pixels(sources, recipe.sources)
-        done = _run_key(recipe, ledger, pixels)
-        if (summary := _up_to_date(folder, done)) is not None:
-            return summary
-        (out / "run.json").unlink(missing_ok=True)
-        work: list[dict[str, Any]] = [_row("source", len(ledger), ledger, {"read": read})]
-        if problem := refuse_too_many_bad(ledger, max_bad):
-            write_ledger(ledger, out / "samples.parquet")
-            raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
-        embedders = Embedders(folder, pixels, device, progress)
-        certificates: dict[str, Any] = {}
-        with trained_models() as models:
-            for title, stage in zip(titles(recipe), recipe.stages, strict=True):
-                before = len(ledger.visible())
-                if isinstance(stage, Trainer):
-                    did = run_trainer(stage, ledger, folder, pixels, recipe.seed, device, progress, models)
-                else:
-                    did = _step(stage, title, ledger, embedders, recipe.seed, device, progress, certificates)
-                work.append(_row(title, before, ledger, did))
-            write_result(recipe, ledger, folder, pixels, progress, certificates)
-        summary = _summary(out, ledger, work)
-        _remember(folder, done, summary)
+        ahead = _listing_key(recipe, sources, limit)
+        if (summary := _up_to_date(folder, "listing", ahead)) is None:
+            summary = _run(recipe, sources, folder, device, limit, max_bad, ahead, progress)
+        keep_lock(out, lock, progress)
         return summary
+
+
+def _run(
+    recipe: Recipe,
+    sources: Sequence[Source],
+    folder: Store,
+    device: str,
+    limit: int | None,
+    max_bad: float,
+    ahead: str,
+    progress: Progress,
+) -> Summary:
+    """Run, unless what was read is what the last run read."""
+    out = folder.folder
+    ledger, read = read_sources(sources, folder, progress, limit)
+    if not len(ledger):
+        raise SourceError("the source holds no images", "is it the right folder?")
+    pixels = Pixels(sources, recipe.sources)
+    done = _run_key(recipe, ledger, pixels)
+    if (summary := _up_to_date(folder, "key", done)) is not None:
+        _remember(folder, done, ahead, summary)
+        return summary
+    (out / "run.json").unlink(missing_ok=True)
+    work: list[dict[str, Any]] = [_row("source", len(ledger), ledger, {"read": read})]
+    if problem := refuse_too_many_bad(ledger, max_bad):
+        write_ledger(ledger, out / "samples.parquet")
+        raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+    embedders = Embedders(folder, pixels, device, progress)
+    certificates: dict[str, Any] = {}
+    with trained_models() as models:
+        for title, stage in zip(titles(recipe), recipe.stages, strict=True):
+            before = len(ledger.visible())
+            if isinstance(stage, Trainer):
+                did = run_trainer(stage, ledger, folder, pixels, recipe.seed, device, progress, models)
+            else:
+                did = _step(stage, title, ledger, embedders, recipe.seed, device, progress, certificates)
+            work.append(_row(title, before, ledger, did))
+        write_result(recipe, ledger, folder, pixels, progress, certificates)
+        write_lock(lock_of(recipe, ledger, pixels, work), folder)
+    summary = _summary(out, ledger, work)
+    _remember(folder, done, ahead, summary)
+    return summary
 
 
 def titles(recipe: Recipe) -> list[str]:
@@ -144,11 +170,23 @@ def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dic
     return {"stage": title, "in": before, "out": len(ledger.visible()), **did}
 
 
-def _run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
-    """What the whole result depends on: if it is unchanged, there is nothing to do.
+def _listing_key(recipe: Recipe, sources: Sequence[Source], limit: int | None) -> str:
+    """What a run depends on, as far as a listing of the sources tells: if unchanged, not even a ledger is built."""
+    return key(*_code_and_models(recipe), [source.fingerprint() for source in sources], limit)
 
-    Models that the recipe trains follow from the rest.
-    """
+
+def _run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
+    """What the whole result depends on: if it is unchanged, there is nothing to do."""
+    rows = [
+        *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
+    ]
+    carried = [ledger.kept.tolist(), ledger.weight.tolist()]
+    told = [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
+    return key(*_code_and_models(recipe), told, rows, carried, ledger.classes)
+
+
+def _code_and_models(recipe: Recipe) -> list[Any]:
+    """What a result depends on beside its sources. Models that the recipe trains follow from the rest."""
     trained = {stage.called for stage in recipe.stages if isinstance(stage, Trainer)}
     models = [
         model_key(find_model(name, task))
@@ -159,18 +197,16 @@ def _run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
     versions = [[stage.name, stage.version] for stage in recipe.stages]
     files: list[Any] = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
     files += [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]
-    files += [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
-    rows = [
-        *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
-    ]
-    carried = [ledger.kept.tolist(), ledger.weight.tolist()]
-    return key(__version__, FORMAT, recipe.plain(), models, files, versions, rows, carried, ledger.classes)
+    return [__version__, FORMAT, recipe.plain(), models, files, versions]
 
 
-def _up_to_date(store: Store, done: str) -> Summary | None:
+def _up_to_date(store: Store, name: str, done: str) -> Summary | None:
+    """The summary of the last run, if it is whole and its key called `name` is `done`."""
     state = store.state()
-    written = [store.folder / name for name in ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml")]
-    if state.get("key") != done or not all(path.is_file() for path in written):
+    written = [
+        store.folder / file for file in ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
+    ]
+    if state.get(name) != done or not all(path.is_file() for path in written):
         return None
     return Summary(**{**state["summary"], "out": str(store.folder), "work": [], "up_to_date": True})
 
@@ -180,7 +216,7 @@ def _summary(out: Path, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Su
     return Summary(str(out), kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
 
 
-def _remember(store: Store, done: str, summary: Summary) -> None:
+def _remember(store: Store, done: str, ahead: str, summary: Summary) -> None:
     plain = {"kept": summary.kept, "dropped": summary.dropped, "classes": summary.classes, "reasons": summary.reasons}
-    state = {"format": FORMAT, "augforge": __version__, "key": done, "summary": plain}
+    state = {"format": FORMAT, "augforge": __version__, "key": done, "listing": ahead, "summary": plain}
     write_atomically(store.folder / "run.json", json.dumps(state, indent=2, ensure_ascii=False).encode())

@@ -15,6 +15,7 @@ from augforge.card import dataset_card
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
 from augforge.ledger import Ledger
+from augforge.lock import NAME, read_lock, text_of
 from augforge.progress import Progress
 from augforge.recipe import Recipe
 from augforge.sample import Sample
@@ -39,6 +40,22 @@ def write_result(
     certified = json.dumps(certificates, indent=1).encode()
     write_atomically(store.folder / "certificates.json", certified)
     write_atomically(store.folder / "README.md", dataset_card(recipe, ledger, certificates).encode())
+
+
+def write_lock(lock: Mapping[str, Any], store: Store) -> None:
+    """recipe.lock: what the result depends on, and what it is."""
+    write_atomically(store.folder / NAME, text_of(dict(lock), "the recipe of this run").encode())
+
+
+def keep_lock(out: Path, beside: Path | None, progress: Progress) -> None:
+    """Copy the lock of the run folder `out` to the file `beside` the recipe, unless it is the same."""
+    if beside is None:
+        return
+    text = text_of(read_lock(out / NAME), beside.with_suffix(".yaml").name).encode()
+    if beside.is_file() and beside.read_bytes() == text:
+        return
+    write_atomically(beside, text)
+    progress.say(f"wrote {beside}")
 
 
 def write_ledger(ledger: Ledger, path: Path) -> None:

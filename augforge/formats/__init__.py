@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from augforge.errors import SourceError
 from augforge.formats.base import SPLITS, Entry, Source, existing
+from augforge.ids import key
 
 __all__ = ["KINDS", "Entry", "Source", "detect", "open_source"]
 
@@ -49,6 +50,10 @@ class OneClass(Source):
             carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
             yield replace(entry, label=self._label, carried=carried)
 
+    def fingerprint(self) -> str:
+        """That of the source, and the class."""
+        return key("one class", self._source.fingerprint(), self._label)
+
     def read(self, locator: str) -> bytes:
         """As the source."""
         return self._source.read(locator)
@@ -56,6 +61,10 @@ class OneClass(Source):
     def read_mask(self, locator: str) -> bytes:
         """As the source."""
         return self._source.read_mask(locator)
+
+    def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
+        """As the source."""
+        return self._source.numbers(locators, column)
 
 
 def open_source(kind: str, value: str, **options: str) -> Source:

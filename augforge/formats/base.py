@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from abc import ABC, abstractmethod
@@ -71,6 +72,13 @@ class Source(ABC):
         Raises:
             BadImage: they cannot be had; the message is the reason.
         """
+
+    def fingerprint(self) -> str:
+        """A digest that changes whenever an entry may have changed; costs a listing at most."""
+        total = hashlib.sha256(self.where.encode())
+        for e in self.entries():
+            total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, e.mask)).encode())
+        return total.hexdigest()
 
     def read_mask(self, locator: str) -> bytes:
         """The encoded bytes of the mask of an entry, exactly as they are stored; BadImage as `read`."""
@@ -150,3 +158,8 @@ def file_stamp(path: Path) -> str:
     """Size and time of change of a file: another text whenever it was written."""
     facts = path.stat()
     return f"{facts.st_size}-{facts.st_mtime_ns}"
+
+
+def files_fingerprint(where: str, root: Path, names: Iterable[str], *options: str | None) -> str:
+    """The fingerprint of a source that lies in a few files below `root`: changes whenever one of them was written."""
+    return hashlib.sha256(repr((where, options, [(n, file_stamp(root / n)) for n in names])).encode()).hexdigest()

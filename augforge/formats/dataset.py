@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from augforge.errors import BadImage, SourceError
-from augforge.formats.base import Entry, Source, existing_folder, file_stamp, no_split, only, split_name
+from augforge.formats.base import (
+    Entry,
+    Source,
+    existing_folder,
+    file_stamp,
+    files_fingerprint,
+    no_split,
+    only,
+    split_name,
+)
 from augforge.formats.columns import (
     CHUNK,
     NO_IMAGE,
@@ -63,6 +72,10 @@ class Dataset(Source):
     def entries(self) -> Iterator[Entry]:
         """Split by split, file by file, row by row."""
         yield from only((entry for file in self._files for entry in self._rows(file)), self._split, self.where)
+
+    def fingerprint(self) -> str:
+        """Changes whenever a file was written."""
+        return files_fingerprint(self.where, self._root, self._files, self._split, *self._wanted)
 
     def read(self, locator: str) -> bytes:
         """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from augforge.errors import BadImage, SourceError
-from augforge.formats.base import Entry, Source, existing, file_stamp, natural, only
+from augforge.formats.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only
 from augforge.formats.columns import (
     CHUNK,
     Columns,
@@ -77,6 +77,10 @@ class Parquet(Source):
     def entries(self) -> Iterator[Entry]:
         """File by file in natural order of their paths, row by row."""
         yield from only((entry for name in self._names for entry in self._rows(name)), self._split, self.where)
+
+    def fingerprint(self) -> str:
+        """Changes whenever a file was written."""
+        return files_fingerprint(self.where, self._root, self._names, self._split, *self._wanted)
 
     def read(self, locator: str) -> bytes:
         """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""

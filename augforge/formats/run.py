@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from augforge.errors import BadImage, SourceError
-from augforge.formats.base import Entry, Source, existing_folder, only
+from augforge.formats.base import Entry, Source, existing_folder, files_fingerprint, only
 from augforge.formats.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class Run(Source):
     def entries(self) -> Iterator[Entry]:
         """Every sample of the ledger, in its order."""
         yield from only(self._rows(), self._split, self.where)
+
+    def fingerprint(self) -> str:
+        """Changes whenever the run was written again."""
+        return files_fingerprint(self.where, self._root, ("samples.parquet", "dataset/state.json"), self._split)
 
     def read(self, locator: str) -> bytes:
         """The bytes of a kept sample; a run does not keep those of dropped ones."""
