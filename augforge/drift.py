@@ -5,15 +5,24 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
+from augforge.catalog import did_you_mean
+from augforge.errors import RecipeError
 from augforge.lock import Lock
 
 Level = Literal["identity", "tolerance", "bytes"]
 MOST_FILES = 20
 """Files of one source that are named one by one."""
+
+
+def check_level(level: str) -> Level:
+    """The level of that name; RecipeError if there is none."""
+    if level not in get_args(Level):
+        raise RecipeError(f"there is no level {level!r}", did_you_mean(level, list(get_args(Level))))
+    return cast(Level, level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How things look in a terminal: the only module that imports rich, and the only one that prints."""
+"""How things look in a terminal. This module and its neighbours `render_*` alone import rich, and print."""
 
 from __future__ import annotations
 
@@ -125,12 +125,17 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def terminal_progress() -> Progress:
+    """Bars in a terminal, plain lines elsewhere."""
+    return TerminalProgress() if err.is_terminal else LineProgress()
+
+
 def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
     """Run a recipe with a progress display, then show what it did."""
     from augforge.engine import run
 
     started = time.monotonic()
-    progress = TerminalProgress() if err.is_terminal else LineProgress()
+    progress = terminal_progress()
     summary = run(recipe, folder, progress=progress, **options)
     if as_json:
         print_json({**asdict(summary), "computed": summary.computed})
@@ -143,7 +148,7 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
     from augforge.engine.train import train_alone
 
     started = time.monotonic()
-    progress = TerminalProgress() if err.is_terminal else LineProgress()
+    progress = terminal_progress()
     record = train_alone(recipe, folder, progress=progress, **options)
     if as_json:
         print_json({name: value for name, value in record.items() if name != "history"})

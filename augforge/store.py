@@ -75,6 +75,14 @@ class Store:
         except OSError as error:
             raise StoreError(f"{self.folder} cannot be made: {error.strerror}", "choose another --out") from error
 
+    def clear(self) -> None:
+        """Remove everything in the folder, if it is of a run and nobody else holds it."""
+        with self.locked():
+            for path in self.folder.iterdir():
+                if path.name == ".lock":
+                    continue
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
     def state(self) -> dict[str, Any]:
         """What the last completed run wrote about itself; {} if there is none."""
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -120,10 +128,9 @@ class Parts:
         self._place = np.concatenate(places)[order] if places else np.zeros((0, 2), dtype=np.int64)
 
     def _open(self, path: Path) -> pa.Table | None:
-        with pa.memory_map(str(path)) as file:
-            content = file.read_buffer()
-            if hashlib.sha256(content).hexdigest()[:32] == path.stem:
-                return pa.ipc.open_file(pa.py_buffer(content)).read_all()
+        if looks_sound(path):
+            with pa.memory_map(str(path)) as file:
+                return pa.ipc.open_file(pa.py_buffer(file.read_buffer())).read_all()
         aside = path.with_suffix(".damaged")
         path.rename(aside)
         self._say(f"{aside} is damaged; what it held is made again")
@@ -220,6 +227,12 @@ class Writer:
         if self._rows:
             self._parts.commit(self._rows)
         self._rows, self._bytes, self._since = [], 0, time.monotonic()
+
+
+def looks_sound(path: Path) -> bool:
+    """Whether the bytes of a part are those that its name is the digest of."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32] == path.stem
 
 
 def write_atomically(path: Path, content: bytes | memoryview | pa.Buffer) -> None:

@@ -18,6 +18,7 @@ from augforge.cli import SINGLE, app
 from augforge.stage import kebab
 from tests.conftest import write_images
 
+REBUILDING = ("lock", "rebuild", "verify", "diff", "regen")
 COMMAND = {"generate": "generate", "filter": "filter", "select": "select-subset"}
 
 
@@ -43,7 +44,7 @@ def test_a_command_has_every_option_of_its_stage_with_help(verb, name):
 
 def test_every_command_has_help():
     groups = ("generate", "filter", "select-subset", "train")
-    for command in (*groups, *SINGLE, "run", "check", "plan", "samples", "list", "why", "thresholds"):
+    for command in (*groups, *SINGLE, "run", "check", "plan", "samples", "list", "why", "thresholds", *REBUILDING):
         assert call(command, "--help").stdout.strip()
 
 

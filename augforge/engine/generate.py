@@ -272,9 +272,14 @@ def _row(job: Job, made: Picture | str, maker: str, batch: int, slot: int) -> di
     if problem or isinstance(made, str):
         return {**row, "image": b"", "digest": "", "width": 0, "height": 0, "problem": problem}
     height, width = made.pixels.shape[:2]
-    data = images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
+    data = encoded(made)
     made_row = {"image": data, "digest": images.digest(data), "width": width, "height": height}
     return {**row, **made_row, **_mask(made), "facts": canonical(dict(made.facts))}
+
+
+def encoded(made: Picture) -> bytes:
+    """The PNG bytes of a picture."""
+    return images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
 
 
 def _mask(made: Picture) -> dict[str, Any]:
@@ -291,7 +296,14 @@ def maker_of(stage: Generator, facts: Mapping[str, Any]) -> str:
     """What all images of one call share, as JSON: generator, options, model, device, precision, versions."""
     hidden = stage.decides - {"batch"}
     options = {name: value for name, value in stage.options().items() if name.replace("-", "_") not in hidden}
-    return canonical({"generator": stage.name, "generator-version": stage.version, **options, **facts})
+    asked = {name: value for name, value in options.items() if name in facts and not _says(facts[name], value)}
+    told = {**options, **facts, **({"asked": asked} if asked else {})}
+    return canonical({"generator": stage.name, "generator-version": stage.version, **told})
+
+
+def _says(fact: Any, option: Any) -> bool:
+    """Whether what was recorded says as much as the option did: the same, or the model of that name."""
+    return bool(fact == option or (isinstance(fact, Mapping) and fact.get("name") == option))
 
 
 def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:

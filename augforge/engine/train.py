@@ -81,8 +81,13 @@ def data_digests(roles: Roles) -> dict[str, str]:
 
 def trained_row(stage: Trainer, identity: str, folder: Path) -> Model:
     """The row of the model table for a model that a recipe trains."""
+    return trained_model(stage.called, stage.task, identity, folder)
+
+
+def trained_model(name: str, task: str, identity: str, folder: Path) -> Model:
+    """The row of a model in `folder` that a recipe trained and calls `name`."""
     licence = "follows from its training images"
-    return Model(stage.called, (stage.task,), str(folder), licence, "trained by the recipe", identity=identity)
+    return Model(name, (task,), str(folder), licence, "trained by the recipe", identity=identity)
 
 
 def model_folder(stage: Trainer, identity: str, store: Store) -> Path:

@@ -1,0 +1,180 @@
+"""Check a run folder: every digest, every invariant, and some synthetic rows made again from provenance alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from augforge import images
+from augforge.engine.remake import Archive, Remade, remake
+from augforge.errors import AugforgeError, BadImage
+from augforge.formats.dataset import Dataset
+from augforge.lock import NAME, chosen, read_lock, result_of
+from augforge.progress import Progress
+from augforge.sample import Sample
+from augforge.store import Store, looks_sound
+
+MOST = 20
+"""Findings of one kind that are named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong: where, and what."""
+
+    where: str
+    what: str
+
+
+@dataclass
+class Verdict:
+    """What a check found: `findings`, and how many files, rows and remade images were looked at."""
+
+    folder: str
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    rows: int = 0
+    remade: int = 0
+    equal: int = 0
+    farthest: float = 0.0
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Progress | None = None) -> Verdict:
+    """Check the run folder `folder`, and remake `sample` of its synthetic images, chosen by a hash of their ids.
+
+    Raises:
+        StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
+    """
+    progress, verdict = progress or Progress(), Verdict(str(folder))
+    state = Store(folder).state()
+    if not state:
+        verdict.findings.append(Finding("run.json", "is missing: the last run did not come to its end"))
+    verdict.findings += _parts(folder, verdict, progress)
+    archive = Archive(folder)
+    verdict.findings += _ledger(archive)
+    verdict.findings += _counts(archive, folder)
+    verdict.findings += _dataset(archive, folder, verdict, progress)
+    verdict.findings += _remakes(archive, sample, verdict, device, progress)
+    return verdict
+
+
+def _parts(folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
+    """Parts and vectors whose bytes are not those that their names say; files that were set aside."""
+    places = [path for top in ("parts", "vectors") for path in sorted((folder / top).rglob("*.arrow"))]
+    with progress.bar("parts", len(places), "files") as bar:
+        for path in places:
+            verdict.files += 1
+            if not looks_sound(path):
+                yield Finding(str(path.relative_to(folder)), "its bytes are not those that its name is the digest of")
+            bar.advance()
+    for path in sorted(folder.rglob("*.damaged")):
+        yield Finding(str(path.relative_to(folder)), "was found damaged and set aside")
+
+
+def _ledger(archive: Archive) -> Iterator[Finding]:
+    """What must hold of the ledger by itself."""
+    ledger = archive.ledger
+    ids = ledger.column("id")
+    if len(set(ids)) != len(ids):
+        yield Finding("samples.parquet", f"{len(ids) - len(set(ids))} ids come twice")
+    without = int((~ledger.kept & np.array([not reason for reason in ledger.dropped], dtype=bool)).sum())
+    if without:
+        yield Finding("samples.parquet", f"{without} dropped samples have no reason")
+    with_one = int((ledger.kept & np.array([bool(reason) for reason in ledger.dropped], dtype=bool)).sum())
+    if with_one:
+        yield Finding("samples.parquet", f"{with_one} kept samples have a reason to be dropped")
+    known, orphans = set(ids), 0
+    for parents in ledger.column("parents"):
+        orphans += any(parent not in known for parent in parents)
+    if orphans:
+        yield Finding("samples.parquet", f"{orphans} samples have parents that are not in the ledger")
+
+
+def _counts(archive: Archive, folder: Path) -> Iterator[Finding]:
+    """Whether the ledger is the one that run.json and recipe.lock tell of."""
+    ledger, summary = archive.ledger, Store(folder).state().get("summary")
+    if summary is not None:
+        counts = {
+            "kept": int(ledger.kept.sum()),
+            "dropped": int((~ledger.kept).sum()),
+            "classes": ledger.class_counts(),
+        }
+        for name, value in counts.items():
+            if summary.get(name) != value:
+                yield Finding("run.json", f"{name}: it says {summary.get(name)}, the ledger {value}")
+    try:
+        locked = read_lock(folder / NAME)["result"]
+    except AugforgeError as error:
+        yield Finding(NAME, error.message)
+        return
+    for name, now in result_of(ledger).items():
+        if locked.get(name) != now:
+            yield Finding(NAME, f"{name}: the ledger says otherwise")
+
+
+def _dataset(archive: Archive, folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
+    """Whether the dataset holds exactly the kept samples, each with the bytes, label and split of the ledger."""
+    dataset, ledger = Dataset(str(folder / "dataset")), archive.ledger
+    kept = {sample.id: sample for sample in ledger.samples(ledger.visible())}
+    found: list[Finding] = []
+    seen: set[str] = set()
+    with progress.bar("rows", len(kept)) as bar:
+        for entry in dataset.entries():
+            carried = entry.carried or {}
+            identity = str(carried.get("id"))
+            verdict.rows += 1
+            if identity in seen or identity not in kept:
+                twice = "it comes twice" if identity in seen else "the ledger does not keep it"
+                found.append(Finding(f"dataset, row {identity}", twice))
+            else:
+                found += _row(dataset, entry.locator, entry.label, kept[identity])
+            seen.add(identity)
+            bar.advance()
+    found += [Finding(f"dataset, row {identity}", "is missing") for identity in kept if identity not in seen]
+    yield from found[:MOST]
+    if len(found) > MOST:
+        yield Finding("dataset", f"and {len(found) - MOST} more")
+
+
+def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> Iterator[Finding]:
+    where = f"dataset, row {sample.id}"
+    try:
+        if images.digest(dataset.read(locator)) != sample.digest:
+            yield Finding(where, "its image has another digest than the ledger says")
+        if sample.mask and images.digest(dataset.read_mask(locator)) != sample.mask:
+            yield Finding(where, "its mask has another digest than the ledger says")
+    except BadImage as error:
+        yield Finding(where, error.message)
+    if label != sample.label:
+        yield Finding(where, f"its label is {label!r}, the ledger says {sample.label!r}")
+
+
+def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progress: Progress) -> Iterator[Finding]:
+    """Whether some synthetic images come out again as they are."""
+    samples = chosen(archive.ledger, archive.ledger.visible("synthetic"), count)
+    samples = [sample for sample in samples if sample.maker is not None]
+    if not samples:
+        return
+    with progress.bar("remake", len(samples)) as bar:
+        for made in remake(archive, samples, device):
+            verdict.remade += 1
+            verdict.equal += made.equal
+            verdict.farthest = max(verdict.farthest, made.apart)
+            if problem := _problem(made):
+                yield Finding(f"image {made.sample.id}", problem)
+            bar.advance()
+
+
+def _problem(made: Remade) -> str:
+    """What is wrong with an image that was made again; "" where it is within 1/255."""
+    if made.apart <= 1:
+        return ""
+    return f"made again from its provenance it differs by up to {made.apart:g}/255"
