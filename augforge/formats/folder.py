@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from augforge.errors import BadImage, SourceError
@@ -98,6 +99,14 @@ class Folder(Source):
             for name in self._image_folders(base) if base in class_bases else ():
                 inside = _join(base, name)
                 yield from self._below(inside, None if inside in self._unlabelled else _text(name), split)
+
+    def fingerprint(self) -> str:
+        """Changes whenever a file was written, added or removed; half the time of a listing."""
+        total = hashlib.sha256(repr((self.where, self._split, self._masks_given)).encode())
+        for root in filter(None, (self._root, self._masks_given)):
+            for line in _stamps(root, self._is_inside):
+                total.update(line)
+        return total.hexdigest()
 
     def read(self, locator: str) -> bytes:
         """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
@@ -219,6 +228,39 @@ class Folder(Source):
         if not stat.S_ISREG(facts.st_mode):
             return "", "not a regular file"
         return f"{facts.st_size}-{facts.st_mtime_ns}", ""
+
+
+def _stamps(root: str, is_inside: Callable[[str], bool]) -> Iterator[bytes]:
+    """Path, size and time of change of everything below a folder; links that lead out of it are not followed."""
+    waiting, linked = [root], set()
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            yield f"{folder}\0{error.errno}\n".encode(errors="surrogateescape")
+            continue
+        for entry in entries:
+            yield _stamp(entry).encode(errors="surrogateescape")
+            if not _is_folder(entry):
+                continue
+            if entry.is_symlink():
+                real = os.path.realpath(entry.path)
+                if real in linked or not is_inside(real):
+                    continue
+                linked.add(real)
+            waiting.append(entry.path)
+
+
+def _stamp(entry: os.DirEntry[str]) -> str:
+    try:
+        facts = entry.stat()
+    except OSError as error:
+        return f"{entry.path}\0{error.errno}\n"
+    if stat.S_ISDIR(facts.st_mode):
+        return f"{entry.path}\0\n"
+    return f"{entry.path}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
 
 
 def _is_folder(found: os.DirEntry[str]) -> bool:
