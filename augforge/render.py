@@ -311,9 +311,9 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"sha256  {row['digest']}"
     maker = row.get("maker") or {}
     if maker:
-        model = maker.get("model", {})
-        weights = str(model.get("digest"))[:12]
-        yield f"made    {row['stage']} by {model.get('name')} (weights {weights}), seed {row['seed']}"
+        model = maker.get("model")
+        by = f" by {model.get('name')} (weights {str(model.get('digest'))[:12]})" if isinstance(model, dict) else ""
+        yield f"made    {row['stage']}{by}, seed {row['seed']}"
         hidden = {"model", "generator", "generator-version", "versions"}
         options = {name: value for name, value in maker.items() if name not in hidden and value != ""}
         yield "options " + ", ".join(f"{name} {value}" for name, value in options.items())
@@ -329,4 +329,6 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} {_short(inner)}" for name, inner in value.items()) + "}"
     return "[" + ", ".join(map(_short, value)) + "]" if isinstance(value, list) else str(value)

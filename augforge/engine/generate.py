@@ -217,7 +217,8 @@ def make_batches(
 ) -> None:
     """Load the model and make the batches, committing as it goes."""
     total = sum(len(batch.jobs) for batch in todo)
-    progress.say(f"{stage.name}: loading the model")
+    if stage.tasks():
+        progress.say(f"{stage.name}: loading the model")
     studio = stage.open(device)
     maker = maker_of(stage, studio.facts)
 
