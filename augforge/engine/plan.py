@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from augforge.engine.embed import stored_vectors
-from augforge.engine.generate import finished, generator_parts, plan
+from augforge.engine.generate import finished, generator_parts
 from augforge.engine.ingest import known_samples, open_sources
+from augforge.engine.jobs import plan
 from augforge.engine.judge import measured_parts
 from augforge.engine.label import decide_labels, decide_splits, hash_parts, unlabelled
 from augforge.engine.train import model_folder, trained_row, training_key, training_roles
