@@ -15,6 +15,7 @@ from PIL import Image
 from augforge import images
 from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
+from augforge.engine.rates import recording
 from augforge.engine.workers import Task, make_in_processes
 from augforge.errors import BadImage
 from augforge.flow import flow
@@ -172,12 +173,14 @@ def make_batches(
             made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
-    with progress.bar(stage.name, total) as bar, parts.writing() as writer:
+    rate = recording(parts.folder, studio.facts)
+    with rate as count, progress.bar(stage.name, total) as bar, parts.writing() as writer:
 
         def save(result: tuple[Batch, dict[str, Any]]) -> None:
             batch, made = result
             rows = [_row(job, made[job.sample.id], maker, batch.number, slot) for slot, job in enumerate(batch.jobs)]
             writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
+            count(len(rows))
             bar.advance(len(rows))
 
         flow(todo, load, work, save)
