@@ -19,6 +19,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "variation"): "augforge.generators.variation:Variation",
     ("generate", "night"): "augforge.generators.night:Night",
     ("generate", "paired"): "augforge.generators.paired:Paired",
+    ("generate", "shifts"): "augforge.generators.shifts:Shifts",
     ("filter", "clip"): "augforge.filters.clip:Clip",
     ("filter", "prototype"): "augforge.filters.prototype:Prototype",
     ("filter", "margin"): "augforge.filters.margin:Margin",

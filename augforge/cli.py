@@ -260,11 +260,11 @@ def plan(
     json: AsJson = False,
 ) -> None:
     """Say what a run would do, without loading a model."""
-    from augforge import render
     from augforge.engine.plan import plan_run
     from augforge.recipe import load_recipe
+    from augforge.render_plan import show_plan
 
-    render.show_plan(plan_run(load_recipe(recipe, seed), out, limit), json)
+    show_plan(plan_run(load_recipe(recipe, seed), out, limit), json)
 
 
 @app.command()

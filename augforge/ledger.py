@@ -71,6 +71,20 @@ class Ledger:
     def __len__(self) -> int:
         return int(self.rows.num_rows)
 
+    def copy(self) -> Ledger:
+        """As it is now, whatever happens to this one."""
+        made = Ledger()
+        made.restore(self)
+        return made
+
+    def restore(self, other: Ledger) -> None:
+        """Become as `other` is now."""
+        self.classes, self.rows = list(other.classes), other.rows
+        self.kept, self.weight = other.kept.copy(), other.weight.copy()
+        self.dropped, self.dropped_by = other.dropped.copy(), other.dropped_by.copy()
+        self.scores = {name: values.copy() for name, values in other.scores.items()}
+        self._places = None
+
     # -- adding ---------------------------------------------------------------------------------------------
 
     def extend(self, samples: Iterable[Sample]) -> None:

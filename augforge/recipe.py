@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from augforge.acceptance import check_acceptance
 from augforge.catalog import VERBS, did_you_mean, stage_class
 from augforge.errors import AugforgeError, ModelError, RecipeError
 from augforge.formats import KINDS
@@ -146,6 +147,7 @@ def _stages(entries: list[Any]) -> tuple[Stage, ...]:
                     f"{where}: there is a model called {stage.called!r} already", "give `as` another name"
                 )
             trained[stage.called] = stage.task
+    check_acceptance(stages)
     return tuple(stages)
 
 

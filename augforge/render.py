@@ -23,7 +23,6 @@ from augforge.progress import Bar, Progress
 
 if TYPE_CHECKING:
     from augforge.engine import Summary
-    from augforge.engine.plan import PlanRow
     from augforge.engine.thresholds import Group, Measure
     from augforge.lineage import Life
     from augforge.recipe import Recipe
@@ -190,7 +189,7 @@ def _bars(counts: Sequence[int]) -> str:
 def _cuts_table(group: Group) -> Table:
     """What every cut would keep of a group, over all of it and class by class."""
     table = Table(
-        "cut", *(_right(name) for name in ("keeps over all", "by class", "worst kept")), box=None, pad_edge=False
+        "cut", *(right(name) for name in ("keeps over all", "by class", "worst kept")), box=None, pad_edge=False
     )
     for cut in group.cuts:
         bound = "" if cut.bound is None else f"{cut.bound:.4g}"
@@ -206,7 +205,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
     if summary.up_to_date:
         say(f"{summary.out} is up to date: nothing was computed, {_totals(summary)}")
         return
-    table = Table("stage", *(_right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
+    table = Table("stage", *(right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
     for row in summary.work:
         computed = sum(row.get(name, 0) for name in COMPUTED)
         reused = f"{row['reused']:,}" if "reused" in row else ""
@@ -224,7 +223,8 @@ def _totals(summary: Summary) -> str:
     return f"{summary.kept:,} images kept, {summary.dropped:,} dropped with a reason"
 
 
-def _right(name: str) -> Any:
+def right(name: str) -> Any:
+    """A column of numbers."""
     from rich.table import Column
 
     return Column(name, justify="right")
@@ -233,35 +233,6 @@ def _right(name: str) -> Any:
 def show_checked(path: Path, recipe: Recipe) -> None:
     """Say that a recipe is right."""
     say(f"{path} is right: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
-
-
-def show_plan(rows: Sequence[PlanRow], as_json: bool) -> None:
-    """A table of what a run would do."""
-    if as_json:
-        print_json([asdict(row) for row in rows])
-        return
-    out.print(_stage_table(rows))
-    out.print()
-    out.print(_class_table(rows))
-
-
-def _stage_table(rows: Sequence[PlanRow]) -> Table:
-    table = Table("stage", *map(_right, ("in", "out", "to compute", "reused")), box=None, pad_edge=False)
-    for row in rows:
-        most = "" if row.exact else "~"
-        table.add_row(row.stage, f"{row.rows_in:,}", f"{most}{row.rows_out:,}", f"{row.todo:,}", f"{row.reused:,}")
-    return table
-
-
-def _class_table(rows: Sequence[PlanRow], most: int = 40) -> Table:
-    """Images per class after each stage, stages by their number; the first `most` classes."""
-    table = Table("class", *(_right(row.stage.partition("-")[0]) for row in rows), box=None, pad_edge=False)
-    classes = list(rows[-1].classes)
-    for name in classes[:most]:
-        table.add_row(escape(name), *(f"{row.classes[name]:,}" for row in rows))
-    if len(classes) > most:
-        table.add_row(f"and {len(classes) - most} more (--json shows all)", *("" for _ in rows))
-    return table
 
 
 def show_listing(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:
@@ -316,9 +287,9 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"sha256  {row['digest']}"
     maker = row.get("maker") or {}
     if maker:
-        model = maker.get("model", {})
-        weights = str(model.get("digest"))[:12]
-        yield f"made    {row['stage']} by {model.get('name')} (weights {weights}), seed {row['seed']}"
+        model = maker.get("model")
+        by = f" by {model.get('name')} (weights {str(model.get('digest'))[:12]})" if isinstance(model, dict) else ""
+        yield f"made    {row['stage']}{by}, seed {row['seed']}"
         hidden = {"model", "generator", "generator-version", "versions"}
         options = {name: value for name, value in maker.items() if name not in hidden and value != ""}
         yield "options " + ", ".join(f"{name} {value}" for name, value in options.items())
@@ -334,4 +305,6 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} {_short(inner)}" for name, inner in value.items()) + "}"
     return "[" + ", ".join(map(_short, value)) + "]" if isinstance(value, list) else str(value)

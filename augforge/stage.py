@@ -170,7 +170,18 @@ class Generator(Stage):
 
     verb: ClassVar[str] = "generate"
     decides: ClassVar[frozenset[str]] = frozenset(
-        {"of", "per_class", "balance_to", "real_to_synthetic", "shots", "split", "batch", "processes"}
+        {
+            "of",
+            "per_class",
+            "balance_to",
+            "real_to_synthetic",
+            "until_accepted",
+            "max_tries",
+            "shots",
+            "split",
+            "batch",
+            "processes",
+        }
     )
     needs_labels: ClassVar[bool] = True
     uses_masks: ClassVar[bool] = False
@@ -181,6 +192,12 @@ class Generator(Stage):
     )
     real_to_synthetic: str | None = Field(
         None, description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two."
+    )
+    until_accepted: int | None = Field(
+        None, ge=1, description="Make new images of every class until so many pass the filters right after it."
+    )
+    max_tries: int | None = Field(
+        None, ge=1, description="With until-accepted: at most so many images for each one asked for (10 if absent)."
     )
     of: str | None = Field(None, description="Make new images of this class only.")
     shots: int | None = Field(None, ge=1, description="Condition on K images per class and on no others.")
@@ -202,11 +219,13 @@ class Generator(Stage):
     def _one_amount(self) -> Generator:
         if len(given := self._amounts) > 1:
             raise ValueError(f"{' and '.join(map(kebab, given))} exclude each other: give one")
+        if self.max_tries is not None and self.until_accepted is None:
+            raise ValueError("max-tries goes with until-accepted")
         return self
 
     @property
     def _amounts(self) -> list[str]:
-        amounts = ("per_class", "balance_to", "real_to_synthetic")
+        amounts = ("per_class", "balance_to", "real_to_synthetic", "until_accepted")
         return [name for name in amounts if getattr(self, name) is not None]
 
     @property
@@ -223,8 +242,8 @@ class Generator(Stage):
 
         With `real_to_synthetic` the counts are of real images, and each class is rounded by itself, halves up.
         """
-        if self.per_class is not None:
-            return dict.fromkeys(counts, self.per_class)
+        if (each := self.per_class if self.until_accepted is None else self.until_accepted) is not None:
+            return dict.fromkeys(counts, each)
         if self.real_to_synthetic is not None:
             real, synthetic = map(int, self.real_to_synthetic.split(":"))
             return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from augforge.catalog import stage_class
 from augforge.errors import RecipeError
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from augforge.stage import Stage, Trainer, kebab
+from augforge.stage import Generator, Stage, Trainer, kebab
 
 COMMON: dict[str, Any] = {
     "out": Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.")],
@@ -30,6 +30,12 @@ COMMON: dict[str, Any] = {
 DEFAULTS: dict[str, Any] = {"seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "store": None, "json": False}
 RESUME = Annotated[
     bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or train anew over what is there.")
+]
+ACCEPT = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept", metavar="FILTER", help="A filter that new images must pass, with its options: 'clip min=0.2'."
+    ),
 ]
 SOURCES = Annotated[
     list[str],
@@ -48,12 +54,13 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
 
     def command(**given: Any) -> None:
         resume = given.pop("resume", True)
+        filters = [_filter(text) for text in given.pop("accept", None) or ()]
         common = {key: given.pop(key) for key in COMMON}
         specs = _sources(trainer, given)
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
         if trainer is None:
-            _run(stage, specs, **common)
+            _run((stage, *filters), specs, **common)
         else:
             _train(stage, specs, resume, **common)
 
@@ -76,6 +83,8 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
         if name in arguments or (trainer and name == "called"):
             continue
         parameters.append(inspect.Parameter(name, keyword, default=None, annotation=_option(name, info)))
+    if issubclass(cls, Generator):
+        parameters.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
     for name, annotation in COMMON.items():
         default = DEFAULTS.get(name, inspect.Parameter.empty)
         parameters.append(inspect.Parameter(name, keyword, default=default, annotation=annotation))
@@ -129,10 +138,18 @@ def _stage(verb: str, name: str, options: dict[str, Any]) -> Stage:
         raise RecipeError(f"{verb} {name}: {error.message}", error.hint) from error
 
 
-def _run(stage: Stage, specs: tuple[SourceSpec, ...], **common: Any) -> None:
+def _filter(text: str) -> Stage:
+    """The filter that a text such as "clip min=0.2" names, on synthetic images unless it says otherwise."""
+    name, *pairs = text.split() or [""]
+    if loose := [pair for pair in pairs if "=" not in pair]:
+        raise RecipeError(f"--accept {text!r}: {loose[0]!r} is no option", "write name=value, as in 'clip min=0.2'")
+    return _stage("filter", name, {"on": "synthetic", **dict(pair.split("=", 1) for pair in pairs)})
+
+
+def _run(stages: tuple[Stage, ...], specs: tuple[SourceSpec, ...], **common: Any) -> None:
     from augforge import render
 
-    recipe = Recipe(f"{stage.verb}-{stage.name}", common.pop("seed"), specs, (stage,))
+    recipe = Recipe(f"{stages[0].verb}-{stages[0].name}", common.pop("seed"), specs, stages)
     render.run_and_show(recipe, common.pop("out"), common.pop("json"), **common)
 
 

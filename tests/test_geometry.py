@@ -16,8 +16,11 @@ from augforge.geometry import (
     Crop,
     Flip,
     Geometry,
+    Jigsaw,
     Log,
+    Perspective,
     Resize,
+    Shear,
     Shift,
     Turn,
     Warp,
@@ -30,7 +33,9 @@ from augforge.geometry.ops import _velocity
 from augforge.ids import rng
 
 EXACT = [Flip("horizontal"), Flip("vertical"), Turn(1), Turn(2), Turn(3), Turn(5), Shift(3, -5), Shift(-40, 2)]
+EXACT += [Jigsaw(3, 4, 6), Jigsaw(9, 5, 20)]
 SMOOTH = [Resize(50, 31), Affine(7.5, 1.1, 0.03, -0.02), Affine(-12, 0.9), Warp(11, 0.05), Warp(3, 0.1, 3)]
+SMOOTH += [Shear(across=12), Shear(down=-9), Perspective(4, 0.15)]
 PARTS = [Crop(4, 6, 20, 30), Crop(-3, -2, 60, 70)]
 SIZE = (36, 44)
 
@@ -123,6 +128,37 @@ def test_an_affine_translation_by_whole_pixels_is_a_shift():
     affine, shift = Geometry((Affine(down=0.1, right=-0.05),)), Geometry((Shift(4, -2),))
     assert np.abs(affine.apply(image).astype(int) - shift.apply(image)).max() <= 1
     assert (affine.valid((40, 40)) == shift.valid((40, 40))).all()
+
+
+def test_a_shear_moves_each_row_by_its_distance_from_the_middle():
+    rows, columns = Shear(across=45).target(grid((5, 9)), (5, 9))
+    assert (rows == grid((5, 9))[0]).all()
+    assert np.allclose(columns - grid((5, 9))[1], np.arange(-2, 3)[:, None])
+    with pytest.raises(ValueError, match="across or down"):
+        Shear(10, 10)
+
+
+def test_a_perspective_moves_corners_inwards_and_keeps_lines_straight():
+    size = (40, 60)
+    rows, columns = Perspective(4, 0.3).target(grid(size), size)
+    assert rows.min() > -0.5 and rows.max() < 39.5 and columns.min() > -0.5 and columns.max() < 59.5
+    ends = np.array([rows[7, [0, -1]], columns[7, [0, -1]]])
+    along = np.array([rows[7] - ends[0, 0], columns[7] - ends[1, 0]])
+    across = (ends[:, 1] - ends[:, 0])[::-1] * (1, -1)
+    assert np.abs(across @ along).max() < 1e-6 * (across**2).sum()
+    assert np.allclose(Perspective(4, 0.0).target(grid(size), size), grid(size))
+
+
+def test_a_jigsaw_exchanges_whole_tiles_and_no_swap_leaves_the_image():
+    image = noise((43, 40))
+    moved = Geometry((Jigsaw(3, 4, 9),)).apply(image)
+    assert (moved[40:] == image[40:]).all() and (moved != image).any()
+    tiles = [
+        [part[r : r + 10, c : c + 10].tobytes() for r in range(0, 40, 10) for c in range(0, 40, 10)]
+        for part in (image, moved)
+    ]
+    assert sorted(tiles[0]) == sorted(tiles[1]) and tiles[0] != tiles[1]
+    assert (Geometry((Jigsaw(3, 4, 0),)).apply(image) == image).all()
 
 
 # ---- the contract --------------------------------------------------------------------------------------------------

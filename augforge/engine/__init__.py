@@ -12,11 +12,13 @@ from augforge import __version__
 from augforge.engine.choose import columns_key, run_selector
 from augforge.engine.duplicates import against_key, run_duplicates
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
-from augforge.engine.generate import run_generator, stage_key
+from augforge.engine.generate import run_generator
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
+from augforge.engine.jobs import stage_key
 from augforge.engine.judge import Embedders, run_filter
 from augforge.engine.label import run_labeler, run_splitter
 from augforge.engine.train import file_digests, run_trainer
+from augforge.engine.until import Block, Rounds, blocks
 from augforge.errors import SourceError, TooManyBad
 from augforge.filters.duplicates import Duplicates
 from augforge.formats import Source
@@ -24,7 +26,7 @@ from augforge.ids import key
 from augforge.ledger import Ledger
 from augforge.lock import NAME as LOCK
 from augforge.lock import lock_of
-from augforge.models import find_model, model_key, trained_models
+from augforge.models import Model, find_model, model_key, trained_models
 from augforge.progress import Progress
 from augforge.recipe import Recipe
 from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
@@ -122,13 +124,8 @@ def _run(
     embedders = Embedders(folder, pixels, device, progress)
     certificates: dict[str, Any] = {}
     with trained_models() as models:
-        for title, stage in zip(titles(recipe), recipe.stages, strict=True):
-            before = len(ledger.visible())
-            if isinstance(stage, Trainer):
-                did = run_trainer(stage, ledger, folder, pixels, recipe.seed, device, progress, models)
-            else:
-                did = _step(stage, title, ledger, embedders, recipe.seed, device, progress, certificates)
-            work.append(_row(title, before, ledger, did))
+        for block in blocks(titles(recipe), recipe.stages):
+            work += _run_block(block, ledger, embedders, recipe.seed, device, progress, certificates, models)
         write_result(recipe, ledger, folder, pixels, progress, certificates)
         write_lock(lock_of(recipe, ledger, pixels, work), folder)
     summary = _summary(out, ledger, work)
@@ -139,6 +136,32 @@ def _run(
 def titles(recipe: Recipe) -> list[str]:
     """How each stage is called in the ledger: number, verb and name."""
     return [f"{number}-{stage.verb}-{stage.name}" for number, stage in enumerate(recipe.stages, start=1)]
+
+
+def _run_block(
+    block: Block,
+    ledger: Ledger,
+    embedders: Embedders,
+    seed: int,
+    device: str,
+    progress: Progress,
+    certificates: dict[str, Any],
+    models: dict[str, Model],
+) -> list[dict[str, Any]]:
+    """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
+
+    def step(stage: Stage, title: str) -> dict[str, int]:
+        return _step(stage, title, ledger, embedders, seed, device, progress, certificates)
+
+    if len(block) > 1:
+        return Rounds(block, ledger, embedders, seed, device, progress).run(step)
+    ((title, stage),) = block
+    before = len(ledger.visible())
+    if isinstance(stage, Trainer):
+        did = run_trainer(stage, ledger, embedders.store, embedders.pixels, seed, device, progress, models)
+    else:
+        did = step(stage, title)
+    return [_row(title, before, ledger, did)]
 
 
 def _step(

@@ -13,18 +13,18 @@ import pyarrow as pa
 from PIL import Image
 
 from augforge import images
-from augforge.catalog import did_you_mean
 from augforge.engine.ingest import Pixels
+from augforge.engine.jobs import plan, stage_key
+from augforge.engine.rates import recording
 from augforge.engine.workers import Task, make_in_processes
-from augforge.errors import BadImage, RecipeError
+from augforge.errors import BadImage
 from augforge.flow import flow
-from augforge.ids import canonical, key, seed_of, unit
+from augforge.ids import canonical
 from augforge.ledger import Ledger
-from augforge.models import find_model, model_key, trained_rows
-from augforge.pool import Pool
+from augforge.models import trained_rows
 from augforge.progress import Progress
-from augforge.sample import Sample, is_evaluation
-from augforge.stage import Generator, Job, Loaded, On, Picture, kebab
+from augforge.sample import Sample
+from augforge.stage import Generator, Job, Loaded, Picture
 from augforge.store import Parts, Store, write_atomically
 
 MADE = pa.schema(
@@ -53,85 +53,10 @@ class Batch:
     jobs: tuple[Job, ...]
 
 
-def stage_key(stage: Generator, seed: int) -> str:
-    """What an image of this stage depends on beside its parents: options, model weights, seed, code version."""
-    tasks = stage.tasks()
-    models = {option: model_key(find_model(getattr(stage, option), task)) for option, task in tasks.items()}
-    named = {kebab(option) for option in tasks}  # what a model is called does not matter, what it is does
-    options = {option: value for option, value in stage.measured_options().items() if option not in named}
-    return key(stage.name, stage.version, options, models, seed)
-
-
 def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Parts]:
     """Where the images of this stage lie, and under which name."""
     name = f"generate-{stage.name}-{stage_key(stage, seed)[:12]}"
     return name, store.parts(name, MADE)
-
-
-def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Job]:
-    """Every image that the stage should make, in order; nothing is loaded and no pixel is read."""
-    fingerprint = stage_key(stage, seed)
-    unlabelled = not stage.needs_labels
-    conditioning = ledger.conditioning(stage.split, unlabelled)
-    pools = {label: Pool(samples, stage.shots) for label, samples in conditioning.items()}
-    split = next((s.split for pool in pools.values() for s in pool.samples), None)
-    counts = training_counts(ledger, "real" if stage.real_to_synthetic else "all", unlabelled)
-    if stage.of is not None:
-        if stage.of not in pools:
-            raise RecipeError(f"{stage.name}: there is no class {stage.of!r}", did_you_mean(stage.of, ledger.classes))
-        counts = {stage.of: counts.get(stage.of, 0)}
-    for label, count in stage.wanted(counts).items():
-        turns = stage.turns(pools[label], count)
-        jobs = (_job(stage, fingerprint, label, pools[label], *turn, title, split) for turn in turns)
-        yield from _coupled(jobs, int(stage.batch)) if stage.couples else jobs
-
-
-def _coupled(jobs: Iterator[Job], size: int) -> Iterator[Job]:
-    """Jobs whose images influence each other: each one's identity takes in the others of its batch, in order."""
-    for batch in iter(lambda: list(islice(jobs, size)), []):
-        mates = [job.sample.id for job in batch]
-        for job in batch:
-            identity = key(job.sample.id, mates, size)
-            draws = {**job.sample.draws, "batch-of": mates}
-            yield Job(replace(job.sample, id=identity, draws=draws), job.parents)
-
-
-def training_counts(ledger: Ledger, on: On = "all", unlabelled: bool = False) -> dict[str | None, int]:
-    """How many kept images each class has to train on (evaluation splits do not count); under None the unlabelled."""
-    indices = ledger.visible(on)
-    splits = ledger.column("split", indices)
-    indices = indices[np.array([not is_evaluation(split) for split in splits], dtype=bool)]
-    counts: dict[str | None, int] = dict(ledger.class_counts(indices).items())
-    if unlabelled and (without := int((ledger.class_index(indices) < 0).sum())):
-        counts[None] = without
-    return counts
-
-
-def _job(
-    stage: Generator,
-    fingerprint: str,
-    label: str | None,
-    pool: Pool,
-    parent: Sample | None,
-    variant: int,
-    title: str,
-    split: str | None,
-) -> Job:
-    first = parent.id if parent else label
-    parents, draws = stage.draw(label, parent, pool, variant, seed_of(key(fingerprint, first, variant)))
-    identity = key(fingerprint, label, [p.id for p in parents], draws)
-    held_out = unit("validation", identity) < getattr(stage, "validation", 0.0)
-    sample = Sample(
-        id=identity,
-        label=stage.child_label(label),
-        origin="synthetic",
-        parents=tuple(p.id for p in parents),
-        stage=title,
-        seed=seed_of(identity),
-        split="validation" if held_out else split,
-        draws=draws,
-    )
-    return Job(sample, tuple(parents))
 
 
 def run_generator(
@@ -145,12 +70,26 @@ def run_generator(
     progress: Progress,
 ) -> dict[str, int]:
     """Make what the plan asks for and add it to the ledger; says how many were made and how many were there."""
-    name, parts = generator_parts(stage, store, seed)
     jobs = list(plan(stage, ledger, seed, title))
-    if parts.missing([job.sample.id for job in jobs]):
-        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device)})
     if not jobs:
         progress.say(f"{stage.name}: nothing to make: every class has enough, or no image may condition it")
+    return make_jobs(stage, jobs, ledger, store, pixels, seed, device, progress)
+
+
+def make_jobs(
+    stage: Generator,
+    jobs: Sequence[Job],
+    ledger: Ledger,
+    store: Store,
+    pixels: Pixels,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> dict[str, int]:
+    """Make those of the planned images that are not there yet, and add all to the ledger."""
+    name, parts = generator_parts(stage, store, seed)
+    if parts.missing([job.sample.id for job in jobs]):
+        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device)})
     todo = list(_batches(jobs, stage, parts))
     if todo:
         _make_all(stage, todo, parts, pixels, device, progress)
@@ -217,7 +156,8 @@ def make_batches(
 ) -> None:
     """Load the model and make the batches, committing as it goes."""
     total = sum(len(batch.jobs) for batch in todo)
-    progress.say(f"{stage.name}: loading the model")
+    if stage.tasks():
+        progress.say(f"{stage.name}: loading the model")
     studio = stage.open(device)
     maker = maker_of(stage, studio.facts)
 
@@ -233,12 +173,14 @@ def make_batches(
             made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
-    with progress.bar(stage.name, total) as bar, parts.writing() as writer:
+    rate = recording(parts.folder, studio.facts)
+    with rate as count, progress.bar(stage.name, total) as bar, parts.writing() as writer:
 
         def save(result: tuple[Batch, dict[str, Any]]) -> None:
             batch, made = result
             rows = [_row(job, made[job.sample.id], maker, batch.number, slot) for slot, job in enumerate(batch.jobs)]
             writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
+            count(len(rows))
             bar.advance(len(rows))
 
         flow(todo, load, work, save)

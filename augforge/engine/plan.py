@@ -10,11 +10,15 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from augforge.acceptance import check_acceptance
 from augforge.engine.embed import stored_vectors
-from augforge.engine.generate import finished, generator_parts, plan
+from augforge.engine.generate import finished, generator_parts
 from augforge.engine.ingest import known_samples, open_sources
+from augforge.engine.jobs import plan_by_class
 from augforge.engine.judge import measured_parts
 from augforge.engine.label import decide_labels, decide_splits, hash_parts, unlabelled
+from augforge.engine.planner import Outlook, class_outlooks, outlook, tried_so_far
+from augforge.engine.rates import measured_rate
 from augforge.engine.train import model_folder, trained_row, training_key, training_roles
 from augforge.filters.duplicates import Duplicates
 from augforge.ledger import Ledger
@@ -31,7 +35,10 @@ Counts = dict[tuple[str, str], int]  # images by class and origin
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One stage of a plan; `exact` is false where the numbers are only the most or the likely ones."""
+    """One stage of a plan; `exact` is false where the numbers are only the most or the likely ones.
+
+    `outlook` is a generator's, class by class.
+    """
 
     stage: str
     rows_in: int
@@ -40,6 +47,7 @@ class PlanRow:
     reused: int
     classes: Mapping[str, int]
     exact: bool = True
+    outlook: Outlook | None = None
 
 
 @dataclass
@@ -65,6 +73,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
     """A row for the source and every stage of `recipe`, given what the run folder `out` holds already."""
     from augforge.engine import titles
 
+    check_acceptance(recipe.stages)
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
@@ -73,12 +82,14 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
         known = len(ledger) - unread
         rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
         for title, stage in zip(titles(recipe), recipe.stages, strict=True):
-            before = state.total
+            before, seen = state.total, None
             if isinstance(stage, Trainer):
                 todo, reused = _train(stage, state, store, recipe.seed, models)
+            elif isinstance(stage, Generator):
+                todo, reused, seen = _generate(stage, title, state, store, recipe.seed)
             else:
-                todo, reused = _step(stage, title, state, store, recipe.seed)
-            rows.append(PlanRow(title, before, state.total, todo, reused, state.classes(), state.exact))
+                todo, reused = _step(stage, title, state, store)
+            rows.append(PlanRow(title, before, state.total, todo, reused, state.classes(), state.exact, seen))
     return rows
 
 
@@ -90,9 +101,7 @@ def _counts(ledger: Ledger) -> Counts:
     return counts
 
 
-def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> tuple[int, int]:
-    if isinstance(stage, Generator):
-        return _generate(stage, title, state, store, seed)
+def _step(stage: Stage, title: str, state: _State, store: Store) -> tuple[int, int]:
     if isinstance(stage, (Labeler, Splitter)):
         return _describe(stage, title, state, store)
     seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
@@ -106,18 +115,25 @@ def _step(stage: Stage, title: str, state: _State, store: Store, seed: int) -> t
     return todo, max(0, seen - todo)
 
 
-def _generate(stage: Generator, title: str, state: _State, store: Store, seed: int) -> tuple[int, int]:
+def _generate(stage: Generator, title: str, state: _State, store: Store, seed: int) -> tuple[int, int, Outlook]:
+    """What is to make, what is there, and class by class what it will likely yield and cost."""
     name, parts = generator_parts(stage, store, seed)
-    if state.unread and not stage.has_amount:
-        state.exact = False  # a gate by id, and ids are only known of what was read
-    jobs = list(plan(stage, state.ledger, seed, title))
-    there = [job for job in jobs if parts.find([job.sample.id])[0] >= 0]
-    state.ledger.extend(finished(there, parts, name))
-    state.unmade += len(jobs) - len(there)
-    for job in jobs:
-        key = (job.sample.label or "", "synthetic")
-        state.counts[key] = state.counts.get(key, 0) + 1
-    return len(jobs) - len(there), len(there)
+    if stage.until_accepted is not None or (state.unread and not stage.has_amount):
+        state.exact = False  # who is accepted; or a gate by id, and ids are only known of what was read
+    classes = class_outlooks(stage, state.ledger, tried_so_far(store.folder, title))
+    jobs = plan_by_class(stage, state.ledger, seed, title, {label: each.tries for label, each in classes.items()})
+    todo: dict[str | None, int] = {}
+    reused = 0
+    for label, each in jobs.items():
+        planned = list(each)
+        there = [job for job in planned if parts.find([job.sample.id])[0] >= 0]
+        state.ledger.extend(finished(there, parts, name))
+        todo[label], reused = len(planned) - len(there), reused + len(there)
+        for job in planned if stage.until_accepted is None else planned[: stage.until_accepted]:
+            key = (job.sample.label or "", "synthetic")
+            state.counts[key] = state.counts.get(key, 0) + 1
+    state.unmade += sum(todo.values())
+    return sum(todo.values()), reused, outlook(stage, classes, todo, measured_rate(parts.folder))
 
 
 def _train(stage: Trainer, state: _State, store: Store, seed: int, models: dict[str, Model]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ operations, undone in reverse order, all of them consumed) is that of AugUndo (W
 """
 
 from augforge.geometry.base import Op
+from augforge.geometry.bend import Jigsaw, Perspective, Shear
 from augforge.geometry.chain import VOID, Geometry, Log
 from augforge.geometry.draws import draw_affine, draw_flip, draw_warp
 from augforge.geometry.ops import OPS, Affine, Crop, Flip, Resize, Shift, Turn, Warp
@@ -18,9 +19,12 @@ __all__ = [
     "Crop",
     "Flip",
     "Geometry",
+    "Jigsaw",
     "Log",
     "Op",
+    "Perspective",
     "Resize",
+    "Shear",
     "Shift",
     "Turn",
     "Warp",

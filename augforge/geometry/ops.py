@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.geometry.base import Op, Order, Points, Size, as_dtype, size_of
+from augforge.geometry.bend import Jigsaw, Perspective, Shear
 from augforge.ids import rng
 
 STEPS = 80
@@ -224,7 +225,8 @@ class Warp(Op):
         return field
 
 
-OPS: dict[str, type[Op]] = {op.name: op for op in (Flip, Turn, Shift, Crop, Resize, Affine, Warp)}
+_EVERY: tuple[type[Op], ...] = (Flip, Turn, Shift, Crop, Resize, Affine, Warp, Shear, Perspective, Jigsaw)
+OPS: dict[str, type[Op]] = {op.name: op for op in _EVERY}
 
 
 def _check_size(size: Size) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from augforge.engine import run
-from augforge.engine.generate import plan
+from augforge.engine.jobs import plan
 from augforge.errors import AugforgeError
 from augforge.generators import diffusion
 from augforge.generators.prompts import USUAL, choose

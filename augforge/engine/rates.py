@@ -1,0 +1,69 @@
+"""How fast a generator was, left beside its images: what a plan reckons the time of the next ones by."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augforge.ids import canonical
+from augforge.store import write_atomically
+
+FILE = "rate.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Images that one device has made, and the seconds that it took, loading the model not counted."""
+
+    images: int
+    seconds: float
+    device: str
+    device_name: str
+
+    @property
+    def seconds_per_image(self) -> float:
+        """Of one device."""
+        return self.seconds / self.images
+
+
+def measured_rate(folder: Path) -> Rate | None:
+    """The rate that lies in a folder of parts; None if nothing was made there yet."""
+    try:
+        plain = json.loads((folder / FILE).read_text())
+    except FileNotFoundError:
+        return None
+    return Rate(plain["images"], plain["seconds"], plain["device"], plain["device-name"])
+
+
+@contextmanager
+def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Callable[[int], None]]:
+    """Measure the time of the block, in which the yielded function is told how many images were made.
+
+    What was measured before on the same device is added to, on another one replaced. `facts` are a studio's. Several
+    processes may leave their rate in one folder: the last one stands, and is that of one device like the others.
+    """
+    started, images = time.monotonic(), 0
+
+    def count(more: int) -> None:
+        nonlocal images
+        images += more
+
+    try:
+        yield count
+    finally:
+        if images:
+            device, name = str(facts.get("device", "cpu")), str(facts.get("device-name", ""))
+            _add(folder, Rate(images, time.monotonic() - started, device, name))
+
+
+def _add(folder: Path, rate: Rate) -> None:
+    before = measured_rate(folder)
+    if before is not None and (before.device, before.device_name) == (rate.device, rate.device_name):
+        rate = Rate(before.images + rate.images, before.seconds + rate.seconds, rate.device, rate.device_name)
+    plain = {"images": rate.images, "seconds": rate.seconds, "device": rate.device, "device-name": rate.device_name}
+    write_atomically(folder / FILE, canonical(plain).encode())
