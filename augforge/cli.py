@@ -171,6 +171,10 @@ def rebuild(
     level: Annotated[
         str, typer.Option("--level", help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.")
     ] = "identity",
+    flips: Annotated[
+        float,
+        typer.Option("--flips", min=0, max=1, help="Share of samples whose fate may differ, for another processor."),
+    ] = 0.0,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
     lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
     reference: Annotated[
@@ -193,7 +197,12 @@ def rebuild(
     from augforge.engine.alike import Bounds
     from augforge.recipe import load_recipe
 
-    options: dict[str, Any] = {"level": check_level(level), "from_scratch": from_scratch, "reference": reference}
+    options: dict[str, Any] = {
+        "level": check_level(level),
+        "flips": flips,
+        "from_scratch": from_scratch,
+        "reference": reference,
+    }
     options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "store": store}
     beside = lock or recipe.with_suffix(".lock")
     sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))

@@ -11,7 +11,7 @@ import numpy as np
 
 from augforge.catalog import did_you_mean
 from augforge.errors import RecipeError
-from augforge.lock import Lock
+from augforge.lock import Lock, kept_ids
 
 Level = Literal["identity", "tolerance", "bytes"]
 MOST_FILES = 20
@@ -53,12 +53,25 @@ def causes(locked: Lock, now: Lock) -> list[Drift]:
 
 
 def effects(locked: Lock, now: Lock) -> list[Drift]:
-    """What differs in the result whatever the level: ids, draws and counts; not pixels."""
+    """What differs in the result whatever the level: ids, draws, fates and counts; not pixels."""
     found = list(_flat("result", *(_without(lock["result"], "pixels") for lock in (locked, now))))
     counts = [
         {name: {k: row[k] for k in ("in", "out")} for name, row in lock["stages"].items()} for lock in (locked, now)
     ]
     return [*found, *_flat("result", *counts)]
+
+
+def flipped(locked: Lock, now: Lock) -> int | None:
+    """How many samples were kept then and not now, or the other way round; None where a lock does not list them."""
+    before, after = kept_ids(locked), kept_ids(now)
+    return len(before ^ after) if before and after else None
+
+
+def same_but_for_flips(locked: Lock, now: Lock, share: float) -> bool:
+    """Whether the same samples were seen, and at most `share` of them have another fate."""
+    count, seen = flipped(locked, now), locked["result"]["kept"] + sum(locked["result"]["dropped"].values())
+    same = locked["result"]["identity"] == now["result"]["identity"]
+    return bool(same and count is not None and count <= share * seen)
 
 
 def pixels_differ(locked: Lock, now: Lock) -> bool:

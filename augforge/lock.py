@@ -35,7 +35,8 @@ NAME = "recipe.lock"
 """The lock of a run, in its folder."""
 LISTED = 10_000
 """A source of more images is listed folder by folder instead of file by file."""
-SHORT = 16
+SHORT, DIGITS = 16, 10
+"""Hex digits of a file's digest and of an id, as far as a lock lists them."""
 THUMBNAILS, SIDE = 64, 8
 PLAN = ("batch-number", "slot")
 """Draws that say where in the batch plan an image was made, not what it is."""
@@ -62,6 +63,7 @@ def lock_of(recipe: Recipe, ledger: Ledger, pixels: Any, work: Sequence[Mapping[
         "stages": {row["stage"]: _stage(row, recipe, number, makers) for number, row in enumerate(work)},
         "environment": {"python": platform.python_version(), "machine": platform.machine(), "libraries": _libraries()},
         "result": result_of(ledger),
+        "kept-ids": _kept_ids(ledger),
         "thumbnails": dict(_thumbnails(ledger, pixels)),
     }
 
@@ -75,18 +77,30 @@ def result_of(ledger: Ledger) -> Lock:
         "dropped": dict(sorted(dropped.items())),
         "classes": {label: {"real": real[label], "synthetic": synthetic[label]} for label in ledger.classes},
         "identity": _identity(ledger),
+        "fates": key(sorted(zip(ledger.column("id"), ledger.kept.tolist(), ledger.dropped_by, strict=True))),
         "pixels": _pixels(ledger),
     }
 
 
 def _identity(ledger: Ledger) -> str:
-    """A digest of ids, draws, labels, splits and fates, whatever the order; no number that was measured is in it."""
-    columns = [ledger.column(name) for name in ("id", "label", "split", "parents", "draws")]
-    fates = zip(ledger.kept.tolist(), ledger.dropped_by, strict=True)
-    rows = zip(*columns, fates, strict=True)
-    return key(
-        sorted([i, label, split, parents, _drawn(draws), *fate] for i, label, split, parents, draws, fate in rows)
-    )
+    """A digest of ids, labels, splits, parents and draws, whatever the order; nothing that was measured is in it."""
+    columns = (ledger.column(name) for name in ("id", "label", "split", "parents", "draws"))
+    rows = zip(*columns, strict=True)
+    return key(sorted([i, label, split, parents, _drawn(draws)] for i, label, split, parents, draws in rows))
+
+
+def _kept_ids(ledger: Ledger) -> str:
+    """The first digits of the kept samples' ids, sorted, as base64; "" of a large ledger."""
+    if len(ledger) > LISTED:
+        return ""
+    kept = sorted(identity[:DIGITS] for identity in ledger.column("id", ledger.visible()))
+    return base64.b64encode(bytes.fromhex("".join(kept))).decode()
+
+
+def kept_ids(lock: Lock) -> set[str]:
+    """The first digits of the ids of the samples that were kept; empty where the lock does not list them."""
+    digits = base64.b64decode(lock.get("kept-ids", "")).hex()
+    return {digits[start : start + DIGITS] for start in range(0, len(digits), DIGITS)}
 
 
 def _drawn(draws: str) -> str:

@@ -42,7 +42,14 @@ def rebuild_and_show(recipe: Any, lock: Path, folder: Path, accept: bool, as_jso
 
 def _plain(found: Rebuilt) -> dict[str, Any]:
     drifts = {name: [asdict(drift) for drift in getattr(found, name)] for name in ("causes", "effects")}
-    return {"level": found.level, "same": found.same, "pixels": found.pixels, **drifts, "kept": found.summary.kept}
+    return {
+        "level": found.level,
+        "same": found.same,
+        "pixels": found.pixels,
+        "flipped": found.flipped,
+        **drifts,
+        "kept": found.summary.kept,
+    }
 
 
 def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
@@ -55,7 +62,8 @@ def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
     elif found.effects:
         say("nothing that the lock records of what it depends on has changed: is a model or library not reproducible?")
     verdict = "the same result as" if found.same else "NOT the same result as"
-    say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {found.pixels}")
+    flips = f"{found.flipped:,} samples have another fate; " if found.flipped else ""
+    say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {flips}{found.pixels}")
 
 
 def _drift_table(drifts: Sequence[Drift]) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augforge.drift import Drift, Level, causes, effects, largest_difference, pixels_differ
+from augforge.drift import Drift, Level, causes, effects, flipped, largest_difference, pixels_differ, same_but_for_flips
 from augforge.engine import Summary, run
 from augforge.engine.alike import Bounds, compare_images
 from augforge.errors import StoreError
@@ -24,6 +24,7 @@ class Rebuilt:
         same: whether the result is the locked one, as far as `level` asks.
         causes: what differs in what the result depends on, whether it had an effect or not.
         effects: what differs in the result.
+        flipped: how many samples have another fate, None where the lock does not list them.
         pixels: a sentence on how pixels compare, and how that was found.
     """
 
@@ -32,6 +33,7 @@ class Rebuilt:
     causes: tuple[Drift, ...]
     effects: tuple[Drift, ...]
     pixels: str
+    flipped: int | None
     summary: Summary
 
 
@@ -41,6 +43,7 @@ def rebuild(
     out: Path,
     *,
     level: Level = "identity",
+    flips: float = 0.0,
     from_scratch: bool = False,
     reference: Path | None = None,
     bounds: Bounds | None = None,
@@ -56,6 +59,8 @@ def rebuild(
         level: `identity` asks for the same ids, draws, labels, fates and counts. `tolerance` asks for pixels that are
             alike, too: those of `reference` if it is given, else the thumbnails in the lock, within 1/255.
             `bytes` asks for equal bytes.
+        flips: the share of the samples, in [0, 1], whose fate may differ; scores differ in their last bits from
+            processor to processor, and what lies next to a threshold then flips.
         from_scratch: throw away what is in `out` first.
         reference: a run folder with the pixels to compare with, for `tolerance`.
         bounds: how alike the pixels of `reference` must be.
@@ -70,11 +75,12 @@ def rebuild(
         Store(out, progress.say).clear()
     summary = run(recipe, out, progress=progress, **options)
     now = read_lock(out / NAME)
-    found = [*effects(locked, now)]
+    found = [] if flips and same_but_for_flips(locked, now, flips) else effects(locked, now)
     alike, pixels = _pixels(level, locked, now, out, reference, bounds or Bounds(), progress)
     if not alike:
         found.append(Drift("result", "pixels", str(locked["result"]["pixels"]), str(now["result"]["pixels"])))
-    return Rebuilt(level, not found, tuple(causes(locked, now)), tuple(found), pixels, summary)
+    why = tuple(causes(locked, now))
+    return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary)
 
 
 def _pixels(

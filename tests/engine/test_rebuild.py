@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_the_lock_is_the_same_for_the_same_run_elsewhere(built, tmp_path):
     assert str(built.out) not in text
 
 
-def test_identity_hangs_on_ids_draws_and_fates_but_not_on_order_scores_or_batches(built):
+def test_identity_hangs_on_ids_and_splits_but_not_on_scores_or_fates(built):
     archive = Archive(built.out)
     first, ledger = result_of(archive.ledger), archive.ledger
     ledger.score("anything", np.arange(len(ledger)), np.random.default_rng(0).normal(size=len(ledger)))
@@ -100,7 +101,10 @@ def test_identity_hangs_on_ids_draws_and_fates_but_not_on_order_scores_or_batche
     kept = int(ledger.visible()[0])
     ledger.drop(np.array([kept]), ["because"], "2-filter-sharpness")
     changed = result_of(ledger)
-    assert changed["identity"] != first["identity"] and changed["kept"] == first["kept"] - 1
+    assert changed["fates"] != first["fates"] and changed["kept"] == first["kept"] - 1
+    assert changed["identity"] == first["identity"]
+    ledger.resplit(np.array([kept]), ["test"])
+    assert result_of(ledger)["identity"] != first["identity"]
 
 
 def test_a_run_with_a_limit_or_another_seed_writes_no_lock(built, tmp_path):
@@ -156,7 +160,7 @@ def test_a_changed_option_is_named(place):
     found = place.rebuilt()
     assert not found.same
     assert [(d.kind, d.what, d.locked, d.now) for d in found.causes] == [("recipe", "stages[2].keep", "0.7", "0.4")]
-    assert {"kept", "dropped.2-filter-sharpness", "identity"} <= {drift.what for drift in found.effects}
+    assert {"kept", "dropped.2-filter-sharpness", "fates"} <= {drift.what for drift in found.effects}
 
 
 def test_causes_without_effect_are_told_and_do_not_fail(place):
@@ -190,7 +194,6 @@ def test_other_weights_drift_though_they_have_the_same_name(place, tmp_path, tin
 
 def reencoded(lock: Path, change: int) -> None:
     """Pretend that the locked images had other bytes, and thumbnails that are `change` levels away."""
-    import base64
 
     plain = yaml.safe_load(lock.read_text())
     plain["result"]["pixels"] = "0" * 20
@@ -355,3 +358,31 @@ def test_verify_regen_and_their_exit_codes(place, tmp_path):
     flip(next((place.out / "parts").rglob("*.arrow")))
     assert "1 findings" in call("verify", place.out, code=3).stdout
     assert json.loads(call("verify", place.out, "--json", code=3).stdout)["sound"] is False
+
+
+def test_fates_may_flip_only_as_far_as_is_asked(place):
+    plain = yaml.safe_load(place.lock.read_text())
+    kept = plain["result"]["kept"]
+    digits = base64.b64decode(plain["kept-ids"]).hex()
+    other = ("0" if digits[0] != "0" else "1") + digits[1:]
+    plain["kept-ids"] = base64.b64encode(bytes.fromhex(other)).decode()
+    plain["result"] |= {"fates": "0" * 20, "kept": kept}
+    place.lock.write_text(yaml.safe_dump(plain))
+    found = place.rebuilt()
+    assert not found.same and found.flipped == 2
+    assert place.rebuilt(flips=2 / 14).same and not place.rebuilt(flips=1 / 14).same
+    plain["result"]["identity"] = "0" * 20
+    place.lock.write_text(yaml.safe_dump(plain))
+    assert not place.rebuilt(flips=1.0).same
+
+
+def test_another_judge_that_keeps_as_many_is_drift(place):
+    """Counts alone would not see it."""
+    place.path.write_text(
+        place.path.read_text().replace("filter: sharpness, on: synthetic", "filter: quality, on: synthetic")
+    )
+    lock, now = read_lock(place.lock), None
+    found = place.rebuilt()
+    now = read_lock(place.out / "recipe.lock")
+    assert lock["result"]["kept"] == now["result"]["kept"] and lock["result"]["classes"] == now["result"]["classes"]
+    assert not found.same
