@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge import __version__
+from augforge.acceptance import check_acceptance
 from augforge.engine.choose import columns_key, run_selector
 from augforge.engine.duplicates import against_key, run_duplicates
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
@@ -86,6 +87,7 @@ def run(
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
+    check_acceptance(recipe.stages)
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():
