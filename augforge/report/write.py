@@ -20,6 +20,8 @@ PER_ROW = 16
 """Bytes that the places of a picture and of its mask may take in the data of a row."""
 LEAST_PICTURES = 0.25
 """The share of the room that pictures have at least; else the provenance of the samples without one is left out."""
+FOR_PROVENANCE = 0.25
+"""The share of what is free that provenance has then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _fitted(findings: Findings, room: int, progress: Progress) -> tuple[dict[str
     free = room - least - len(as_json(traces).encode())
     whole = free >= LEAST_PICTURES * room
     if not whole:
-        free = int((room - least) * (1 - LEAST_PICTURES))
+        free = int((room - least) * (1 - FOR_PROVENANCE))
     if free < 0:
         raise StoreError(
             f"the data of {len(findings.rows):,} samples take {least / MEGABYTE:.1f} MB without any picture",

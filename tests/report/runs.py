@@ -15,7 +15,7 @@ from PIL import Image
 
 from augforge import images
 from augforge.engine.embed import stored_vectors
-from augforge.engine.finish import write_result
+from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.generate import MADE
 from augforge.engine.ingest import Pixels
 from augforge.formats import open_source
@@ -220,3 +220,39 @@ def pictures_in(html: str) -> list[Image.Image]:
     """Every WebP picture that a report holds, wherever it stands."""
     found = re.findall(r"UklGR[A-Za-z0-9+/]+=*", html)
     return [Image.open(io.BytesIO(base64.b64decode(text))).convert("RGBA") for text in found]
+
+
+def many_samples(folder: Path, count: int) -> Path:
+    """The ledger of a run of `count` samples, two fifths of them real, whose images are gone."""
+    random = np.random.default_rng(0)
+    labels = [f"class {number:02d}" for number in range(50)]
+    real = [key("real", place) for place in range(2 * count // 5)]
+    ledger = Ledger(labels)
+    ledger.extend(_one_of_many(place, real, labels, random) for place in range(count))
+    folder.mkdir(parents=True)
+    write_ledger(ledger, folder / "samples.parquet")
+    (folder / "recipe.yaml").write_text("name: many\nsource: {folder: gone}\nstages: []\n")
+    return folder
+
+
+def _one_of_many(place: int, real: list[str], labels: list[str], random: np.random.Generator) -> Sample:
+    label, score = labels[min(49, int(random.exponential(12)))], float(random.normal(0.3, 0.05))
+    if place < len(real):
+        return Sample(
+            real[place], label, source=f"folder photos: {label}/{place}.jpg", digest=f"{place:064x}", ref="0:x"
+        )
+    fate = {} if score > 0.27 else {"kept": False, **_went(FILTER, "clip-prompt: under 0.27")}
+    return Sample(
+        id=key("synthetic", place),
+        label=label,
+        origin="synthetic",
+        parents=tuple(real[number] for number in random.integers(0, len(real), 2)),
+        stage=CONDITIONING,
+        seed=int(random.integers(2**62)),
+        digest=f"{place:064x}",
+        ref="made:x",
+        draws={"prompt": f"a photo of {label}, {place}", "lam": float(random.random())},
+        maker=json.dumps(MAKER),
+        scores={"clip-prompt": score},
+        **fate,
+    )

@@ -45,8 +45,11 @@ function asTable(summary, build) {
   return element;
 }
 
+let fields = 0;
 function field(title, control) {
-  return make('label', { class: 'field', text: title }, control);
+  fields += 1;
+  control.id = `field-${fields}`;
+  return make('div', { class: 'field' }, make('label', { htmlFor: control.id, text: title }), control);
 }
 
 function chooser(options, onchange) {
