@@ -20,6 +20,7 @@ from augforge.report.evaluation import Evaluation, read_evaluation
 from augforge.report.layout import Layout, layout_of
 from augforge.report.withheld import withheld
 from augforge.sample import is_evaluation
+from augforge.store import FORMAT, Store
 
 BINS = 40
 
@@ -82,8 +83,9 @@ def collect(folder: Path) -> Findings:
     """What the run in `folder` has left behind.
 
     Raises:
-        StoreError: it is no run folder, or one of its files is damaged.
+        StoreError: it is no run folder, one of another format, or one of its files is damaged.
     """
+    _check_format(folder)
     rows = _ledger(folder / "samples.parquet")
     recipe, notes = _recipe(folder)
     flagged, unjudged = withheld(rows)
@@ -105,6 +107,15 @@ def collect(folder: Path) -> Findings:
         evaluation=read_evaluation(folder),
         notes=notes,
     )
+
+
+def _check_format(folder: Path) -> None:
+    version = Store(folder).state().get("format", FORMAT)
+    if version != FORMAT:
+        raise StoreError(
+            f"{folder} was written in format {version}, this augforge reads format {FORMAT}",
+            "use the augforge version that wrote it, or run its recipe into a new folder",
+        )
 
 
 def _ledger(path: Path) -> pa.Table:

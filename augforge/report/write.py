@@ -20,7 +20,7 @@ PER_ROW = 16
 """Bytes that the places of a picture and of its mask may take in the data of a row."""
 LEAST_PICTURES = 0.25
 """The share of the room that pictures have at least; else the provenance of the samples without one is left out."""
-FOR_PROVENANCE = 0.25
+FOR_PROVENANCE = 0.1
 """The share of what is free that provenance has then."""
 
 

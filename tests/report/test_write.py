@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from augforge.report import write_report
 from augforge.report.evaluation import read_evaluation
 from augforge.report.fates import FATES, fates_of
 from augforge.report.layout import _projected
-from tests.report.runs import EVIL, evaluation, make_run
+from tests.report.runs import EVIL, evaluation, make_run, many_samples
 
 
 def listing(folder: Path) -> dict[str, str]:
@@ -75,6 +76,21 @@ def test_the_command_says_what_it_wrote(run, tmp_path):
 def test_a_folder_that_is_no_run_is_an_error_of_two_lines(tmp_path):
     result = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 2
+
+
+def test_a_run_of_another_format_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"format": 1}')
+    with pytest.raises(StoreError, match="written in format 1"):
+        write_report(tmp_path)
+
+
+def test_a_run_without_recipe_scores_or_vectors_has_a_report(tmp_path):
+    run = many_samples(tmp_path / "run", 40)
+    (run / "recipe.yaml").unlink()
+    written = write_report(run)
+    assert (written.samples, written.pictures) == (40, 0)
+    told = json.loads(re.search(r'id="data-overview">(.*?)</script>', Path(written.path).read_text())[1])
+    assert len(told["notes"]) == 2 and told["map"] is None
 
 
 def test_an_evaluation_is_read_and_a_damaged_one_is_named(tmp_path):

@@ -70,7 +70,7 @@ function rank({ name, falling }, row) {
     others += 1;
     below += falling ? scores[one] > scores[row] : scores[one] < scores[row];
   }
-  return `${figure(scores[row])}${others ? `, better than ${Math.round(100 * below / others)} % of its class` : ''}`;
+  return `${figure(scores[row])}${others ? `, better than ${Math.round(100 * below / others)} % of ${code < 0 ? 'those without a label' : 'its class'}` : ''}`;
 }
 
 function making({ maker, draws, seed }) {

@@ -6,7 +6,7 @@ const signed = (share) => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs
 function showEvaluation() {
   const { evaluation } = run;
   if (!evaluation) {
-    find('evaluation-lead').textContent = 'This run was not evaluated: `augforge evaluate` trains on what it made and says whether that helps.';
+    find('evaluation-lead').textContent = 'This run was not evaluated. The command augforge evaluate trains on what it made and says whether that helps.';
     return;
   }
   find('evaluation-lead').textContent = `Tested on ${evaluation.test} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.`;
