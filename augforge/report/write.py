@@ -57,14 +57,15 @@ def write_report(
         progress: told how far it is.
 
     Raises:
-        StoreError: no run folder, a damaged file in it, or `megabytes` is less than the data alone need.
+        StoreError: no run folder, a damaged file in it, `megabytes` is less than the data alone need, or the file
+            cannot be written.
     """
     findings = collect(folder)
     room = int(megabytes * MEGABYTE)
     path = out or folder / "report.html"
     blocks, thumbnails, traced = _fitted(findings, room, progress or Progress())
     content = render(f"{findings.name}: augforge report", blocks).encode()
-    write_atomically(path, content)
+    _save(path, content)
     figures = _figures(findings, png) if png else ()
     return Written(
         path=str(path),
@@ -115,11 +116,18 @@ def _with_pictures(told: dict[str, Any], columns: dict[str, Any], thumbnails: Th
     return {"overview": told, "samples": {**columns, **shown}, **pictures, **masks}
 
 
+def _save(path: Path, content: bytes) -> None:
+    try:
+        write_atomically(path, content)
+    except OSError as error:  # its folder cannot be made
+        raise StoreError(f"{path} cannot be written: {error.strerror}", "choose another place for it") from error
+
+
 def _figures(findings: Findings, folder: Path) -> tuple[str, ...]:
     from augforge.report.figures import figures
 
     written = []
     for name, content in figures(findings).items():
-        write_atomically(folder / f"{name}.png", content)
+        _save(folder / f"{name}.png", content)
         written.append(str(folder / f"{name}.png"))
     return tuple(written)

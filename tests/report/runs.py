@@ -216,6 +216,11 @@ def evaluation(classes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def magenta_is_unsafe(image: Image.Image) -> float:
+    """A checker for `filter: safety`: the risk of the colour FLAGGED."""
+    return float(image.getpixel((1, 1)) == FLAGGED)
+
+
 def pictures_in(html: str) -> list[Image.Image]:
     """Every WebP picture that a report holds, wherever it stands."""
     found = re.findall(r"UklGR[A-Za-z0-9+/]+=*", html)

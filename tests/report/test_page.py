@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augforge.engine import run as run_recipe
+from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.report import write_report
 from augforge.report.collect import Findings
-from tests.report.runs import EVIL, FILTERED, FLAGGED, make_run, pictures_in
+from tests.report.runs import EVIL, FILTERED, FLAGGED, make_run, pictures_in, png
 
 
 class Page(HTMLParser):
@@ -102,6 +104,23 @@ def test_the_test_above_would_see_them(run, tmp_path, monkeypatch):
     monkeypatch.setattr(Findings, "hidden", property(lambda findings: np.zeros(len(findings.rows), bool)))
     written = write_report(run, tmp_path / "r.html")
     assert rough(FLAGGED) in colours(Path(written.path).read_text())
+
+
+def test_a_real_run_with_a_checker_hides_what_it_flagged_and_so_does_a_run_over_it(tmp_path):
+    for place, colour in enumerate([FILTERED, FLAGGED, FLAGGED, (9, 9, 200)]):
+        file = tmp_path / "pictures" / "a" / f"{place}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png(colour, place))
+    source = SourceSpec("folder", str(tmp_path / "pictures"))
+    stage = build_stage("filter", "safety", {"checker": "tests.report.runs:magenta_is_unsafe"})
+    summary = run_recipe(Recipe("safe", 0, (source,), (stage,)), tmp_path / "first")
+    assert (summary.kept, summary.dropped) == (2, 2)
+    again = Recipe("again", 0, (SourceSpec("run", str(tmp_path / "first")),), (build_stage("filter", "sharpness", {}),))
+    run_recipe(again, tmp_path / "second")
+    for folder in ("first", "second"):
+        written = write_report(tmp_path / folder)
+        shown = colours(Path(written.path).read_text(encoding="utf-8"))
+        assert rough(FILTERED) in shown and rough(FLAGGED) not in shown and written.flagged == 2
 
 
 def test_sections_have_names_and_controls_have_labels(page):

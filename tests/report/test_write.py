@@ -78,6 +78,15 @@ def test_a_folder_that_is_no_run_is_an_error_of_two_lines(tmp_path):
     assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 2
 
 
+@pytest.mark.parametrize("option", ["--out", "--png"])
+def test_a_place_that_cannot_be_written_is_an_error_of_two_lines(run, tmp_path, option):
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(
+        app, ["report", str(run), "--out", str(tmp_path / "r.html"), option, str(tmp_path / "file" / "x")]
+    )
+    assert result.exit_code == 2 and "cannot be written" in result.stderr
+
+
 def test_a_run_of_another_format_is_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"format": 1}')
     with pytest.raises(StoreError, match="written in format 1"):

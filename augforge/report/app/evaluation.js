@@ -17,7 +17,7 @@ function showEvaluation() {
 }
 
 function armTable(evaluation, hasF1) {
-  const columns = [['arm', false], ['images', true], ['accuracy', true], ...(hasF1 ? [['macro-F1', true]] : []), ['difference', true], ['', false]];
+  const columns = [['arm', false], ['images', true], ['accuracy', true], ...(hasF1 ? [['macro-F1', true]] : []), ['difference', true], ['verdict', false]];
   return table('', columns, evaluation.arms.map((arm) => {
     const { difference } = arm;
     const word = difference ? make('span', { class: `badge ${difference.verdict === 'within noise' ? 'noise' : difference.verdict}`, text: difference.verdict }) : '';

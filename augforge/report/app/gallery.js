@@ -81,14 +81,13 @@ function card(row, place) {
   const parents = samples.parents[row];
   const family = make('span', { class: 'family' }, shot(row, 96, true));
   if (parents.length) {
-    const beside = make('span', { class: 'parents' }, ...parents.slice(0, 4).map((parent) => shot(parent, 44, true)));
+    const beside = make('span', { class: 'parents', role: 'img', 'aria-label': many(parents.length, 'parent') }, ...parents.slice(0, 4).map((parent) => shot(parent, 44, true)));
     family.append(beside);
   }
   const score = !wanted.sort.startsWith('[') ? '' : ` · ${figure(samples.scores[JSON.parse(wanted.sort)[0]][row])}`;
   const fate = isKept(row) ? 'kept' : text(samples.reason, row);
-  const about = `${labelOf(row)}, ${text(samples.origin, row)}, ${fateText(row)}${parents.length ? `, ${many(parents.length, 'parent')}` : ''}`;
   return make('button', {
-    type: 'button', class: 'card', tabIndex: place ? -1 : 0, 'aria-label': about, 'data-row': row, onclick: () => openDetail(row, shown),
+    type: 'button', class: 'card', tabIndex: place ? -1 : 0, 'data-row': row, onclick: () => openDetail(row, shown),
   }, family, make('span', { class: 'card-label', text: labelOf(row) }),
   make('span', { class: 'fate' }, dot(fates[row]), make('span', { text: `${text(samples.origin, row)}, ${fate}${score}` })));
 }

@@ -4,7 +4,7 @@ function shot(row, size, decorative = false) {
   const box = make('span', { class: `shot s${size}` });
   const source = pictureOf(row);
   if (!source) {
-    box.append(make('span', { class: 'none', text: whyNoPicture(row) }));
+    box.append(make('span', { class: 'none', text: size === 44 ? '–' : whyNoPicture(row), 'aria-hidden': String(size === 44) }));
     return box;
   }
   const about = decorative ? '' : `${text(samples.origin, row)} image of class ${labelOf(row)}`;
