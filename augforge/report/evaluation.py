@@ -11,11 +11,11 @@ from augforge.errors import StoreError
 
 
 class Interval(BaseModel):
-    """A mean over seeds with its 95 % interval."""
+    """A mean over seeds with its 95 % interval, which is None where a single seed says nothing of the spread."""
 
     mean: FiniteFloat
-    low: FiniteFloat
-    high: FiniteFloat
+    low: FiniteFloat | None
+    high: FiniteFloat | None
     seeds: tuple[FiniteFloat, ...] = ()
 
 
@@ -23,8 +23,8 @@ class Difference(BaseModel):
     """How an arm differs from the first one, and what may be said of it."""
 
     mean: FiniteFloat
-    low: FiniteFloat
-    high: FiniteFloat
+    low: FiniteFloat | None
+    high: FiniteFloat | None
     verdict: Literal["better", "worse", "within noise"]
 
 
@@ -41,18 +41,30 @@ class Arm(BaseModel):
     difference: Difference | None = None
 
 
-class Evaluation(BaseModel):
-    """The whole file."""
+class Comparison(BaseModel):
+    """All arms; with `shots`, of so many real images per class. A metric may be one number or one for each arm."""
+
+    shots: int | None = None
+    classes: tuple[str, ...]
+    counts: dict[str, int] = Field(default_factory=dict)
+    arms: tuple[Arm, ...]
+    metrics: dict[str, float | dict[str, float | None] | None] = Field(default_factory=dict)
+    shifts: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+
+class Evaluation(Comparison):
+    """The whole file: one comparison, and in `runs` all of them where there are several."""
 
     format: Literal[1]
     test: str
     learner: str
     seeds: int
-    classes: tuple[str, ...]
-    counts: dict[str, int] = Field(default_factory=dict)
-    arms: tuple[Arm, ...]
-    metrics: dict[str, float | None] = Field(default_factory=dict)
-    shifts: dict[str, dict[str, float]] = Field(default_factory=dict)
+    runs: tuple[Comparison, ...] = ()
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All comparisons."""
+        return self.runs or (self,)
 
     def plain(self) -> dict[str, Any]:
         """As in the file."""

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from augforge.report.collect import Findings
-from augforge.report.evaluation import Evaluation, Interval
+from augforge.report.evaluation import Comparison, Evaluation, Interval
 from augforge.report.fates import COLOURS, FATES, fates_of
 from augforge.report.layout import Layout
 
@@ -32,7 +32,9 @@ def figures(findings: Findings) -> dict[str, bytes]:
     if findings.layout is not None:
         drawn["embedding-map"] = _png(partial(_map, findings=findings, layout=findings.layout))
     if findings.evaluation is not None:
-        drawn["evaluation"] = _png(partial(_evaluation, evaluation=findings.evaluation))
+        for one in findings.evaluation.comparisons:
+            name = "evaluation" if one.shots is None else f"evaluation-{one.shots}-shots"
+            drawn[name] = _png(partial(_evaluation, evaluation=findings.evaluation, one=one))
     return drawn
 
 
@@ -106,15 +108,16 @@ def _map(panel: Any, findings: Findings, layout: Layout) -> None:
     panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
-def _evaluation(panel: Any, evaluation: Evaluation) -> None:
+def _evaluation(panel: Any, evaluation: Evaluation, one: Comparison) -> None:
     """The accuracy of each arm with its interval, and its macro-F1 where there is one."""
-    at = np.arange(len(evaluation.arms))[::-1]
-    _intervals(panel, at + 0.12, [arm.accuracy for arm in evaluation.arms], "accuracy", COLOURS["real"])
-    if all(arm.macro_f1 for arm in evaluation.arms):
-        scores = [arm.macro_f1 for arm in evaluation.arms if arm.macro_f1]
+    at = np.arange(len(one.arms))[::-1]
+    _intervals(panel, at + 0.12, [arm.accuracy for arm in one.arms], "accuracy", COLOURS["real"])
+    if all(arm.macro_f1 for arm in one.arms):
+        scores = [arm.macro_f1 for arm in one.arms if arm.macro_f1]
         _intervals(panel, at - 0.12, scores, "macro-F1", COLOURS["synthetic"])
-    panel.set_yticks(at, [_text(arm.name, 30) for arm in evaluation.arms])
-    title = f"{_text(evaluation.test, 60)}, {_text(evaluation.learner, 30)}, {evaluation.seeds} seeds, 95 % intervals"
+    panel.set_yticks(at, [_text(arm.name, 30) for arm in one.arms])
+    shots = "" if one.shots is None else f", {one.shots} images per class"
+    title = f"{_text(evaluation.test, 50)}, {_text(evaluation.learner, 30)}{shots}; {evaluation.seeds} seeds"
     panel.set(title=title, ylim=(-0.6, len(at) - 0.4))
     panel.grid(axis="x", alpha=0.3)
     panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -122,8 +125,17 @@ def _evaluation(panel: Any, evaluation: Evaluation) -> None:
 
 def _intervals(panel: Any, at: Any, scores: list[Interval], name: str, colour: str) -> None:
     means = np.array([score.mean for score in scores])
-    around = np.abs(np.array([[score.low for score in scores], [score.high for score in scores]]) - means)
+    ends = [[end(score) for score in scores] for end in (_low, _high)]
+    around = np.abs(np.array(ends) - means)
     panel.errorbar(means, at, xerr=around, fmt="o", color=colour, capsize=4, linewidth=2, label=name)
+
+
+def _low(score: Interval) -> float:
+    return score.mean if score.low is None else score.low
+
+
+def _high(score: Interval) -> float:
+    return score.mean if score.high is None else score.high
 
 
 def _word(text: str) -> str:

@@ -203,17 +203,17 @@ def evaluation(classes: tuple[str, ...]) -> dict[str, Any]:
 
     better = {"mean": 0.06, "low": 0.02, "high": 0.1, "verdict": "better"}
     noise = {"mean": 0.01, "low": -0.03, "high": 0.05, "verdict": "within noise"}
-    return {
-        "format": 1,
-        "test": "folder <test>",
-        "learner": "probe",
-        "seeds": 2,
+    one = {
         "classes": list(classes),
         "counts": {label: place + 1 for place, label in enumerate(classes)},
         "arms": [arm("real", 0.7, None), arm("real+kept", 0.71, noise), arm("real+selected", 0.76, better)],
-        "metrics": {"fid": 12.5, "vendi": None},
+        "metrics": {"fid": 12.5, "vendi": None, "kid": {"real+kept": 0.25}},
         "shifts": {"blur": {"real": 0.5, "real+kept": 0.52, "real+selected": 0.6}},
     }
+    few = {**one, "shots": 1, "arms": [arm("real", 0.4, None)]}
+    few["arms"][0]["accuracy"] |= {"low": None, "high": None, "seeds": [0.4]}
+    runs = [few, {**one, "shots": 2}]
+    return {"format": 1, "test": "folder <test>", "learner": "probe", "seeds": 2, **runs[-1], "runs": runs}
 
 
 def magenta_is_unsafe(image: Image.Image) -> float:

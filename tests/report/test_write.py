@@ -56,7 +56,8 @@ def test_the_figures_are_pictures_of_everything(written):
         "histogram-safety",
         "selection-4-select-facility-location",
         "embedding-map",
-        "evaluation",
+        "evaluation-1-shots",
+        "evaluation-2-shots",
     }
     for path in written.figures:
         with Image.open(path) as image:

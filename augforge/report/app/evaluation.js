@@ -1,6 +1,8 @@
 // What training on each arm gave, with 95 % intervals.
 
-const interval = (score, digits = 1) => (score ? `${(100 * score.mean).toFixed(digits)} [${(100 * score.low).toFixed(digits)}, ${(100 * score.high).toFixed(digits)}]` : '–');
+const ends = (score, told) => (score.low === null || score.high === null ? '' : ` [${told(score.low)}, ${told(score.high)}]`);
+const hundredth = (share) => (100 * share).toFixed(1);
+const interval = (score) => (score ? `${hundredth(score.mean)}${ends(score, hundredth)}` : '–');
 const signed = (share) => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs(100 * share).toFixed(1)}`;
 
 function showEvaluation() {
@@ -10,10 +12,16 @@ function showEvaluation() {
     return;
   }
   find('evaluation-lead').textContent = `Tested on ${evaluation.test} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.`;
-  const hasF1 = evaluation.arms.every((arm) => arm['macro-f1']);
-  const box = chart('Accuracy of each arm with its 95 % interval', () => arms(evaluation, hasF1));
-  box.style.height = `${90 + 46 * evaluation.arms.length}px`;
-  find('evaluation-body').append(box, make('div', { class: 'scroll' }, armTable(evaluation, hasF1)), ...evaluationTables(evaluation));
+  const runs = evaluation.runs.length ? evaluation.runs : [evaluation];
+  runs.forEach((one) => find('evaluation-body').append(comparison(one)));
+}
+
+function comparison(one) {
+  const hasF1 = one.arms.every((arm) => arm['macro-f1']);
+  const title = one.shots === null ? null : make('h3', { text: `${many(one.shots, 'real image')} per class` });
+  const box = chart(`Accuracy of each arm with its 95 % interval${title ? `, ${title.textContent}` : ''}`, () => arms(one, hasF1));
+  box.style.height = `${90 + 46 * one.arms.length}px`;
+  return make('div', { class: title ? 'panel' : '' }, title, box, make('div', { class: 'scroll', tabIndex: 0 }, armTable(one, hasF1)), ...evaluationTables(one));
 }
 
 function armTable(evaluation, hasF1) {
@@ -21,7 +29,7 @@ function armTable(evaluation, hasF1) {
   return table('', columns, evaluation.arms.map((arm) => {
     const { difference } = arm;
     const word = difference ? make('span', { class: `badge ${difference.verdict === 'within noise' ? 'noise' : difference.verdict}`, text: difference.verdict }) : '';
-    const by = difference ? `${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]` : '';
+    const by = difference ? `${signed(difference.mean)}${ends(difference, signed)}` : '';
     return [arm.name, whole(arm.images), interval(arm.accuracy), ...(hasF1 ? [interval(arm['macro-f1'])] : []), by, word];
   }));
 }
@@ -31,7 +39,7 @@ function arms({ arms: rows }, hasF1) {
   const named = { accuracy: 'accuracy', 'macro-f1': 'macro-F1' };
   const datasets = sets.flatMap(([name, tone, by]) => {
     const common = { borderColor: colour(tone), backgroundColor: colour(tone) };
-    const whiskers = rows.flatMap((arm, place) => [{ x: 100 * arm[name].low, y: place + by }, { x: 100 * arm[name].high, y: place + by }, { x: null, y: null }]);
+    const whiskers = rows.flatMap((arm, place) => [{ x: 100 * (arm[name].low ?? arm[name].mean), y: place + by }, { x: 100 * (arm[name].high ?? arm[name].mean), y: place + by }, { x: null, y: null }]);
     return [
       { ...common, label: named[name], data: rows.map((arm, place) => ({ x: 100 * arm[name].mean, y: place + by })), pointRadius: 5.5, showLine: false },
       { ...common, label: `${named[name]}, interval`, data: whiskers, showLine: true, spanGaps: false, borderWidth: 2.5, pointRadius: 5, pointStyle: 'line', pointRotation: 90, pointBorderWidth: 2.5, tooltip: false },
@@ -60,7 +68,8 @@ function evaluationTables(evaluation) {
     made.push(asTable('Class by class, rare ones first', () => table('Percent, with the interval', [['class', false], ['real images', true], ...names.map((name) => [name, true])],
       classes.map((label) => [label, figure(evaluation.counts[label]), ...evaluation.arms.map((arm) => interval(arm['per-class'][label]))]))));
   }
-  const metrics = Object.entries(evaluation.metrics);
+  const metrics = Object.entries(evaluation.metrics).flatMap(([name, value]) => (
+    value && typeof value === 'object' ? Object.entries(value).map(([arm, one]) => [`${name}, ${arm}`, one]) : [[name, value]]));
   if (metrics.length) made.push(asTable('The dataset in numbers', () => table('', [['metric', false], ['value', true]], metrics.map(([name, value]) => [name, figure(value)]))));
   const shifts = Object.entries(evaluation.shifts);
   if (shifts.length) {
