@@ -329,6 +329,20 @@ def thresholds(
     render.show_thresholds(measured(folder, names=measure, minimums=minimum or ()), json)
 
 
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; DIR/report.html if not given.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Write the figures as PNG into this folder, too.")] = None,
+    megabytes: Annotated[float, typer.Option("--megabytes", min=0.5, help="How large the file may be.")] = 40.0,
+    json: AsJson = False,
+) -> None:
+    """Write one HTML file that shows what a run did and why."""
+    from augforge.render_report import report_and_show
+
+    report_and_show(folder, out, json, png=png, megabytes=megabytes)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"augforge {__version__}")

@@ -1,0 +1,7 @@
+"""A run as one HTML file that opens from disk, and its figures as PNG. `write_report` is the only door."""
+
+from __future__ import annotations
+
+from augforge.report.write import Written, write_report
+
+__all__ = ["Written", "write_report"]

@@ -1,0 +1,117 @@
+// The life of one image, in a dialog: arrow keys go to its neighbours, Escape closes.
+
+let list = [];
+let current = -1;
+let opener = null;
+
+function openDetail(row, rows) {
+  list = rows;
+  current = row;
+  if (!find('detail').open) {
+    opener = document.activeElement;
+    find('detail').showModal();
+  }
+  fillDetail();
+}
+
+function fillDetail() {
+  const at = list.indexOf(current);
+  find('detail-title').textContent = `${labelOf(current)}, ${text(samples.origin, current)}`;
+  find('previous').disabled = at <= 0;
+  find('next').disabled = at < 0 || at === list.length - 1;
+  const left = make('div', { class: 'stack' }, shot(current, 192), maskSwitch(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
+  find('detail-body').replaceChildren(make('div', { class: 'sheet' }, left, make('div', {}, ...story(current).filter(Boolean))));
+  find('detail').scrollTop = 0;
+}
+
+function maskSwitch(row) {
+  if (!masked.has(row)) return null;
+  const tick = make('input', { type: 'checkbox', checked: find('masks').checked, onchange: () => { if (tick.checked !== find('masks').checked) find('masks').click(); } });
+  return make('label', { class: 'check' }, tick, 'mask');
+}
+
+function kin(title, rows) {
+  if (!rows.length) return null;
+  const shots = rows.slice(0, 12).map((row) => make('button', {
+    type: 'button', 'aria-label': `${title}: ${labelOf(row)}, ${text(samples.origin, row)}, ${fateText(row)}`,
+    onclick: () => { current = row; fillDetail(); find('close').focus(); },
+  }, shot(row, 44, true)));
+  const more = rows.length > 12 ? make('p', { class: 'lead', text: `and ${whole(rows.length - 12)} more` }) : null;
+  return make('div', {}, make('h3', { text: title }), make('div', { class: 'kin' }, ...shots), more);
+}
+
+function story(row) {
+  const trace = provenanceOf(row);
+  const fate = make('span', { class: 'fate' }, dot(fates[row]), make('span', { text: fateText(row) }));
+  const told = [
+    ['Fate', fate], ['Id', mono(samples.id[row])], ['Made by', text(samples.stage, row)],
+    ['File', trace?.facts.get('source')], ['Split', text(samples.split, row)],
+    ['Label by', trace?.facts.get('labelled_by')], ['Note', trace?.facts.get('note')],
+    ['Size', `${whole(samples.width[row])} × ${whole(samples.height[row])} px`],
+    ['Weight', isKept(row) ? figure(shared(samples.weight, row)) : null],
+    ['SHA-256', trace?.facts.has('digest') ? mono(trace.facts.get('digest')) : null],
+  ];
+  const parts = [facts(told)];
+  const scores = run.measures.filter(({ name }) => samples.scores[name][row] !== null);
+  if (scores.length) parts.push(make('h3', { text: 'Scores' }), facts(scores.map((measure) => [measure.name, rank(measure, row)])));
+  if (trace?.maker || trace?.seed) parts.push(...making(trace));
+  if (!trace) parts.push(make('p', { class: 'lead', text: 'Its provenance is not in this file, to keep it small.' }));
+  const command = `augforge why ${run.folder} ${samples.id[row].slice(0, 12)}`;
+  parts.push(make('h3', { text: 'All of it, in a terminal' }), make('pre', { text: command, tabIndex: 0 }));
+  return parts;
+}
+
+// A score, and how it compares within the class of the image.
+function rank({ name, falling }, row) {
+  const scores = samples.scores[name], code = samples.label.codes[row];
+  let below = 0, others = 0;
+  for (let one = 0; one < total; one += 1) {
+    if (one === row || scores[one] === null || samples.label.codes[one] !== code) continue;
+    others += 1;
+    below += falling ? scores[one] > scores[row] : scores[one] < scores[row];
+  }
+  return `${figure(scores[row])}${others ? `, better than ${Math.round(100 * below / others)} % of ${code < 0 ? 'those without a label' : 'its class'}` : ''}`;
+}
+
+function making({ maker, draws, seed }) {
+  const { generator, model, ...options } = maker ?? {};
+  const told = [['generator', generator], ['model', model?.name ?? model], ['seed', plain(seed)], ...draws.map(([name, value]) => [name, plain(value)])];
+  const rest = Object.entries(model?.name ? { ...options, model } : options).filter(([, value]) => value !== '' && value !== null);
+  return [make('h3', { text: 'How it was made' }), facts(told.filter(([, value]) => value !== undefined && value !== null)),
+    rest.length ? asTable('Every option, versions, and the machine', () => facts(rest.map(([name, value]) => [name, plain(value)]))) : null];
+}
+
+function plain(value) {
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : figure(value, 6);
+  if (Array.isArray(value)) return value.map(plain).join(', ');
+  if (value && typeof value === 'object') return Object.entries(value).map(([name, one]) => `${name} ${plain(one)}`).join(', ');
+  return String(value);
+}
+
+const mono = (value) => make('span', { class: 'mono', text: value });
+function facts(pairs) {
+  const cells = pairs.filter(([, value]) => value !== null && value !== undefined && value !== '')
+    .flatMap(([name, value]) => [make('dt', { text: name }), make('dd', {}, value)]);
+  return make('dl', { class: 'facts' }, ...cells);
+}
+
+function step(by) {
+  const at = list.indexOf(current);
+  if (at < 0 || at + by < 0 || at + by >= list.length) return;
+  current = list[at + by];
+  fillDetail();
+}
+
+function prepareDetail() {
+  find('close').addEventListener('click', () => find('detail').close());
+  find('previous').addEventListener('click', () => step(-1));
+  find('next').addEventListener('click', () => step(1));
+  find('detail').addEventListener('click', (event) => { if (event.target === find('detail')) find('detail').close(); });
+  find('detail').addEventListener('close', () => { if (opener?.isConnected) opener.focus(); });
+  find('detail').addEventListener('keydown', (event) => {
+    if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') {
+      step(event.key === 'ArrowLeft' ? -1 : 1);
+      event.preventDefault();
+    }
+  });
+}

@@ -1,0 +1,80 @@
+// What training on each arm gave, with 95 % intervals.
+
+const ends = (score, told) => (score.low === null || score.high === null ? '' : ` [${told(score.low)}, ${told(score.high)}]`);
+const hundredth = (share) => (100 * share).toFixed(1);
+const interval = (score) => (score ? `${hundredth(score.mean)}${ends(score, hundredth)}` : '–');
+const signed = (share) => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs(100 * share).toFixed(1)}`;
+
+function showEvaluation() {
+  const { evaluation } = run;
+  if (!evaluation) {
+    find('evaluation-lead').textContent = 'This run was not evaluated. The command augforge evaluate trains on what it made and says whether that helps.';
+    return;
+  }
+  find('evaluation-lead').textContent = `Tested on ${evaluation.test} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.`;
+  const runs = evaluation.runs.length ? evaluation.runs : [evaluation];
+  runs.forEach((one) => find('evaluation-body').append(comparison(one)));
+}
+
+function comparison(one) {
+  const hasF1 = one.arms.every((arm) => arm['macro-f1']);
+  const title = one.shots === null ? null : make('h3', { text: `${many(one.shots, 'real image')} per class` });
+  const box = chart(`Accuracy of each arm with its 95 % interval${title ? `, ${title.textContent}` : ''}`, () => arms(one, hasF1));
+  box.style.height = `${90 + 46 * one.arms.length}px`;
+  return make('div', { class: title ? 'panel' : '' }, title, box, make('div', { class: 'scroll', tabIndex: 0 }, armTable(one, hasF1)), ...evaluationTables(one));
+}
+
+function armTable(evaluation, hasF1) {
+  const columns = [['arm', false], ['images', true], ['accuracy', true], ...(hasF1 ? [['macro-F1', true]] : []), ['difference', true], ['verdict', false]];
+  return table('', columns, evaluation.arms.map((arm) => {
+    const { difference } = arm;
+    const word = difference ? make('span', { class: `badge ${difference.verdict === 'within noise' ? 'noise' : difference.verdict}`, text: difference.verdict }) : '';
+    const by = difference ? `${signed(difference.mean)}${ends(difference, signed)}` : '';
+    return [arm.name, whole(arm.images), interval(arm.accuracy), ...(hasF1 ? [interval(arm['macro-f1'])] : []), by, word];
+  }));
+}
+
+function arms({ arms: rows }, hasF1) {
+  const sets = [['accuracy', 'real', hasF1 ? -0.13 : 0], ...(hasF1 ? [['macro-f1', 'synthetic', 0.13]] : [])];
+  const named = { accuracy: 'accuracy', 'macro-f1': 'macro-F1' };
+  const datasets = sets.flatMap(([name, tone, by]) => {
+    const common = { borderColor: colour(tone), backgroundColor: colour(tone) };
+    const whiskers = rows.flatMap((arm, place) => [{ x: 100 * (arm[name].low ?? arm[name].mean), y: place + by }, { x: 100 * (arm[name].high ?? arm[name].mean), y: place + by }, { x: null, y: null }]);
+    return [
+      { ...common, label: named[name], data: rows.map((arm, place) => ({ x: 100 * arm[name].mean, y: place + by })), pointRadius: 5.5, showLine: false },
+      { ...common, label: `${named[name]}, interval`, data: whiskers, showLine: true, spanGaps: false, borderWidth: 2.5, pointRadius: 5, pointStyle: 'line', pointRotation: 90, pointBorderWidth: 2.5, tooltip: false },
+    ];
+  });
+  return {
+    type: 'scatter', data: { datasets },
+    options: {
+      scales: {
+        x: axis('percent'),
+        y: bare({ reverse: true, min: -0.6, max: rows.length - 0.4, afterBuildTicks: (scale) => { scale.ticks = rows.map((_, value) => ({ value })); }, ticks: { callback: (value) => rows[value]?.name ?? '' } }),
+      },
+      plugins: {
+        legend: { labels: { filter: (item) => !item.text.endsWith('interval'), usePointStyle: true, boxHeight: 7 } },
+        tooltip: { filter: (item) => item.datasetIndex % 2 === 0, callbacks: { label: (item) => `${rows[item.dataIndex].name}: ${interval(rows[item.dataIndex][sets[item.datasetIndex / 2][0]])}` } },
+      },
+    },
+  };
+}
+
+function evaluationTables(evaluation) {
+  const made = [];
+  const names = evaluation.arms.map((arm) => arm.name);
+  if (evaluation.arms.some((arm) => Object.keys(arm['per-class']).length)) {
+    const classes = [...evaluation.classes].sort((a, b) => (evaluation.counts[a] ?? 0) - (evaluation.counts[b] ?? 0));
+    made.push(asTable('Class by class, rare ones first', () => table('Percent, with the interval', [['class', false], ['real images', true], ...names.map((name) => [name, true])],
+      classes.map((label) => [label, figure(evaluation.counts[label]), ...evaluation.arms.map((arm) => interval(arm['per-class'][label]))]))));
+  }
+  const metrics = Object.entries(evaluation.metrics).flatMap(([name, value]) => (
+    value && typeof value === 'object' ? Object.entries(value).map(([arm, one]) => [`${name}, ${arm}`, one]) : [[name, value]]));
+  if (metrics.length) made.push(asTable('The dataset in numbers', () => table('', [['metric', false], ['value', true]], metrics.map(([name, value]) => [name, figure(value)]))));
+  const shifts = Object.entries(evaluation.shifts);
+  if (shifts.length) {
+    made.push(asTable('Under shift', () => table('Mean in percent by family of shifts', [['family', false], ...names.map((name) => [name, true])],
+      shifts.map(([family, means]) => [family, ...names.map((name) => (name in means ? (100 * means[name]).toFixed(1) : '–'))]))));
+  }
+  return made;
+}

@@ -1,0 +1,159 @@
+// The gallery: a page of cards at a time, filtered and sorted over all samples.
+
+const PAGE = 48;
+const wanted = { label: '', stage: '', origin: '', fate: '', words: '', sort: 'mix', only: true, extra: null };
+let shown = [];
+let page = 0;
+
+function fateOptions() {
+  const options = [['', 'any'], ['kept', 'kept'], ['dropped', 'dropped']];
+  const counts = new Map();
+  for (let row = 0; row < total; row += 1) {
+    if (isKept(row)) continue;
+    const key = JSON.stringify([text(samples.by, row), alike(text(samples.reason, row))]);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const ordered = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 60);
+  for (const stage of samples.by.values) {
+    const mine = ordered.filter(([key]) => JSON.parse(key)[0] === stage);
+    if (mine.length > 1) options.push([JSON.stringify([stage]), 'any reason', stage]);
+    for (const [key, count] of mine) options.push([key, `${JSON.parse(key)[1]} (${whole(count)})`, stage]);
+  }
+  return options;
+}
+
+function matcher() {
+  const words = wanted.words.trim().toLowerCase();
+  const label = wanted.label === '' ? null : Number(wanted.label);
+  const [deed, stage] = wanted.stage ? JSON.parse(wanted.stage) : [null, null];
+  const fate = wanted.fate.startsWith('[') ? JSON.parse(wanted.fate) : null;
+  const dropped = (row) => !isKept(row) && text(samples.by, row) === fate[0]
+    && (fate.length === 1 || alike(text(samples.reason, row)) === fate[1]);
+  return (row) => (label === null || samples.label.codes[row] === label)
+    && (!deed || samples[deed].codes[row] === stage)
+    && (!wanted.origin || text(samples.origin, row) === wanted.origin)
+    && (!wanted.fate || (fate ? dropped(row) : isKept(row) === (wanted.fate === 'kept')))
+    && (!wanted.only || pictured.has(row))
+    && (!wanted.extra || wanted.extra.test(row))
+    && (!words || searched(row).includes(words));
+}
+
+function searched(row) {
+  const trace = provenanceOf(row);
+  const prompt = trace?.draws.find(([name]) => name === 'prompt')?.[1] ?? trace?.maker?.prompt ?? '';
+  return `${samples.id[row]} ${labelOf(row)} ${trace?.facts.get('source') ?? ''} ${prompt}`.toLowerCase();
+}
+
+function sorted(rows) {
+  if (wanted.sort === 'run') return rows;
+  if (wanted.sort === 'mix') {
+    const place = (row) => pictured.get(row) ?? total + row;
+    return rows.sort((a, b) => place(a) - place(b));
+  }
+  const [measure, way] = JSON.parse(wanted.sort);
+  const scores = samples.scores[measure];
+  return rows.filter((row) => scores[row] !== null).sort((a, b) => way * (scores[a] - scores[b]));
+}
+
+function update() {
+  const test = matcher();
+  const rows = [];
+  for (let row = 0; row < total; row += 1) if (test(row)) rows.push(row);
+  shown = sorted(rows);
+  turnTo(0, false);
+}
+
+function turnTo(number, focus = true) {
+  const pages = Math.max(1, Math.ceil(shown.length / PAGE));
+  page = Math.min(Math.max(0, number), pages - 1);
+  const cards = shown.slice(page * PAGE, (page + 1) * PAGE).map((row, place) => make('li', {}, card(row, place)));
+  find('grid').replaceChildren(...cards);
+  const which = wanted.only ? ' with a picture' : '';
+  find('found').textContent = shown.length ? `${many(shown.length, 'image')}${which} of ${whole(total)}` : 'No image is like that.';
+  find('pager').hidden = pages < 2;
+  find('page').textContent = `Page ${whole(page + 1)} of ${whole(pages)}`;
+  find('back').disabled = page === 0;
+  find('forth').disabled = page === pages - 1;
+  if (focus) find('grid').querySelector('button')?.focus();
+}
+
+function card(row, place) {
+  const parents = samples.parents[row];
+  const family = make('span', { class: 'family' }, shot(row, 96, true));
+  if (parents.length) {
+    const beside = make('span', { class: 'parents', role: 'img', 'aria-label': many(parents.length, 'parent') }, ...parents.slice(0, 4).map((parent) => shot(parent, 44, true)));
+    family.append(beside);
+  }
+  const score = !wanted.sort.startsWith('[') ? '' : ` · ${figure(samples.scores[JSON.parse(wanted.sort)[0]][row])}`;
+  const fate = isKept(row) ? 'kept' : text(samples.reason, row);
+  return make('button', {
+    type: 'button', class: 'card', tabIndex: place ? -1 : 0, 'data-row': row, onclick: () => openDetail(row, shown),
+  }, family, make('span', { class: 'card-label', text: labelOf(row) }),
+  make('span', { class: 'fate' }, dot(fates[row]), make('span', { text: `${text(samples.origin, row)}, ${fate}${score}` })));
+}
+
+// Arrow keys walk over the cards, Home and End to the ends, PageUp and PageDown turn the page.
+function walk(event) {
+  const buttons = [...find('grid').querySelectorAll('button')];
+  const at = buttons.indexOf(document.activeElement);
+  if (at < 0) return;
+  const columns = getComputedStyle(find('grid')).gridTemplateColumns.split(' ').length;
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -at, End: buttons.length - 1 - at };
+  if (event.key === 'PageDown' || event.key === 'PageUp') turnTo(page + (event.key === 'PageDown' ? 1 : -1));
+  else if (event.key in steps) focusCard(buttons, Math.min(Math.max(0, at + steps[event.key]), buttons.length - 1));
+  else return;
+  event.preventDefault();
+}
+
+function focusCard(buttons, place) {
+  buttons.forEach((button, number) => { button.tabIndex = number === place ? 0 : -1; });
+  buttons[place].focus();
+}
+
+// Show what a chart points at: `test` of a row, and `name` for the chip that takes it away again.
+function showOnly(name, test) {
+  wanted.extra = { test };
+  find('extra').textContent = `${name} ✕`;
+  find('extra').hidden = false;
+  update();
+  find('gallery').scrollIntoView();
+  find('extra').focus({ preventScroll: true });
+}
+
+function showGallery() {
+  const set = (name) => (value) => { wanted[name] = value; update(); };
+  const used = (column) => column.values.map((value, code) => [String(code), value]);
+  const labels = used(samples.label);
+  if (samples.label.codes.includes(-1)) labels.push(['-1', 'no label']);
+  const stages = [['stage', 'made by'], ['by', 'dropped by']].flatMap(([deed, name]) => {
+    const there = new Set(samples[deed].codes);
+    return used(samples[deed]).filter(([code]) => there.has(Number(code))).map(([code, title]) => [JSON.stringify([deed, Number(code)]), `${name} ${title}`, name]);
+  });
+  const measures = run.measures.flatMap(({ name }) => [[JSON.stringify([name, 1]), `${name}, lowest first`], [JSON.stringify([name, -1]), `${name}, highest first`]]);
+  const search = make('input', { type: 'search', placeholder: 'id, file, prompt', autocomplete: 'off' });
+  let waiting = 0;
+  search.addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(() => set('words')(search.value), 150); });
+  find('filters').append(
+    field('Class', chooser([['', 'all'], ...labels], set('label'))),
+    field('Stage', chooser([['', 'all'], ...stages], set('stage'))),
+    field('Origin', chooser([['', 'real and synthetic'], ...samples.origin.values.map((one) => [one, one])], set('origin'))),
+    field('Fate and reason', chooser(fateOptions(), set('fate'))),
+    field('Sort', chooser([['mix', 'a mix of all'], ['run', 'as in the run'], ...measures], set('sort'))),
+    field('Search', search),
+  );
+  find('filters').addEventListener('submit', (event) => event.preventDefault());
+  const only = make('input', { type: 'checkbox', checked: true, id: 'only', onchange: () => set('only')(only.checked) });
+  const masks = make('input', { type: 'checkbox', id: 'masks', onchange: () => document.body.classList.toggle('show-masks', masks.checked) });
+  find('switches').append(
+    make('button', { type: 'button', class: 'chip', id: 'extra', hidden: true, onclick: () => { wanted.extra = null; find('extra').hidden = true; update(); } }),
+    make('label', { class: 'check' }, only, 'only with a picture'),
+  );
+  if (samples.masked.length) find('switches').append(make('label', { class: 'check' }, masks, 'masks'));
+  find('pager').append(
+    make('button', { type: 'button', id: 'back', text: '← Back', onclick: () => turnTo(page - 1, false) }),
+    make('span', { id: 'page' }),
+    make('button', { type: 'button', id: 'forth', text: 'Forth →', onclick: () => turnTo(page + 1, false) }),
+  );
+  find('grid').addEventListener('keydown', walk);
+  update();
+}

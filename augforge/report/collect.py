@@ -1,0 +1,165 @@
+"""Gather what a report says from a run folder. Reads only what a finished run has written; changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from augforge.engine import titles
+from augforge.engine.thresholds import Measure, thresholds
+from augforge.errors import AugforgeError, StoreError
+from augforge.recipe import Recipe, load_recipe
+from augforge.report.evaluation import Evaluation, read_evaluation
+from augforge.report.layout import Layout, layout_of
+from augforge.report.withheld import withheld
+from augforge.sample import is_evaluation
+from augforge.store import FORMAT, Store
+
+BINS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that a report is made from.
+
+    `rows` is the ledger (n rows, as in samples.parquet); `flagged` (n,) and `unjudged` (n,) mark images that are never
+    shown. `recipe` is None where recipe.yaml cannot be read, `layout` where no vectors are stored. `notes` are
+    sentences on what is missing.
+    """
+
+    folder: Path
+    rows: pa.Table
+    classes: list[str]
+    stages: list[str]
+    flagged: NDArray[np.bool_]
+    unjudged: NDArray[np.bool_]
+    measures: list[Measure]
+    certificates: dict[str, Any]
+    recipe: Recipe | None
+    recipe_text: str
+    layout: Layout | None
+    evaluation: Evaluation | None
+    notes: list[str]
+
+    @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """(n,) the images that are not shown."""
+        return self.flagged | self.unjudged
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """(n,) the images that are in the dataset."""
+        return np.asarray(self.rows.column("kept").to_pylist(), dtype=bool)
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        return self.recipe.name if self.recipe else self.folder.resolve().name
+
+    def balance(self) -> dict[str, tuple[int, int, int]]:
+        """Of each class: usable real images before the run, real and synthetic images after it.
+
+        Images of evaluation splits are left out: nothing is trained on them.
+        """
+        columns = ("label", "origin", "kept", "dropped_by", "split")
+        before, real, synthetic = (dict.fromkeys(self.classes, 0) for _ in range(3))
+        for label, origin, kept, by, split in zip(*(self.rows.column(c).to_pylist() for c in columns), strict=True):
+            if label is None or is_evaluation(split):
+                continue
+            before[label] += origin == "real" and by != "source"
+            real[label] += kept and origin == "real"
+            synthetic[label] += kept and origin != "real"
+        return {label: (before[label], real[label], synthetic[label]) for label in self.classes}
+
+
+def collect(folder: Path) -> Findings:
+    """What the run in `folder` has left behind.
+
+    Raises:
+        StoreError: it is no run folder, one of another format, or one of its files is damaged.
+    """
+    _check_format(folder)
+    rows = _ledger(folder / "samples.parquet")
+    recipe, notes = _recipe(folder)
+    flagged, unjudged = withheld(rows)
+    layout = None if recipe is None else layout_of(folder, recipe, rows.column("digest").to_pylist())
+    if not (folder / "run.json").is_file():
+        notes.append("The run is not finished: this is what it has written so far.")
+    return Findings(
+        folder=folder,
+        rows=rows,
+        classes=_classes(rows),
+        stages=_stages(rows, recipe),
+        flagged=flagged,
+        unjudged=unjudged,
+        measures=thresholds(folder, bins=BINS),
+        certificates=_json(folder / "certificates.json"),
+        recipe=recipe,
+        recipe_text=_text(folder / "recipe.yaml"),
+        layout=layout,
+        evaluation=read_evaluation(folder),
+        notes=notes,
+    )
+
+
+def _check_format(folder: Path) -> None:
+    version = Store(folder).state().get("format", FORMAT)
+    if version != FORMAT:
+        raise StoreError(
+            f"{folder} was written in format {version}, this augforge reads format {FORMAT}",
+            "use the augforge version that wrote it, or run its recipe into a new folder",
+        )
+
+
+def _ledger(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise StoreError(f"{path.parent} is no run folder: it has no samples.parquet", "give the DIR of --out")
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} cannot be read: {error}", "run the same command again") from error
+
+
+def _recipe(folder: Path) -> tuple[Recipe | None, list[str]]:
+    try:
+        return load_recipe(folder / "recipe.yaml"), []
+    except AugforgeError as error:
+        return None, [f"The recipe cannot be used, so that no source and no embedding is found: {error.message}"]
+
+
+def _classes(rows: pa.Table) -> list[str]:
+    """The classes in their order, and labels that are none of them after those."""
+    metadata = json.loads((rows.schema.metadata or {}).get(b"augforge", b"{}"))
+    met = sorted({label for label in rows.column("label").unique().to_pylist() if label is not None})
+    return list(dict.fromkeys([*metadata.get("classes", []), *met]))
+
+
+def _stages(rows: pa.Table, recipe: Recipe | None) -> list[str]:
+    """The stages in order: the source, those of earlier runs that its images went through, the recipe's, writing."""
+    own = titles(recipe) if recipe else []
+    met = {stage for column in ("stage", "dropped_by") for stage in rows.column(column).unique().to_pylist() if stage}
+    earlier = sorted(met - {"source", "write", *own}, key=_place)
+    return ["source", *earlier, *own, *(["write"] if "write" in met else [])]
+
+
+def _place(title: str) -> tuple[int, str]:
+    number, _, _ = title.partition("-")
+    return (int(number) if number.isdecimal() else 0, title)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path} is damaged: {error}", "run the same command again") from error
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -1,0 +1,173 @@
+"""The data of the page: every sample as columns of numbers and texts, small enough for tens of thousands of rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import ArrayLike
+
+from augforge import __version__
+from augforge.report.collect import Findings
+from augforge.report.layout import Layout
+
+SCALE = 10_000
+"""Places on the map are whole numbers from 0 to this."""
+EXACT = 2**53
+FACTS = ("source", "note", "labelled_by", "digest")
+
+
+def samples(findings: Findings) -> dict[str, Any]:
+    """What the gallery and the histograms need of all n samples.
+
+    A column of texts is `{"values": [...], "codes": (n,)}` with code -1 for none; `parents` has for each sample the
+    rows of its parents; `scores` has for each measure (n,) numbers, null where there is none.
+    """
+    rows = findings.rows
+    ids = rows.column("id").to_pylist()
+    places = {identity: row for row, identity in enumerate(ids)}
+    lineage = rows.column("parents").to_pylist()
+    return {
+        "id": ids,
+        "label": coded(rows.column("label").to_pylist(), findings.classes),
+        "stage": coded(rows.column("stage").to_pylist(), findings.stages),
+        "by": coded(rows.column("dropped_by").to_pylist(), findings.stages),
+        **{name: coded(rows.column(column).to_pylist()) for name, column in _TEXTS.items()},
+        "weight": _numbers(rows.column("weight").to_pylist()),
+        "width": rows.column("width").to_pylist(),
+        "height": rows.column("height").to_pylist(),
+        "parents": [[places[p] for p in dict.fromkeys(parents or ()) if p in places] for parents in lineage],
+        "hidden": (findings.flagged + 2 * findings.unjudged.astype(np.int8)).tolist(),
+        "scores": {measure.name: _scores(rows, measure.name) for measure in findings.measures},
+    }
+
+
+_TEXTS = {"origin": "origin", "reason": "dropped", "split": "split"}
+
+
+def overview(findings: Findings) -> dict[str, Any]:
+    """What is said of the run as a whole."""
+    return {
+        "name": findings.name,
+        "folder": findings.folder.name,
+        "seed": None if findings.recipe is None else findings.recipe.seed,
+        "version": __version__,
+        "notes": findings.notes,
+        "balance": [[label, *counts] for label, counts in findings.balance().items()],
+        "measures": [_measure(asdict(measure)) for measure in findings.measures],
+        "certificates": findings.certificates,
+        "map": None if findings.layout is None else _map(findings.layout),
+        "evaluation": None if findings.evaluation is None else findings.evaluation.plain(),
+        "recipe": findings.recipe_text,
+    }
+
+
+def details(findings: Findings, rows: Sequence[int] | None = None) -> dict[str, Any]:
+    """Where each sample came from, of all or of `rows`: read only when one is clicked.
+
+    Samples with the same maker and the same kinds of draws are a group; what all of a group share is said once.
+    """
+    chosen = range(len(findings.rows)) if rows is None else sorted(rows)
+    table = findings.rows.take(pa.array(chosen, pa.int64()))
+    facts = {name: table.column(name).to_pylist() for name in FACTS}
+    makers, seeds = table.column("maker").to_pylist(), table.column("seed").to_pylist()
+    draws = [json.loads(text or "{}") for text in table.column("draws").to_pylist()]
+    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for place, drawn in enumerate(draws):
+        given = tuple(name for name in FACTS if facts[name][place])
+        groups[makers[place], seeds[place] is not None, given, tuple(sorted(drawn))].append(place)
+    return {
+        "groups": [
+            {
+                "rows": [chosen[place] for place in members],
+                "maker": json.loads(maker) if maker else None,
+                "facts": {name: _shared([facts[name][p] for p in members]) for name in given},
+                "seed": _shared([seeds[p] for p in members]) if seeded else None,
+                "draws": {name: _shared([draws[p][name] for p in members]) for name in drawn},
+            }
+            for (maker, seeded, given, drawn), members in groups.items()
+        ]
+    }
+
+
+def coded(values: Iterable[str | None], first: Sequence[str] = ()) -> dict[str, Any]:
+    """Texts as numbers: the distinct ones, those of `first` before others, and the place of each; -1 for None."""
+    places = {value: place for place, value in enumerate(dict.fromkeys(first))}
+    codes = [-1 if value is None else places.setdefault(value, len(places)) for value in values]
+    return {"values": list(places), "codes": codes}
+
+
+def as_json(value: Any) -> str:
+    """JSON that can stand in a script element: no `<`, `>`, `&` or line separator of JavaScript; no NaN."""
+    text = json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _finite(value: Any) -> Any:
+    """As `value`, with None in the place of NaN and infinities, and integers that JavaScript would round as texts."""
+    if isinstance(value, int) and abs(value) > EXACT:
+        return str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _shared(values: list[Any]) -> dict[str, Any]:
+    """`{"one": value}` where all are the same, else `{"each": values}`."""
+    return {"one": values[0]} if all(value == values[0] for value in values) else {"each": _rounded(values)}
+
+
+def _rounded(values: list[Any]) -> list[Any]:
+    if all(isinstance(value, float) for value in values):
+        return [float(f"{value:.6g}") for value in values]
+    return values
+
+
+def _numbers(values: ArrayLike) -> dict[str, Any]:
+    """Numbers of six digits, said once if all are the same."""
+    return _shared([float(f"{value:.6g}") for value in np.asarray(values, dtype=np.float64).tolist()])
+
+
+def _scores(rows: pa.Table, name: str) -> list[float | None]:
+    """(n,) a measure with six digits."""
+    found = pc.map_lookup(rows.column("scores"), name, "first").to_pylist()
+    return [None if value is None else float(f"{value:.6g}") for value in found]
+
+
+def _measure(measure: dict[str, Any]) -> dict[str, Any]:
+    """A measure with the histogram edges and the cuts over all images; the page counts the rest itself."""
+    whole = measure["groups"][0]
+    return {
+        "name": measure["name"],
+        "falling": measure["falling"],
+        "edges": whole["edges"],
+        "count": whole["count"],
+        "cuts": whole["cuts"],
+    }
+
+
+def _map(layout: Layout) -> dict[str, Any]:
+    """The map in whole numbers; both axes to the same scale, as distances mean something."""
+    low = layout.places.min(axis=0)
+    span = float(np.ptp(layout.places, axis=0).max()) or 1.0
+    x, y = np.rint((layout.places - low) / span * SCALE).astype(int).T
+    return {
+        "model": layout.model,
+        "explained": list(layout.explained),
+        "rows": layout.rows.tolist(),
+        "x": x.tolist(),
+        "y": y.tolist(),
+    }

@@ -1,0 +1,88 @@
+"""`evaluation.json` of a run folder, checked: what training on each arm gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from augforge.errors import StoreError
+
+
+class Interval(BaseModel):
+    """A mean over seeds with its 95 % interval, which is None where a single seed says nothing of the spread."""
+
+    mean: FiniteFloat
+    low: FiniteFloat | None
+    high: FiniteFloat | None
+    seeds: tuple[FiniteFloat, ...] = ()
+
+
+class Difference(BaseModel):
+    """How an arm differs from the first one, and what may be said of it."""
+
+    mean: FiniteFloat
+    low: FiniteFloat | None
+    high: FiniteFloat | None
+    verdict: Literal["better", "worse", "within noise"]
+
+
+class Arm(BaseModel):
+    """What one training set gave; accuracies and F1 are in [0, 1]."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str
+    images: int
+    accuracy: Interval
+    macro_f1: Interval | None = Field(None, alias="macro-f1")
+    per_class: dict[str, Interval] = Field(default_factory=dict, alias="per-class")
+    difference: Difference | None = None
+
+
+class Comparison(BaseModel):
+    """All arms; with `shots`, of so many real images per class. A metric may be one number or one for each arm."""
+
+    shots: int | None = None
+    classes: tuple[str, ...]
+    counts: dict[str, int] = Field(default_factory=dict)
+    arms: tuple[Arm, ...]
+    metrics: dict[str, float | dict[str, float | None] | None] = Field(default_factory=dict)
+    shifts: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+
+class Evaluation(Comparison):
+    """The whole file: one comparison, and in `runs` all of them where there are several."""
+
+    format: Literal[1]
+    test: str
+    learner: str
+    seeds: int
+    runs: tuple[Comparison, ...] = ()
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All comparisons."""
+        return self.runs or (self,)
+
+    def plain(self) -> dict[str, Any]:
+        """As in the file."""
+        return self.model_dump(by_alias=True)
+
+
+def read_evaluation(folder: Path) -> Evaluation | None:
+    """The evaluation in a run folder; None if there is none.
+
+    Raises:
+        StoreError: the file is damaged or of another format.
+    """
+    path = folder / "evaluation.json"
+    if not path.is_file():
+        return None
+    try:
+        return Evaluation.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise StoreError(f"{path}, {where}: {first['msg']}", "evaluate the run again, or remove the file") from error

@@ -1,0 +1,149 @@
+"""The figures of a report as PNG, for notebooks and TensorBoard."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from augforge.report.collect import Findings
+from augforge.report.evaluation import Comparison, Evaluation, Interval
+from augforge.report.fates import COLOURS, FATES, fates_of
+from augforge.report.layout import Layout
+
+MOST_CLASSES = 40
+INCHES = (8.0, 4.5)
+DPI = 110
+
+
+def figures(findings: Findings) -> dict[str, bytes]:
+    """PNG files by name: the class balance, a histogram of each measure, and, of what the run has, the curve of each
+    selection, the map of the embeddings and the evaluation."""
+    drawn = {"class-balance": _png(partial(_balance, findings=findings))}
+    for measure in findings.measures:
+        drawn[f"histogram-{_word(measure.name)}"] = _png(partial(_scores, findings=findings, name=measure.name))
+    for title, facts in findings.certificates.items():
+        drawn[f"selection-{_word(title)}"] = _png(partial(_curve, title=title, facts=facts))
+    if findings.layout is not None:
+        drawn["embedding-map"] = _png(partial(_map, findings=findings, layout=findings.layout))
+    if findings.evaluation is not None:
+        for one in findings.evaluation.comparisons:
+            name = "evaluation" if one.shots is None else f"evaluation-{one.shots}-shots"
+            drawn[name] = _png(partial(_evaluation, evaluation=findings.evaluation, one=one))
+    return drawn
+
+
+def _png(draw: Callable[[Any], None]) -> bytes:
+    """One panel, drawn; the same data give the same bytes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=INCHES, layout="constrained")
+    panel = figure.subplots()
+    panel.spines[["top", "right"]].set_visible(False)
+    draw(panel)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _balance(panel: Any, findings: Findings) -> None:
+    """Bars of each class after the run, and a mark where it was before; the largest classes first."""
+    rows = sorted(findings.balance().items(), key=lambda item: (-item[1][0], item[0]))
+    counts = np.array([row for _, row in rows], dtype=np.int64).reshape(len(rows), 3)
+    at = np.arange(len(rows))
+    panel.bar(at, counts[:, 1], color=COLOURS["real"], label="real, after")
+    panel.bar(at, counts[:, 2], bottom=counts[:, 1], color=COLOURS["synthetic"], label="synthetic, after")
+    panel.scatter(at, counts[:, 0], marker="_", s=160, color="black", linewidths=2, label="real, before", zorder=3)
+    if len(rows) <= MOST_CLASSES:
+        panel.set_xticks(at, [_text(label, 24) for label, _ in rows], rotation=45, ha="right")
+    panel.set(ylabel="images", title="Class balance", xlabel="" if len(rows) <= MOST_CLASSES else "class, by size")
+    panel.yaxis.get_major_locator().set_params(integer=True)
+    panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _scores(panel: Any, findings: Findings, name: str) -> None:
+    """Stacked bars of the scores: what is kept, and what went."""
+    measure = next(measure for measure in findings.measures if measure.name == name)
+    found = pc.map_lookup(findings.rows.column("scores"), name, "first").to_numpy()
+    scores, fates = np.asarray(found, dtype=np.float64), fates_of(findings.rows)
+    known = ~np.isnan(scores)
+    names = [fate for fate in FATES if (known & (fates == fate)).any()]
+    panel.hist(
+        [scores[known & (fates == fate)] for fate in names],
+        bins=list(measure.groups[0].edges),
+        stacked=True,
+        color=[COLOURS[fate] for fate in names],
+        label=names,
+    )
+    panel.set(xlabel=f"{name} ({'less' if measure.falling else 'more'} is better)", ylabel="images", title=name)
+    panel.legend(frameon=False)
+
+
+def _curve(panel: Any, title: str, facts: dict[str, Any]) -> None:
+    curve = facts["curve"]
+    for name, style in (("chosen", "-"), ("k-center", "--"), ("random", ":")):
+        if curve.get(name) is not None:
+            panel.plot(curve["budget"], curve[name], style, label=name, linewidth=2)
+    panel.axhline(facts["upper-bound"], color="grey", linewidth=1, label="upper bound at the whole budget")
+    panel.set(xlabel="images chosen", ylabel="objective", xscale="log")
+    panel.set_title(f"{_text(title, 60)}: within {facts['gap']:.2%} of the best")
+    panel.legend(frameon=False)
+
+
+def _map(panel: Any, findings: Findings, layout: Layout) -> None:
+    fates = fates_of(findings.rows)[layout.rows]
+    for fate in reversed(FATES):
+        mine = layout.places[fates == fate]
+        if len(mine):
+            size = 14 if len(layout.rows) < 5000 else 4
+            panel.scatter(mine[:, 0], mine[:, 1], s=size, color=COLOURS[fate], label=fate, alpha=0.7, linewidths=0)
+    first, second = layout.explained
+    panel.set(xlabel=f"first component ({first:.0%})", ylabel=f"second component ({second:.0%})")
+    panel.set(title=f"Embeddings by {_text(layout.model, 60)}", aspect="equal")
+    panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _evaluation(panel: Any, evaluation: Evaluation, one: Comparison) -> None:
+    """The accuracy of each arm with its interval, and its macro-F1 where there is one."""
+    at = np.arange(len(one.arms))[::-1]
+    _intervals(panel, at + 0.12, [arm.accuracy for arm in one.arms], "accuracy", COLOURS["real"])
+    if all(arm.macro_f1 for arm in one.arms):
+        scores = [arm.macro_f1 for arm in one.arms if arm.macro_f1]
+        _intervals(panel, at - 0.12, scores, "macro-F1", COLOURS["synthetic"])
+    panel.set_yticks(at, [_text(arm.name, 30) for arm in one.arms])
+    shots = "" if one.shots is None else f", {one.shots} images per class"
+    title = f"{_text(evaluation.test, 50)}, {_text(evaluation.learner, 30)}{shots}; {evaluation.seeds} seeds"
+    panel.set(title=title, ylim=(-0.6, len(at) - 0.4))
+    panel.grid(axis="x", alpha=0.3)
+    panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _intervals(panel: Any, at: Any, scores: list[Interval], name: str, colour: str) -> None:
+    means = np.array([score.mean for score in scores])
+    ends = [[end(score) for score in scores] for end in (_low, _high)]
+    around = np.abs(np.array(ends) - means)
+    panel.errorbar(means, at, xerr=around, fmt="o", color=colour, capsize=4, linewidth=2, label=name)
+
+
+def _low(score: Interval) -> float:
+    return score.mean if score.low is None else score.low
+
+
+def _high(score: Interval) -> float:
+    return score.mean if score.high is None else score.high
+
+
+def _word(text: str) -> str:
+    """A name for a file."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "unnamed"
+
+
+def _text(text: str, most: int) -> str:
+    """A text that matplotlib draws as it is (a dollar sign would begin a formula), cut if it is long."""
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    return short.replace("$", r"\$")

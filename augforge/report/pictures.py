@@ -1,0 +1,105 @@
+"""Find the bytes of any image of a finished run: in its dataset, in its parts, or in the sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from augforge import images
+from augforge.errors import AugforgeError, BadImage, SourceError
+from augforge.formats import open_source
+from augforge.formats.base import Source
+from augforge.formats.run import Run
+from augforge.recipe import Recipe
+
+REMOTE = "hub"
+
+
+class Pictures:
+    """The pictures of the run in `folder`. Whatever is gone, or is no longer what it was, is a BadImage.
+
+    A remote source is not asked: a report never downloads anything.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe | None) -> None:
+        self._folder, self._recipe = folder, recipe
+        self._run = self._opened(lambda: Run(str(folder)))
+        self._made: dict[str, dict[str, tuple[pa.Table, int]]] = {}
+        self._sources: dict[int, Source | None] = {}
+
+    def image(self, row: Mapping[str, Any]) -> bytes:
+        """The encoded bytes of the image of a ledger row (id, kept, ref, digest)."""
+        return self._read(row, "image", row["digest"])
+
+    def mask(self, row: Mapping[str, Any]) -> bytes:
+        """The encoded bytes of its mask."""
+        if not row["mask"]:
+            raise BadImage("it has no mask")
+        return self._read(row, "mask", row["mask"])
+
+    def _read(self, row: Mapping[str, Any], what: str, digest: str) -> bytes:
+        data = self._bytes(row, what)
+        if images.digest(data) != digest:
+            raise BadImage("the file has changed since the run")
+        return data
+
+    def _bytes(self, row: Mapping[str, Any], what: str) -> bytes:
+        place, _, locator = (row["ref"] or "").partition(":")
+        if row["kept"] and self._run is not None:
+            return _of_source(self._run, row["id"], what)
+        if place == "made":
+            return self._of_parts(locator, row["id"], what)
+        source = self._source(int(place)) if place.isdecimal() else None
+        if source is None:
+            raise BadImage("its source is out of reach")
+        return _of_source(source, locator, what)
+
+    def _of_parts(self, name: str, identity: str, what: str) -> bytes:
+        if name not in self._made:
+            self._made[name] = _index(self._folder / "parts" / name)
+        table, row = self._made[name].get(identity, (None, 0))
+        cell = None if table is None else table.column(what)[row].as_py()
+        if not cell:
+            raise BadImage("the part that held it is gone")
+        return bytes(cell)
+
+    def _source(self, number: int) -> Source | None:
+        if number not in self._sources:
+            specs = () if self._recipe is None else self._recipe.sources
+            spec = specs[number] if number < len(specs) and specs[number].kind != REMOTE else None
+            self._sources[number] = (
+                None if spec is None else self._opened(lambda: open_source(spec.kind, spec.value, **spec.options))
+            )
+        return self._sources[number]
+
+    @staticmethod
+    def _opened(how: Any) -> Any:
+        """What `how` opens; None where it is gone: then its images are shown as missing."""
+        try:
+            return how()
+        except AugforgeError:
+            return None
+
+
+def _of_source(source: Source, locator: str, what: str) -> bytes:
+    try:
+        return source.read(locator) if what == "image" else source.read_mask(locator)
+    except BadImage:
+        raise
+    except (SourceError, OSError) as error:
+        raise BadImage("its source is out of reach") from error
+
+
+def _index(folder: Path) -> dict[str, tuple[pa.Table, int]]:
+    """Where each made image lies, by its id; the files are mapped, not read."""
+    found: dict[str, tuple[pa.Table, int]] = {}
+    for path in sorted(folder.glob("*.arrow")):
+        try:
+            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        except (pa.ArrowException, OSError):  # damaged: the next run makes it again, here its images are missing
+            continue
+        found |= {identity: (table, row) for row, identity in enumerate(table.column("id").to_pylist())}
+    return found

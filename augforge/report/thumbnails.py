@@ -1,0 +1,146 @@
+"""Thumbnails: of which samples, how they are made, and how many fit."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from augforge import images
+from augforge.errors import BadImage
+from augforge.ids import unit
+from augforge.models.sight import decode
+from augforge.progress import Progress
+from augforge.report.collect import Findings
+from augforge.report.pictures import Pictures
+
+SIDE = 96
+MOST = 6_000
+"""Thumbnails of one report; more would make it slow to write, and nobody looks at so many."""
+CHUNK = 128
+THREADS = 2
+QUALITY = 76
+SMALL = 48
+"""An image of at most this many px a side is kept without loss: it takes no more room, and every pixel counts."""
+
+
+@dataclass(slots=True)
+class Thumbnails:
+    """Base64 WebP by ledger row: `pictures`, `masks`, and why a row that was looked at has none."""
+
+    pictures: dict[int, str] = field(default_factory=dict)
+    masks: dict[int, str] = field(default_factory=dict)
+    missing: dict[int, str] = field(default_factory=dict)
+    size: int = 0
+
+
+def make_thumbnails(findings: Findings, budget: int, progress: Progress | None = None) -> Thumbnails:
+    """Thumbnails of at most `budget` bytes in all, of the samples of `in_order`, as many as fit.
+
+    An image that is withheld is never read.
+    """
+    made = Thumbnails()
+    pictures = Pictures(findings.folder, findings.recipe)
+    rows = findings.rows.select(["id", "kept", "ref", "digest", "mask"])
+    order = list(islice(in_order(findings), MOST))
+    with (progress or Progress()).bar("thumbnails", len(order)) as bar, ThreadPoolExecutor(THREADS) as threads:
+        for start in range(0, len(order), CHUNK):
+            part = order[start : start + CHUNK]
+            asked = rows.take(part).to_pylist()
+            for place, one in zip(part, threads.map(lambda row: _thumbnail(pictures, row), asked), strict=True):
+                if not _add(made, place, one, budget):
+                    return made
+            bar.advance(len(part))
+    return made
+
+
+def _add(made: Thumbnails, place: int, one: tuple[str, str] | str, budget: int) -> bool:
+    """Take one in; False if it does not fit any more."""
+    if isinstance(one, str):
+        made.missing[place] = one
+        return True
+    picture, mask = one
+    if made.size + len(picture) + len(mask) + 6 > budget:
+        return False
+    made.pictures[place] = picture
+    if mask:
+        made.masks[place] = mask
+    made.size += len(picture) + len(mask) + 6  # quotes and commas
+    return True
+
+
+def in_order(findings: Findings) -> Iterator[int]:
+    """The rows in the order in which they get a thumbnail; any beginning of it is a fair sample.
+
+    The rows of each stratum (the stage that made them, the class, whether and by what they were dropped) are in the
+    order of a hash of their ids, and the strata take turns; parents come just before the first of their children.
+    Withheld rows are left out.
+    """
+    ids = findings.rows.column("id").to_pylist()
+    parents, places = findings.rows.column("parents").to_pylist(), {identity: row for row, identity in enumerate(ids)}
+    hidden, seen = findings.hidden, set()
+    for row in _by_turns(findings, ids):
+        for one in (*(places[parent] for parent in parents[row] or () if parent in places), row):
+            if one not in seen and not hidden[one]:
+                seen.add(one)
+                yield one
+
+
+def _by_turns(findings: Findings, ids: Sequence[str]) -> list[int]:
+    columns = [findings.rows.column(name).to_pylist() for name in ("stage", "label", "dropped_by")]
+    strata: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    hashes = [unit("thumbnail", identity) for identity in ids]
+    for row in sorted(np.flatnonzero(~findings.hidden).tolist(), key=lambda row: (hashes[row], ids[row])):
+        strata[tuple(column[row] for column in columns)].append(row)
+    turns = [(turn, hashes[row], ids[row], row) for rows in strata.values() for turn, row in enumerate(rows)]
+    return [row for *_, row in sorted(turns)]
+
+
+def _thumbnail(pictures: Pictures, row: dict[str, Any]) -> tuple[str, str] | str:
+    """Picture and mask ("" if it has none), or why there is no picture."""
+    try:
+        picture = _small(decode(pictures.image(row), SIDE))
+        mask = _mask(images.decode_condition(pictures.mask(row)), picture.size) if row["mask"] else ""
+    except BadImage as error:
+        return error.message
+    return _webp(picture, lossless=max(picture.size) <= SMALL), mask
+
+
+def _small(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def _mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> str:
+    """A label map in colours, label 0 transparent; a picture as it is."""
+    if mask.ndim == 3:
+        return _webp(Image.fromarray(mask).resize(size, Image.Resampling.LANCZOS), lossless=False)
+    labels = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    return _webp(Image.fromarray(palette()[labels]), lossless=True)
+
+
+def palette() -> NDArray[np.uint8]:
+    """(256, 4) a colour for each label, far from those of its neighbours; label 0 is transparent."""
+    hues = (np.arange(256) * 137.508 % 360 / 360 * 255).astype(np.uint8)  # the golden angle
+    bright = np.where(np.arange(256) % 2, 255, 190).astype(np.uint8)
+    hsv = np.stack([hues, np.full(256, 210, np.uint8), bright], axis=-1)[None]
+    rgb = np.asarray(Image.fromarray(hsv, mode="HSV").convert("RGB"))[0]
+    colours = np.concatenate([rgb, np.full((256, 1), 255, np.uint8)], axis=1)
+    colours[0] = 0
+    return colours
+
+
+def _webp(image: Image.Image, lossless: bool) -> str:
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=QUALITY, lossless=lossless, method=4)
+    return base64.b64encode(out.getvalue()).decode("ascii")
