@@ -291,7 +291,7 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         by = f" by {model.get('name')} (weights {str(model.get('digest'))[:12]})" if isinstance(model, dict) else ""
         yield f"made    {row['stage']}{by}, seed {row['seed']}"
         hidden = {"model", "generator", "generator-version", "versions", "asked"}
-        off = (None, False, "", [], "off")
+        off: tuple[Any, ...] = (None, False, "", [], "off")
         options = {name: value for name, value in maker.items() if name not in hidden and value not in off}
         yield "options " + ", ".join(f"{name} {value}" for name, value in options.items())
         yield "with    " + ", ".join(f"{name} {value}" for name, value in maker.get("versions", {}).items())

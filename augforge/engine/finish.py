@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from augforge.card import dataset_card
 from augforge.engine.ingest import UNREADABLE, Pixels
-from augforge.errors import BadImage
+from augforge.errors import BadImage, StoreError
 from augforge.ledger import Ledger
 from augforge.lock import NAME, read_lock, text_of
 from augforge.progress import Progress
@@ -54,7 +54,10 @@ def keep_lock(out: Path, beside: Path | None, progress: Progress) -> None:
     text = text_of(read_lock(out / NAME), beside.with_suffix(".yaml").name).encode()
     if beside.is_file() and beside.read_bytes() == text:
         return
-    write_atomically(beside, text)
+    try:
+        write_atomically(beside, text)
+    except StoreError as error:
+        raise StoreError(f"the result is complete, but not its lock: {error.message}", "use --no-lock") from error
     progress.say(f"wrote {beside}")
 
 
