@@ -40,11 +40,13 @@ class Remade:
     sample: Sample
     data: bytes
     apart: float
+    mask: bytes | None = None
 
     @property
     def equal(self) -> bool:
-        """Whether the bytes are those that the ledger has the digest of."""
-        return images.digest(self.data) == self.sample.digest
+        """Whether the bytes of the image, and of its mask, are those that the ledger has the digests of."""
+        mask = images.digest(self.mask) if self.mask is not None else ""
+        return images.digest(self.data) == self.sample.digest and mask == self.sample.mask
 
 
 class Archive:
@@ -122,7 +124,8 @@ def _of_one_maker(
             for sample, picture in zip(group, pictures, strict=True):
                 if sample in samples:
                     data = encoded(picture)
-                    yield Remade(sample, data, _apart(archive, sample, data))
+                    mask = None if picture.mask is None else images.encode_mask(picture.mask)
+                    yield Remade(sample, data, _apart(archive, sample, data), mask)
 
 
 def _batches(archive: Archive, stage: Generator, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
