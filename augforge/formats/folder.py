@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 from augforge.errors import BadImage, SourceError
-from augforge.formats.base import SPLITS, Entry, Source, existing_folder, natural, no_split, split_name
+from augforge.formats.base import SPLITS, Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.formats.masks import Masks, are_masks
+from augforge.formats.records import METADATA, Records
+from augforge.formats.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, safe_names, suffix_of
 
 SUFFIXES = frozenset({
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif", "tiff",
@@ -21,6 +24,45 @@ IMAGES, MASKS = "images", "masks"
 """The folders, in any case, in which data sets with masks keep both."""
 MISSING = "missing file"
 LEADS_OUT = "symlink leads out of the source"
+
+
+class FolderWriter(Writer):
+    """`train/CLASS/ID.png`, masks in `train/masks/CLASS/ID.png`, and `train/metadata.jsonl` as `imagefolder` reads it."""
+
+    shard_rows: ClassVar[int] = 1000
+    shard_bytes: ClassVar[int] = 1 << 30
+
+    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
+        """The files of some images; their lines of the metadata."""
+        names = safe_names(self.about.classes)
+        return [self._write(row, names, shard.split, outlet) for row in rows]
+
+    def _write(self, row: Row, names: Mapping[str, str], split: str, outlet: Outlet) -> Line:
+        stem = _join("" if row.label is None else names[row.label], safe_name(row.id))
+        line = {"file_name": f"{stem}.{row.suffix}"}
+        outlet.put(f"{split}/{line['file_name']}", row.image)
+        if row.mask is not None:
+            line["mask_file_name"] = f"{MASKS}/{stem}.{suffix_of(row.mask)}"
+            outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
+        return line | row.record()
+
+    def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
+        """The metadata of each split."""
+        for split in self.about.splits:
+            with outlet.open(f"{split}/{METADATA}") as file:
+                for shard in shards:
+                    if shard.split == split:
+                        file.writelines(dumped(line) for line in lines(shard))
+
+    def card(self) -> dict[str, Any]:
+        """A folder a split."""
+        files = [{"split": split, "path": f"{split}/**"} for split in self.about.splits]
+        return {"configs": [{"config_name": "default", "data_files": files}]}
+
+    def croissant(self) -> dict[str, Any]:
+        """The lines of the metadata."""
+        columns = {name: {"column": name} for name in ("file_name", *RECORD)}
+        return {"files": [f"*/{METADATA}"], "encoding": "application/jsonlines", "columns": columns}
 
 
 class _Walk(NamedTuple):
@@ -39,7 +81,12 @@ class Folder(Source):
 
     Masks are found by their names (see `Masks`): in the folder that the option `masks` gives; in `masks` beside
     `images`, which then is no class; or in `masks` beside class folders, if each file in it fits one of their images.
+
+    Where augforge wrote `metadata.jsonl`, at the top or in a folder of the top, it has the last word on the label, the
+    split, the mask and the history of the images that it names.
     """
+
+    writer = FolderWriter
 
     def __init__(self, value: str, *, split: str | None = None, masks: str | None = None) -> None:
         self.where = f"folder {value}"
@@ -48,6 +95,7 @@ class Folder(Source):
         self._real = os.path.realpath(self._root)
         folders = {} if masks is None else {"": str(existing_folder(masks))}
         self._masks_given, self._masks_real = masks, {os.path.realpath(folder) for folder in folders.values()}
+        self._records = Records(Path(self._root), self._folders("") if masks is None else (), self.where)
         tops = self._image_folders("")
         self._bases: list[tuple[str | None, str]] = [(None, "")]
         if tops and all(name.lower() in SPLITS for name in tops):
@@ -56,16 +104,18 @@ class Folder(Source):
         else:
             self._splits = set()
         self._split = None if split is None else split_name(split)
-        if self._split is not None and self._split not in self._splits:
+        if self._split is not None and self._split not in self._splits and not self._records:
             raise no_split(self._split, self._splits, self.where)
         self._unlabelled: set[str] = set()
-        if masks is None:
+        if masks is None and not self._records:
             folders = self._find_masks()
             self._masks_real = {os.path.realpath(folder) for folder in folders.values()}
         self._masks = Masks(folders)
 
     def classes(self) -> list[str]:
-        """The names of the class folders, of all splits and empty ones too, in natural order."""
+        """The names of the class folders, of all splits and empty ones too, in natural order; of an export its own."""
+        if self._records:
+            return self._records.classes()
         names = {
             _text(name)
             for base in self._class_bases()
@@ -76,6 +126,9 @@ class Folder(Source):
 
     def entries(self) -> Iterator[Entry]:
         """Split by split, class by class, file by file; the loose images of a split first."""
+        if self._records:
+            yield from only(self._records.told(self._listed()), self._split, self.where)
+            return
         if not self._masks:
             yield from self._listed()
             return
@@ -93,7 +146,7 @@ class Folder(Source):
         self.ignored = 0
         class_bases = self._class_bases()
         for split, base in self._bases:
-            if self._split not in (None, split):
+            if self._split not in (None, split) and not self._records:
                 continue
             yield from self._files(self._scan(base), base, None, split)
             for name in self._image_folders(base) if base in class_bases else ():
@@ -123,6 +176,9 @@ class Folder(Source):
 
     def read_mask(self, locator: str) -> bytes:
         """The bytes of the mask of a file; BadImage if it is gone or unreadable."""
+        if self._records:
+            mask = self._records.mask(locator)
+            return self.read(mask) if mask else super().read_mask(locator)
         return self._masks.read(locator)
 
     def _find_masks(self) -> dict[str, str]:
