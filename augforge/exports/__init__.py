@@ -34,7 +34,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did; `written` rows were written now, `reused` were there. `unmarked` images cannot carry marks."""
+    """What an export did. `written` rows were written now, `reused` were there; `unmarked` images can carry no mark."""
 
     out: str
     format: str
@@ -149,7 +149,9 @@ def _describe(
     described: Described,
     published: Published,
 ) -> None:
-    """Write the card and the Croissant metadata beside the data."""
+    """Write the card, the certificates that it speaks of, and the Croissant metadata beside the data."""
+    if facts.card.certificates:
+        outlet.put("certificates.json", json.dumps(facts.card.certificates, indent=1).encode())
     card = export_card(to, about, writer, facts, described, published.private)
     outlet.put("README.md", card.encode())
     metadata = croissant(to, about, writer, facts, described, dict(outlet.files))

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from augforge.exports import Described
 
 
-def export_card(
-    to: str, about: About, writer: Writer, facts: RunFacts, described: Described, private: bool
-) -> str:
+def export_card(to: str, about: About, writer: Writer, facts: RunFacts, described: Described, private: bool) -> str:
     """The card as Markdown; its header is one that `huggingface_hub.DatasetCardData` and `datasets` read."""
     licence = described.licence
     named = {"license": licence} if licence and ":" not in licence else {"license": "other"}

@@ -35,10 +35,11 @@ CONTEXT: dict[str, Any] = {
     **{
         term: f"cr:{term}"
         for term in (
-            "annotation", "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "excludes", "extract",
-            "field", "fileObject", "fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset",
-            "jsonPath", "key", "md5", "parentField", "path", "readLines", "recordSet", "references", "regex", "repeated",
-            "replace", "samplingRate", "sdVersion", "separator", "source", "subField", "transform", "unArchive", "value",
+            "annotation", "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "excludes",
+            "extract", "field", "fileObject", "fileProperty", "fileSet", "format", "includes", "isArray",
+            "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "readLines", "recordSet", "references",
+            "regex", "repeated", "replace", "samplingRate", "sdVersion", "separator", "source", "subField",
+            "transform", "unArchive", "value",
         )
     },
 }  # fmt: skip

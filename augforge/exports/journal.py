@@ -72,7 +72,7 @@ class Journal:
             if path.stat().st_size != size:
                 return False
             with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == digest
+                return bool(hashlib.file_digest(file, "sha256").hexdigest() == digest)
         except (OSError, ValueError, TypeError, KeyError):
             return False
 
@@ -96,7 +96,9 @@ class Journal:
             return None
         return record
 
-    def note(self, shard: Shard, key: str, files: Mapping[str, Any], lines: list[Line], marks: Mapping[str, int]) -> None:
+    def note(
+        self, shard: Shard, key: str, files: Mapping[str, Any], lines: list[Line], marks: Mapping[str, int]
+    ) -> None:
         """A shard is done."""
         record = {"key": key, "files": files, "lines": lines, "marks": marks}
         write_atomically(self._record(shard), json.dumps(record).encode())

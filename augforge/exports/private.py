@@ -62,4 +62,4 @@ def is_path(text: str) -> bool:
 
 def _is_file(word: str) -> bool:
     plain = re.sub(r"^\W+|\W+$", "", word)
-    return "/" in word or "\\" in word or plain.rpartition(".")[2].lower() in SUFFIXES and "." in plain
+    return "/" in word or "\\" in word or (plain.rpartition(".")[2].lower() in SUFFIXES and "." in plain)

@@ -176,8 +176,8 @@ class Published:
             new = self._marked(image, light["id"], parents, self.marker)
             image, marked = new or image, new is not None
         mask = (cell.get("mask") or {}).get("bytes")
-        facts = {"width": width, "height": height, "sha256": images.digest(image), "marked": marked}
-        return Row(**light, image=image, mask=mask, **facts)
+        sha256 = images.digest(image)
+        return Row(**light, image=image, mask=mask, width=width, height=height, sha256=sha256, marked=marked)
 
     def _marked(self, image: bytes, identity: str, parents: Sequence[str], marker: Marker) -> bytes | None:
         above = [self._by_id[parent][0] for parent in parents if parent in self._by_id]

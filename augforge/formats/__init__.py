@@ -88,7 +88,7 @@ def open_source(kind: str, value: str, **options: str) -> Source:
         if option not in known:
             raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
     try:
-        source: Source = cls(value, **options)
+        source: Source = cls(value, **options)  # type: ignore[call-arg]  # each kind takes its value
     except OSError as error:
         raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
     return source if only_class is None else OneClass(source, only_class)

@@ -18,7 +18,7 @@ from augforge.errors import BadImage, SourceError
 from augforge.formats.base import Entry, Source, existing, file_stamp, natural, only, split_name
 from augforge.formats.columns import file_split
 from augforge.formats.records import known_of, text_of
-from augforge.formats.writing import Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
+from augforge.formats.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
 
 NOTES = "annotations"
 LEADS_OUT = "its name leads out of the source"
@@ -84,10 +84,8 @@ class CocoWriter(Writer):
 
     def croissant(self) -> dict[str, Any]:
         """The annotation files."""
-        columns = {
-            name: {"jsonPath": f"$.images[*].{path}"}
-            for name, path in {"file_name": "file_name", "width": "width", "height": "height"}.items()
-        }
+        paths = {name: name for name in ("file_name", "width", "height")} | {n: f"augforge.{n}" for n in RECORD}
+        columns = {name: {"jsonPath": f"$.images[*].{path}"} for name, path in paths.items()}
         return {"files": [f"{NOTES}/*.json"], "encoding": "application/json", "columns": columns}
 
 
@@ -128,7 +126,9 @@ class Coco(Source):
 
     def classes(self) -> list[str]:
         """The categories, in the order of the first file that has them."""
-        return list(dict.fromkeys(name for content in self._contents.values() for name in _categories(content).values()))
+        return list(
+            dict.fromkeys(name for content in self._contents.values() for name in _categories(content).values())
+        )
 
     def entries(self) -> Iterator[Entry]:
         """File by file, image by image."""

@@ -58,7 +58,7 @@ class DatasetWriter(Writer):
         for split in self.about.splits:
             names = [_arrow_file(shard) for shard in shards if shard.split == split]
             digests = [outlet.files[name][1] for name in names]
-            state = {
+            state: dict[str, Any] = {
                 "_data_files": [{"filename": name.partition("/")[2]} for name in names],
                 "_fingerprint": key("export", digests)[:16],
                 "_format_columns": None,
@@ -73,8 +73,7 @@ class DatasetWriter(Writer):
 
     def card(self) -> dict[str, Any]:
         """The columns; a directory of `save_to_disk` is loaded with `load_from_disk`, not by the hub."""
-        counts = [{"name": split, "num_examples": rows} for split, rows in self.about.splits.items()]
-        return {"dataset_info": {"features": feature_list(self.about), "splits": counts}}
+        return {"dataset_info": {"features": feature_list(self.about)}}
 
     def croissant(self) -> dict[str, Any]:
         """The files only: Croissant has no way to read Arrow streams."""

@@ -27,7 +27,7 @@ LEADS_OUT = "symlink leads out of the source"
 
 
 class FolderWriter(Writer):
-    """`train/CLASS/ID.png`, masks in `train/masks/CLASS/ID.png`, and `train/metadata.jsonl` as `imagefolder` reads it."""
+    """`train/CLASS/ID.png`, `train/masks/CLASS/ID.png`, and `train/metadata.jsonl` as `imagefolder` reads it."""
 
     shard_rows: ClassVar[int] = 1000
     shard_bytes: ClassVar[int] = 1 << 30

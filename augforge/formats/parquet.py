@@ -52,9 +52,8 @@ class ParquetWriter(Writer):
     def card(self) -> dict[str, Any]:
         """A data file pattern a split, and the columns."""
         files = [{"split": split, "path": f"data/{split}-*"} for split in self.about.splits]
-        counts = [{"name": split, "num_examples": rows} for split, rows in self.about.splits.items()]
-        info = {"features": feature_list(self.about), "splits": counts}
-        return {"configs": [{"config_name": "default", "data_files": files}], "dataset_info": info}
+        configs = [{"config_name": "default", "data_files": files}]
+        return {"configs": configs, "dataset_info": {"features": feature_list(self.about)}}
 
     def croissant(self) -> dict[str, Any]:
         """The columns."""
@@ -84,7 +83,7 @@ class Parquet(Source):
     hundred rows, as `datasets` writes them) make random reading quick.
     """
 
-    writer = ParquetWriter
+    writer: ClassVar[type[Writer] | None] = ParquetWriter
     reads_paths = True
     """Whether a row without bytes may name a file."""
 

@@ -11,7 +11,6 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from augforge.errors import BadImage, SourceError
@@ -30,7 +29,7 @@ MASK = "mask"
 
 
 class WebDatasetWriter(Writer):
-    """`train-00000-of-00003.tar`; the same rows give the same bytes. The label is a number in `.cls`, text in `.json`."""
+    """`train-00000-of-00003.tar`; the same rows give the same bytes. The label is a number in `.cls`."""
 
     shard_rows: ClassVar[int] = 10_000
 

@@ -118,8 +118,8 @@ class Writer(ABC):
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """Write a shard; returns one line (JSON) a row of what `finish` has to know, or nothing."""
 
-    def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
-        """Write what stands for all shards, once they are there; `lines` has what `write` returned of each."""
+    def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:  # noqa: B027
+        """Write what stands for all shards, once they are there, if anything; `lines` has what `write` returned."""
 
     @abstractmethod
     def card(self) -> dict[str, Any]:
@@ -167,7 +167,9 @@ class Outlet:
             temporary.replace(path)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise StoreError(f"{path} cannot be written: {reason}", "free some space or choose another --out") from error
+            raise StoreError(
+                f"{path} cannot be written: {reason}", "free some space or choose another --out"
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         self.files[name] = size, digest

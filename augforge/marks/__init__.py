@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from augforge.marks.xmp import add_mark
@@ -62,3 +63,22 @@ class Marker:
         if marked is None or self.signer is None:
             return marked
         return self.signer.sign(marked, kind, identity, parents)
+
+
+def marker_of(mark: bool, sign: bool, certificate: Path | None, key: Path | None) -> Marker | None:
+    """What marks images for these choices of a user; None for no marks at all.
+
+    Raises:
+        SignError: choices that do not go together, or a certificate or key that cannot be used.
+    """
+    from augforge.marks.sign import Signer, SignError
+
+    if sign and (certificate is None or key is None):
+        raise SignError("--sign needs a certificate and its key", "give --cert CHAIN.pem --key KEY.pem")
+    if not sign and (certificate or key):
+        raise SignError("--cert and --key are for --sign", "add --sign, or leave them out")
+    if sign and not mark:
+        raise SignError("--sign and --no-mark exclude each other", "leave one of them out")
+    if certificate is not None and key is not None:
+        return Marker(Signer(certificate, key))
+    return Marker() if mark else None

@@ -61,7 +61,9 @@ def check_marks(folder: Path, signed: bool | None = None, progress: Progress | N
     """
     kind, value = detect(str(folder))
     if kind == "run":
-        raise StoreError(f"{folder} is a run folder: its images are as they were made", "marks come with augforge export")
+        raise StoreError(
+            f"{folder} is a run folder: its images are as they were made", "marks come with augforge export"
+        )
     source = open_source(kind, value)
     expected = _was_signed(folder) if signed is None else signed
     counts = {"synthetic": 0, "real": 0, "unknown": 0, "marked": 0, "signed": 0}

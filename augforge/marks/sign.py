@@ -20,6 +20,9 @@ SETTINGS = {"builder": {"thumbnail": {"enabled": False}}, "verify": {"verify_aft
 TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 """What is signed: what can carry XMP, too."""
 
+UNTRUSTED = "signingCredential.untrusted"
+"""Said of every certificate that is on no list of trust; a manifest is valid for all that."""
+
 
 class SignError(AugforgeError):
     """A certificate or key that cannot be used, or c2pa-python is not installed."""
@@ -42,7 +45,7 @@ class Signer:
 
         chain, private = _read(certificate), _read(key)
         self.certificate, algorithm = _matched(chain, private, certificate, key)
-        info = c2pa.C2paSignerInfo(algorithm, chain.decode(), private.decode(), None)
+        info = c2pa.C2paSignerInfo(algorithm, chain, private, None)
         self._settings = c2pa.Settings.from_dict(SETTINGS if settings is None else settings)
         try:
             self._context = c2pa.Context(self._settings)
@@ -63,7 +66,9 @@ class Signer:
             with c2pa.Builder(_manifest(kind, identity, parents), self._context) as builder:
                 builder.sign(self._signer, TYPES[suffix_of(data)], io.BytesIO(data), signed)
         except c2pa.C2paError as error:
-            raise SignError(f"{identity} cannot be signed: {error}", "see docs/export.md for the certificate") from error
+            raise SignError(
+                f"{identity} cannot be signed: {error}", "see docs/export.md for the certificate"
+            ) from error
         return signed.getvalue()
 
 
@@ -100,7 +105,9 @@ def _matched(chain: bytes, private: bytes, certificate: Path, key: Path) -> tupl
     try:
         secret = load_pem_private_key(private, None)
     except (ValueError, TypeError) as error:
-        raise SignError(f"{key} is no key in PEM without a password", "see docs/export.md for how to make one") from error
+        raise SignError(
+            f"{key} is no key in PEM without a password", "see docs/export.md for how to make one"
+        ) from error
     if secret.public_key() != first.public_key():
         raise SignError(f"{key} is not the key of {certificate}", "give the two that belong together")
     return first.fingerprint(hashes.SHA256()).hex(), _algorithm(secret, key)
@@ -135,4 +142,5 @@ def state_of(data: bytes) -> str:
         return "missing" if "ManifestNotFound" in str(error) else f"Invalid: {error}"
     state = str(told.get("validation_state"))
     codes = [str(status.get("code")) for status in told.get("validation_status") or () if isinstance(status, dict)]
-    return state if state in ("Valid", "Trusted") else f"Invalid: {', '.join(codes) or state}"
+    wrong = [code for code in codes if code != UNTRUSTED]
+    return state if state in ("Valid", "Trusted") else f"Invalid: {', '.join(wrong) or state}"

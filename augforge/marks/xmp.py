@@ -1,7 +1,7 @@
 """XMP packets in PNG, JPEG and WebP files: read and added between the bytes of the picture, which stay as they are.
 
-The mark is IPTC's property `DigitalSourceType` (Photo Metadata Standard, `Iptc4xmpExt`). Where packets lie: PNG, a chunk
-`iTXt` with the keyword `XML:com.adobe.xmp`; JPEG, a segment APP1; WebP, a chunk `XMP `, announced in `VP8X`
+The mark is IPTC's property `DigitalSourceType` (Photo Metadata Standard, `Iptc4xmpExt`). Where packets lie: PNG, a
+chunk `iTXt` with the keyword `XML:com.adobe.xmp`; JPEG, a segment APP1; WebP, a chunk `XMP `, announced in `VP8X`
 (ISO 16684-3 and the WebP container specification).
 """
 
@@ -130,7 +130,7 @@ def _into_png(data: bytes, new: bytes) -> bytes:
         raise ValueError("no PNG header")
     first = chunks[0][2] + 4
     old = [(s - 8, e + 4) for name, s, e in chunks if _png_packet(name, data[s:e]) is not None]
-    return data[:first] + chunk + _without(data, old, first)
+    return b"".join([data[:first], chunk, _without(data, old, first)])
 
 
 def _without(data: bytes, cuts: list[tuple[int, int]], start: int) -> bytes:
@@ -217,4 +217,4 @@ def _extended_header(name: bytes, body: bytes) -> bytes:
     else:
         raise ValueError("no picture where one is expected")
     flags = _XMP_FLAG | (_ALPHA_FLAG if alpha else 0)
-    return bytes([flags, 0, 0, 0]) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
+    return b"".join([bytes([flags, 0, 0, 0]), width.to_bytes(3, "little"), height.to_bytes(3, "little")])
