@@ -57,7 +57,7 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
     lock = read_lock(folder / NAME)
     recipe = lock["recipe"]
     shown = hide_recipe(recipe) if private else recipe
-    rows = ledger.read(columns=["label", "origin", "kept", "dropped", "dropped_by", "maker"])
+    rows = ledger.read(columns=["label", "origin", "kept", "dropped", "dropped_by", "maker", "draws"])
     columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
     card = CardFacts(
         name=str(recipe.get("name", folder.name)),
@@ -87,16 +87,16 @@ def _drops(columns: Mapping[str, Any], private: bool) -> dict[str, dict[str, int
 
 
 def _makers(columns: Mapping[str, Any], private: bool) -> dict[str, int]:
-    counted = Counter(m for m, kept in zip(columns["maker"], columns["kept"], strict=True) if kept and m)
-    if not private:
-        return dict(counted)
-    hidden: Counter[str] = Counter()
+    """How many kept images each maker has made; of images that were made elsewhere it stands among their draws."""
+    rows = zip(columns["maker"], columns["draws"], columns["kept"], strict=True)
+    counted = Counter(maker or draws for maker, draws, kept in rows if kept and (maker or '"model"' in (draws or "")))
+    found: Counter[str] = Counter()
     for maker, count in counted.items():
         made = json.loads(maker)
-        if isinstance(made.get("model"), dict):
-            made["model"]["name"] = _name(str(made["model"].get("name")), private)
-        hidden[json.dumps(made, sort_keys=True)] += count
-    return dict(hidden)
+        if isinstance(made.get("model"), dict) and "generator" in made:
+            model = {**made["model"], "name": _name(str(made["model"].get("name")), private)}
+            found[json.dumps({"generator": str(made["generator"]), "model": model}, sort_keys=True)] += count
+    return dict(found)
 
 
 def _judges(lock: Lock, private: bool) -> list[tuple[Mapping[str, Any], str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
@@ -18,7 +18,7 @@ from augforge.formats.base import Entry, Source, existing, file_stamp, files_fin
 from augforge.formats.columns import file_split
 from augforge.formats.folder import SUFFIXES
 from augforge.formats.records import declared_classes, known_of, parsed, text_of
-from augforge.formats.writing import Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
+from augforge.formats.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
 
 OPEN_FILES = 64
 LARGEST = 256 << 20
@@ -32,29 +32,47 @@ class WebDatasetWriter(Writer):
     """`train-00000-of-00003.tar`; the same rows give the same bytes. The label is a number in `.cls`."""
 
     shard_rows: ClassVar[int] = 10_000
+    _kinds: Sequence[str] = ()
 
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
-        """One archive."""
+        """One archive; the kinds of its members."""
         places = {label: place for place, label in enumerate(self.about.classes)}
+        kinds: set[str] = set()
         with outlet.open(f"{shard.name}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for row in rows:
                 stem = safe_name(row.id).replace(".", "_")
-                _add(tar, f"{stem}.{row.suffix}", row.image)
-                if row.label is not None:
-                    _add(tar, f"{stem}.cls", str(places[row.label]).encode())
-                _add(tar, f"{stem}.json", dumped(row.record()))
-                if row.mask is not None:
-                    _add(tar, f"{stem}.{MASK}.{suffix_of(row.mask)}", row.mask)
-        return []
+                for kind, data in _members(row, places):
+                    _add(tar, f"{stem}.{kind}", data)
+                    kinds.add(kind)
+        return [{"kinds": sorted(kinds)}]
+
+    def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
+        """Nothing to write; the card has to know which kinds of members there are."""
+        self._kinds = sorted({kind for shard in shards for line in lines(shard) for kind in line["kinds"]})
 
     def card(self) -> dict[str, Any]:
-        """An archive pattern a split."""
+        """An archive pattern a split, and the columns, which `datasets` cannot guess where not every image is alike."""
         files = [{"split": split, "path": f"{split}-*.tar"} for split in self.about.splits]
-        return {"configs": [{"config_name": "default", "data_files": files}]}
+        texts = [{"name": name, "dtype": "float64" if name == "weight" else "string"} for name in RECORD]
+        known: dict[str, Line] = {"cls": {"dtype": "int64"}, "json": {"struct": texts}}
+        columns = [{"name": kind, **known.get(kind, {"dtype": "image"})} for kind in self._kinds]
+        columns += [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
+        configs = [{"config_name": "default", "data_files": files}]
+        return {"configs": configs, "dataset_info": {"features": columns}}
 
     def croissant(self) -> dict[str, Any]:
         """The archives only."""
         return {"files": ["*.tar"], "encoding": "application/x-tar", "columns": {}}
+
+
+def _members(row: Row, places: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """Kind and bytes of every member of a sample."""
+    yield row.suffix, row.image
+    if row.label is not None:
+        yield "cls", str(places[row.label]).encode()
+    yield "json", dumped(row.record())
+    if row.mask is not None:
+        yield f"{MASK}.{suffix_of(row.mask)}", row.mask
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
