@@ -137,7 +137,7 @@ class Coco(Source):
     def read(self, locator: str) -> bytes:
         """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
         path = self._root / locator
-        if not path.resolve().is_relative_to(self._real):
+        if self._leads_out(locator):
             raise BadImage(LEADS_OUT)
         try:
             return path.read_bytes()
@@ -213,11 +213,17 @@ class Coco(Source):
         """Stamp and problem of a file."""
         path = self._root / locator
         try:
-            if not path.resolve().is_relative_to(self._real):
+            if self._leads_out(locator):
                 return "", LEADS_OUT
             return (file_stamp(path), "") if path.is_file() else ("", "missing file")
         except (OSError, ValueError) as error:
             return "", f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+    def _leads_out(self, locator: str) -> bool:
+        parts = locator.replace("\\", "/").split("/")
+        if ".." in parts or "" in parts or "\0" in locator:
+            return True
+        return not (self._root / locator).resolve().is_relative_to(self._real)
 
     def _base(self, file: Path, images: Sequence[Mapping[str, Any]]) -> str:
         """The folder of the images of an annotation file: the first of the usual ones that has one of the first few."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -196,7 +197,8 @@ def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
     if isinstance(made.get("labelled-by"), str):
         own["labelled_by"] = made.pop("labelled-by")
     known = {"id": row["id"], "origin": row["origin"], "parents": parents, "scores": scores, "draws": made}
-    return {**known, **own, **({} if weight is None else {"weight": weight})}
+    sound = weight is not None and math.isfinite(weight)
+    return {**known, **own, **({"weight": weight} if sound else {})}
 
 
 def file_split(relative: str) -> str | None:

@@ -186,7 +186,7 @@ def inside(folder: Path, name: str) -> Path:
 def safe_name(text: str) -> str:
     """A name for a file or folder, equal to `text` if that is safe on every disk; else another for every text."""
     plain = re.sub(r"[^\w .()+,=@-]", "_", text).strip(" .-")
-    if plain == text and len(text.encode()) <= LONGEST and text.partition(".")[0].lower() not in RESERVED:
+    if text and plain == text and len(text.encode()) <= LONGEST and text.partition(".")[0].lower() not in RESERVED:
         return text
     short = plain.encode()[: LONGEST // 2].decode(errors="ignore").strip(" .-") or "unnamed"
     return f"{short}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"

@@ -155,4 +155,6 @@ def test_an_export_can_be_a_source_of_a_run(finished, tmp_path):
         run(Recipe("again", 1, (spec,), (build_stage("filter", "sharpness", {"keep": 1.0}),)), tmp_path / f"run-{to}")
         after = rows(tmp_path / f"run-{to}")
         assert after.keys() == before.keys() and all(row["kept"] for row in after.values())
-        assert all(after[i]["parents"] == before[i]["parents"] and after[i]["mask"] == before[i]["mask"] for i in before)
+        assert all(
+            after[i]["parents"] == before[i]["parents"] and after[i]["mask"] == before[i]["mask"] for i in before
+        )

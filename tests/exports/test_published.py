@@ -96,7 +96,7 @@ def test_the_card_has_counts_models_licences_and_the_recipe(told, finished):
 
 def test_labels_prompts_and_reasons_are_inert_in_the_card(told):
     text = (told["parquet"] / "README.md").read_text()
-    body, recipe = text.split("---", 2)[2].split("## Recipe")
+    body, _ = text.split("---", 2)[2].split("## Recipe")
     assert "<script>" not in body and "<i>" not in body
     table = [line for line in body.splitlines() if line.startswith("| ") and "real" not in line and "stage" not in line]
     classes = table[: len([label for label in LABELS if label is not None])]
@@ -104,11 +104,13 @@ def test_labels_prompts_and_reasons_are_inert_in_the_card(told):
     assert "a&#124;b" in body and "&#60;script&#62;" in body
 
 
-@pytest.mark.parametrize("text", ["a|b", "a\\|b", "[x](javascript:alert(1))", "`x`", "<b>", "&lt;", "a\nb", '"\'', "*x*"])
+@pytest.mark.parametrize(
+    "text", ["a|b", "a\\|b", "[x](javascript:alert(1))", "`x`", "<b>", "&lt;", "a\nb", "\"'", "*x*"]
+)
 def test_plain_text_has_no_sign_that_means_something(text):
     import html
 
-    assert not set(plain(text)) & set('|\\`<>[]*"\'\n')
+    assert not set(plain(text)) & set("|\\`<>[]*\"'\n")
     assert html.unescape(plain(text)) == text.replace("\n", " ")
 
 
@@ -139,7 +141,9 @@ def test_private_sources_leave_no_name_of_a_file_or_folder(finished, tmp_path, t
 def test_a_recipe_is_shown_without_its_paths():
     recipe = {
         "name": "x", "source": {"folder": "photos", "masks": "labels", "split": "train"},
-        "stages": [{"filter": "clip", "model": "/models/mine", "prompt": "a photo"}, {"filter": "clip", "model": "hub:a/b"}],
+        "stages": [
+            {"filter": "clip", "model": "/models/mine", "prompt": "a photo"}, {"filter": "clip", "model": "hub:a/b"},
+        ],
     }  # fmt: skip
     shown = hide_recipe(recipe)
     assert shown["source"] == {"folder": "private", "masks": "private", "split": "train"}

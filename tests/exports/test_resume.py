@@ -158,7 +158,7 @@ def test_a_manifest_cannot_make_it_remove_files_outside(finished, tmp_path):
     out.mkdir()
     (out / "elsewhere").symlink_to(tmp_path)
     names = ["../precious.txt", str(precious), "elsewhere/precious.txt"]
-    (out / "export.json").write_text(json.dumps({"version": 1, "key": "", "files": dict.fromkeys(names, {})}))
+    (out / "export.json").write_text(json.dumps({"version": 1, "key": "", "files": {name: {} for name in names}}))
     export(finished, "hf", out)
     assert precious.exists()
 
