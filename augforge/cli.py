@@ -342,10 +342,10 @@ def report(
     from augforge.render_report import report_and_show
 
     report_and_show(folder, out, json, png=png, megabytes=megabytes)
+
+
 app.command()(export)
 app.command(name="check-marks")(check_marks)
-
-
 
 
 def _version(wanted: bool) -> None:

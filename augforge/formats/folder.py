@@ -13,6 +13,7 @@ from augforge.errors import BadImage, SourceError
 from augforge.formats.base import SPLITS, Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.formats.masks import Masks, are_masks
 from augforge.formats.records import METADATA, Records
+from augforge.formats.stamps import is_folder, stamps
 from augforge.formats.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, safe_names, suffix_of
 
 SUFFIXES = frozenset({
@@ -157,7 +158,7 @@ class Folder(Source):
         """Changes whenever a file was written, added or removed; half the time of a listing."""
         total = hashlib.sha256(repr((self.where, self._split, self._masks_given)).encode())
         for root in filter(None, (self._root, self._masks_given)):
-            for line in _stamps(root, self._is_inside):
+            for line in stamps(root, self._is_inside):
                 total.update(line)
         return total.hexdigest()
 
@@ -228,7 +229,7 @@ class Folder(Source):
     def _folders(self, inside: str) -> list[str]:
         """The sub-folders of a folder, in natural order."""
         try:
-            names = [entry.name for entry in self._scan(inside) if _is_folder(entry)]
+            names = [entry.name for entry in self._scan(inside) if is_folder(entry)]
         except OSError as error:
             raise SourceError(f"{self.where}: {inside or 'it'} cannot be read: {error.strerror}") from error
         return sorted(names, key=natural)
@@ -237,7 +238,7 @@ class Folder(Source):
         self, scanned: list[os.DirEntry[str]], inside: str, label: str | None, split: str | None
     ) -> Iterator[Entry]:
         for found in scanned:
-            if not _is_folder(found):
+            if not is_folder(found):
                 yield from self._file(found, _join(inside, found.name), label, split)
 
     def _below(self, top: str, label: str | None, split: str | None) -> Iterator[Entry]:
@@ -255,7 +256,7 @@ class Folder(Source):
                 yield Entry(_text(inside), label, split, problem=f"folder cannot be read: {error.strerror}")
                 continue
             yield from self._files(scanned, inside, label, split)
-            folders = [_join(inside, entry.name) for entry in reversed(scanned) if _is_folder(entry)]
+            folders = [_join(inside, entry.name) for entry in reversed(scanned) if is_folder(entry)]
             waiting += [_Walk(folder, above | {real}) for folder in folders]
 
     def _folder_problem(self, real: str, above: frozenset[str]) -> str:
@@ -284,46 +285,6 @@ class Folder(Source):
         if not stat.S_ISREG(facts.st_mode):
             return "", "not a regular file"
         return f"{facts.st_size}-{facts.st_mtime_ns}", ""
-
-
-def _stamps(root: str, is_inside: Callable[[str], bool]) -> Iterator[bytes]:
-    """Path, size and time of change of everything below a folder; links that lead out of it are not followed."""
-    waiting, linked = [root], set()
-    while waiting:
-        folder = waiting.pop()
-        try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            yield f"{folder}\0{error.errno}\n".encode(errors="surrogateescape")
-            continue
-        for entry in entries:
-            yield _stamp(entry).encode(errors="surrogateescape")
-            if not _is_folder(entry):
-                continue
-            if entry.is_symlink():
-                real = os.path.realpath(entry.path)
-                if real in linked or not is_inside(real):
-                    continue
-                linked.add(real)
-            waiting.append(entry.path)
-
-
-def _stamp(entry: os.DirEntry[str]) -> str:
-    try:
-        facts = entry.stat()
-    except OSError as error:
-        return f"{entry.path}\0{error.errno}\n"
-    if stat.S_ISDIR(facts.st_mode):
-        return f"{entry.path}\0\n"
-    return f"{entry.path}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
-
-
-def _is_folder(found: os.DirEntry[str]) -> bool:
-    try:
-        return found.is_dir()
-    except OSError:  # a symlink to itself
-        return False
 
 
 def _hidden(name: str) -> bool:
