@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import SPLITS, Entry, natural, split_name
+from augforge.ids import ID_LENGTH
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,8 @@ MASK = "mask"
 OURS = ("id", "origin", "weight", "scores", "provenance")
 NO_IMAGE = "no image in this row"
 CHUNK = 4096
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+"""What every id of a sample looks like; a row with another one was not written by augforge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,7 @@ def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
         weight = None if row.get("weight") is None else float(row["weight"])
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return None
-    if row["origin"] not in ("real", "synthetic") or not row["id"] or not isinstance(row["id"], str):
+    if row["origin"] not in ("real", "synthetic") or not _ID.fullmatch(str(row["id"])):
         return None
     names = ("stage", "source", "digest", "note")
     own: dict[str, Any] = {name: value for name in names if isinstance(value := made.pop(name, None), str)}

@@ -15,7 +15,7 @@ PNGS = [encoded(colours(8, seed), "PNG") for seed in range(3)]
 
 def record(name, **more):
     made = json.dumps({"generator": "img2img", "parents": [], "seed": 4})
-    return {"file_name": name, "id": name, "origin": "synthetic", "provenance": made, "label": "a/b", **more}
+    return {"file_name": name, "id": "1" * 20, "origin": "synthetic", "provenance": made, "label": "a/b", **more}
 
 
 def write(root, *lines):

@@ -125,9 +125,13 @@ WRONG = (
     b"\xff\xfe",
     b"[]",
     b'{"id": 1, "origin": 2, "provenance": 3}',
-    b'{"id": "x", "origin": "synthetic", "provenance": "' + b"[" * 50_000 + b'"}',
-    json.dumps({"id": "x", "origin": "real", "provenance": '{"parents": [[]], "seed": "x"}'}).encode(),
-    json.dumps({"id": "x", "origin": "real", "provenance": '{"seed": 1e999, "stage": []}', "weight": "x"}).encode(),
+    b'{"id": "11111111111111111111", "origin": "synthetic", "provenance": "' + b"[" * 50_000 + b'"}',
+    json.dumps(
+        {"id": "11111111111111111111", "origin": "real", "provenance": '{"parents": [[]], "seed": "x"}'}
+    ).encode(),
+    json.dumps(
+        {"id": "11111111111111111111", "origin": "real", "provenance": '{"seed": 1e999, "stage": []}', "weight": "x"}
+    ).encode(),
 )
 
 
@@ -144,8 +148,9 @@ def test_a_record_with_wrong_types_goes_through_a_run(tmp_path):
     from augforge.recipe import Recipe, SourceSpec, build_stage
 
     made = {"seed": "no number", "stage": 3, "source": [], "note": None, "parents": [{"id": 5}], "draw": {"deep": [1]}}
-    record = {"id": "../x", "origin": "synthetic", "provenance": json.dumps(made), "label": "a/b", "split": "../y"}
-    members = [("1.png", PNGS[0]), ("1.json", json.dumps(record).encode()), ("2.png", PNGS[1])]
+    record = {"id": "1" * 20, "origin": "synthetic", "provenance": json.dumps(made), "label": "a/b", "split": "../y"}
+    other = json.dumps(record | {"id": "../x"}).encode()
+    members = [("1.png", PNGS[0]), ("1.json", json.dumps(record).encode()), ("2.png", PNGS[1]), ("2.json", other)]
     path = write(tmp_path / "x.tar", members)
     stage = build_stage("filter", "sharpness", {"keep": 1.0})
     assert run(Recipe("r", 1, (SourceSpec("webdataset", str(path)),), (stage,)), tmp_path / "run").kept == 2
