@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from augforge import __version__
 from augforge.catalog import STAGES, did_you_mean
 from augforge.errors import AugforgeError, RecipeError
+from augforge.export_commands import check_marks, export
 
 SINGLE = {"pseudo-label": "confidence", "split": "near-duplicates"}
 """Verbs with a single stage, which need no name on the command line."""
@@ -341,6 +342,10 @@ def report(
     from augforge.render_report import report_and_show
 
     report_and_show(folder, out, json, png=png, megabytes=megabytes)
+
+
+app.command()(export)
+app.command(name="check-marks")(check_marks)
 
 
 def _version(wanted: bool) -> None:

@@ -41,7 +41,7 @@ SOURCES = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE",
-        help="Image folder, Hugging Face dataset directory, Parquet file, run folder, hub:owner/name or sample:NAME",
+        help="Image folder, Hugging Face dataset, Parquet, WebDataset, COCO, run folder, hub:owner/name or sample:NAME",
         show_default=False,
     ),
 ]

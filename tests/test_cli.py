@@ -44,7 +44,19 @@ def test_a_command_has_every_option_of_its_stage_with_help(verb, name):
 
 def test_every_command_has_help():
     groups = ("generate", "filter", "select-subset", "train")
-    known = ("run", "check", "plan", "samples", "list", "why", "thresholds", "report", *REBUILDING)
+    known = (
+        "run",
+        "check",
+        "plan",
+        "samples",
+        "list",
+        "why",
+        "thresholds",
+        "report",
+        "export",
+        "check-marks",
+        *REBUILDING,
+    )
     for command in (*groups, *SINGLE, *known):
         assert call(command, "--help").stdout.strip()
 

@@ -11,21 +11,23 @@ from pathlib import Path
 
 from augforge.errors import SourceError
 from augforge.formats.base import SPLITS, Entry, Source, existing
+from augforge.formats.writing import Writer
 from augforge.ids import key
 
-__all__ = ["KINDS", "Entry", "Source", "detect", "open_source"]
+__all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
 
 KINDS: dict[str, str] = {
     "folder": "augforge.formats.folder:Folder",
     "dataset": "augforge.formats.dataset:Dataset",
     "parquet": "augforge.formats.parquet:Parquet",
+    "webdataset": "augforge.formats.webdataset:WebDataset",
+    "coco": "augforge.formats.coco:Coco",
     "hub": "augforge.formats.hub:Hub",
     "run": "augforge.formats.run:Run",
     "sample": "augforge.formats.sample:SampleSource",
 }
 ADVICE = {
     ".zip": "unpack it and give the folder",
-    ".tar": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
     ".tgz": "unpack it and give the folder",
     ".arrow": "give the folder of the Hugging Face dataset that holds it",
@@ -79,18 +81,38 @@ def open_source(kind: str, value: str, **options: str) -> Source:
 
     if kind not in KINDS:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
-    module, _, name = KINDS[kind].partition(":")
-    cls = getattr(import_module(module), name)
+    cls = _class_of(kind)
     only_class = options.pop("class", None)
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in known:
             raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
     try:
-        source: Source = cls(value, **options)
+        source: Source = cls(value, **options)  # type: ignore[call-arg]  # each kind takes its value
     except OSError as error:
         raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
     return source if only_class is None else OneClass(source, only_class)
+
+
+def writer_of(kind: str) -> type[Writer]:
+    """What writes a format, such as `parquet`; `hf` is another name of `dataset`.
+
+    Raises:
+        SourceError: there is no such format, or it can only be read.
+    """
+    from augforge.catalog import did_you_mean
+
+    names = {"hf": "dataset"} | {name: name for name in KINDS if _class_of(name).writer is not None}
+    writer = _class_of(names[kind]).writer if kind in names else None
+    if writer is None:
+        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, list(names)))
+    return writer
+
+
+def _class_of(kind: str) -> type[Source]:
+    module, _, name = KINDS[kind].partition(":")
+    found: type[Source] = getattr(import_module(module), name)
+    return found
 
 
 def detect(text: str) -> tuple[str, str]:
@@ -108,8 +130,8 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
-    if path.suffix.lower() == ".parquet":
-        return "parquet", text
+    if path.suffix.lower() in (".parquet", ".tar"):
+        return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -136,5 +158,9 @@ def _kind_of_folder(folder: Path) -> str:
         return "dataset"
     if {"parts", ".lock"} <= there:
         raise SourceError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
+    if any(Path(name).suffix == ".tar" for name in there):
+        return "webdataset"
+    if "annotations" in there and any((folder / "annotations").glob("*.json")):
+        return "coco"
     inner = [folder / name for name in there if name.lower() in (*SPLITS, "data")]
     return "parquet" if any(any(place.glob("*.parquet")) for place in (folder, *inner)) else "folder"

@@ -9,9 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.errors import BadImage, SourceError
+
+if TYPE_CHECKING:
+    from augforge.formats.writing import Writer
 
 SPLITS = {
     "train": "train",
@@ -52,6 +55,8 @@ class Source(ABC):
 
     where: str
     """The source for people, such as "folder data/digits"."""
+    writer: ClassVar[type[Writer] | None] = None
+    """What writes the format, if it can be written."""
 
     @abstractmethod
     def classes(self) -> list[str]:

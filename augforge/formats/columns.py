@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import SPLITS, Entry, natural, split_name
+from augforge.ids import ID_LENGTH
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +24,8 @@ MASK = "mask"
 OURS = ("id", "origin", "weight", "scores", "provenance")
 NO_IMAGE = "no image in this row"
 CHUNK = 4096
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+"""What every id of a sample looks like; a row with another one was not written by augforge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,11 @@ class Columns:
         for number, (row, problem, mask) in enumerate(zip(rows, problems, masks, strict=True), start=first):
             label, unnamed = self.label_of(row.get(self.label)) if self.label else (None, "")
             own = row.get("split") if "split" in self.extra else None
+            ours = "provenance" in self.extra and "split" in self.extra  # then an empty split is one, too
             yield Entry(
                 locator=f"{file}#{number}",
                 label=label,
-                split=split or (split_name(own) if own else None),
+                split=(None if ours else split) or (split_name(own) if own else None),
                 stamp=stamp,
                 carried=carried(row) if "provenance" in self.extra else None,
                 problem=problem or unnamed,
@@ -179,18 +184,24 @@ def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     try:
         made = json.loads(row["provenance"])
-        parents = [parent["id"] for parent in made.pop("parents", ())]
-        scores = {name: value for name, value in (row.get("scores") or {}).items() if value is not None}
-    except (TypeError, ValueError, KeyError, AttributeError):
+        scores = row.get("scores") or {}
+        scores = json.loads(scores) if isinstance(scores, str) else scores
+        parents = [str(parent["id"]) for parent in made.pop("parents", ())]
+        scores = {str(name): float(value) for name, value in scores.items() if value is not None}
+        weight = None if row.get("weight") is None else float(row["weight"])
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return None
-    if row["origin"] not in ("real", "synthetic") or not row["id"]:
+    if row["origin"] not in ("real", "synthetic") or not _ID.fullmatch(str(row["id"])):
         return None
-    own = {name: made.pop(name) for name in ("stage", "seed", "source", "digest", "note") if name in made}
-    if "labelled-by" in made:
+    names = ("stage", "source", "digest", "note")
+    own: dict[str, Any] = {name: value for name in names if isinstance(value := made.pop(name, None), str)}
+    if isinstance(seed := made.pop("seed", None), int) and abs(seed) < 1 << 63:
+        own["seed"] = seed
+    if isinstance(made.get("labelled-by"), str):
         own["labelled_by"] = made.pop("labelled-by")
-    weight = row.get("weight")
     known = {"id": row["id"], "origin": row["origin"], "parents": parents, "scores": scores, "draws": made}
-    return {**known, **own, **({} if weight is None else {"weight": weight})}
+    sound = weight is not None and math.isfinite(weight)
+    return {**known, **own, **({"weight": weight} if sound else {})}
 
 
 def file_split(relative: str) -> str | None:

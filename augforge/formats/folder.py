@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 from augforge.errors import BadImage, SourceError
-from augforge.formats.base import SPLITS, Entry, Source, existing_folder, natural, no_split, split_name
+from augforge.formats.base import SPLITS, Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.formats.masks import Masks, are_masks
+from augforge.formats.records import METADATA, Records
+from augforge.formats.stamps import is_folder, stamps
+from augforge.formats.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, safe_names, suffix_of
 
 SUFFIXES = frozenset({
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif", "tiff",
@@ -21,6 +25,45 @@ IMAGES, MASKS = "images", "masks"
 """The folders, in any case, in which data sets with masks keep both."""
 MISSING = "missing file"
 LEADS_OUT = "symlink leads out of the source"
+
+
+class FolderWriter(Writer):
+    """`train/CLASS/ID.png`, `train/masks/CLASS/ID.png`, and `train/metadata.jsonl` as `imagefolder` reads it."""
+
+    shard_rows: ClassVar[int] = 1000
+    shard_bytes: ClassVar[int] = 1 << 30
+
+    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
+        """The files of some images; their lines of the metadata."""
+        names = safe_names(self.about.classes)
+        return [self._write(row, names, shard.split, outlet) for row in rows]
+
+    def _write(self, row: Row, names: Mapping[str, str], split: str, outlet: Outlet) -> Line:
+        stem = _join("" if row.label is None else names[row.label], safe_name(row.id))
+        line = {"file_name": f"{stem}.{row.suffix}"}
+        outlet.put(f"{split}/{line['file_name']}", row.image)
+        if row.mask is not None:
+            line["mask_file_name"] = f"{MASKS}/{stem}.{suffix_of(row.mask)}"
+            outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
+        return line | row.record()
+
+    def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
+        """The metadata of each split."""
+        for split in self.about.splits:
+            with outlet.open(f"{split}/{METADATA}") as file:
+                for shard in shards:
+                    if shard.split == split:
+                        file.writelines(dumped(line) for line in lines(shard))
+
+    def card(self) -> dict[str, Any]:
+        """A folder a split."""
+        files = [{"split": split, "path": f"{split}/**"} for split in self.about.splits]
+        return {"configs": [{"config_name": "default", "data_files": files}]}
+
+    def croissant(self) -> dict[str, Any]:
+        """The lines of the metadata."""
+        columns = {name: {"column": name} for name in ("file_name", *RECORD)}
+        return {"files": [f"*/{METADATA}"], "encoding": "application/jsonlines", "columns": columns}
 
 
 class _Walk(NamedTuple):
@@ -39,7 +82,12 @@ class Folder(Source):
 
     Masks are found by their names (see `Masks`): in the folder that the option `masks` gives; in `masks` beside
     `images`, which then is no class; or in `masks` beside class folders, if each file in it fits one of their images.
+
+    Where augforge wrote `metadata.jsonl`, at the top or in a folder of the top, it has the last word on the label, the
+    split, the mask and the history of the images that it names.
     """
+
+    writer = FolderWriter
 
     def __init__(self, value: str, *, split: str | None = None, masks: str | None = None) -> None:
         self.where = f"folder {value}"
@@ -48,6 +96,7 @@ class Folder(Source):
         self._real = os.path.realpath(self._root)
         folders = {} if masks is None else {"": str(existing_folder(masks))}
         self._masks_given, self._masks_real = masks, {os.path.realpath(folder) for folder in folders.values()}
+        self._records = Records(Path(self._root), self._folders("") if masks is None else (), self.where)
         tops = self._image_folders("")
         self._bases: list[tuple[str | None, str]] = [(None, "")]
         if tops and all(name.lower() in SPLITS for name in tops):
@@ -56,16 +105,18 @@ class Folder(Source):
         else:
             self._splits = set()
         self._split = None if split is None else split_name(split)
-        if self._split is not None and self._split not in self._splits:
+        if self._split is not None and self._split not in self._splits and not self._records:
             raise no_split(self._split, self._splits, self.where)
         self._unlabelled: set[str] = set()
-        if masks is None:
+        if masks is None and not self._records:
             folders = self._find_masks()
             self._masks_real = {os.path.realpath(folder) for folder in folders.values()}
         self._masks = Masks(folders)
 
     def classes(self) -> list[str]:
-        """The names of the class folders, of all splits and empty ones too, in natural order."""
+        """The names of the class folders, of all splits and empty ones too, in natural order; of an export its own."""
+        if self._records:
+            return self._records.classes()
         names = {
             _text(name)
             for base in self._class_bases()
@@ -76,6 +127,9 @@ class Folder(Source):
 
     def entries(self) -> Iterator[Entry]:
         """Split by split, class by class, file by file; the loose images of a split first."""
+        if self._records:
+            yield from only(self._records.told(self._listed()), self._split, self.where)
+            return
         if not self._masks:
             yield from self._listed()
             return
@@ -93,7 +147,7 @@ class Folder(Source):
         self.ignored = 0
         class_bases = self._class_bases()
         for split, base in self._bases:
-            if self._split not in (None, split):
+            if self._split not in (None, split) and not self._records:
                 continue
             yield from self._files(self._scan(base), base, None, split)
             for name in self._image_folders(base) if base in class_bases else ():
@@ -104,7 +158,7 @@ class Folder(Source):
         """Changes whenever a file was written, added or removed; half the time of a listing."""
         total = hashlib.sha256(repr((self.where, self._split, self._masks_given)).encode())
         for root in filter(None, (self._root, self._masks_given)):
-            for line in _stamps(root, self._is_inside):
+            for line in stamps(root, self._is_inside):
                 total.update(line)
         return total.hexdigest()
 
@@ -123,6 +177,9 @@ class Folder(Source):
 
     def read_mask(self, locator: str) -> bytes:
         """The bytes of the mask of a file; BadImage if it is gone or unreadable."""
+        if self._records:
+            mask = self._records.mask(locator)
+            return self.read(mask) if mask else super().read_mask(locator)
         return self._masks.read(locator)
 
     def _find_masks(self) -> dict[str, str]:
@@ -172,7 +229,7 @@ class Folder(Source):
     def _folders(self, inside: str) -> list[str]:
         """The sub-folders of a folder, in natural order."""
         try:
-            names = [entry.name for entry in self._scan(inside) if _is_folder(entry)]
+            names = [entry.name for entry in self._scan(inside) if is_folder(entry)]
         except OSError as error:
             raise SourceError(f"{self.where}: {inside or 'it'} cannot be read: {error.strerror}") from error
         return sorted(names, key=natural)
@@ -181,7 +238,7 @@ class Folder(Source):
         self, scanned: list[os.DirEntry[str]], inside: str, label: str | None, split: str | None
     ) -> Iterator[Entry]:
         for found in scanned:
-            if not _is_folder(found):
+            if not is_folder(found):
                 yield from self._file(found, _join(inside, found.name), label, split)
 
     def _below(self, top: str, label: str | None, split: str | None) -> Iterator[Entry]:
@@ -199,7 +256,7 @@ class Folder(Source):
                 yield Entry(_text(inside), label, split, problem=f"folder cannot be read: {error.strerror}")
                 continue
             yield from self._files(scanned, inside, label, split)
-            folders = [_join(inside, entry.name) for entry in reversed(scanned) if _is_folder(entry)]
+            folders = [_join(inside, entry.name) for entry in reversed(scanned) if is_folder(entry)]
             waiting += [_Walk(folder, above | {real}) for folder in folders]
 
     def _folder_problem(self, real: str, above: frozenset[str]) -> str:
@@ -228,46 +285,6 @@ class Folder(Source):
         if not stat.S_ISREG(facts.st_mode):
             return "", "not a regular file"
         return f"{facts.st_size}-{facts.st_mtime_ns}", ""
-
-
-def _stamps(root: str, is_inside: Callable[[str], bool]) -> Iterator[bytes]:
-    """Path, size and time of change of everything below a folder; links that lead out of it are not followed."""
-    waiting, linked = [root], set()
-    while waiting:
-        folder = waiting.pop()
-        try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            yield f"{folder}\0{error.errno}\n".encode(errors="surrogateescape")
-            continue
-        for entry in entries:
-            yield _stamp(entry).encode(errors="surrogateescape")
-            if not _is_folder(entry):
-                continue
-            if entry.is_symlink():
-                real = os.path.realpath(entry.path)
-                if real in linked or not is_inside(real):
-                    continue
-                linked.add(real)
-            waiting.append(entry.path)
-
-
-def _stamp(entry: os.DirEntry[str]) -> str:
-    try:
-        facts = entry.stat()
-    except OSError as error:
-        return f"{entry.path}\0{error.errno}\n"
-    if stat.S_ISDIR(facts.st_mode):
-        return f"{entry.path}\0\n"
-    return f"{entry.path}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
-
-
-def _is_folder(found: os.DirEntry[str]) -> bool:
-    try:
-        return found.is_dir()
-    except OSError:  # a symlink to itself
-        return False
 
 
 def _hidden(name: str) -> bool:

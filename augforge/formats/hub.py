@@ -18,6 +18,7 @@ class Hub(Parquet):
     Rows that name a file instead of holding an image are refused: a downloaded table does not look about this disk.
     """
 
+    writer = None
     reads_paths = False
 
     def __init__(

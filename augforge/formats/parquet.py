@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, islice, repeat
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.formats.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only
@@ -23,6 +23,8 @@ from augforge.formats.columns import (
     numbers_at,
     with_image,
 )
+from augforge.formats.tables import feature_list, features_of, groups
+from augforge.formats.writing import Line, Outlet, Row, Shard, Writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +32,38 @@ if TYPE_CHECKING:
 
 OPEN_FILES = 64
 CACHE_BYTES = 256 << 20
+
+
+class ParquetWriter(Writer):
+    """`data/train-00000-of-00003.parquet`, to be uploaded as they are: small row groups, columns that the hub knows."""
+
+    shard_bytes: ClassVar[int] = 400 << 20
+
+    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
+        """One file."""
+        import pyarrow.parquet as pq
+
+        schema = features_of(self.about).arrow_schema
+        with outlet.open(f"data/{shard.name}.parquet") as file, pq.ParquetWriter(file, schema) as parquet:
+            for group in groups(rows, self.about, schema):
+                parquet.write_table(group)
+        return []
+
+    def card(self) -> dict[str, Any]:
+        """A data file pattern a split, and the columns."""
+        files = [{"split": split, "path": f"data/{split}-*"} for split in self.about.splits]
+        configs = [{"config_name": "default", "data_files": files}]
+        return {"configs": configs, "dataset_info": {"features": feature_list(self.about)}}
+
+    def croissant(self) -> dict[str, Any]:
+        """The columns."""
+        names = [name for name in features_of(self.about) if name != "scores"]
+        columns: dict[str, Any] = {name: {"column": name} for name in names}
+        for name in ("image", *(["mask"] if self.about.masks else [])):
+            columns[name] = {"column": name, "path": "bytes"}
+        if self.about.classes:
+            columns["label"] = {"column": "label", "type": "sc:Integer"}
+        return {"files": ["data/*.parquet"], "encoding": "application/x-parquet", "columns": columns}
 
 
 class _File(NamedTuple):
@@ -49,6 +83,7 @@ class Parquet(Source):
     hundred rows, as `datasets` writes them) make random reading quick.
     """
 
+    writer: ClassVar[type[Writer] | None] = ParquetWriter
     reads_paths = True
     """Whether a row without bytes may name a file."""
 

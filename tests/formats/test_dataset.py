@@ -190,7 +190,7 @@ def test_rows_of_augforge_carry_their_history(tmp_path):
     real = {"source": "folder f: a.png", "digest": "e" * 64, "note": "palette"}
     provenance = [json.dumps(made_by), json.dumps(real), "not json", None, "[]", json.dumps(real), json.dumps(real)]
     columns = {
-        "id": ["s1", "r1", "x", "x", "x", None, "y"],
+        "id": ["1" * 20, "2" * 20, "3" * 20, "4" * 20, "5" * 20, "../no-id", "6" * 20],
         "origin": ["synthetic", "real", "real", "real", "real", "real", "other"],
         "provenance": provenance,
     }
@@ -198,11 +198,11 @@ def test_rows_of_augforge_carry_their_history(tmp_path):
     dataset = dataset.add_column("scores", [{"clip": 0.5, "sharpness": None}] * 7)
     entries = list(open_source("dataset", save(tmp_path / "d", dataset)).entries())
     assert dict(entries[0].carried) == {
-        "id": "s1", "origin": "synthetic", "weight": 2.0, "scores": {"clip": 0.5}, "parents": ["p1"],
+        "id": "1" * 20, "origin": "synthetic", "weight": 2.0, "scores": {"clip": 0.5}, "parents": ["p1"],
         "stage": "1 generate", "seed": 7, "digest": "d" * 64,
         "draws": {"generator": "augmented-conditioning", "lam": 0.25},
     }  # fmt: skip
     assert dict(entries[1].carried) == {
-        "id": "r1", "origin": "real", "weight": 2.0, "scores": {"clip": 0.5}, "parents": [], "draws": {}, **real,
+        "id": "2" * 20, "origin": "real", "weight": 2.0, "scores": {"clip": 0.5}, "parents": [], "draws": {}, **real,
     }  # fmt: skip
     assert [entry.carried for entry in entries[2:]] == [None] * 5

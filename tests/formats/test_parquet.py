@@ -154,9 +154,9 @@ def test_a_damaged_row_group_costs_its_rows(tmp_path):
 
 def test_rows_of_augforge_carry_their_history(tmp_path):
     columns = {
-        "image": pa.array(PNGS[:1]), "id": ["r1"], "origin": ["real"], "weight": [1.5], "split": ["val"],
+        "image": pa.array(PNGS[:1]), "id": ["1" * 20], "origin": ["real"], "weight": [1.5], "split": ["val"],
         "provenance": [json.dumps({"source": "folder f: a.png", "digest": "d", "note": ""})],
     }  # fmt: skip
     (entry,) = open_source("parquet", write(tmp_path / "a.parquet", columns)).entries()
     assert entry.split == "validation"
-    assert entry.carried["id"] == "r1" and entry.carried["weight"] == 1.5 and entry.carried["digest"] == "d"
+    assert entry.carried["id"] == "1" * 20 and entry.carried["weight"] == 1.5 and entry.carried["digest"] == "d"
