@@ -108,8 +108,8 @@ class Published:
         """(n,) bytes of every image with its mask; read from offsets, not from pixels."""
         names = [name for name in ("image", "mask") if name in self.table.column_names]
         fields = [pc.struct_field(self.table.column(name), "bytes") for name in names]
-        sizes = [pc.fill_null(pc.cast(pc.binary_length(column), pa.int64()), 0).to_numpy() for column in fields]
-        return np.sum(sizes, axis=0)
+        lengths = [pc.binary_length(column).combine_chunks() for column in fields]
+        return np.sum([[length or 0 for length in column.tolist()] for column in lengths], axis=0, dtype=np.int64)
 
     @cached_property
     def _facts(self) -> pa.Table:

@@ -32,7 +32,8 @@ class CocoWriter(Writer):
 
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """The files of some images; their entries in the list of images, and the class of each."""
-        return [self._write(row, shard, shard.first + place, outlet) for place, row in enumerate(rows, start=1)]
+        with outlet.together():
+            return [self._write(row, shard, shard.first + place, outlet) for place, row in enumerate(rows, start=1)]
 
     def _write(self, row: Row, shard: Shard, number: int, outlet: Outlet) -> Line:
         stem = safe_name(row.id)

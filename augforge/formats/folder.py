@@ -36,7 +36,8 @@ class FolderWriter(Writer):
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """The files of some images; their lines of the metadata."""
         names = safe_names(self.about.classes)
-        return [self._write(row, names, shard.split, outlet) for row in rows]
+        with outlet.together():
+            return [self._write(row, names, shard.split, outlet) for row in rows]
 
     def _write(self, row: Row, names: Mapping[str, str], split: str, outlet: Outlet) -> Line:
         stem = _join("" if row.label is None else names[row.label], safe_name(row.id))

@@ -8,6 +8,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,8 @@ from augforge.formats.base import SPLITS
 
 WORK = ".export"
 """The folder, inside an export, of what is not done yet; gone when the export is complete."""
+SYNCING = 8
+"""Files that are made durable at a time: measured on one disk, 400 small files a second one by one, 3,000 so."""
 LONGEST = 80
 """Bytes of the longest name that is made from a label or an id."""
 RESERVED = frozenset({
@@ -139,40 +142,80 @@ class Outlet:
 
     folder: Path
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _waiting: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        work = self.folder / WORK
+        with _mendable(work):
+            work.mkdir(parents=True, exist_ok=True)
 
     def put(self, name: str, content: bytes) -> None:
-        """Write one file."""
-        with self.open(name) as file:
-            file.write(content)
+        """Write one file; StoreError if it cannot be written."""
+        if self._waiting is None:
+            with self.open(name) as file:
+                file.write(content)
+            return
+        with _mendable(inside(self.folder, name)):
+            self._temporary(name).write_bytes(content)
+        self._waiting.append(name)
+        self.files[name] = len(content), hashlib.sha256(content).hexdigest()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Files that are `put` in this block appear when it ends well: syncing many at once is eight times as fast."""
+        self._waiting = []
+        try:
+            yield
+            with ThreadPoolExecutor(SYNCING) as pool:
+                list(pool.map(_sync, map(self._temporary, self._waiting)))
+            for name in self._waiting:
+                _appear(self._temporary(name), inside(self.folder, name))
+        finally:
+            for name in self._waiting:
+                self._temporary(name).unlink(missing_ok=True)
+            self._waiting = None
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """A file to write to; it appears under its name when the block ends well.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        path = inside(self.folder, name)
-        temporary = self.folder / WORK / f"{hashlib.sha256(name.encode()).hexdigest()}.tmp"
+        """A file to write to; it appears under its name when the block ends well. StoreError as `put`."""
+        path, temporary = inside(self.folder, name), self._temporary(name)
         try:
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("w+b") as file:
+            with _mendable(path), temporary.open("w+b") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.replace(path)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StoreError(
-                f"{path} cannot be written: {reason}", "free some space or choose another --out"
-            ) from error
+            _appear(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         self.files[name] = size, digest
+
+    def _temporary(self, name: str) -> Path:
+        return self.folder / WORK / f"{hashlib.sha256(name.encode()).hexdigest()}.tmp"
+
+
+def _appear(temporary: Path, path: Path) -> None:
+    """Give a file that is whole its name."""
+    with _mendable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(path)
+
+
+def _sync(path: Path) -> None:
+    with _mendable(path), path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _mendable(path: Path) -> Iterator[None]:
+    """What goes wrong with a file as an error that a user can mend."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(f"{path} cannot be written: {reason}", "free some space or choose another --out") from error
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -158,3 +158,16 @@ def test_an_export_can_be_a_source_of_a_run(finished, tmp_path):
         assert all(
             after[i]["parents"] == before[i]["parents"] and after[i]["mask"] == before[i]["mask"] for i in before
         )
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_run_that_kept_nothing_is_exported_as_nothing(tmp_path, to):
+    from augforge.engine import run
+    from augforge.recipe import Recipe, SourceSpec, build_stage
+    from tests.conftest import write_images
+
+    pictures = write_images(tmp_path / "pictures", {"cat": 2})
+    stage = build_stage("filter", "sharpness", {"min": 1e9})
+    run(Recipe("none", 1, (SourceSpec("folder", str(pictures)),), (stage,)), tmp_path / "run", device="cpu")
+    done = export(tmp_path / "run", to, tmp_path / "out", marker=Marker())
+    assert done.rows == 0 and export(tmp_path / "run", to, tmp_path / "out", marker=Marker()).up_to_date

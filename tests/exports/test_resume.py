@@ -11,17 +11,17 @@ import random
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from augforge.errors import SourceError, StoreError
 from augforge.exports import export, journal
+from augforge.formats import writing
 from augforge.formats.coco import CocoWriter
 from augforge.formats.folder import FolderWriter
 from augforge.formats.parquet import ParquetWriter
-from augforge.formats.writing import WORK, Outlet
+from augforge.formats.writing import WORK
 from augforge.marks import Marker
 from tests.exports.test_formats import FORMATS
 
@@ -47,24 +47,22 @@ def small_shards(monkeypatch):
 
 def stop_before(monkeypatch, step: int) -> None:
     """Stop when file number `step`, of the export or of its journal, would become visible."""
-    opened, wrote = Outlet.open, journal.write_atomically
+    appear, wrote = writing._appear, journal.write_atomically
     left = iter(range(step))
 
     def count() -> None:
         if next(left, None) is None:
             raise Stopped
 
-    @contextmanager
-    def open_or_stop(self, name):
-        with opened(self, name) as file:
-            yield file
-            count()
+    def appear_or_stop(temporary, path):
+        count()
+        appear(temporary, path)
 
     def write_or_stop(path, data):
         count()
         wrote(path, data)
 
-    monkeypatch.setattr(Outlet, "open", open_or_stop)
+    monkeypatch.setattr(writing, "_appear", appear_or_stop)
     monkeypatch.setattr(journal, "write_atomically", write_or_stop)
 
 

@@ -71,6 +71,19 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "a" / "b.txt"]
 
 
+def test_files_that_are_put_together_appear_together(tmp_path):
+    outlet = Outlet(tmp_path)
+    with outlet.together():
+        outlet.put("a/1.txt", b"one")
+        outlet.put("2.txt", b"two")
+        assert not (tmp_path / "a").exists() and not (tmp_path / "2.txt").exists()
+    assert (tmp_path / "a" / "1.txt").read_bytes() == b"one" and outlet.files["2.txt"][0] == 3
+    with pytest.raises(RuntimeError), outlet.together():
+        outlet.put("3.txt", b"three")
+        raise RuntimeError
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"1.txt", "2.txt"}
+
+
 def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / "a").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="cannot be written"):
