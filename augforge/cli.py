@@ -13,6 +13,7 @@ from augforge import __version__
 from augforge.catalog import STAGES, did_you_mean
 from augforge.errors import AugforgeError, RecipeError
 from augforge.export_commands import check_marks, export
+from augforge.printable import printable
 
 SINGLE = {"pseudo-label": "confidence", "split": "near-duplicates"}
 """Verbs with a single stage, which need no name on the command line."""
@@ -45,9 +46,9 @@ class Root(TyperGroup):
         try:
             return super().invoke(ctx)
         except AugforgeError as error:
-            typer.echo(f"augforge: {error.message}", err=True)
+            typer.echo(printable(f"augforge: {error.message}"), err=True)
             if error.hint:
-                typer.echo(f"  {error.hint}", err=True)
+                typer.echo(printable(f"  {error.hint}"), err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             typer.echo("\naugforge: interrupted; what was done is kept, run the same command to go on", err=True)
@@ -121,6 +122,9 @@ MaxBad = Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of
 SharedStore = Annotated[
     Path | None, typer.Option("--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).")
 ]
+Retry = Annotated[
+    str | None, typer.Option("--retry", metavar="failed", help="With `failed`: do again what failed, nothing else.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -134,13 +138,14 @@ def run(
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
     lock: Annotated[bool, typer.Option("--lock/--no-lock", help="Write the lock beside the recipe.")] = True,
+    retry: Retry = None,
     json: AsJson = False,
 ) -> None:
     """Run a recipe, going on with whatever is there, and write its lock (unless --limit or --seed make it another)."""
     from augforge import render
     from augforge.recipe import load_recipe
 
-    options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store}
+    options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store, "retry": retry}
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
     render.run_and_show(load_recipe(recipe, seed), out, json, lock=beside, **options)
 

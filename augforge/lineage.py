@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from augforge.errors import StoreError
+from augforge.record import AGAIN, check_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,11 @@ def life_of(folder: Path, identity: str) -> Life:
     path = folder / "samples.parquet"
     if not path.is_file():
         raise StoreError(f"{folder} is no run folder: it has no samples.parquet", "give the DIR of --out")
-    ids = pq.read_table(path, columns=["id"]).column("id")
+    check_ledger(folder)
+    try:
+        ids = pq.read_table(path, columns=["id"]).column("id")
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path} is damaged: {error}", AGAIN) from error
     found = ids.filter(pc.starts_with(ids, identity)).to_pylist()
     if not found:
         raise StoreError(f"no sample of {folder} has an id that begins with {identity!r}", "ids are in samples.parquet")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import yaml
@@ -16,6 +16,7 @@ from augforge.catalog import VERBS, did_you_mean, stage_class
 from augforge.errors import AugforgeError, ModelError, RecipeError
 from augforge.formats import KINDS
 from augforge.models import MODELS, find_model
+from augforge.plain_yaml import one_line, read_yaml
 from augforge.stage import Generator, Splitter, Stage, Trainer, kebab
 
 KEYS = ("name", "seed", "source", "stages")
@@ -77,20 +78,20 @@ def load_recipe(path: Path, seed: int | None = None) -> Recipe:
 def parse_recipe(text: str, seed: int | None = None) -> Recipe:
     """The recipe in a YAML text; RecipeError says where it is wrong."""
     try:
-        plain = yaml.load(text, Loader=_Loader)
+        plain = read_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RecipeError(f"not valid YAML: {_one_line(error)}") from error
+        raise RecipeError(f"not valid YAML: {one_line(error)}") from error
     if not isinstance(plain, dict):
         raise RecipeError("top level: a recipe is a mapping with " + ", ".join(KEYS), "see recipes/quickstart.yaml")
     for key in plain:
         if key not in KEYS:
-            raise RecipeError(f"top level: unknown key {key!r}", did_you_mean(str(key), list(KEYS)))
+            raise RecipeError(f"top level: unknown key {short(key)}", did_you_mean(str(key), list(KEYS)))
     stages = plain.get("stages") or []
     if not isinstance(stages, list):
         raise RecipeError("key 'stages': it is a list, each stage beginning with '- generate:', '- filter:' …")
     return Recipe(
         name=_typed(plain, "name", str, "recipe"),
-        seed=_typed(plain, "seed", int, 0) if seed is None else seed,
+        seed=_seed(_typed(plain, "seed", int, 0) if seed is None else seed),
         sources=_sources(plain.get("source")),
         stages=_stages(stages),
     )
@@ -125,7 +126,7 @@ def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
     first = error.errors()[0]
     key = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
-        return RecipeError(f"unknown key {key!r}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
+        return RecipeError(f"unknown key {short(key)}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
     message = first["msg"].removeprefix("Value error, ")
     if not key:
         return RecipeError(message)
@@ -178,11 +179,11 @@ def _stage(number: int, entry: Any, trained: Mapping[str, str]) -> Stage:
         first = str(next(iter(entry), ""))
         raise RecipeError(f"{where}: it needs exactly one of {', '.join(VERBS)}", did_you_mean(first, list(VERBS)))
     (verb,) = verbs
-    name = str(entry[verb])
+    name = _name(entry[verb], f"{where}: the stage of {verb!r}")
     options = {key: value for key, value in entry.items() if key != verb}
     for key in options:
         if not isinstance(key, str):
-            raise RecipeError(f"{where} ({verb}: {name}): key {key!r} is not a word", "put it in quotes")
+            raise RecipeError(f"{where} ({verb}: {name}): key {short(key)} is not a word", "put it in quotes")
     try:
         return build_stage(verb, name, options, trained)
     except AugforgeError as error:
@@ -210,10 +211,10 @@ def _source(number: int, entry: Any) -> SourceSpec:
     options = {str(key): value for key, value in entry.items() if key != kind}
     for key, value in options.items():
         if key not in SOURCE_OPTIONS:
-            raise RecipeError(f"{where} ({kind}): unknown key {key!r}", did_you_mean(key, list(SOURCE_OPTIONS)))
+            raise RecipeError(f"{where} ({kind}): unknown key {short(key)}", did_you_mean(key, list(SOURCE_OPTIONS)))
         if not isinstance(value, str):
             raise RecipeError(f"{where} ({kind}): key {key!r}: it is a text")
-    return SourceSpec(kind, str(entry[kind]), options)
+    return SourceSpec(kind, _name(entry[kind], f"{where}: the {kind}"), options)
 
 
 SOURCE_OPTIONS = ("split", "image", "label", "masks", "class")
@@ -222,41 +223,18 @@ SOURCE_OPTIONS = ("split", "image", "label", "masks", "class")
 def _typed(plain: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
     value = plain.get(key, default)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise RecipeError(f"key {key!r}: {value!r} is not {'a whole number' if kind is int else 'a text'}")
+        raise RecipeError(f"key {key!r}: {short(value)} is not {'a whole number' if kind is int else 'a text'}")
     return value
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which `on`, `off`, `yes`, `no` and `1:3` are words (as in YAML 1.2) and a key may come only once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is a plain word", key.start_mark)
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} comes twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+def _seed(seed: int) -> int:
+    if not -(2**63) <= seed < 2**63:
+        raise RecipeError(f"key 'seed': {short(seed)} is no whole number of 64 bits", "a small number does as well")
+    return seed
 
 
-_WHOLE_NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
-
-
-def _resolvers(first: str, known: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """What plain words that begin with `first` may mean, less what YAML 1.2 has given up."""
-    kept = [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
-    return [(tag, _WHOLE_NUMBER if tag == "tag:yaml.org,2002:int" else pattern) for tag, pattern in kept]
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: _resolvers(first, known) for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _one_line(error: Exception) -> str:
-    mark: yaml.Mark | None = getattr(error, "problem_mark", None)
-    place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-    return str(getattr(error, "problem", None) or error).splitlines()[0] + place
+def _name(value: Any, what: str) -> str:
+    """A text or a number where a text is meant, such as the folder 2024."""
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return str(value)
+    raise RecipeError(f"{what} is a text, not {short(value)}")

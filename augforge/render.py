@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from augforge.printable import printable, printable_json
 from augforge.progress import Bar, Progress
 
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 WIDE = 140  # columns of a terminal that shows everything
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+
+
+def literal(text: str) -> str:
+    """Text as rich shows it just as it is: no markup, no emoji, and nothing that a terminal would obey."""
+    return escape(printable(text))
 
 
 class Rate(ProgressColumn):
@@ -57,11 +63,11 @@ class TerminalProgress(Progress):
             TextColumn("{task.fields[note]}"),
         )
         with RichBars(*columns, console=err) as bars:
-            yield _TerminalBar(bars, bars.add_task(escape(title), total=total, note=""))
+            yield _TerminalBar(bars, bars.add_task(literal(title), total=total, note=""))
 
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
-        err.print(escape(text), style="dim", soft_wrap=True)
+        err.print(literal(text), style="dim", soft_wrap=True)
 
 
 class _TerminalBar(Bar):
@@ -72,7 +78,7 @@ class _TerminalBar(Bar):
         self._bars.advance(self._task, count)
 
     def note(self, text: str) -> None:
-        self._bars.update(self._task, note=escape(text))
+        self._bars.update(self._task, note=literal(text))
 
 
 class LineProgress(Progress):
@@ -87,7 +93,7 @@ class LineProgress(Progress):
 
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 class _LineBar(Bar):
@@ -111,17 +117,17 @@ class _LineBar(Bar):
         left = f", {(self._total - self._done) / rate:,.0f} s left" if 0 < self._done < self._total else ""
         shown = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}, {rate:,.1f}/s{left}"
         shown += f"  {self._note}" if self._note else ""
-        print(shown, file=sys.stderr, flush=True)
+        print(printable(shown), file=sys.stderr, flush=True)
 
 
 def say(text: str) -> None:
     """Print one line on stdout."""
-    out.print(escape(text), soft_wrap=True)
+    out.print(literal(text), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(printable_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def terminal_progress() -> Progress:
@@ -248,7 +254,7 @@ def show_listing(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:
     for name in names:
         table.add_column(name, no_wrap=name in ("name", "verb", "does", "recipe"), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(row[name].replace(", ", ",\n") if name == "does" else row[name]) for name in names))
+        table.add_row(*(literal(row[name].replace(", ", ",\n") if name == "does" else row[name]) for name in names))
     out.print(table)
 
 
@@ -262,7 +268,7 @@ def show_life(life: Life, as_json: bool) -> None:
 
 def _tree(life: Life, tree: Tree) -> Tree:
     for line in _facts(life.row):
-        tree.add(escape(line))
+        tree.add(literal(line))
     for parent in life.parents:
         _tree(parent, tree.add(_headline(parent.row)))
     return tree
@@ -271,7 +277,7 @@ def _tree(life: Life, tree: Tree) -> Tree:
 def _headline(row: Mapping[str, Any]) -> str:
     fate = "kept" if row.get("kept") else f"dropped by {row.get('dropped_by')}: {row.get('dropped')}"
     about = f"{row.get('origin', '')} {row.get('label')!r}, {fate}"
-    return f"[bold]{escape(row['id'])}[/bold] {escape(about)}"
+    return f"[bold]{literal(row['id'])}[/bold] {literal(about)}"
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[str]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
-from augforge.render import out, print_json, right, say
+from augforge.render import literal, out, print_json, right, say
 
 if TYPE_CHECKING:
     from augforge.engine.plan import PlanRow
@@ -42,7 +41,7 @@ def _class_table(rows: Sequence[PlanRow], most: int = 40) -> Table:
     table = Table("class", *(right(row.stage.partition("-")[0]) for row in rows), box=None, pad_edge=False)
     classes = list(rows[-1].classes)
     for name in classes[:most]:
-        table.add_row(escape(name), *(f"{row.classes[name]:,}" for row in rows))
+        table.add_row(literal(name), *(f"{row.classes[name]:,}" for row in rows))
     if len(classes) > most:
         table.add_row(f"and {len(classes) - most} more (--json shows all)", *("" for _ in rows))
     return table
@@ -53,7 +52,7 @@ def _show_outlook(title: str, outlook: Outlook, most: int = 40) -> None:
     names = ("real", "wanted", "ratio", "passed so far", "will pass", "to make", "time")
     table = Table("class", *map(right, names), box=None, pad_edge=False)
     for one in outlook.classes[:most]:
-        table.add_row(escape(one.label or "(none)"), *_cells(one))
+        table.add_row(literal(one.label or "(none)"), *_cells(one))
     if len(outlook.classes) > most:
         table.add_row(f"and {len(outlook.classes) - most} more (--json shows all)", *("" for _ in range(7)))
     out.print()

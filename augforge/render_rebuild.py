@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from augforge.render import out, print_json, say, terminal_progress
+from augforge.printable import printable
+from augforge.render import literal, out, print_json, say, terminal_progress
 
 if TYPE_CHECKING:
     from augforge.diff import Diff
@@ -69,7 +69,7 @@ def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
 def _drift_table(drifts: Sequence[Drift]) -> Table:
     table = Table("", "what", "locked", "now", box=None, pad_edge=False)
     for drift in drifts[:SHOWN]:
-        table.add_row(*map(escape, (drift.kind, drift.what, drift.locked, drift.now)))
+        table.add_row(*map(literal, (drift.kind, drift.what, drift.locked, drift.now)))
     if len(drifts) > SHOWN:
         table.add_row("", f"and {len(drifts) - SHOWN} more (--json shows all)", "", "")
     return table
@@ -103,7 +103,7 @@ def show_diff(found: Diff, form: str) -> None:
     if form == "json":
         print_json(found.plain())
     elif form == "markdown":
-        print(found.markdown(), end="")
+        print(printable(found.markdown()), end="")
     else:
         _show_diff_text(found)
 
@@ -112,7 +112,7 @@ def _show_diff_text(found: Diff) -> None:
     table = Table("", "class", "rows", "reason", box=None, pad_edge=False)
     rows = found.table()
     for kind, label, reason, count in rows[:SHOWN]:
-        table.add_row(kind, escape(label), f"{count:,}", escape(reason))
+        table.add_row(kind, literal(label), f"{count:,}", literal(reason))
     if len(rows) > SHOWN:
         table.add_row("", "", "", f"and {len(rows) - SHOWN} more (--format json shows all)")
     if rows:

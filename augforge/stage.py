@@ -81,7 +81,9 @@ class Stage(BaseModel, ABC):
     one of them never makes a stored result stale.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False
+    )
 
     verb: ClassVar[str]
     name: ClassVar[str]

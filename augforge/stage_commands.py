@@ -25,9 +25,14 @@ COMMON: dict[str, Any] = {
         Path | None,
         typer.Option("--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE)."),
     ],
+    "retry": Annotated[
+        str | None, typer.Option("--retry", metavar="failed", help="With `failed`: do again what failed, nothing else.")
+    ],
     "json": Annotated[bool, typer.Option("--json", help="Print the result as JSON.")],
 }
-DEFAULTS: dict[str, Any] = {"seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "store": None, "json": False}
+DEFAULTS: dict[str, Any] = {
+    "seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "store": None, "retry": None, "json": False
+}  # fmt: skip
 RESUME = Annotated[
     bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or train anew over what is there.")
 ]

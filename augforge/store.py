@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.errors import StoreError
+from augforge.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
+from augforge.record import FORMAT, format_of
 
-FORMAT = 2
+__all__ = ["FORMAT", "Parts", "Store", "Writer", "swap_folder", "sync_folder", "write_atomically"]
+
 FLUSH_ROWS = 1024
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 5.0
@@ -46,13 +47,16 @@ class Store:
     def locked(self) -> Iterator[None]:
         """Hold the folder; StoreError if another process does, or if it is not a folder of ours."""
         self._prepare()
-        with (self.folder / ".lock").open("w") as file:
+        with named(self.folder / ".lock"):
+            file = (self.folder / ".lock").open("w")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(
                     f"another augforge is writing to {self.folder}", "wait for it, or choose another --out"
                 ) from None
+            self._sweep()
             yield
 
     def _prepare(self) -> None:
@@ -64,16 +68,20 @@ class Store:
             raise StoreError(
                 f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
             )
-        version = self.state().get("format", FORMAT)
-        if version != FORMAT:
+        version = format_of(self.folder)
+        if version not in (None, FORMAT):
             raise StoreError(
                 f"{self.folder} was written in format {version}, this augforge writes format {FORMAT}",
                 "run into a new folder, or use the augforge version that wrote it",
             )
-        try:
+        with named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{self.folder} cannot be made: {error.strerror}", "choose another --out") from error
+
+    def _sweep(self) -> None:
+        """Remove the half-written files of a process that was killed: the lock is ours, so nobody writes them."""
+        for path in self.folder.glob("parts/*/.*.tmp"):
+            with suppress(OSError):
+                path.unlink()
 
     def clear(self) -> None:
         """Remove everything in the folder, if it is of a run and nobody else holds it."""
@@ -84,11 +92,12 @@ class Store:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def state(self) -> dict[str, Any]:
-        """What the last completed run wrote about itself; {} if there is none."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            state = json.loads((self.folder / "run.json").read_text())
-            return state if isinstance(state, dict) else {}
-        return {}
+        """What the last completed run wrote about itself; {} if there is none, or if it is damaged, which is said."""
+        try:
+            return read_sealed(self.folder / "run.json") or {}
+        except StoreError as error:
+            self.say(f"{error.message}; the result is written again")
+            return {}
 
     def parts(self, name: str, schema: pa.Schema, by: str = "id") -> Parts:
         """The parts called `name`, whose rows are found by the column `by`."""
@@ -108,6 +117,7 @@ class Parts:
 
     def __init__(self, folder: Path, schema: pa.Schema, by: str, say: Callable[[str], None]) -> None:
         self.folder, self.schema, self.by, self._say = folder, schema, by, say
+        self._paths: list[Path] = []
         self._tables: list[pa.Table] = []
         self._keys = np.zeros(0, dtype=np.str_)
         self._place = np.zeros((0, 2), dtype=np.int64)
@@ -115,9 +125,9 @@ class Parts:
 
     def reload(self) -> None:
         """Read the folder again."""
-        self._tables = [
-            table for path in sorted(self.folder.glob("*.arrow")) if (table := self._open(path)) is not None
-        ]
+        opened = [(path, self._open(path)) for path in sorted(self.folder.glob("*.arrow"))]
+        self._paths = [path for path, table in opened if table is not None]
+        self._tables = [table for _, table in opened if table is not None]
         keys = [np.array(table.column(self.by).to_pylist(), dtype=np.str_) for table in self._tables]
         places = [
             np.stack([np.full(len(k), number), np.arange(len(k))], axis=1) for number, k in enumerate(keys) if len(k)
@@ -128,13 +138,28 @@ class Parts:
         self._place = np.concatenate(places)[order] if places else np.zeros((0, 2), dtype=np.int64)
 
     def _open(self, path: Path) -> pa.Table | None:
-        if looks_sound(path):
+        """The rows of a part; None if it cannot be used, and is set aside."""
+        why = ""
+        try:
+            if digest_of(path)[:32] != path.stem:
+                why = "is damaged"
+        except OSError as error:
+            why = f"cannot be read ({error.strerror or error})"
+        if not why:
             with pa.memory_map(str(path)) as file:
-                return pa.ipc.open_file(pa.py_buffer(file.read_buffer())).read_all()
-        aside = path.with_suffix(".damaged")
-        path.rename(aside)
-        self._say(f"{aside} is damaged; what it held is made again")
+                table = pa.ipc.open_file(pa.py_buffer(file.read_buffer())).read_all()
+            if set(self.schema.names) <= set(table.schema.names):
+                return table
+            why = "is of another format"
+        self._set_aside(path, why)
         return None
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        """Take a part out of use and say so; where nothing may be renamed, it is passed over each time."""
+        aside = path.with_suffix(".damaged")
+        with suppress(OSError):
+            path.rename(aside)
+        self._say(f"{aside} {why}; what it held is made again")
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -197,12 +222,40 @@ class Parts:
 
     def commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows as one part: to a temporary file, synced, then renamed."""
+        self._commit(pa.Table.from_pylist(list(rows), schema=self.schema))
+
+    def _commit(self, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, self.schema) as file:
-            file.write_table(pa.Table.from_pylist(list(rows), schema=self.schema))
+            file.write_table(table)
         content = sink.getvalue()
         name = hashlib.sha256(content).hexdigest()[:32]
         write_atomically(self.folder / f"{name}.arrow", content)
+
+    def failed(self) -> list[str]:
+        """The keys of the rows that say what their `problem` is."""
+        return [
+            key
+            for table in self._tables
+            for key, problem in zip(*(table.column(name).to_pylist() for name in (self.by, "problem")), strict=True)
+            if problem
+        ]
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Remove the rows of `keys`; how many there were. The others are in a new part before the old one goes."""
+        gone, count = set(keys), 0
+        for path, table in zip(self._paths, self._tables, strict=True):
+            stays = [key not in gone for key in table.column(self.by).to_pylist()]
+            if all(stays):
+                continue
+            if any(stays):
+                self._commit(table.filter(pa.array(stays)).unify_dictionaries().combine_chunks())
+            with named(path):
+                path.unlink()
+            count += len(stays) - sum(stays)
+        if count:
+            self.reload()
+        return count
 
 
 class Writer:
@@ -227,47 +280,3 @@ class Writer:
         if self._rows:
             self._parts.commit(self._rows)
         self._rows, self._bytes, self._since = [], 0, time.monotonic()
-
-
-def looks_sound(path: Path) -> bool:
-    """Whether the bytes of a part are those that its name is the digest of."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32] == path.stem
-
-
-def write_atomically(path: Path, content: bytes | memoryview | pa.Buffer) -> None:
-    """Write a file whole or not at all, also across a power cut: temporary file, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror}", "free some space or choose another --out"
-        ) from error
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def swap_folder(new: Path, old: Path) -> None:
-    """Put the finished folder `new` in the place of `old`."""
-    aside = old.with_name(f".{old.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if old.exists():
-        old.rename(aside)
-    new.rename(old)
-    sync_folder(old.parent)
-    shutil.rmtree(aside, ignore_errors=True)

@@ -28,7 +28,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.errors import StoreError
-from augforge.store import Parts, Writer, write_atomically
+from augforge.files import digest_of, write_atomically
+from augforge.store import Parts, Writer
 
 Precision = Literal["float16", "float32"]
 VARIABLE = "AUGFORGE_STORE"
@@ -73,28 +74,33 @@ class Vectors(Parts):
     def _add(self, path: Path, known: set[str]) -> None:
         note, content = _note(path), _mapped(path)
         if note not in known:
-            if not self._sound(path, content):
+            if not self._sound(path):
                 return
             self._remember(note)
         try:
             table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
-        except (pa.ArrowException, OSError):
-            if self._sound(path, content):
+            prefixes = _prefixes(_digests(table))
+        except (pa.ArrowException, OSError, ValueError):
+            if self._sound(path):
                 raise
             return
         self._paths.append(path)
         self._tables.append(table)
-        self._prefixes.append(_prefixes(_digests(table)))
+        self._prefixes.append(prefixes)
         if isinstance(content, mmap.mmap):
             content.madvise(mmap.MADV_DONTNEED)  # what was read for the index need not stay in memory
 
-    def _sound(self, path: Path, content: mmap.mmap | bytes) -> bool:
-        """Whether the bytes match the name; if not, the part is set aside."""
-        if hashlib.sha256(content).hexdigest()[:32] == path.stem:
-            return True
-        aside = path.with_suffix(".damaged")
-        path.rename(aside)
-        self._say(f"{aside} is damaged; what it held is made again")
+    def _sound(self, path: Path) -> bool:
+        """Whether the bytes can be read and match the name; if not, the part is set aside."""
+        try:
+            if digest_of(path)[:32] == path.stem:
+                return True
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._set_aside(path, f"cannot be read ({error.strerror or error})")
+        else:
+            self._set_aside(path, "is damaged")
         return False
 
     def _sort(self) -> None:
@@ -116,18 +122,18 @@ class Vectors(Parts):
         try:
             handle = os.open(self.folder / VERIFIED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
                 return
             raise
         try:
-            os.write(handle, f"{note}\n".encode())
+            with suppress(OSError):  # a part that is not noted is only hashed again
+                os.write(handle, f"{note}\n".encode())
         finally:
             os.close(handle)
 
     def verify(self) -> int:
         """Hash every part again, set aside the damaged ones, and say how many those are."""
-        paths = sorted(self.folder.glob("*.arrow"))
-        return sum(not self._sound(path, _mapped(path)) for path in paths)
+        return sum(not self._sound(path) for path in sorted(self.folder.glob("*.arrow")))
 
     def __len__(self) -> int:
         return len(self._index)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,11 @@ from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_to
 from augforge.engine.jobs import stage_key
 from augforge.engine.judge import Embedders, run_filter
 from augforge.engine.label import run_labeler, run_splitter
+from augforge.engine.retry import forget_failed
 from augforge.engine.train import file_digests, run_trainer
 from augforge.engine.until import Block, Rounds, blocks
 from augforge.errors import SourceError, TooManyBad
+from augforge.files import named, seal, write_atomically
 from augforge.filters.duplicates import Duplicates
 from augforge.formats import Source
 from augforge.ids import key
@@ -30,14 +31,17 @@ from augforge.lock import lock_of
 from augforge.models import Model, find_model, model_key, trained_models
 from augforge.progress import Progress
 from augforge.recipe import Recipe
+from augforge.record import changed, record_of, stamps_of
 from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
-from augforge.store import FORMAT, Store, write_atomically
+from augforge.store import FORMAT, Store
 from augforge.vectors import shared_store
 
 __all__ = ["Summary", "run", "stage_key", "titles"]
 
 
 COMPUTED = ("read", "made", "measured", "trained")
+NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
+"""Files of a result, without which it is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def run(
     max_bad: float = 0.1,
     store: Path | None = None,
     lock: Path | None = None,
+    retry: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, going on with what is there.
@@ -81,6 +86,7 @@ def run(
         max_bad: the share of unusable source images, in [0, 1], above which the run ends after writing the ledger.
         store: where embeddings lie that runs share; else what AUGFORGE_STORE names, else the run folder.
         lock: a file beside the recipe that is to hold a copy of the run's lock, too.
+        retry: "failed" does again what failed before (see `augforge.engine.retry`), and nothing else.
         progress: told how far the run is; silent by default.
 
     Raises:
@@ -91,6 +97,10 @@ def run(
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():
+        if retry is not None:
+            forget_failed(sources, folder, retry)
+            with named(out / "run.json"):
+                (out / "run.json").unlink(missing_ok=True)  # what no model could be shown is asked for again
         ahead = _listing_key(recipe, sources, limit)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
             summary = _run(recipe, sources, folder, device, limit, max_bad, ahead, progress)
@@ -118,7 +128,8 @@ def _run(
     if (summary := _up_to_date(folder, "key", done)) is not None:
         _remember(folder, done, ahead, summary)
         return summary
-    (out / "run.json").unlink(missing_ok=True)
+    with named(out / "run.json"):
+        (out / "run.json").unlink(missing_ok=True)
     work: list[dict[str, Any]] = [_row("source", len(ledger), ledger, {"read": read})]
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
@@ -228,12 +239,22 @@ def _code_and_models(recipe: Recipe) -> list[Any]:
 def _up_to_date(store: Store, name: str, done: str) -> Summary | None:
     """The summary of the last run, if it is whole and its key called `name` is `done`."""
     state = store.state()
-    written = [
-        store.folder / file for file in ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
-    ]
-    if state.get(name) != done or not all(path.is_file() for path in written):
+    if state.get(name) != done or not _intact(store, state):
         return None
     return Summary(**{**state["summary"], "out": str(store.folder), "work": [], "up_to_date": True})
+
+
+def _intact(store: Store, state: Mapping[str, Any]) -> bool:
+    """Whether the files of the result are those that the last run wrote; what is wrong with them is said."""
+    record = state.get("files", {})
+    if not set(NEEDED) <= set(record):
+        return False
+    problems = changed(store.folder, record)
+    for problem in problems:
+        store.say(f"{store.folder}/{problem}; the result is written again")
+    if not problems and (now := stamps_of(store.folder, record)) != record:
+        write_atomically(store.folder / "run.json", seal({**state, "files": now}))  # a copy: the same content, later
+    return not problems
 
 
 def _summary(out: Path, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Summary:
@@ -243,5 +264,6 @@ def _summary(out: Path, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Su
 
 def _remember(store: Store, done: str, ahead: str, summary: Summary) -> None:
     plain = {"kept": summary.kept, "dropped": summary.dropped, "classes": summary.classes, "reasons": summary.reasons}
+    files = store.state().get("files") or record_of(store.folder)
     state = {"format": FORMAT, "augforge": __version__, "key": done, "listing": ahead, "summary": plain}
-    write_atomically(store.folder / "run.json", json.dumps(state, indent=2, ensure_ascii=False).encode())
+    write_atomically(store.folder / "run.json", seal({**state, "files": files}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +11,14 @@ from numpy.typing import NDArray
 
 from augforge.engine.ingest import Pixels
 from augforge.engine.judge import Embedders, dropper
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, StoreError
+from augforge.files import read_sealed, seal, write_atomically
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
 from augforge.models import find_model, model_key
 from augforge.progress import Progress
 from augforge.stage import Selector
-from augforge.store import Store, write_atomically
+from augforge.store import Store
 
 Matrix = NDArray[np.float32]
 
@@ -130,12 +130,16 @@ def _remembered(stage: Selector, crowd: _Crowd, store: Store, progress: Progress
     told = [digest] if (digest := crowd.told(stage)) else []
     name = key(stage.name, stage.version, stage.options(), models, crowd.ids, crowd.labels, crowd.digests, *told)
     path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
-    if not path.is_file():
-        chosen = _chosen(stage, crowd)
-        for note in chosen["notes"]:
+    try:
+        saved = read_sealed(path)
+    except StoreError as error:
+        progress.say(f"{error.message}; the choice is made again")
+        saved = None
+    if saved is None:
+        write_atomically(path, seal(_chosen(stage, crowd)))
+        saved = read_sealed(path) or {}
+        for note in saved["notes"]:
             progress.say(f"{stage.name}: {note}")
-        write_atomically(path, json.dumps(chosen).encode())
-    saved: dict[str, Any] = json.loads(path.read_text())
     return saved
 
 

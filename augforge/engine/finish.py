@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ import pyarrow.parquet as pq
 from augforge.card import dataset_card
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage, StoreError
+from augforge.files import named, swap_folder, sync, sync_folder, write_atomically
 from augforge.ledger import Ledger
 from augforge.lock import NAME, read_lock, text_of
 from augforge.progress import Progress
 from augforge.recipe import Recipe
 from augforge.sample import Sample
-from augforge.store import Store, swap_folder, sync_folder, write_atomically
+from augforge.store import Store
 
 ROWS_A_BATCH = 256
 SHARD_BYTES = 256 << 20
@@ -65,32 +68,53 @@ def write_ledger(ledger: Ledger, path: Path) -> None:
     """samples.parquet: every sample ever seen."""
     ledger.reconcile()
     temporary = path.with_name(f".{path.name}.tmp")
-    writer = None
-    for table in ledger.tables():
-        writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
-        writer.write_table(table)
-    assert writer is not None
-    writer.close()
-    temporary.replace(path)
-    sync_folder(path.parent)
+    with named(path):
+        try:
+            _write_tables(ledger.tables(), temporary)
+            sync(temporary)
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def _write_tables(tables: Iterator[pa.Table], path: Path) -> None:
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema, compression="zstd", write_page_checksum=True) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
 
 
 def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progress) -> None:
     """dataset/: the kept samples, encoded bytes untouched, in the layout of `datasets.save_to_disk`."""
+    folder = store.folder / ".dataset.new"
+    with named(store.folder / "dataset"):
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _fill(folder, ledger, pixels, progress)
+            swap_folder(folder, store.folder / "dataset")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fill(folder: Path, ledger: Ledger, pixels: Pixels, progress: Progress) -> None:
+    """Write the kept samples into the empty `folder`, and bring all of it to the disk."""
     from datasets import DatasetInfo
 
     features = dataset_features(ledger)
-    folder = store.folder / ".dataset.new"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     shards = _Shards(folder, features.arrow_schema)
     kept = ledger.visible()
-    with progress.bar("write", len(kept)) as bar:
-        for start in range(0, len(kept), ROWS_A_BATCH):
-            part = kept[start : start + ROWS_A_BATCH]
-            shards.write(list(_rows(ledger, list(ledger.samples(part)), part, pixels)))
-            bar.advance(len(part))
-    files = shards.close()
+    try:
+        with progress.bar("write", len(kept)) as bar:
+            for start in range(0, len(kept), ROWS_A_BATCH):
+                part = kept[start : start + ROWS_A_BATCH]
+                shards.write(list(_rows(ledger, list(ledger.samples(part)), part, pixels)))
+                bar.advance(len(part))
+        files = shards.close()
+    finally:
+        shards.abandon()
     DatasetInfo(features=features).write_to_directory(str(folder))
     state: dict[str, Any] = {
         "_data_files": [{"filename": name} for name in files],
@@ -102,8 +126,8 @@ def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progre
         "_split": None,
     }
     (folder / "state.json").write_text(json.dumps(state, indent=2, sort_keys=True))
-    sync_folder(folder)
-    swap_folder(folder, store.folder / "dataset")
+    for path in (*folder.iterdir(), folder):
+        sync(path)
 
 
 def dataset_features(ledger: Ledger) -> Any:
@@ -191,6 +215,12 @@ class _Shards:
         if self._writer is not None:
             self._writer.close()
             self._sink.close()
+
+    def abandon(self) -> None:
+        """Let go of a file that could not be written to its end; nothing if all are closed."""
+        if self._sink is not None and not self._sink.closed:
+            with suppress(OSError):
+                self._sink.close()
 
     @property
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
 from augforge.engine.rates import recording
 from augforge.engine.workers import Task, make_in_processes
-from augforge.errors import BadImage
+from augforge.errors import BadImage, StoreError
+from augforge.files import read_sealed, seal, write_atomically
 from augforge.flow import flow
 from augforge.ids import canonical
 from augforge.ledger import Ledger
@@ -25,7 +27,7 @@ from augforge.models import trained_rows
 from augforge.progress import Progress
 from augforge.sample import Sample
 from augforge.stage import Generator, Job, Loaded, Picture
-from augforge.store import Parts, Store, write_atomically
+from augforge.store import Parts, Store
 
 MADE = pa.schema(
     [
@@ -89,7 +91,7 @@ def make_jobs(
     """Make those of the planned images that are not there yet, and add all to the ledger."""
     name, parts = generator_parts(stage, store, seed)
     if parts.missing([job.sample.id for job in jobs]):
-        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device)})
+        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device, progress)})
     todo = list(_batches(jobs, stage, parts))
     if todo:
         _make_all(stage, todo, parts, pixels, device, progress)
@@ -99,14 +101,24 @@ def make_jobs(
     return {"made": made, "reused": len(jobs) - made}
 
 
-def _fixed_batch(stage: Generator, parts: Parts, device: str) -> int:
+def _fixed_batch(stage: Generator, parts: Parts, device: str, progress: Progress) -> int:
     """The batch size of the plan: what was asked for, or what an earlier run measured, or what is measured now."""
     path = parts.folder / "plan.json"
-    if stage.batch == "auto" and path.is_file():
-        return int(json.loads(path.read_text())["batch"])
+    if stage.batch == "auto" and (size := _planned(path, progress)) is not None:
+        return size
     size = stage.probe(device) if stage.batch == "auto" else int(stage.batch)
-    write_atomically(path, canonical({"batch": size, "device": device}).encode())
+    write_atomically(path, seal({"batch": size, "device": device}))
     return size
+
+
+def _planned(path: Path, progress: Progress) -> int | None:
+    """The batch size that an earlier run wrote down, None if there is none or its file is damaged, which is said."""
+    try:
+        plan = read_sealed(path)
+        return None if plan is None else int(plan["batch"])
+    except (StoreError, KeyError, TypeError, ValueError) as error:
+        progress.say(f"{error}; the batch size is measured again")
+        return None
 
 
 def _batches(jobs: Sequence[Job], stage: Generator, parts: Parts) -> Iterator[Batch]:

@@ -96,6 +96,11 @@ def _entries(sources: Sequence[Source]) -> Iterator[Found]:
             yield Found(number, entry, key("facts", source.where, entry.locator, *stamps))
 
 
+def keys_of_problems(sources: Sequence[Source]) -> set[str]:
+    """The keys of the images of which the listing itself says that they cannot be used."""
+    return {found.key for found in _entries(sources) if found.entry.problem}
+
+
 def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
     """All, or `limit` of them chosen by a hash: a larger limit only adds."""
     if limit is None:
@@ -238,7 +243,7 @@ class Pixels:
         else:
             data = self._sources[int(place)].read(locator)
         if sample.digest and images.digest(data) != sample.digest:
-            raise BadImage("the file changed while the run was under way", "run again")
+            raise BadImage("the file changed while the run was under way, or is damaged", "run again")
         return data
 
     def mask_of(self, sample: Sample) -> bytes:
@@ -251,7 +256,7 @@ class Pixels:
         else:
             data = self._sources[int(place)].read_mask(locator)
         if images.digest(data) != sample.mask:
-            raise BadImage("its mask changed while the run was under way", "run again")
+            raise BadImage("its mask changed while the run was under way, or is damaged", "run again")
         return data
 
     def column(self, refs: Sequence[str], name: str) -> list[Sequence[float] | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augforge.ids import canonical
-from augforge.store import write_atomically
+from augforge.errors import StoreError
+from augforge.files import read_sealed, seal, write_atomically
 
 FILE = "rate.json"
 
@@ -32,12 +31,12 @@ class Rate:
 
 
 def measured_rate(folder: Path) -> Rate | None:
-    """The rate that lies in a folder of parts; None if nothing was made there yet."""
+    """The rate that lies in a folder of parts; None if nothing was made there yet, or its file is damaged."""
     try:
-        plain = json.loads((folder / FILE).read_text())
-    except FileNotFoundError:
+        plain = read_sealed(folder / FILE)
+    except StoreError:  # it is an estimate, and the next images bring a new one; `augforge verify` names the file
         return None
-    return Rate(plain["images"], plain["seconds"], plain["device"], plain["device-name"])
+    return None if plain is None else Rate(plain["images"], plain["seconds"], plain["device"], plain["device-name"])
 
 
 @contextmanager
@@ -66,4 +65,4 @@ def _add(folder: Path, rate: Rate) -> None:
     if before is not None and (before.device, before.device_name) == (rate.device, rate.device_name):
         rate = Rate(before.images + rate.images, before.seconds + rate.seconds, rate.device, rate.device_name)
     plain = {"images": rate.images, "seconds": rate.seconds, "device": rate.device, "device-name": rate.device_name}
-    write_atomically(folder / FILE, canonical(plain).encode())
+    write_atomically(folder / FILE, seal(plain))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from augforge.catalog import STAGES, stage_class
 from augforge.errors import RecipeError, StoreError
+from augforge.record import check_ledger
 from augforge.rules import Rule
 from augforge.stage import Filter
 
@@ -124,6 +125,7 @@ def thresholds(
 
 
 def _read(path: Path) -> _Rows:
+    check_ledger(path.parent)
     try:
         table = pq.read_table(path, columns=COLUMNS)
     except (OSError, pa.ArrowException) as error:

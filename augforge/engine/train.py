@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.ids import key
@@ -144,6 +145,7 @@ def train_alone(
     device: str = "auto",
     limit: int | None = None,
     max_bad: float = 0.1,
+    retry: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train the one stage of `recipe` into the model directory `out`; the record of the finished model.
@@ -152,7 +154,7 @@ def train_alone(
         recipe: its sources and a single trainer.
         out: the model directory; new, empty, or of this training, which then goes on.
         resume: without it, whatever is in `out` is trained over.
-        device, limit, max_bad, progress: as in `augforge.engine.run`.
+        device, limit, max_bad, retry, progress: as in `augforge.engine.run`.
 
     Raises:
         AugforgeError: as drawn in `augforge.errors`; the last checkpoint is kept.
@@ -164,6 +166,8 @@ def train_alone(
     sources = open_sources(recipe)
     store = Store(out / ".facts", progress.say)
     with store.locked():
+        if retry is not None:
+            forget_failed(sources, store, retry)
         if not resume:
             for name in (RECORD, CHECKPOINT):
                 (out / name).unlink(missing_ok=True)

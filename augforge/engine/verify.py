@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from augforge import images
+from augforge.engine.integrity import check_files, checked_files
 from augforge.engine.remake import Archive, Remade, remake
-from augforge.errors import AugforgeError, BadImage
+from augforge.errors import AugforgeError, BadImage, SourceError
 from augforge.formats.dataset import Dataset
 from augforge.lock import NAME, chosen, read_lock, result_of
 from augforge.progress import Progress
 from augforge.sample import Sample
-from augforge.store import Store, looks_sound
+from augforge.store import Store
 
 MOST = 20
 """Findings of one kind that are named one by one."""
@@ -54,11 +55,13 @@ def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Pro
         StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
     """
     progress, verdict = progress or Progress(), Verdict(str(folder))
-    state = Store(folder).state()
-    if not state:
-        verdict.findings.append(Finding("run.json", "is missing: the last run did not come to its end"))
-    verdict.findings += _parts(folder, verdict, progress)
-    archive = Archive(folder)
+    verdict.findings += _files(folder, verdict, progress)
+    try:
+        archive = Archive(folder)
+    except SourceError:
+        if (folder / "samples.parquet").is_file() and verdict.findings:
+            return verdict  # what is wrong is said already
+        raise
     verdict.findings += _ledger(archive)
     verdict.findings += _counts(archive, folder)
     verdict.findings += _dataset(archive, folder, verdict, progress)
@@ -66,15 +69,10 @@ def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Pro
     return verdict
 
 
-def _parts(folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
-    """Parts and vectors whose bytes are not those that their names say; files that were set aside."""
-    places = [path for top in ("parts", "vectors") for path in sorted((folder / top).rglob("*.arrow"))]
-    with progress.bar("parts", len(places), "files") as bar:
-        for path in places:
-            verdict.files += 1
-            if not looks_sound(path):
-                yield Finding(str(path.relative_to(folder)), "its bytes are not those that its name is the digest of")
-            bar.advance()
+def _files(folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
+    """Files that are missing or not those that were written, and files that were set aside."""
+    yield from (Finding(problem.path, problem.what) for problem in check_files(folder, progress))
+    verdict.files = len(checked_files(folder))
     for path in sorted(folder.rglob("*.damaged")):
         yield Finding(str(path.relative_to(folder)), "was found damaged and set aside")
 

@@ -123,7 +123,8 @@ def find_columns(
 def image_bytes(cell: Any, folder: Path | None) -> bytes:
     """The encoded bytes in an image cell: binary, or a struct of `bytes` and `path` as `datasets` writes it.
 
-    A path without bytes is read relative to `folder`; with None it is refused. Raises BadImage if there is nothing.
+    A path without bytes is read relative to `folder`, and must not lead out of it; with None it is refused. Raises
+    BadImage if there is nothing.
     """
     if isinstance(cell, bytes):
         return cell
@@ -135,7 +136,10 @@ def image_bytes(cell: Any, folder: Path | None) -> bytes:
     if folder is None:
         raise BadImage("the row holds a path instead of an image")
     try:
-        return (folder / str(path)).read_bytes()
+        file = (folder / str(path)).resolve()
+        if not file.is_relative_to(folder.resolve()):
+            raise BadImage("its path leads out of the source")
+        return file.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadImage("missing file") from error
     except (OSError, ValueError) as error:

@@ -177,7 +177,7 @@ class Dataset(Source):
         listing = self._root / "dataset_dict.json"
         if not listing.exists():
             return [self._part(None, "")]
-        names = [str(name) for name in self._json(listing).get("splits", [])]
+        names = [self._inside(str(name)) for name in self._json(listing).get("splits", [])]
         wanted = None if self._split is None else split_name(self._split)
         chosen = [name for name in names if wanted in (None, split_name(name))]
         if not chosen:
@@ -195,8 +195,14 @@ class Dataset(Source):
                 f"{self.where}: its rows are chosen by an indices file, which is not read",
                 "load it with `datasets`, call flatten_indices() and save it again",
             )
-        names = [str(file["filename"]) for file in state.get("_data_files") or ()]
+        names = [self._inside(str(file["filename"])) for file in state.get("_data_files") or ()]
         return [f"{part.inside}/{name}" if part.inside else name for name in names]
+
+    def _inside(self, name: str) -> str:
+        """The name of a file or folder that the dataset lists; SourceError if it leads out of its folder."""
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise SourceError(f"{self.where}: it names {name!r}, which leads out of its folder", AGAIN)
+        return name
 
     def _json(self, path: Path) -> dict[str, Any]:
         try:
@@ -209,7 +215,9 @@ class Dataset(Source):
         import pyarrow as pa
 
         try:
-            return pa.ipc.open_stream(pa.memory_map(str(self._root / file))).read_all()
+            table = pa.ipc.open_stream(pa.memory_map(str(self._root / file))).read_all()
+            table.validate(full=True)  # of a damaged or hostile file, an offset may point anywhere
+            return table
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.where}: {file} is missing or damaged: {error}", AGAIN) from error
 

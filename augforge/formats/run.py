@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from augforge.errors import BadImage, SourceError
+from augforge.errors import BadImage, SourceError, StoreError
 from augforge.formats.base import Entry, Source, existing_folder, files_fingerprint, only
 from augforge.formats.dataset import Dataset
+from augforge.record import FORMAT, check_ledger, format_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,7 @@ class Run(Source):
         self.where = f"run {value}"
         self._root = existing_folder(value)
         self._split = split
+        self.check_sound()
         with self._ledger() as ledger:
             missing = NEEDED - set(ledger.schema_arrow.names)
             self._classes = _classes(ledger.schema_arrow.metadata or {})
@@ -44,6 +46,20 @@ class Run(Source):
             raise SourceError(f"{self.where}: samples.parquet lacks {', '.join(sorted(missing))}", AGAIN)
         if not (self._root / "dataset" / "state.json").exists():
             raise SourceError(f"{self.where}: its dataset is missing or unfinished", AGAIN)
+
+    def check_sound(self) -> None:
+        """Refuse a run that is unfinished, newer than this augforge, or whose record or ledger is damaged."""
+        if not (self._root / "run.json").exists() and (self._root / "parts").is_dir():
+            raise SourceError(f"{self.where}: the run has no finished result", "run the command that began it to go on")
+        version = format_of(self._root)
+        if version is not None and version > FORMAT:
+            known = f"this augforge reads formats up to {FORMAT}"
+            raise SourceError(f"{self.where}: it was written in format {version}, {known}", "update augforge")
+        if version is None or version == FORMAT:
+            try:
+                check_ledger(self._root)
+            except StoreError as error:
+                raise SourceError(f"{self.where}: {error.message}", error.hint) from error
 
     def classes(self) -> list[str]:
         """The classes of the run, in its order."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, setting
+from augforge.models.pickles import refuse_pickled
 from augforge.models.table import Model
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BATCH = 64  # fixed and padded, so that an embedding never depends on how many images were asked for
+
+
+READ_FIRST = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+"""What open_clip reads of a directory, whatever else is in it."""
 
 
 class ImageText:
@@ -26,6 +31,8 @@ class ImageText:
         import torch
 
         self.device = pick_device(device)
+        if model.directory is not None:
+            refuse_pickled(model.directory, READ_FIRST)
         try:
             net, _, self._preprocess = open_clip.create_model_and_transforms(**_names(model), device=self.device)
             self._tokenize = open_clip.get_tokenizer(_names(model)["model_name"])

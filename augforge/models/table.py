@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from augforge.catalog import did_you_mean
@@ -257,6 +258,13 @@ def trained_rows() -> dict[str, Model]:
 
 def _made_up(name: str, task: str) -> Model | None:
     path = Path(name)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, or with a byte that no name may have
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"there is no model called {short(name)}: {why}") from error
     if path.is_dir():
         return Model(name, _backends_of(path), str(path.resolve()), "not stated", "named by the user")
     if path.is_file():
@@ -281,7 +289,10 @@ def _backends_of(folder: Path) -> tuple[str, ...]:
             f"{folder} is no model directory: it has none of model.json, model_index.json, open_clip_config.json",
             "give the directory that augforge train, save_pretrained (diffusers) or push_to_hf_hub (open_clip) wrote",
         )
-    kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name", "")
+    try:
+        kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name", "")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{folder / 'model_index.json'} is damaged: {error}", "is the directory complete?") from error
     only = {
         "StableUnCLIPImg2ImgPipeline": ("unclip",),
         "KandinskyV22Pipeline": ("kandinsky-2.2",),

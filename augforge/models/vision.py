@@ -14,6 +14,7 @@ from PIL import Image
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, quiet, setting
 from augforge.models.image_text import BATCH, ImageText
+from augforge.models.pickles import refuse_pickled
 from augforge.models.sight import Seen, Sight
 from augforge.models.table import Model, vision_backend
 
@@ -79,6 +80,7 @@ def open_vision(model: Model, device: str = "auto") -> ClipTower | Tower:
         return ClipTower(model, device)
     if backend is None:
         raise ModelError(f"{model.name!r} has no config.json of a model that embeds images", "which model is it?")
+    refuse_pickled(folder)
     opened = {"transformers": _open_transformers, "timm": _open_timm}[backend]
     try:
         return opened(model, folder, pick_device(device))
@@ -154,7 +156,7 @@ def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
     names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
     projects = names[0].endswith("VisionModelWithProjection")
     loader = getattr(transformers, names[0]) if projects else transformers.AutoModel
-    net, info = loader.from_pretrained(folder, output_loading_info=True)
+    net, info = loader.from_pretrained(folder, output_loading_info=True, use_safetensors=True)
     missing = sorted(info["missing_keys"])
     unpooled = any("pooler." in name for name in missing)
     if lost := [name for name in missing if "pooler." not in name]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +14,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from augforge.errors import StoreError
-from augforge.store import write_atomically
+from augforge.files import write_atomically
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write nested dicts, lists, numbers, texts, None and tensors."""
     tensors: dict[str, Tensor] = {}
     outline = json.dumps(_fold(state, tensors))
-    write_atomically(path, save(tensors, metadata={"state": outline}))
+    write_atomically(path, save(tensors, metadata={"state": outline, "sha256": _digest(outline, tensors)}))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -32,13 +33,25 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-            outline = json.loads((file.metadata() or {})["state"])
+            about = file.metadata() or {}
+        if _digest(about["state"], tensors) != about["sha256"]:
+            raise ValueError("its content does not match its SHA-256")
+        outline = json.loads(about["state"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise StoreError(
             f"checkpoint {path} cannot be read: {error}", "delete it to begin the training anew"
         ) from error
     state: dict[str, Any] = _unfold(outline, tensors)
     return state
+
+
+def _digest(outline: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the outline and the names, types, shapes and bytes of all tensors."""
+    total = hashlib.sha256(outline.encode())
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def _fold(value: Any, tensors: dict[str, Tensor]) -> Any:

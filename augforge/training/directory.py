@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augforge.errors import ModelError
-from augforge.store import write_atomically
+from augforge.files import SEAL, digest_of, seal, unseal, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ def write_model(
     write_atomically(folder / "samples.png", show.sheet_png(course.sheet()))
     write_atomically(folder / "losses.png", show.curves_png(history.losses, history.measured))
     write_atomically(folder / "README.md", show.card(whole, folder.name, seconds).encode())
-    write_atomically(folder / RECORD, json.dumps(whole, indent=1, ensure_ascii=False).encode())
+    write_atomically(folder / RECORD, seal(whole))
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -67,7 +67,10 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        record = json.loads(content)
+        if SEAL in record:
+            record = unseal(content)
         known = record["format"] == FORMAT and isinstance(record["task"], str)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is damaged: {error}", "train the model again") from error
@@ -81,7 +84,7 @@ def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:
     try:
         record = read_record(folder)
         if record is not None:
-            _check_weights(folder, record)
+            check_weights(folder, record)
     except (ModelError, OSError) as error:
         progress.say(f"the model in {folder} is damaged and is trained again: {error}")
         (folder / RECORD).unlink(missing_ok=True)
@@ -89,10 +92,10 @@ def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:
     return record
 
 
-def _check_weights(folder: Path, record: Mapping[str, Any]) -> None:
-    with (folder / WEIGHTS).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != record.get("weights"):
-            raise ModelError(f"{folder / WEIGHTS} is not what was trained", "train the model again")
+def check_weights(folder: Path, record: Mapping[str, Any]) -> None:
+    """ModelError where the weights are not those that the record of the model names."""
+    if digest_of(folder / WEIGHTS) != record.get("weights"):
+        raise ModelError(f"{folder / WEIGHTS} is not what was trained", "train the model again")
 
 
 def read_model(folder: Path) -> Trained:
@@ -104,7 +107,7 @@ def read_model(folder: Path) -> Trained:
     if record is None:
         raise ModelError(f"{folder} holds no trained model: it has no {RECORD}", "give the --out of augforge train")
     try:
-        _check_weights(folder, record)
+        check_weights(folder, record)
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}", "train the model again") from error
