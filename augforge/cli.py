@@ -11,9 +11,11 @@ from typer.core import TyperGroup
 
 from augforge import __version__
 from augforge.catalog import STAGES, did_you_mean
+from augforge.command_options import AsJson, Device, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore
 from augforge.errors import AugforgeError, RecipeError
 from augforge.export_commands import check_marks, export
 from augforge.printable import printable
+from augforge.rebuild_commands import diff, lock_, rebuild, regen, verify
 
 SINGLE = {"pseudo-label": "confidence", "split": "near-duplicates"}
 """Verbs with a single stage, which need no name on the command line."""
@@ -113,20 +115,6 @@ app.add_typer(
     typer.Typer(cls=Selectors, no_args_is_help=True), name="select-subset", help="Keep the subset worth training on."
 )
 
-Recipe = Annotated[Path, typer.Argument(help="A recipe in YAML, such as recipes/quickstart.yaml.", show_default=False)]
-Out = Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.", show_default=False)]
-Seed = Annotated[int | None, typer.Option("--seed", help="Use this seed instead of the recipe's.", show_default=False)]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Use only N source images.", show_default=False)]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-MaxBad = Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable source images allowed.")]
-SharedStore = Annotated[
-    Path | None, typer.Option("--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).")
-]
-Retry = Annotated[
-    str | None, typer.Option("--retry", metavar="failed", help="With `failed`: do again what failed, nothing else.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
 
 @app.command()
 def run(
@@ -148,113 +136,6 @@ def run(
     options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store, "retry": retry}
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
     render.run_and_show(load_recipe(recipe, seed), out, json, lock=beside, **options)
-
-
-@app.command(name="lock")
-def lock_(
-    recipe: Recipe,
-    out: Annotated[Path | None, typer.Option("--out", help="The run folder (runs/NAME if absent).")] = None,
-    device: Device = "auto",
-    store: SharedStore = None,
-    json: AsJson = False,
-) -> None:
-    """Write the lock of a recipe: what its result depends on and what it is, to be committed."""
-    from augforge import render_rebuild
-    from augforge.recipe import load_recipe
-
-    folder = out or Path("runs") / recipe.stem
-    beside = recipe.with_suffix(".lock")
-    render_rebuild.write_lock_and_show(load_recipe(recipe), beside, folder, json, device=device, store=store)
-
-
-@app.command()
-def rebuild(
-    recipe: Recipe,
-    out: Out,
-    locked: Annotated[
-        bool, typer.Option("--locked/--accept", help="Only compare with the lock, or write the new one over it.")
-    ] = True,
-    level: Annotated[
-        str, typer.Option("--level", help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.")
-    ] = "identity",
-    flips: Annotated[
-        float,
-        typer.Option("--flips", min=0, max=1, help="Share of samples whose fate may differ, for another processor."),
-    ] = 0.0,
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
-    lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
-    reference: Annotated[
-        Path | None, typer.Option("--reference", help="For tolerance: a run folder whose pixels to compare with.")
-    ] = None,
-    psnr: Annotated[
-        float | None, typer.Option("--psnr", help="With --reference: this many dB instead of 1/255.")
-    ] = None,
-    cosine: Annotated[
-        float | None, typer.Option("--cosine", min=-1, max=1, help="With --reference: least cosine of embeddings.")
-    ] = None,
-    embedder: Annotated[str, typer.Option("--embedder", help="The model for --cosine.")] = "builtin-clip",
-    device: Device = "auto",
-    store: SharedStore = None,
-    json: AsJson = False,
-) -> None:
-    """Build a recipe again and say what drifted from its lock, and why. Exit code 0: the same; 3: drift."""
-    from augforge import render_rebuild
-    from augforge.drift import check_level
-    from augforge.engine.alike import Bounds
-    from augforge.recipe import load_recipe
-
-    options: dict[str, Any] = {
-        "level": check_level(level),
-        "flips": flips,
-        "from_scratch": from_scratch,
-        "reference": reference,
-    }
-    options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "store": store}
-    beside = lock or recipe.with_suffix(".lock")
-    sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
-
-
-@app.command()
-def verify(
-    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
-    sample: Annotated[int, typer.Option("--sample", min=0, help="Make K synthetic images again and compare.")] = 0,
-    device: Device = "auto",
-    json: AsJson = False,
-) -> None:
-    """Check every digest and invariant of a run folder. Exit code 0: sound; 3: something is wrong."""
-    from augforge import render_rebuild
-
-    sys.exit(render_rebuild.verify_and_show(folder, sample, device, json))
-
-
-@app.command()
-def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False)],
-    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False)],
-    form: Annotated[str, typer.Option("--format", help="text, json or markdown (for a pull request).")] = "text",
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if anything differs.")] = False,
-) -> None:
-    """Say which rows of the dataset were added, removed and changed, by class and reason."""
-    from augforge import render_rebuild
-    from augforge.diff import check_form
-    from augforge.diff import diff as compare
-
-    found = compare(before, after)
-    render_rebuild.show_diff(found, check_form(form))
-    sys.exit(3 if exit_code and found.changes else 0)
-
-
-@app.command()
-def regen(
-    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
-    identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", help="The PNG file to write (ID.png if absent).")] = None,
-    device: Device = "auto",
-) -> None:
-    """Make one synthetic image again from its provenance. Exit code 0: within 1/255 of the first one; 3: not."""
-    from augforge import render_rebuild
-
-    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device))
 
 
 @app.command()
@@ -349,6 +230,9 @@ def report(
     report_and_show(folder, out, json, png=png, megabytes=megabytes)
 
 
+app.command(name="lock")(lock_)
+for _command_of_a_run in (rebuild, verify, diff, regen):
+    app.command()(_command_of_a_run)
 app.command()(export)
 app.command(name="check-marks")(check_marks)
 

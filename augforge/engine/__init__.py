@@ -9,26 +9,26 @@ from typing import Any
 
 from augforge import __version__
 from augforge.acceptance import check_acceptance
-from augforge.engine.choose import columns_key, run_selector
-from augforge.engine.duplicates import against_key, run_duplicates
+from augforge.engine.choose import run_selector
+from augforge.engine.duplicates import run_duplicates
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.generate import run_generator
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
 from augforge.engine.jobs import stage_key
 from augforge.engine.judge import Embedders, run_filter
+from augforge.engine.keys import listing_key, run_key
 from augforge.engine.label import run_labeler, run_splitter
 from augforge.engine.retry import forget_failed
-from augforge.engine.train import file_digests, run_trainer
+from augforge.engine.train import run_trainer
 from augforge.engine.until import Block, Rounds, blocks
 from augforge.errors import SourceError, TooManyBad
 from augforge.files import named, seal, write_atomically
 from augforge.filters.duplicates import Duplicates
 from augforge.formats import Source
-from augforge.ids import key
 from augforge.ledger import Ledger
 from augforge.lock import NAME as LOCK
 from augforge.lock import lock_of
-from augforge.models import Model, find_model, model_key, trained_models
+from augforge.models import Model, trained_models
 from augforge.progress import Progress
 from augforge.recipe import Recipe
 from augforge.record import changed, record_of, stamps_of
@@ -101,7 +101,7 @@ def run(
             forget_failed(sources, folder, retry)
             with named(out / "run.json"):
                 (out / "run.json").unlink(missing_ok=True)  # what no model could be shown is asked for again
-        ahead = _listing_key(recipe, sources, limit)
+        ahead = listing_key(recipe, sources, limit)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
             summary = _run(recipe, sources, folder, device, limit, max_bad, ahead, progress)
         keep_lock(out, lock, progress)
@@ -124,7 +124,7 @@ def _run(
     if not len(ledger):
         raise SourceError("the source holds no images", "is it the right folder?")
     pixels = Pixels(sources, recipe.sources)
-    done = _run_key(recipe, ledger, pixels)
+    done = run_key(recipe, ledger, pixels)
     if (summary := _up_to_date(folder, "key", done)) is not None:
         _remember(folder, done, ahead, summary)
         return summary
@@ -204,36 +204,6 @@ def _step(
 
 def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dict[str, Any]:
     return {"stage": title, "in": before, "out": len(ledger.visible()), **did}
-
-
-def _listing_key(recipe: Recipe, sources: Sequence[Source], limit: int | None) -> str:
-    """What a run depends on, as far as a listing of the sources tells: if unchanged, not even a ledger is built."""
-    return key(*_code_and_models(recipe), [source.fingerprint() for source in sources], limit)
-
-
-def _run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
-    """What the whole result depends on: if it is unchanged, there is nothing to do."""
-    rows = [
-        *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
-    ]
-    carried = [ledger.kept.tolist(), ledger.weight.tolist()]
-    told = [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
-    return key(*_code_and_models(recipe), told, rows, carried, ledger.classes)
-
-
-def _code_and_models(recipe: Recipe) -> list[Any]:
-    """What a result depends on beside its sources. Models that the recipe trains follow from the rest."""
-    trained = {stage.called for stage in recipe.stages if isinstance(stage, Trainer)}
-    models = [
-        model_key(find_model(name, task))
-        for stage in recipe.stages
-        for option, task in stage.tasks().items()
-        if (name := getattr(stage, option)) is not None and name not in trained
-    ]
-    versions = [[stage.name, stage.version] for stage in recipe.stages]
-    files: list[Any] = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
-    files += [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]
-    return [__version__, FORMAT, recipe.plain(), models, files, versions]
 
 
 def _up_to_date(store: Store, name: str, done: str) -> Summary | None:

@@ -1,0 +1,50 @@
+"""What a whole result depends on: if that is unchanged, there is nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from augforge import __version__
+from augforge.engine.choose import columns_key
+from augforge.engine.duplicates import against_key
+from augforge.engine.ingest import Pixels
+from augforge.engine.train import file_digests
+from augforge.filters.duplicates import Duplicates
+from augforge.formats import Source
+from augforge.ids import key
+from augforge.ledger import Ledger
+from augforge.models import find_model, model_key
+from augforge.recipe import Recipe
+from augforge.stage import Selector, Trainer
+from augforge.store import FORMAT
+
+
+def listing_key(recipe: Recipe, sources: Sequence[Source], limit: int | None) -> str:
+    """What a run depends on, as far as a listing of the sources tells: if unchanged, not even a ledger is built."""
+    return key(*_code_and_models(recipe), [source.fingerprint() for source in sources], limit)
+
+
+def run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
+    """What the whole result depends on: if it is unchanged, there is nothing to do."""
+    rows = [
+        *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
+    ]
+    carried = [ledger.kept.tolist(), ledger.weight.tolist()]
+    told = [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
+    return key(*_code_and_models(recipe), told, rows, carried, ledger.classes)
+
+
+def _code_and_models(recipe: Recipe) -> list[Any]:
+    """What a result depends on beside its sources. Models that the recipe trains follow from the rest."""
+    trained = {stage.called for stage in recipe.stages if isinstance(stage, Trainer)}
+    models = [
+        model_key(find_model(name, task))
+        for stage in recipe.stages
+        for option, task in stage.tasks().items()
+        if (name := getattr(stage, option)) is not None and name not in trained
+    ]
+    versions = [[stage.name, stage.version] for stage in recipe.stages]
+    files: list[Any] = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
+    files += [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]
+    return [__version__, FORMAT, recipe.plain(), models, files, versions]
