@@ -1,4 +1,4 @@
-"""What crashes, damage and bad input cost: kill -9 at random instants, faults that are put in, wicked files and recipes.
+"""What crashes, damage and bad input cost: kill -9 at random instants, faults put in, wicked files and recipes.
 
     python -m benchmarks.reliability --kills 200 --write
 
@@ -109,7 +109,7 @@ def disk(folder: Path) -> Iterator[str]:
                 shutil.rmtree(out)
                 break
         yield (
-            f"{errno.errorcode[code]} at each of the {failures} durable writes of a run: {named} named with the remedy, "
+            f"{errno.errorcode[code]} at each of the {failures} durable writes: {named} named with the remedy, "
             f"{equal} runs that went on to the same result."
         )
 
