@@ -109,7 +109,7 @@ def disk(folder: Path) -> Iterator[str]:
                 shutil.rmtree(out)
                 break
         yield (
-            f"{errno.errorcode[code]} at each of the {failures} durable writes of a run: {named} named and mended, "
+            f"{errno.errorcode[code]} at each of the {failures} durable writes: {named} named with the remedy, "
             f"{equal} runs that went on to the same result."
         )
 

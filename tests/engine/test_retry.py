@@ -14,6 +14,7 @@ from augforge.engine import generate, run
 from augforge.errors import BadImage, RecipeError
 from augforge.formats.folder import Folder
 from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.rules import Unjudged
 from augforge.stage import Studio
 from augforge.store import Parts
 from tests.conftest import write_images
@@ -117,6 +118,26 @@ def test_forgetting_a_row_keeps_the_others_whatever_breaks(tmp_path, monkeypatch
     assert parts.forget(parts.failed()) == 2
     assert parts.keys() == {"a0", "a2", "a3"} and not parts.failed()
     assert Parts(tmp_path / "x", schema, "id", print).keys() == {"a0", "a2", "a3"}
+
+
+def test_images_that_could_not_be_judged_are_judged_again(tmp_path, pictures, monkeypatch):
+    sharpness = build_stage("filter", "sharpness", {"keep": 1.0})
+    measure, seen = type(sharpness).measure, list[bytes]()
+
+    def unsure(self, image):
+        seen.append(image.tobytes())
+        if len(seen) % 4 == 1:
+            raise Unjudged("the checker does not answer")
+        return measure(self, image)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(sharpness), "measure", unsure)
+        first = run(recipe(pictures, sharpness), tmp_path / "out")
+    assert first.dropped == 3 and run(recipe(pictures, sharpness), tmp_path / "out").up_to_date
+    again = run(recipe(pictures, sharpness), tmp_path / "out", retry="failed")
+    assert (again.work[1]["measured"], again.work[1]["reused"]) == (3, 8)
+    run(recipe(pictures, sharpness), tmp_path / "whole")
+    assert rows(tmp_path / "out") == rows(tmp_path / "whole")
 
 
 def test_only_what_failed_can_be_done_again(tmp_path, pictures):
