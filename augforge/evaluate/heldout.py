@@ -1,0 +1,101 @@
+"""Images to judge by: a test set, or shift sets, read from any source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.catalog import did_you_mean
+from augforge.engine.ingest import Pixels, read_sources, say_what_is_bad
+from augforge.errors import SourceError
+from augforge.formats import detect, open_source
+from augforge.ledger import Indices, Ledger
+from augforge.progress import Progress
+from augforge.recipe import SourceSpec
+from augforge.sample import Sample, is_evaluation
+from augforge.store import Store
+
+FAMILY = "family"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Labelled images that no arm trains on: `rows` (n,) of `ledger`, `labels` (n,) numbers of the run's classes."""
+
+    source: str
+    ledger: Ledger
+    rows: Indices
+    labels: NDArray[np.int64]
+    pixels: Pixels
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def families(self) -> NDArray[np.object_]:
+        """(n,) the family of shifts that each image shows."""
+        return np.array([_family(sample) or "" for sample in self.ledger.samples(self.rows)], dtype=object)
+
+
+def read_test(text: str, split: str | None, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
+    """The real images of a source: of its evaluation splits if it has any, else all.
+
+    Raises:
+        SourceError: it has no labelled image, or one of a class that the run does not have.
+    """
+    ledger, pixels = _read(text, split, store, progress)
+    rows = ledger.visible("real")
+    evaluation = np.array([is_evaluation(name) for name in ledger.column("split", rows)], dtype=bool)
+    return _held_out(text, ledger, rows[evaluation] if evaluation.any() else rows, pixels, classes)
+
+
+def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
+    """The images of a source that say of which family of shifts they are: what `augforge generate shifts` made.
+
+    A run folder says so in its draws, any other source by its splits.
+
+    Raises:
+        SourceError: no image says so, or one is of a class that the run does not have.
+    """
+    ledger, pixels = _read(text, None, store, progress)
+    visible = ledger.visible()
+    shifted = [_family(sample) is not None for sample in ledger.samples(visible)]
+    if not any(shifted):
+        hint = "give a run folder of `augforge generate shifts`, or a source whose splits are the families"
+        raise SourceError(f"--on-shifts {text}: no image says of which family of shifts it is", hint)
+    return _held_out(text, ledger, visible[np.array(shifted, dtype=bool)], pixels, classes)
+
+
+def _family(sample: Sample) -> str | None:
+    own = sample.draws.get(FAMILY, sample.draws.get(f"shift_{FAMILY}"))
+    if own is not None:
+        return str(own)
+    made = json.loads(sample.maker).get(FAMILY) if sample.maker else None
+    return str(made) if made is not None else sample.split if sample.origin == "real" else None
+
+
+def _read(text: str, split: str | None, store: Store, progress: Progress) -> tuple[Ledger, Pixels]:
+    kind, value = detect(text)
+    options: dict[str, Any] = {} if split is None else {"split": split}
+    source = open_source(kind, value, **options)
+    ledger, _ = read_sources([source], store, progress)
+    say_what_is_bad(ledger, progress)
+    return ledger, Pixels([source], (SourceSpec(kind, value, options),))
+
+
+def _held_out(text: str, ledger: Ledger, rows: Indices, pixels: Pixels, classes: Sequence[str]) -> HeldOut:
+    labelled = rows[np.array([label is not None for label in ledger.column("label", rows)], dtype=bool)]
+    if not len(labelled):
+        raise SourceError(f"{text} holds no labelled image to judge by", "is it the right source, and split?")
+    numbers = {label: number for number, label in enumerate(classes)}
+    for label in dict.fromkeys(ledger.column("label", labelled)):
+        if label not in numbers:
+            hint = did_you_mean(str(label), list(classes))
+            raise SourceError(f"{text} has images of the class {label!r}, which the run does not have", hint)
+    return HeldOut(
+        text, ledger, labelled, np.array([numbers[label] for label in ledger.column("label", labelled)]), pixels
+    )
