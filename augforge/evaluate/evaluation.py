@@ -18,10 +18,13 @@ from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
 from augforge.evaluate.intervals import interval, paired, verdict
 from augforge.evaluate.leaks import refuse_leaks
 from augforge.evaluate.learners import Answers, Learner
+from augforge.evaluate.measures import Bystanders
+from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
 from augforge.labels import figures
 from augforge.ledger import Ledger
+from augforge.models.devices import pick_device
 from augforge.progress import Progress
 from augforge.store import Store, write_atomically
 from augforge.vectors import shared_store
@@ -108,10 +111,18 @@ class Bench:
         record["arms"] = [
             {"name": arm.name, "images": len(arm.rows), **results.of(number)} for number, arm in enumerate(arms)
         ]
-        record["metrics"] = {}
+        record["metrics"] = self._measures(arms, held_out[0]) if self.settings.metrics else {}
         if len(held_out) > 1:
             record["shifts"] = by_family(held_out[1], {arm.name: answers[arm.name][1] for arm in arms})
         return record
+
+    def _measures(self, arms: Sequence[Arm], test: HeldOut) -> dict[str, float]:
+        """What the made images are like, beside the test images and the real ones."""
+        embedder = self.settings.embedder
+        embeddings, judge = (Embeddings(name, self.embedders) for name in (embedder, self.settings.judge or embedder))
+        real = arms[0]
+        measured = Bystanders(self.ledger, self.fates, self.settings, embeddings, judge, real, test).measures(arms)
+        return {name: round(value, 6) for name, value in measured.items()}
 
     def _learner(self, arms: Sequence[Arm], shots: int | None) -> Learner:
         all_made = arms_of(self.fates, ["real", "real+synthetic"] if self.fates.made.any() else ["real"], shots)[-1]
@@ -119,7 +130,8 @@ class Bench:
         if self.settings.learner == PROBE:
             embeddings = Embeddings(self.settings.embedder, self.embedders)
             return ProbeLearner(self.ledger, embeddings, self.settings, arms[0], made, self.opened)
-        raise NotImplementedError
+        device = pick_device(self.device)
+        return NetworkLearner(self.ledger, self.opened, self.settings, arms[0], device, self.progress)
 
     def _trained(
         self, learner: Learner, arms: Sequence[Arm], held_out: Sequence[HeldOut]

@@ -181,3 +181,33 @@ def test_wrong_settings_are_named(options, message):
 def test_what_is_no_run_folder_is_refused(tmp_path):
     with pytest.raises(SourceError, match="is no run folder"):
         evaluate(tmp_path, "sample:digits", quick())
+
+
+def test_measures_stand_beside_and_tell_good_from_bad(folders):
+    good, bad = (
+        evaluate(
+            folders[name], str(folders["test"]), quick(metrics=True, seeds="1", arms="real,real+synthetic,real+kept")
+        )["metrics"]
+        for name in ("good", "bad")
+    )
+    assert {"fid", "kid", "precision", "recall", "density", "coverage", "vendi", "nearest-real", "yield", "yield red",
+            "class-agreement", "fid of real+synthetic", "nearest-real of test images"} <= set(good)  # fmt: skip
+    assert good["yield"] == 0.5 and good["yield red"] == 0.5
+    assert good["class-agreement"] > 0.5 > bad["class-agreement"]
+    assert all(isinstance(value, float) for value in good.values())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learner": "resnet", "mix": "resizemix", "loss": "balanced-softmax"},
+        {"learner": "timm:test_resnet", "mix": "cutmix", "rate": "0.002"},
+    ],
+)
+def test_networks_are_learners_too(folders, options):
+    settings = quick(size="16", seeds="2", batch="16", **{**options, "steps": "12"}, arms="real,real+classical")
+    record = evaluate(folders["good"], str(folders["test"]), settings)
+    assert record["learner"] == options["learner"]
+    assert all(0.2 < arm["accuracy"]["mean"] <= 1 for arm in record["arms"])
+    assert len({tuple(arm["accuracy"]["seeds"]) for arm in record["arms"]}) > 1
+    assert record["arms"] == evaluate(folders["good"], str(folders["test"]), settings)["arms"]
