@@ -90,7 +90,7 @@ def _points(difference: Mapping[str, Any]) -> str:
 def _classes(run: Mapping[str, Any]) -> Table:
     """Accuracy per class in percent, rare classes first."""
     arms = run["arms"]
-    names = ["real images", *(arm["name"] for arm in arms)]
+    names = ["images", *(arm["name"].removeprefix("real") or "real" for arm in arms)]
     table = Table("class", *map(render._right, map(escape, names)), box=None, pad_edge=False)
     shown = [label for label in run["classes"] if label in arms[0]["per-class"]]
     for label in shown[:MOST_CLASSES]:
@@ -104,7 +104,8 @@ def _classes(run: Mapping[str, Any]) -> Table:
 def _shifts(shifts: Mapping[str, Mapping[str, float]]) -> Table:
     """Accuracy per family of shifts in percent."""
     names = list(next(iter(shifts.values())))
-    table = Table("shift", *map(render._right, map(escape, names)), box=None, pad_edge=False)
+    heads = [name.removeprefix("real") or "real" for name in names]
+    table = Table("shift", *map(render._right, map(escape, heads)), box=None, pad_edge=False)
     for family, values in shifts.items():
         table.add_row(escape(family), *(f"{100 * values[name]:.1f}" for name in names))
     return table

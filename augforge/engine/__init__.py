@@ -18,6 +18,7 @@ from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_to
 from augforge.engine.jobs import stage_key
 from augforge.engine.judge import Embedders, run_filter
 from augforge.engine.label import run_labeler, run_splitter
+from augforge.engine.thin import run_thinner
 from augforge.engine.train import file_digests, run_trainer
 from augforge.engine.until import Block, Rounds, blocks
 from augforge.errors import SourceError, TooManyBad
@@ -30,7 +31,7 @@ from augforge.lock import lock_of
 from augforge.models import Model, find_model, model_key, trained_models
 from augforge.progress import Progress
 from augforge.recipe import Recipe
-from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
+from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Thinner, Trainer
 from augforge.store import FORMAT, Store, write_atomically
 from augforge.vectors import shared_store
 
@@ -184,6 +185,8 @@ def _step(
         return run_filter(stage, title, ledger, embedders, progress)
     if isinstance(stage, Selector):
         return run_selector(stage, title, ledger, embedders, progress, certificates)
+    if isinstance(stage, Thinner):
+        return run_thinner(stage, title, ledger)
     if isinstance(stage, Labeler):
         return run_labeler(stage, title, ledger, embedders)
     if isinstance(stage, Splitter):

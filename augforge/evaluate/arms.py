@@ -141,6 +141,11 @@ def _within(fates: Fates, shots: int, names: Sequence[str]) -> Flags:
         chosen |= _made_from(fates, ids, shots, scarce)
         if not scarce:
             _refuse_lookers(fates.stages, shots, names)
+        if (fates.made & ~chosen).any() and {"real+kept", "real+selected"} & set(names):
+            raise RecipeError(
+                f"what was made from {shots} shots was filtered or selected among images made from others",
+                "use a run folder for each K, or --arms real,real+classical,real+synthetic",
+            )
     return chosen
 
 

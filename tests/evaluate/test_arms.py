@@ -152,6 +152,16 @@ def test_a_stage_that_looked_at_more_than_the_shots_is_refused(verb, name, optio
         arms_of(fates, names, 2)
 
 
+def test_what_was_judged_among_images_of_other_shots_is_refused():
+    """The road of five generators in one run: what is kept of K = 1 would hang on what was made from K = 16."""
+    rows = [*with_children(first_shots(2)), sample("more", "synthetic", stage="3-generate-augmented-conditioning")]
+    more = build_stage("generate", "augmented-conditioning", {"shots": 4})
+    fates = fates_of(rows, few_shot(2, ("3-generate-augmented-conditioning", more)))
+    assert ids(fates, arms_of(fates, ("real", "real+synthetic"), 2)[1]) == {*first_shots(2), "child"}
+    with pytest.raises(RecipeError, match="among images made from others"):
+        arms_of(fates, ("real", "real+kept"), 2)
+
+
 def test_rare_classes_come_first():
     assert by_rarity({"b": 5, "a": 1, "c": 5}) == ["a", "b", "c"]
 

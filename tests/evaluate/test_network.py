@@ -11,12 +11,12 @@ from augforge.evaluate.network import Views, shifted, small_resnet
 RAMP = torch.arange(16, dtype=torch.uint8).view(1, 1, 1, 16).expand(64, 3, 16, 16)
 
 
-def test_the_small_network_sees_32_to_96_px_and_every_pixel():
+def test_the_small_network_sees_32_to_96_px():
     net = small_resnet(7).eval()
     assert 200_000 < sum(p.numel() for p in net.parameters()) < 400_000
     for side in (32, 96):
         assert net(torch.zeros(2, 3, side, side)).shape == (2, 7)
-    assert net.conv1.stride == (1, 1) and net.forward_features(torch.zeros(1, 3, 32, 32)).shape[-1] == 4
+    assert net.forward_features(torch.zeros(1, 3, 32, 32)).shape[-1] == 2
 
 
 def test_the_small_network_learns():
