@@ -61,7 +61,7 @@ def sentence(difference: Mapping[str, Any], seeds: int) -> str:
 
 def _arms(arms: Sequence[Mapping[str, Any]]) -> Table:
     names = ("images", "accuracy", "macro-F1", "against real")
-    table = Table("arm", *map(render._right, names), "verdict", box=None, pad_edge=False)
+    table = Table("arm", *map(render.right, names), "verdict", box=None, pad_edge=False)
     for arm in arms:
         difference = arm["difference"]
         said = "" if difference is None else str(difference["verdict"])
@@ -91,7 +91,7 @@ def _classes(run: Mapping[str, Any]) -> Table:
     """Accuracy per class in percent, rare classes first."""
     arms = run["arms"]
     names = ["images", *(arm["name"].removeprefix("real") or "real" for arm in arms)]
-    table = Table("class", *map(render._right, map(escape, names)), box=None, pad_edge=False)
+    table = Table("class", *map(render.right, map(escape, names)), box=None, pad_edge=False)
     shown = [label for label in run["classes"] if label in arms[0]["per-class"]]
     for label in shown[:MOST_CLASSES]:
         cells = (f"{100 * arm['per-class'][label]['mean']:.1f}" for arm in arms)
@@ -105,14 +105,14 @@ def _shifts(shifts: Mapping[str, Mapping[str, float]]) -> Table:
     """Accuracy per family of shifts in percent."""
     names = list(next(iter(shifts.values())))
     heads = [name.removeprefix("real") or "real" for name in names]
-    table = Table("shift", *map(render._right, map(escape, heads)), box=None, pad_edge=False)
+    table = Table("shift", *map(render.right, map(escape, heads)), box=None, pad_edge=False)
     for family, values in shifts.items():
         table.add_row(escape(family), *(f"{100 * values[name]:.1f}" for name in names))
     return table
 
 
 def _metrics(metrics: Mapping[str, float]) -> Table:
-    table = Table("of the images themselves", render._right(""), box=None, pad_edge=False)
+    table = Table("of the images themselves", render.right(""), box=None, pad_edge=False)
     for name, value in list(metrics.items()):
         table.add_row(escape(name), f"{value:.4g}")
     return table

@@ -7,7 +7,7 @@
 DIR holds cifar10_train.parquet, cifar10_test.parquet and flowers5/{train,val}. Arms are those of `augforge evaluate`:
 real images alone; with RandAugment; with all that was made; with what the CLIP filter kept; with what was then
 selected. 5 seeds; the interval is Student's over seeds, the difference is paired with the real arm. Writes
-OUT/proof.json, OUT/proof.md and OUT/proof.png. A second time nothing is made again, but all is trained again.
+OUT/proof.json, OUT/proof.md and OUT/proof.png. A second time it goes on with what is there.
 
 What the generator knows: builtin-unclip was trained on all 50,000 training images of CIFAR-10, all training photos of
 the flowers and the training part of the digits (their long tails and shots included, and far more); on no test image.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ import pyarrow.parquet as pq
 
 from augforge.engine import run
 from augforge.evaluate.evaluation import evaluate
-from augforge.evaluate.settings import settings_of
+from augforge.evaluate.settings import Settings, settings_of
 from augforge.generators.augmented_conditioning import Mode
 from augforge.recipe import Recipe, SourceSpec, load_recipe
 from augforge.render import LineProgress
@@ -73,18 +74,25 @@ class Study:
             for number, mode in enumerate(self.modes):
                 started = time.monotonic()
                 folder = out / self.name / f"{mode}{'' if shots is None else f'-{shots}'}"
-                run(self.variant(mode, shots), folder, limit=self.limit, store=out / "vectors", progress=LineProgress())
                 settings = settings_of({**self.settings, "arms": LATER_ARMS if number else FIRST_ARMS})
-                record = evaluate(
-                    folder,
-                    self.test,
-                    settings,
-                    test_split=self.test_split,
-                    store=out / "vectors",
-                    progress=LineProgress(),
-                )
+                record = self.known(folder, settings) or self.measured(folder, mode, shots, settings, out / "vectors")
                 self.rows.extend(self.row(mode, shots, arm, record["metrics"]) for arm in record["arms"])
                 print(f"{self.name} {mode} {shots or ''}: {time.monotonic() - started:.0f} s", flush=True)
+
+    def measured(self, folder: Path, mode: str, shots: int | None, settings: Settings, store: Path) -> dict[str, Any]:
+        """What a run and its evaluation give."""
+        progress = LineProgress()
+        run(self.variant(mode, shots), folder, limit=self.limit, store=store, progress=progress)
+        return evaluate(folder, self.test, settings, test_split=self.test_split, store=store, progress=progress)
+
+    def known(self, folder: Path, settings: Settings) -> dict[str, Any] | None:
+        """What was measured before with these settings, if it was."""
+        path = folder / "evaluation.json"
+        if not path.is_file():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text())
+        same = record["settings"] == settings.model_dump(mode="json", by_alias=True) and record["test"] == self.test
+        return record if same else None
 
     def row(self, mode: str, shots: int | None, arm: dict[str, Any], metrics: dict[str, float]) -> dict[str, Any]:
         """One line of the table; what real images alone do belongs to no mode."""
@@ -101,8 +109,8 @@ def digits(reduced: bool) -> Study:
     study = Study("digits", recipe, "sample:digits", settings, "test", caption="all training digits, 1,000 steps")
     if not reduced:
         return study
-    settings |= {"steps": 150, "batch": 32}
-    return replace(study, limit=200, caption="200 training digits (a hash chose them), 150 steps of 32 images")
+    settings |= {"steps": 60}
+    return replace(study, limit=200, caption="200 training digits (a hash chose them), 60 steps of 64 images")
 
 
 def cifar10(data: Path, reduced: bool, out: Path) -> Study:
@@ -119,12 +127,16 @@ def cifar10(data: Path, reduced: bool, out: Path) -> Study:
     if not small.is_file():
         out.mkdir(parents=True, exist_ok=True)
         pq.write_table(pq.read_table(data / "cifar10_test.parquet").slice(0, 1000), small)
-    settings |= {"steps": 200, "batch": 32}
-    caption = "1,000 training images before the long tail, the first 1,000 test images, 200 steps of 32 images"
-    return replace(study, test=str(small), limit=1000, caption=caption, modes=("random-image", "embed-cutmix-dropout"))
+    settings |= {"steps": 150, "batch": 64}
+    caption = (
+        "1,000 training images before the long tail, the first 1,000 test images, 150 steps of 64 images, one mode"
+    )
+    return replace(
+        study, settings=settings, test=str(small), limit=1000, caption=caption, modes=("embed-cutmix-dropout",)
+    )
 
 
-def flowers(data: Path, reduced: bool) -> Study:
+def flowers(data: Path, reduced: bool, out: Path) -> Study:
     """Five kinds of flowers, K photos of each; a linear probe on EfficientNet-Lite2, trained on ImageNet."""
     recipe = replace(
         load_recipe(ROOT / "recipes" / "flowers-few-shot.yaml"),
@@ -134,7 +146,20 @@ def flowers(data: Path, reduced: bool) -> Study:
     study = Study("flowers", recipe, str(data / "flowers5" / "val"), settings, shots=SHOTS, caption="736 test photos")
     if not reduced:
         return study
-    return replace(study, modes=("random-image", "embed-cutmix-dropout"), caption="736 test photos, two modes")
+    small = out / "flowers_val_50"
+    for photo in sorted((data / "flowers5" / "val").glob("*/*")) if not small.is_dir() else ():
+        (small / photo.parent.name).mkdir(parents=True, exist_ok=True)
+        if len(list((small / photo.parent.name).iterdir())) < 50:
+            shutil.copyfile(photo, small / photo.parent.name / photo.name)
+    stages = [s.model_copy(update={"per_class": 12}) if isinstance(s, Generator) else s for s in recipe.stages]
+    caption = "the first 50 test photos of each class, 12 made images a class in place of 16, one mode"
+    return replace(
+        study,
+        recipe=replace(recipe, stages=tuple(stages)),
+        test=str(small),
+        modes=("embed-cutmix-dropout",),
+        caption=caption,
+    )
 
 
 def table(studies: list[Study]) -> str:
@@ -201,6 +226,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--only", default="digits,cifar10,flowers")
     parser.add_argument("--modes", help="only these ways of conditioning, separated by commas")
+    parser.add_argument("--shots", help="only these numbers of shots, separated by commas")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--reduced", action="store_true")
     options = parser.parse_args()
@@ -208,11 +234,14 @@ def main() -> None:
     made = {
         "digits": lambda: digits(options.reduced),
         "cifar10": lambda: cifar10(options.data, options.reduced, options.out),
-        "flowers": lambda: flowers(options.data, options.reduced),
+        "flowers": lambda: flowers(options.data, options.reduced, options.out),
     }
     studies = [made[name]() for name in wanted]
     if options.modes:
         studies = [replace(study, modes=tuple(options.modes.split(","))) for study in studies]
+    if options.shots:
+        shots = tuple(map(int, options.shots.split(",")))
+        studies = [replace(study, shots=shots) if study.shots else study for study in studies]
     for study in studies:
         study.settings["seeds"] = options.seeds
         study.go(options.out)

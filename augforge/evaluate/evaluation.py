@@ -184,7 +184,7 @@ class Results:
 
 def by_family(shifts: HeldOut, answers: Mapping[str, Sequence[Answers]]) -> dict[str, dict[str, float]]:
     """The mean accuracy over seeds of every arm on every family of shifts."""
-    families = shifts.families()
+    families = np.array(shifts.families, dtype=np.str_)
     return {
         family: {
             name: float(np.mean([(seed == shifts.labels)[families == family].mean() for seed in given]))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from augforge.catalog import did_you_mean
 from augforge.engine.ingest import Pixels, read_sources, say_what_is_bad
 from augforge.errors import SourceError
 from augforge.formats import detect, open_source
+from augforge.formats.base import SPLITS
 from augforge.ledger import Indices, Ledger
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
@@ -25,20 +25,20 @@ FAMILY = "family"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Labelled images that no arm trains on: `rows` (n,) of `ledger`, `labels` (n,) numbers of the run's classes."""
+    """Labelled images that no arm trains on: `rows` (n,) of `ledger`, `labels` (n,) numbers of the run's classes.
+
+    `families` (n,) name the family of shifts that each shows; () of a test set.
+    """
 
     source: str
     ledger: Ledger
     rows: Indices
     labels: NDArray[np.int64]
     pixels: Pixels
+    families: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def families(self) -> NDArray[np.object_]:
-        """(n,) the family of shifts that each image shows."""
-        return np.array([_family(sample) or "" for sample in self.ledger.samples(self.rows)], dtype=object)
 
 
 def read_test(text: str, split: str | None, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
@@ -56,26 +56,33 @@ def read_test(text: str, split: str | None, classes: Sequence[str], store: Store
 def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
     """The images of a source that say of which family of shifts they are: what `augforge generate shifts` made.
 
-    A run folder says so in its draws, any other source by its splits.
+    Its run folder and dataset say so in every image's draws; another source may have a split for every family.
 
     Raises:
         SourceError: no image says so, or one is of a class that the run does not have.
     """
     ledger, pixels = _read(text, None, store, progress)
     visible = ledger.visible()
-    shifted = [_family(sample) is not None for sample in ledger.samples(visible)]
-    if not any(shifted):
+    families = [_drawn(sample) or "" for sample in ledger.samples(visible)]
+    if not any(families):
+        families = [name if name not in SPLITS.values() else "" for name in _splits(ledger, visible)]
+    shifted = np.array([bool(family) for family in families], dtype=bool)
+    if not shifted.any():
         hint = "give a run folder of `augforge generate shifts`, or a source whose splits are the families"
         raise SourceError(f"--on-shifts {text}: no image says of which family of shifts it is", hint)
-    return _held_out(text, ledger, visible[np.array(shifted, dtype=bool)], pixels, classes)
+    found = _held_out(text, ledger, visible[shifted], pixels, classes)
+    of = dict(zip(visible.tolist(), families, strict=True))
+    return replace(found, families=tuple(of[row] for row in found.rows.tolist()))
 
 
-def _family(sample: Sample) -> str | None:
-    own = sample.draws.get(FAMILY, sample.draws.get(f"shift_{FAMILY}"))
-    if own is not None:
-        return str(own)
-    made = json.loads(sample.maker).get(FAMILY) if sample.maker else None
-    return str(made) if made is not None else sample.split if sample.origin == "real" else None
+def _drawn(sample: Sample) -> str | None:
+    """The family that a sample's draws name."""
+    own = sample.draws.get(FAMILY)
+    return None if own is None else str(own)
+
+
+def _splits(ledger: Ledger, rows: Indices) -> list[str]:
+    return [split or "" for split in ledger.column("split", rows)]
 
 
 def _read(text: str, split: str | None, store: Store, progress: Progress) -> tuple[Ledger, Pixels]:

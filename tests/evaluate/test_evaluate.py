@@ -16,6 +16,7 @@ from augforge.errors import AugforgeError, RecipeError, SourceError
 from augforge.evaluate.evaluation import evaluate
 from augforge.evaluate.heldout import read_shifts
 from augforge.evaluate.settings import settings_of
+from augforge.ids import key
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.store import Store
@@ -52,7 +53,7 @@ def write_run(folder: Path, shift: int) -> Path:
             made = number >= 1
             rows["image"].append(picture((label + shift) % 3 if made else label, 100 + number + 50 * made))
             rows["label"].append(label)
-            rows["id"].append(f"{label}-{number}")
+            rows["id"].append(key(label, number))
             rows["origin"].append("synthetic" if made else "real")
             rows["provenance"].append(json.dumps({"stage": "1-generate-text2img"} if made else {"source": "x"}))
     features = Features(
@@ -142,7 +143,7 @@ def test_shift_sets_are_judged_by_family(folders, tmp_path):
         label = number % 3
         rows["image"].append(picture(label, 9000 + number))
         rows["label"].append(label if family == "blur" else (label + 1) % 3)  # so that the families differ
-        rows["id"].append(str(number))
+        rows["id"].append(key("shift", number))
         rows["origin"].append("synthetic")
         rows["provenance"].append(json.dumps({"stage": "1-generate-shifts", "family": family, "parents": []}))
     features = Features(
@@ -159,6 +160,23 @@ def test_shift_sets_are_judged_by_family(folders, tmp_path):
 def test_a_source_without_families_is_no_shift_set(folders, tmp_path):
     with pytest.raises(SourceError, match="no image says of which family"):
         read_shifts(str(folders["test"]), CLASSES, Store(tmp_path), Progress())
+
+
+def test_the_run_folder_of_generate_shifts_is_a_shift_set_without_its_real_images(folders, tmp_path):
+    stage = build_stage("generate", "shifts", {"real-to-synthetic": "1:1"})
+    test = SourceSpec("folder", str(folders["test"]))
+    run(Recipe("s", 1, (test,), (stage,)), tmp_path / "shifts", limit=40)
+    found = read_shifts(str(tmp_path / "shifts"), CLASSES, Store(tmp_path / "store"), Progress())
+    assert 30 < len(found) == len(found.families) <= 40  # a transform may leave nothing to see
+    assert {"blur", "colour"} < set(found.families) and set(found.ledger.column("origin", found.rows)) == {"synthetic"}
+
+
+def test_splits_may_be_the_families(tmp_path):
+    rows = {"image": [picture(0, 1), picture(0, 2)], "label": [0, 0], "split": ["fog", "test"]}
+    features = Features({"image": Image(), "label": ClassLabel(names=CLASSES), "split": Value("string")})
+    Dataset.from_dict(rows, features=features).save_to_disk(str(tmp_path / "shifts"))
+    found = read_shifts(str(tmp_path / "shifts"), CLASSES, Store(tmp_path / "store"), Progress())
+    assert found.families == ("fog",)
 
 
 @pytest.mark.parametrize(
