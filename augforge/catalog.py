@@ -39,6 +39,8 @@ STAGES: dict[tuple[str, str], str] = {
     ("select", "hardness"): "augforge.selectors.hardness:Hardness",
     ("select", "max-loss"): "augforge.selectors.max_loss:MaxLoss",
     ("select", "random"): "augforge.selectors.random:Random",
+    ("select", "long-tail"): "augforge.selectors.long_tail:LongTail",
+    ("select", "few-shot"): "augforge.selectors.few_shot:FewShot",
     ("train", "night"): "augforge.trainers.night:TrainNight",
     ("train", "paired"): "augforge.trainers.paired:TrainPaired",
     ("train", "classifier"): "augforge.trainers.classifier:TrainClassifier",

@@ -17,6 +17,7 @@ from augforge.export_commands import check_marks, export
 from augforge.printable import printable
 from augforge.rebuild_commands import diff, lock_, rebuild, regen, verify
 
+EVALUATE = "evaluate"
 SINGLE = {"pseudo-label": "confidence", "split": "near-duplicates"}
 """Verbs with a single stage, which need no name on the command line."""
 
@@ -25,8 +26,13 @@ def _command(verb: str, stage: str, name: str) -> Any:
     """The command `name` for a stage, made from its options."""
     from augforge.stage_commands import stage_command
 
+    return _built(name, stage_command(verb, stage))
+
+
+def _built(name: str, function: Any) -> Any:
+    """The command `name` that calls a function with typer's annotations."""
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
-    one.command(name=name)(stage_command(verb, stage))
+    one.command(name=name)(function)
     return typer.main.get_command(one)
 
 
@@ -35,10 +41,14 @@ class Root(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands, those of single stages last."""
-        return [*super().list_commands(ctx), *SINGLE]
+        return [*super().list_commands(ctx), EVALUATE, *SINGLE]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command; one of a single stage is built when it is asked for."""
+        """A command; `evaluate` and those of a single stage are built when they are asked for."""
+        if cmd_name == EVALUATE:
+            from augforge.evaluate_command import evaluate_command
+
+            return _built(EVALUATE, evaluate_command())
         if cmd_name in SINGLE:
             return _command(cmd_name, SINGLE[cmd_name], cmd_name)
         return super().get_command(ctx, cmd_name)

@@ -4,6 +4,7 @@
     PixelFilter       a number from one image's pixels            `measure`
     EmbeddingFilter   numbers from images' embeddings             `compare`
     Selector          chooses among many by their embeddings      `choose`
+    Thinner           leaves so many real images of each class    `quotas`
     Labeler           gives unlabelled images a class             `decide`
     Splitter          puts images into splits                     `assign`
     Trainer           learns a model from the images so far       `roles` who plays what, `course` how it learns
@@ -419,6 +420,20 @@ class Selector(Stage):
     @abstractmethod
     def choose(self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None) -> Selection:
         """Choose `budget` of n images by `labels` (n,), `ids` (n,) and what `compared` made, if the stage needs any."""
+
+
+class Thinner(Stage):
+    """Leaves so many real training images of each class, chosen as generators choose their shots; spares the others.
+
+    It makes a small or long-tailed set of a large one, so it comes before whatever learns or makes. The order is that
+    of a hash: a larger quota only adds images, and K of a class are those that a generator with `shots: K` sees.
+    """
+
+    verb: ClassVar[str] = "select"
+
+    @abstractmethod
+    def quotas(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """How many to leave of each class at most, given how many it has."""
 
 
 class Trainer(Stage):

@@ -87,7 +87,7 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
     for name, info in cls.model_fields.items():
         if name in arguments or (trainer and name == "called"):
             continue
-        parameters.append(inspect.Parameter(name, keyword, default=None, annotation=_option(name, info)))
+        parameters.append(inspect.Parameter(name, keyword, default=None, annotation=option_of(name, info)))
     if issubclass(cls, Generator):
         parameters.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
     for name, annotation in COMMON.items():
@@ -101,7 +101,8 @@ def _source_option(name: str, about: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _option(name: str, info: FieldInfo) -> Any:
+def option_of(name: str, info: FieldInfo) -> Any:
+    """The option of the command line for a field, its help and default from the field."""
     flag = f"--{kebab(name)}"
     default = "" if info.default in (None, "", ()) else f" [default: {_shown(info.default)}]"
     about = f"{info.description or ''}{default}"

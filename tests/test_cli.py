@@ -55,6 +55,7 @@ def test_every_command_has_help():
         "report",
         "export",
         "check-marks",
+        "evaluate",
         *REBUILDING,
     )
     for command in (*groups, *SINGLE, *known):

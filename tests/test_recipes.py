@@ -50,7 +50,7 @@ def test_every_recipe_says_how_to_run_it_and_runs_on_a_small_source(recipe, tmp_
     text = recipe.read_text()
     assert re.match(rf"# augforge run recipes/{recipe.name} --out runs/", text)
     plain = parse_recipe(text).plain()
-    if "folder" in plain["source"]:
+    if "folder" in plain["source"] or "parquet" in plain["source"]:
         plain["source"] = {"folder": str(write_images(tmp_path / "set", {"daisy": 5, "roses": 3}))}
     for stage in plain["stages"]:
         if "train" in stage:

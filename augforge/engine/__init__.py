@@ -19,6 +19,7 @@ from augforge.engine.judge import Embedders, run_filter
 from augforge.engine.keys import listing_key, run_key
 from augforge.engine.label import run_labeler, run_splitter
 from augforge.engine.retry import forget_failed
+from augforge.engine.thin import run_thinner
 from augforge.engine.train import run_trainer
 from augforge.engine.until import Block, Rounds, blocks
 from augforge.errors import SourceError, TooManyBad
@@ -32,7 +33,7 @@ from augforge.models import Model, trained_models
 from augforge.progress import Progress
 from augforge.recipe import Recipe
 from augforge.record import changed, record_of, stamps_of
-from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
+from augforge.stage import Filter, Generator, Labeler, Selector, Splitter, Stage, Thinner, Trainer
 from augforge.store import FORMAT, Store
 from augforge.vectors import shared_store
 
@@ -195,6 +196,8 @@ def _step(
         return run_filter(stage, title, ledger, embedders, progress)
     if isinstance(stage, Selector):
         return run_selector(stage, title, ledger, embedders, progress, certificates)
+    if isinstance(stage, Thinner):
+        return run_thinner(stage, title, ledger)
     if isinstance(stage, Labeler):
         return run_labeler(stage, title, ledger, embedders)
     if isinstance(stage, Splitter):

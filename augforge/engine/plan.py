@@ -19,13 +19,14 @@ from augforge.engine.judge import measured_parts
 from augforge.engine.label import decide_labels, decide_splits, hash_parts, unlabelled
 from augforge.engine.planner import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.rates import measured_rate
+from augforge.engine.thin import run_thinner
 from augforge.engine.train import model_folder, trained_row, training_key, training_roles
 from augforge.filters.duplicates import Duplicates
 from augforge.ledger import Ledger
 from augforge.models import Model, trained_models
 from augforge.recipe import Recipe
 from augforge.select import budgets
-from augforge.stage import EmbeddingFilter, Filter, Generator, Labeler, Selector, Splitter, Stage, Trainer
+from augforge.stage import EmbeddingFilter, Filter, Generator, Labeler, Selector, Splitter, Stage, Thinner, Trainer
 from augforge.store import Store
 from augforge.training.directory import read_record
 from augforge.vectors import shared_store
@@ -104,6 +105,8 @@ def _counts(ledger: Ledger) -> Counts:
 def _step(stage: Stage, title: str, state: _State, store: Store) -> tuple[int, int]:
     if isinstance(stage, (Labeler, Splitter)):
         return _describe(stage, title, state, store)
+    if isinstance(stage, Thinner):
+        return _thin(stage, title, state)
     seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
     todo = _unmeasured(stage, state, store)
     if isinstance(stage, Duplicates):
@@ -199,6 +202,17 @@ def _select(stage: Selector, state: _State) -> None:
     allowed = budgets(by_class, stage.budget(sum(by_class.values())), stage.allocation)
     for label, budget in allowed.items():
         _shrink(state, [key for key in members if key[0] == label], budget)
+
+
+def _thin(stage: Thinner, title: str, state: _State) -> tuple[int, int]:
+    """As it will be: which images are left hangs on nothing but their ids."""
+    before = state.ledger.class_counts(state.ledger.reference())
+    run_thinner(stage, title, state.ledger)
+    after = state.ledger.class_counts(state.ledger.reference())
+    for label, count in before.items():
+        if (label, "real") in state.counts:
+            state.counts[label, "real"] = max(0, state.counts[label, "real"] - count + after[label])
+    return 0, sum(before.values())
 
 
 def _shrink(state: _State, members: list[tuple[str, str]], budget: int) -> None:

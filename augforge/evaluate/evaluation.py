@@ -1,0 +1,194 @@
+"""The evaluation itself: arms, leaks, trainings, intervals, and what is written of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.engine.judge import Embedders
+from augforge.evaluate.arms import Arm, Fates, arms_of, by_rarity, class_sizes
+from augforge.evaluate.folder import RunFolder
+from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
+from augforge.evaluate.intervals import interval, paired, verdict
+from augforge.evaluate.leaks import refuse_leaks
+from augforge.evaluate.learners import Answers, Learner
+from augforge.evaluate.measures import Bystanders
+from augforge.evaluate.network import NetworkLearner
+from augforge.evaluate.probe import Embeddings, ProbeLearner
+from augforge.evaluate.settings import PROBE, Settings
+from augforge.labels import figures
+from augforge.ledger import Ledger
+from augforge.models.devices import pick_device
+from augforge.progress import Progress
+from augforge.store import Store, write_atomically
+from augforge.vectors import shared_store
+
+FORMAT = 1
+FILE = "evaluation.json"
+Record = dict[str, Any]
+
+
+def evaluate(
+    folder: Path,
+    test: str,
+    settings: Settings,
+    *,
+    test_split: str | None = None,
+    shifts: str | None = None,
+    device: str = "auto",
+    store: Path | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """Train on the arms of the run in `folder`, judge by the source `test`, write `folder`/evaluation.json.
+
+    Args:
+        folder: what `augforge run` wrote.
+        test: a source with images that no stage of the run has seen; `test_split` names its split.
+        settings: how arms are trained and compared.
+        shifts: a source of shift sets, judged by family beside the test set.
+        device: "auto", "cpu" or "cuda".
+        store: where embeddings lie that runs share.
+        progress: told how far it is.
+
+    Returns:
+        What evaluation.json holds; `docs/evaluate.md` has every field.
+
+    Raises:
+        AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
+    """
+    progress = progress or Progress()
+    opened = RunFolder(folder)
+    kept = Store(folder, progress.say, shared_store(store))
+    with kept.locked():
+        ledger = opened.ledger(kept, progress)
+        fates = Fates(ledger, opened.stages())
+        names = settings.arms or fates.differing()
+        held_out = [read_test(test, test_split, ledger.classes, kept, progress)]
+        if shifts is not None:
+            held_out.append(read_shifts(shifts, ledger.classes, kept, progress))
+        embedders = Embedders(kept, opened, device, progress)  # type: ignore[arg-type]  # it has bytes_of
+        bench = Bench(opened, ledger, fates, settings, embedders, kept, device, progress)
+        records = [bench.record(names, held_out, count) for count in settings.shots or (None,)]
+        about = {"format": FORMAT, "test": test, "learner": settings.learner, "seeds": settings.seeds}
+        record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
+        record["settings"] = settings.model_dump(mode="json", by_alias=True)
+        write_atomically(folder / FILE, json.dumps(record, indent=1, ensure_ascii=False).encode())
+    return record
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every comparison of one evaluation shares."""
+
+    opened: RunFolder
+    ledger: Ledger
+    fates: Fates
+    settings: Settings
+    embedders: Embedders
+    store: Store
+    device: str
+    progress: Progress
+
+    def record(self, names: Sequence[str], held_out: Sequence[HeldOut], shots: int | None) -> Record:
+        """One comparison: all arms, with `shots` of so many images per class."""
+        arms = arms_of(self.fates, names, shots)
+        rows = np.unique(np.concatenate([arm.rows for arm in arms]))
+        refuse_leaks(self.ledger, rows, self.opened, held_out[0], self.store, self.progress)
+        learner = self._learner(arms, shots)
+        learner.prepare(arms, held_out)
+        answers = self._trained(learner, arms, held_out)
+        counts = class_sizes(self.ledger, arms[0].rows)
+        classes = by_rarity(counts)
+        results = Results(self.ledger.classes, classes, held_out[0].labels, [answers[arm.name][0] for arm in arms])
+        record: Record = {} if shots is None else {"shots": shots}
+        record |= {"classes": classes, "counts": {label: counts[label] for label in classes}}
+        record["arms"] = [
+            {"name": arm.name, "images": len(arm.rows), **results.of(number)} for number, arm in enumerate(arms)
+        ]
+        record["metrics"] = self._measures(arms, held_out[0]) if self.settings.metrics else {}
+        if len(held_out) > 1:
+            record["shifts"] = by_family(held_out[1], {arm.name: answers[arm.name][1] for arm in arms})
+        return record
+
+    def _measures(self, arms: Sequence[Arm], test: HeldOut) -> dict[str, float]:
+        """What the made images are like, beside the test images and the real ones."""
+        embedder = self.settings.embedder
+        embeddings, judge = (Embeddings(name, self.embedders) for name in (embedder, self.settings.judge or embedder))
+        real = arms[0]
+        measured = Bystanders(self.ledger, self.fates, self.settings, embeddings, judge, real, test).measures(arms)
+        return {name: round(value, 6) for name, value in measured.items()}
+
+    def _learner(self, arms: Sequence[Arm], shots: int | None) -> Learner:
+        all_made = arms_of(self.fates, ["real", "real+synthetic"] if self.fates.made.any() else ["real"], shots)[-1]
+        made = class_sizes(self.ledger, all_made.rows[self.fates.made[all_made.rows]])
+        if self.settings.learner == PROBE:
+            embeddings = Embeddings(self.settings.embedder, self.embedders)
+            return ProbeLearner(self.ledger, embeddings, self.settings, arms[0], made, self.opened)
+        device = pick_device(self.device)
+        return NetworkLearner(self.ledger, self.opened, self.settings, arms[0], device, self.progress)
+
+    def _trained(
+        self, learner: Learner, arms: Sequence[Arm], held_out: Sequence[HeldOut]
+    ) -> dict[str, list[list[Answers]]]:
+        """For each arm and each of `held_out`, the answers (n,) of every seed."""
+        answers: dict[str, list[list[Answers]]] = {arm.name: [[] for _ in held_out] for arm in arms}
+        with self.progress.bar("train", len(arms) * self.settings.seeds, "trainings") as bar:
+            for seed in range(self.settings.seeds):
+                for arm in arms:
+                    for place, given in enumerate(learner.answers(arm, seed, held_out)):
+                        answers[arm.name][place].append(given)
+                    bar.advance()
+        return answers
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the answers of each arm (a list over seeds of (n,)) are worth; `truth` (n,) numbers of `names`."""
+
+    names: Sequence[str]
+    order: Sequence[str]
+    truth: NDArray[np.int64]
+    answers: Sequence[Sequence[Answers]]
+
+    def of(self, number: int) -> Record:
+        """Accuracy, macro-F1, accuracy per class (rare classes first) and the difference to the first arm."""
+        answers = self.answers[number]
+        right = np.array([given == self.truth for given in answers])
+        places = {label: self.truth == self.names.index(label) for label in self.order}
+        per_class = {
+            label: interval(right[:, place].mean(axis=1)).plain() for label, place in places.items() if place.any()
+        }
+        return {
+            "accuracy": interval(right.mean(axis=1)).plain(),
+            "macro-f1": interval([self._macro_f1(given) for given in answers]).plain(),
+            "per-class": per_class,
+            "difference": self._difference(right) if number else None,
+        }
+
+    def _difference(self, right: NDArray[np.bool_]) -> Record:
+        base = np.array([given == self.truth for given in self.answers[0]])
+        difference = paired(right.mean(axis=1), base.mean(axis=1))
+        said = verdict(difference, right.mean(axis=0) - base.mean(axis=0))
+        return {"mean": difference.mean, "low": difference.low, "high": difference.high, "verdict": said}
+
+    def _macro_f1(self, given: Answers) -> float:
+        truth, said = ([self.names[i] for i in labels.tolist()] for labels in (self.truth, given))
+        return figures(truth, said)["macro-f1"]
+
+
+def by_family(shifts: HeldOut, answers: Mapping[str, Sequence[Answers]]) -> dict[str, dict[str, float]]:
+    """The mean accuracy over seeds of every arm on every family of shifts."""
+    families = np.array(shifts.families, dtype=np.str_)
+    return {
+        family: {
+            name: float(np.mean([(seed == shifts.labels)[families == family].mean() for seed in given]))
+            for name, given in answers.items()
+        }
+        for family in sorted(set(families.tolist()))
+    }

@@ -1,0 +1,106 @@
+"""A run folder opened to be looked at: its ledger, the order of its stages, and the bytes of all its images."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from augforge import images
+from augforge.engine import titles
+from augforge.engine.generate import MADE
+from augforge.engine.ingest import read_sources
+from augforge.errors import BadImage, SourceError
+from augforge.formats import Source, open_source
+from augforge.formats.run import Run
+from augforge.ledger import Ledger
+from augforge.progress import Progress
+from augforge.recipe import Recipe, load_recipe
+from augforge.sample import Sample
+from augforge.stage import Stage
+from augforge.store import Parts, Store
+
+GONE = "its bytes are gone: the run keeps what it dropped in parts/"
+
+
+class RunFolder:
+    """A finished run and, through its sources, the runs that it goes on from.
+
+    It is where bytes come from, as `augforge.engine.ingest.Pixels`: kept images lie in the dataset, made ones that were
+    dropped in the parts, others in the sources.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "recipe.yaml").is_file():
+            raise SourceError(f"{folder} is no run folder", "give the --out of augforge run")
+        self.folder = folder
+        self.run = Run(str(folder))
+        self._parts: dict[str, Parts] = {}
+
+    def ledger(self, store: Store, progress: Progress) -> Ledger:
+        """Every sample of the run, dropped ones too."""
+        ledger, _ = read_sources([self.run], store, progress)
+        return ledger
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What was run."""
+        return load_recipe(self.folder / "recipe.yaml")
+
+    def stages(self) -> list[tuple[str, Stage]]:
+        """Every stage with its title, in order; those of the runs that this one goes on from come first."""
+        before = [
+            stage
+            for spec in self.recipe.sources
+            if spec.kind == "run" and (Path(spec.value) / "recipe.yaml").is_file()
+            for stage in RunFolder(Path(spec.value)).stages()
+        ]
+        return [*before, *zip(titles(self.recipe), self.recipe.stages, strict=True)]
+
+    def bytes_of(self, sample: Sample) -> bytes:
+        """The exact encoded bytes; BadImage where they cannot be had."""
+        data = self.run.read(sample.id) if sample.kept else self.dropped(sample.id)
+        if sample.digest and images.digest(data) != sample.digest:
+            raise BadImage("the file is no longer the one that the run saw")
+        return data
+
+    def dropped(self, identity: str) -> bytes:
+        """The bytes of a sample that is not in the dataset, by its id."""
+        place, _, locator = self._refs.get(identity, "").partition(":")
+        if place == "made":
+            return bytes(self._made(locator, identity))
+        if not place.isdigit() or int(place) >= len(self.recipe.sources):
+            raise BadImage(GONE)
+        spec = self.recipe.sources[int(place)]
+        if spec.kind != "run":
+            return self._source(int(place)).read(locator)
+        earlier = self._earlier(spec.value)
+        try:
+            return earlier.run.read(locator)
+        except BadImage:
+            return earlier.dropped(locator)
+
+    def _made(self, name: str, identity: str) -> bytes:
+        if name not in self._parts:
+            self._parts[name] = Store(self.folder).parts(name, MADE)
+        try:
+            found: bytes = self._parts[name].row(identity)["image"]
+        except KeyError:
+            raise BadImage(GONE) from None
+        return found
+
+    @cached_property
+    def _refs(self) -> dict[str, str]:
+        """Where the bytes of each sample were, by id."""
+        table = pq.read_table(self.folder / "samples.parquet", columns=["id", "ref"])
+        return dict(zip(table["id"].to_pylist(), table["ref"].to_pylist(), strict=True))
+
+    @cache  # noqa: B019 - a folder lives as long as its command
+    def _source(self, number: int) -> Source:
+        spec = self.recipe.sources[number]
+        return open_source(spec.kind, spec.value, **spec.options)
+
+    @cache  # noqa: B019 - a folder lives as long as its command
+    def _earlier(self, folder: str) -> RunFolder:
+        return RunFolder(Path(folder))

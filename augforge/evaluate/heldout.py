@@ -1,0 +1,108 @@
+"""Images to judge by: a test set, or shift sets, read from any source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.catalog import did_you_mean
+from augforge.engine.ingest import Pixels, read_sources, say_what_is_bad
+from augforge.errors import SourceError
+from augforge.formats import detect, open_source
+from augforge.formats.base import SPLITS
+from augforge.ledger import Indices, Ledger
+from augforge.progress import Progress
+from augforge.recipe import SourceSpec
+from augforge.sample import Sample, is_evaluation
+from augforge.store import Store
+
+FAMILY = "family"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Labelled images that no arm trains on: `rows` (n,) of `ledger`, `labels` (n,) numbers of the run's classes.
+
+    `families` (n,) name the family of shifts that each shows; () of a test set.
+    """
+
+    source: str
+    ledger: Ledger
+    rows: Indices
+    labels: NDArray[np.int64]
+    pixels: Pixels
+    families: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_test(text: str, split: str | None, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
+    """The real images of a source: of its evaluation splits if it has any, else all.
+
+    Raises:
+        SourceError: it has no labelled image, or one of a class that the run does not have.
+    """
+    ledger, pixels = _read(text, split, store, progress)
+    rows = ledger.visible("real")
+    evaluation = np.array([is_evaluation(name) for name in ledger.column("split", rows)], dtype=bool)
+    return _held_out(text, ledger, rows[evaluation] if evaluation.any() else rows, pixels, classes)
+
+
+def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
+    """The images of a source that say of which family of shifts they are: what `augforge generate shifts` made.
+
+    Its run folder and dataset say so in every image's draws; another source may have a split for every family.
+
+    Raises:
+        SourceError: no image says so, or one is of a class that the run does not have.
+    """
+    ledger, pixels = _read(text, None, store, progress)
+    visible = ledger.visible()
+    families = [_drawn(sample) or "" for sample in ledger.samples(visible)]
+    if not any(families):
+        families = [name if name not in SPLITS.values() else "" for name in _splits(ledger, visible)]
+    shifted = np.array([bool(family) for family in families], dtype=bool)
+    if not shifted.any():
+        hint = "give a run folder of `augforge generate shifts`, or a source whose splits are the families"
+        raise SourceError(f"--on-shifts {text}: no image says of which family of shifts it is", hint)
+    found = _held_out(text, ledger, visible[shifted], pixels, classes)
+    of = dict(zip(visible.tolist(), families, strict=True))
+    return replace(found, families=tuple(of[row] for row in found.rows.tolist()))
+
+
+def _drawn(sample: Sample) -> str | None:
+    """The family that a sample's draws name."""
+    own = sample.draws.get(FAMILY)
+    return None if own is None else str(own)
+
+
+def _splits(ledger: Ledger, rows: Indices) -> list[str]:
+    return [split or "" for split in ledger.column("split", rows)]
+
+
+def _read(text: str, split: str | None, store: Store, progress: Progress) -> tuple[Ledger, Pixels]:
+    kind, value = detect(text)
+    options: dict[str, Any] = {} if split is None else {"split": split}
+    source = open_source(kind, value, **options)
+    ledger, _ = read_sources([source], store, progress)
+    say_what_is_bad(ledger, progress)
+    return ledger, Pixels([source], (SourceSpec(kind, value, options),))
+
+
+def _held_out(text: str, ledger: Ledger, rows: Indices, pixels: Pixels, classes: Sequence[str]) -> HeldOut:
+    labelled = rows[np.array([label is not None for label in ledger.column("label", rows)], dtype=bool)]
+    if not len(labelled):
+        raise SourceError(f"{text} holds no labelled image to judge by", "is it the right source, and split?")
+    numbers = {label: number for number, label in enumerate(classes)}
+    for label in dict.fromkeys(ledger.column("label", labelled)):
+        if label not in numbers:
+            hint = did_you_mean(str(label), list(classes))
+            raise SourceError(f"{text} has images of the class {label!r}, which the run does not have", hint)
+    return HeldOut(
+        text, ledger, labelled, np.array([numbers[label] for label in ledger.column("label", labelled)]), pixels
+    )

@@ -1,0 +1,71 @@
+"""Means over seeds, their 95 % intervals, and what a difference between two arms says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Verdict = Literal["better", "worse", "within noise"]
+LEVEL = 0.95
+NORMAL = 1.959964
+"""Standard deviations of a normal distribution to either side that hold 95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The mean of s values and the ends of its interval, None where a single value says nothing of the spread."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    values: tuple[float, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in evaluation.json."""
+        return {"mean": self.mean, "low": self.low, "high": self.high, "seeds": list(self.values)}
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """The mean of s >= 1 values with Student's 95 % interval: mean +- t(0.975, s - 1) * std / sqrt(s), std with s - 1.
+
+    Student, 1908, *The probable error of a mean*. It says how much another training of the same images would differ,
+    not how much other images would.
+    """
+    from scipy.stats import t
+
+    array = np.asarray(values, dtype=np.float64)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Interval(mean, None, None, tuple(array.tolist()))
+    half = float(t.ppf((1 + LEVEL) / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    return Interval(mean, mean - half, mean + half, tuple(array.tolist()))
+
+
+def paired(values: Sequence[float], base: Sequence[float]) -> Interval:
+    """The interval of the s differences `values` - `base`, seed by seed.
+
+    Both arms begin from the same numbers in each seed, so what they share falls out of the difference.
+    """
+    return interval([value - other for value, other in zip(values, base, strict=True)])
+
+
+def verdict(difference: Interval, gains: NDArray[np.float64]) -> Verdict:
+    """Whether an arm is better, worse, or no one can tell.
+
+    Args:
+        difference: of the accuracies, over seeds.
+        gains: (n,) by how much each test image is right more often, in [-1, 1]; mean `difference.mean`.
+
+    The interval over seeds must leave out 0, and so must that of the mean of `gains`: a few test images by luck, or
+    trainings that all end alike, are no evidence.
+    """
+    if difference.low is None or difference.high is None:
+        return "within noise"
+    luck = NORMAL * gains.std() / np.sqrt(max(1, len(gains)))
+    if difference.low <= 0 <= difference.high or abs(difference.mean) <= luck:
+        return "within noise"
+    return "better" if difference.mean > 0 else "worse"

@@ -1,0 +1,120 @@
+"""Leaks: images to train on that are, byte for byte or nearly, images of the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.duplicates.crops import overlap
+from augforge.duplicates.hashes import SIDE, Hashes, Small, hashes_of, shrunk
+from augforge.duplicates.pairs import against
+from augforge.engine.crowd import look_parts
+from augforge.engine.rows import make_rows, without_rows
+from augforge.errors import AugforgeError, BadImage
+from augforge.evaluate.heldout import HeldOut
+from augforge.ledger import Indices, Ledger
+from augforge.progress import Progress
+from augforge.sample import Sample
+from augforge.store import Parts, Store
+
+NEAR, ALIKE = 4, 0.95
+"""Two images are the same to us if their hashes differ in no more bits than NEAR and they correlate at least ALIKE.
+
+Handwritten digits of two people come as near as 2 bits and a correlation of 0.94; copies that were saved again do not
+go below 0.95.
+"""
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A sample to train on (`row` of the run's ledger) that is the image `place` of the test set; `bits` 0 to NEAR."""
+
+    row: int
+    place: int
+    bits: int
+    exact: bool
+
+
+def refuse_leaks(ledger: Ledger, rows: Indices, pixels: Any, test: HeldOut, store: Store, progress: Progress) -> None:
+    """AugforgeError, naming images, if one of the samples at `rows` (n,) is an image of the test set."""
+    found = find_leaks(ledger, rows, pixels, test, store, progress)
+    if not found:
+        return
+    count = len({leak.row for leak in found})
+    named = "; ".join(_named(leak, ledger, test) for leak in found[:NAMED])
+    raise AugforgeError(
+        f"{count} of {len(rows)} images to train on are in the test set {test.source}: {named}"
+        + ("; …" if len(found) > NAMED else ""),
+        f"drop them first: augforge filter duplicates SOURCE --against {test.source} --out DIR, "
+        "or `- filter: duplicates` in the recipe before anything is made",
+    )
+
+
+def find_leaks(
+    ledger: Ledger, rows: Indices, pixels: Any, test: HeldOut, store: Store, progress: Progress
+) -> list[Leak]:
+    """Every pair of an image to train on and an image of the test set that are the same, exact copies first."""
+    parts = look_parts(store)
+    _look(ledger, rows, pixels, parts, progress)
+    _look(test.ledger, test.rows, test.pixels, parts, progress)
+    mine, theirs = ledger.column("digest", rows), test.ledger.column("digest", test.rows)
+    places: dict[str, int] = {digest: place for place, digest in reversed(list(enumerate(theirs)))}
+    leaks = [Leak(int(row), places[d], 0, True) for row, d in zip(rows, mine, strict=True) if d in places]
+    seen = [np.flatnonzero(parts.find(digests) >= 0) for digests in (mine, theirs)]
+    left_of, right_of = [mine[i] for i in seen[0]], [theirs[i] for i in seen[1]]
+    pairs, bits = against(_hashes(parts, left_of), _hashes(parts, right_of), NEAR)
+    fits = overlap(
+        _smalls(parts, [left_of[i] for i in pairs[:, 0]]),
+        _smalls(parts, [right_of[i] for i in pairs[:, 1]]),
+        flips=False,
+        smallest=SIDE,
+    )
+    for (left, right), apart, fit in zip(pairs.tolist(), bits.tolist(), fits.tolist(), strict=True):
+        if fit >= ALIKE and left_of[left] != right_of[right]:
+            leaks.append(Leak(int(rows[seen[0][left]]), int(seen[1][right]), apart, False))
+    return sorted(leaks, key=lambda leak: (not leak.exact, leak.bits, leak.row, leak.place))
+
+
+def _look(ledger: Ledger, rows: Indices, pixels: Any, parts: Parts, progress: Progress) -> None:
+    """Hash and shrink what no one has looked at; an image that cannot be read leaks nothing here."""
+
+    def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
+        smalls: dict[str, Small] = {}
+        for sample in batch:
+            try:
+                smalls[sample.digest] = shrunk(pixels.bytes_of(sample))
+            except BadImage as error:
+                progress.say(f"{sample.id}: {error.message}")
+        found = hashes_of(np.array(list(smalls.values()), dtype=np.uint8).reshape(-1, SIDE, SIDE)).tolist()
+        items = zip(smalls.items(), found, strict=True)
+        return [{"digest": digest, "hash": bits, "small": small.tobytes()} for (digest, small), bits in items]
+
+    make_rows("hash", without_rows(ledger, rows, parts), see, parts, progress)
+
+
+def _hashes(parts: Parts, digests: Sequence[str]) -> Hashes:
+    """(n,) the hashes of `digests`."""
+    if not digests:
+        return np.zeros(0, dtype=np.uint64)
+    found: Hashes = parts.take(digests, ["hash"]).column("hash").to_numpy()
+    return found
+
+
+def _smalls(parts: Parts, digests: Sequence[str]) -> NDArray[np.uint8]:
+    """(n, 32, 32) the small grey pictures of `digests`."""
+    if not digests:
+        return np.zeros((0, SIDE, SIDE), dtype=np.uint8)
+    column = parts.take(digests, ["small"]).column("small").to_pylist()
+    return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, SIDE, SIDE)
+
+
+def _named(leak: Leak, ledger: Ledger, test: HeldOut) -> str:
+    (sample,) = ledger.samples(np.array([leak.row]))
+    (other,) = test.ledger.samples(test.rows[[leak.place]])
+    how = "exactly" if leak.exact else f"nearly, {leak.bits} bits apart"
+    return f"{sample.source or f'{sample.origin} {sample.id}'} is {other.source or other.id} ({how})"

@@ -1,0 +1,88 @@
+"""What a learner is, and the training that all of them share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.evaluate.arms import Arm
+from augforge.evaluate.batches import half_and_half
+from augforge.evaluate.heldout import HeldOut
+from augforge.evaluate.losses import sizes_for, soft_loss, targets_of
+from augforge.evaluate.mixes import mixer
+from augforge.evaluate.settings import Settings
+from augforge.ids import key, rng, seed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+Answers = NDArray[np.int64]
+Feed = Callable[[NDArray[np.int64], np.random.Generator], "Tensor"]
+"""Rows (b,) of what is learned from, to the network's inputs (b, ...) on its device."""
+
+
+class Learner(ABC):
+    """Learns from arms. `prepare` is told once of all that will be looked at, so that it is loaded together."""
+
+    @abstractmethod
+    def prepare(self, arms: Sequence[Arm], held_out: Sequence[HeldOut]) -> None:
+        """Read what is needed of the arms' images, and of those to judge by."""
+
+    @abstractmethod
+    def answers(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
+        """Train on `arm` and say the class of every image of each of `held_out`: (n,) numbers of the run's classes.
+
+        The same seed gives every arm the same beginning.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one training learns from, n images: `labels` (n,), `weights` (n,), `real` (n,) bool."""
+
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    real: NDArray[np.bool_]
+
+
+def fit(
+    net: nn.Module,
+    lesson: Lesson,
+    feed: Feed,
+    counts: Mapping[str, int],
+    settings: Settings,
+    seed: int,
+    *,
+    steps: int,
+    rate: float,
+    device: str,
+) -> None:
+    """Train `net` in place: AdamW, a cosine to 0, batches half real; `counts` are the real images of each class."""
+    import torch
+
+    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    sizes = sizes_for(settings.loss, counts)
+    random = rng(seed_of(key("evaluate", seed)), "batches")
+    mix = mixer(settings.mix, len(counts))
+    labels, weights = torch.from_numpy(lesson.labels), torch.from_numpy(lesson.weights).float()
+    real, others = np.flatnonzero(lesson.real), np.flatnonzero(~lesson.real)
+    net.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(key("evaluate", seed, "mix")))
+        for rows in half_and_half(real, others, settings.batch, steps, random):
+            targets = targets_of(labels[rows], weights[rows], len(counts)).to(device)
+            inputs, targets = mix(feed(rows, random), targets)
+            loss = soft_loss(net(inputs).float(), targets, sizes)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch says nothing of it
+            optimizer.step()
+            schedule.step()
+    net.eval()

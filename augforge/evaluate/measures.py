@@ -1,0 +1,105 @@
+"""The measures of one evaluation: what the made images of its arms are like, as one flat mapping of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.evaluate.arms import Arm, Fates, class_sizes
+from augforge.evaluate.heldout import HeldOut
+from augforge.evaluate.learners import Lesson, fit
+from augforge.evaluate.metrics import frechet_distance, kernel_distance, manifolds, nearest_distances, vendi_score
+from augforge.evaluate.probe import RATE, STEPS, Embeddings
+from augforge.evaluate.settings import Settings
+from augforge.ledger import Ledger
+
+Matrix = NDArray[np.float32]
+MOST = 5000
+"""Images of a set that are measured; of more, evenly spread ones in the order of their ids."""
+
+
+@dataclass(frozen=True)
+class Bystanders:
+    """What made images are compared with: the real arm and the test set, and who embeds and who judges."""
+
+    ledger: Ledger
+    fates: Fates
+    settings: Settings
+    embeddings: Embeddings
+    judge: Embeddings
+    real: Arm
+    test: HeldOut
+
+    def measures(self, arms: Sequence[Arm]) -> dict[str, float]:
+        """Every measure by name; those of the last arm with made images plainly, others ` of ARM`."""
+        made = {arm.name: rows for arm in arms if len(rows := arm.rows[self.fates.made[arm.rows]]) > 1}
+        if not made:
+            return {}
+        reference = self._embedded(self.test.ledger, self.test.rows, self.test.pixels)
+        real = self._embedded(self.ledger, self.real.rows)
+        agreement = self._judged(made)
+        last = list(made)[-1]
+        found: dict[str, float] = {}
+        for name in [last, *(name for name in made if name != last)]:
+            vectors = self._embedded(self.ledger, made[name])
+            values = {**_alike(reference, vectors), "nearest-real": float(nearest_distances(vectors, real).mean())}
+            values["class-agreement"] = agreement[name]
+            found |= {key if name == last else f"{key} of {name}": value for key, value in values.items()}
+        found["nearest-real of test images"] = float(nearest_distances(reference, real).mean())
+        found["class-agreement of test images"] = agreement[""]
+        return {**found, **self._yields(made)}
+
+    def _embedded(self, ledger: Ledger, rows: NDArray[np.int64], pixels: object = None) -> Matrix:
+        order = np.argsort(np.array(ledger.column("id", rows)))
+        spread = order[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(np.int64)]
+        return self.embeddings.of(ledger, rows[spread], pixels)
+
+    def _judged(self, made: dict[str, NDArray[np.int64]]) -> dict[str, float]:
+        """The share of each arm's made images whose class a probe on real images alone sees; "" that of test images."""
+        import torch
+
+        from augforge.training.classifier import Probe
+
+        vectors = self.judge.of(self.ledger, self.real.rows)
+        labels = self.ledger.class_index(self.real.rows)
+        net = Probe(vectors.shape[1], len(self.ledger.classes)).standardise(vectors)
+        seen = torch.from_numpy(vectors)
+        lesson = Lesson(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool))
+        plain = self.settings.model_copy(update={"mix": "none"})
+        counts = class_sizes(self.ledger, self.real.rows)
+        fit(net, lesson, lambda rows, _: seen[rows], counts, plain, 0, steps=STEPS, rate=RATE, device="cpu")
+
+        def share(matrix: Matrix, truth: NDArray[np.int64]) -> float:
+            with torch.inference_mode():
+                return float((net(torch.from_numpy(matrix)).argmax(1).numpy() == truth).mean())
+
+        everyone = {name: share(self.judge.of(self.ledger, r), self.ledger.class_index(r)) for name, r in made.items()}
+        test = self.judge.of(self.test.ledger, self.test.rows, self.test.pixels)
+        return {**everyone, "": share(test, self.test.labels)}
+
+    def _yields(self, made: dict[str, NDArray[np.int64]]) -> dict[str, float]:
+        """Of what was made, the share that is in the run's dataset, in all and per class."""
+        rows = next(iter(made.values()))
+        kept = self.ledger.kept[rows]
+        classes = self.ledger.class_index(rows)
+        each = {
+            f"yield {label}": float(kept[classes == number].mean())
+            for number, label in enumerate(self.ledger.classes)
+            if (classes == number).any()
+        }
+        return {"yield": float(kept.mean()), **each}
+
+
+def _alike(reference: Matrix, vectors: Matrix) -> dict[str, float]:
+    """How `vectors` (m, d) of made images lie to those of test images (n, d)."""
+    if len(reference) < 2:
+        return {"vendi": vendi_score(vectors)}
+    return {
+        "fid": frechet_distance(reference, vectors),
+        "kid": kernel_distance(reference, vectors),
+        **asdict(manifolds(reference, vectors)),
+        "vendi": vendi_score(vectors),
+    }

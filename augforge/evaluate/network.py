@@ -1,0 +1,164 @@
+"""Networks on pixels: a small residual network from scratch, or any of timm's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from augforge import images
+from augforge.errors import AugforgeError, BadImage
+from augforge.evaluate.arms import Arm, class_sizes
+from augforge.evaluate.classical import rand_augment
+from augforge.evaluate.heldout import HeldOut
+from augforge.evaluate.learners import Answers, Learner, Lesson, fit
+from augforge.evaluate.settings import RESNET, TIMM, Settings
+from augforge.ids import key, seed_of
+from augforge.ledger import Indices, Ledger
+from augforge.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+STEPS, RATE, FINE_TUNING = 1500, 2e-3, 3e-4
+WIDTHS = (16, 32, 64, 128)
+AT_ONCE = 256
+Seen = NDArray[np.uint8]
+
+
+def small_resnet(classes: int) -> nn.Module:
+    """A residual network (He et al., CVPR 2016) for pictures of 32 to 96 px, four blocks of 16 to 128 channels.
+
+    It is timm's with a first layer of 3x3 in place of 7x7, and no pooling after it. About 0.3 million parameters.
+    """
+    from timm.models.resnet import BasicBlock, ResNet
+    from torch.nn import Conv2d, Identity
+
+    net: nn.Module = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=classes, channels=WIDTHS, stem_width=WIDTHS[0])
+    net.conv1, net.maxpool = Conv2d(3, 64, 3, stride=2, padding=1, bias=False), Identity()
+    return net
+
+
+class NetworkLearner(Learner):
+    """Trains a network on squares of `size` px, all of them in memory as bytes.
+
+    Every arm's images are shifted by up to an eighth of their side and, with `flip`, half of them mirrored; those of
+    the classical arm go through RandAugment before.
+    """
+
+    def __init__(self, ledger: Ledger, pixels: Any, settings: Settings, real: Arm, device: str, progress: Progress):
+        self._ledger, self._pixels, self._settings = ledger, pixels, settings
+        self._counts, self._device, self._progress = class_sizes(ledger, real.rows), device, progress
+        self._rows = np.zeros(0, dtype=np.int64)
+        self._seen: Seen = np.zeros((0, 0, 0, 3), dtype=np.uint8)
+        self._held_out: dict[str, Seen] = {}
+
+    def prepare(self, arms: Sequence[Arm], held_out: Sequence[HeldOut]) -> None:
+        """Decode everything once."""
+        self._rows = np.unique(np.concatenate([arm.rows for arm in arms]))
+        self._seen = self._read(self._ledger, self._rows, self._pixels)
+        for some in held_out:
+            self._held_out[some.source] = self._read(some.ledger, some.rows, some.pixels)
+
+    def _read(self, ledger: Ledger, rows: Indices, pixels: Any) -> Seen:
+        """(n, size, size, 3) the samples at `rows`: the shorter side fits, the longer is cut at both ends."""
+        size = self._settings.size
+        found = np.empty((len(rows), size, size, 3), dtype=np.uint8)
+        with self._progress.bar("decode", len(rows)) as bar:
+            for place, sample in enumerate(ledger.samples(rows)):
+                try:
+                    picture = images.decode(pixels.bytes_of(sample))
+                except BadImage as error:
+                    raise AugforgeError(
+                        f"image {sample.id} cannot be read any more: {error.message}", "run again"
+                    ) from error
+                found[place] = np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC))
+                bar.advance()
+        return found
+
+    def answers(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
+        """Train and answer; see the base class."""
+        net, mean, std = self._begin(seed)
+        places = np.searchsorted(self._rows, arm.rows)
+        real = np.array(self._ledger.column("origin", arm.rows)) == "real"
+        views = Views(self._seen[places], mean, std, self._settings.flip, arm.classical, self._device)
+        lesson = Lesson(self._ledger.class_index(arm.rows), arm.weights, real)
+        rate = self._settings.rate or (RATE if self._settings.learner == RESNET else FINE_TUNING)
+        fit(
+            net, lesson, views.drawn, self._counts, self._settings, seed,
+            steps=self._settings.steps or STEPS, rate=rate, device=self._device,
+        )  # fmt: skip
+        return [self._judge(net, views, self._held_out[some.source]) for some in held_out]
+
+    def _begin(self, seed: int) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
+        """The network of a seed, and the mean and deviation of each channel that it wants taken away."""
+        import torch
+
+        learner, classes = self._settings.learner, len(self._counts)
+        if learner.startswith(TIMM):
+            from augforge.models.classifier import begin_timm, timm_view
+
+            name = learner.removeprefix(TIMM)
+            net, _ = begin_timm(name, classes, self._settings.size, self._settings.weights, seed)
+            view = timm_view(net, self._settings.size)
+            return net.to(self._device), view.mean, view.std
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(key("evaluate", seed, "initial weights")))
+            return small_resnet(classes).to(self._device), (0.5,) * 3, (0.25,) * 3
+
+    def _judge(self, net: nn.Module, views: Views, seen: Seen) -> Answers:
+        import torch
+
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(seen), AT_ONCE):
+                batch = torch.from_numpy(seen[start : start + AT_ONCE]).permute(0, 3, 1, 2)
+                parts.append(net(views.numbers(batch)).argmax(dim=1).cpu().numpy())
+        return np.concatenate(parts)
+
+
+class Views:
+    """What a network sees of images (n, s, s, 3): normalised tensors (b, 3, s, s), drawn anew for every batch."""
+
+    def __init__(
+        self, seen: Seen, mean: Sequence[float], std: Sequence[float], flip: bool, classical: bool, device: str
+    ) -> None:
+        self._seen, self._mean, self._std = seen, mean, std
+        self._flip, self._classical, self._device = flip, classical, device
+
+    def drawn(self, rows: NDArray[np.int64], random: np.random.Generator) -> Tensor:
+        """Shifted, perhaps mirrored, after RandAugment if the arm is the classical one."""
+        import torch
+
+        batch = torch.from_numpy(self._seen[rows]).permute(0, 3, 1, 2)
+        if self._classical:
+            seeds = random.integers(1 << 62, size=len(rows)).tolist()
+            batch = torch.stack([rand_augment(picture, seed) for picture, seed in zip(batch, seeds, strict=True)])
+        return self.numbers(shifted(batch, random, self._flip))
+
+    def numbers(self, batch: Tensor) -> Tensor:
+        """uint8 (b, 3, s, s) as normalised floats on the device."""
+        import torch
+
+        mean, std = (torch.tensor(values, device=self._device).view(1, 3, 1, 1) for values in (self._mean, self._std))
+        return (batch.to(self._device).float().div(255) - mean) / std
+
+
+def shifted(batch: Tensor, random: np.random.Generator, flip: bool) -> Tensor:
+    """(b, 3, s, s) each moved by up to s/8 px in both directions, its border mirrored, and half of them flipped."""
+    import torch
+    from torch.nn.functional import pad
+
+    count, _, side, _ = batch.shape
+    most = side // 8
+    wide = pad(batch.float(), (most,) * 4, mode="reflect").to(batch.dtype)
+    down, across = random.integers(2 * most + 1, size=(2, count, 1))
+    rows = torch.from_numpy(down + np.arange(side))
+    columns = torch.from_numpy(across + np.arange(side))
+    mirrored = torch.from_numpy(random.random((count, 1)) < (0.5 if flip else 0.0))
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    moved = wide[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,104 @@
+"""The linear probe: a linear layer on stored embeddings, seconds on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.engine.judge import Embedders
+from augforge.errors import AugforgeError
+from augforge.evaluate.arms import Arm, class_sizes
+from augforge.evaluate.classical import Copies
+from augforge.evaluate.heldout import HeldOut
+from augforge.evaluate.learners import Answers, Learner, Lesson, fit
+from augforge.evaluate.settings import Settings
+from augforge.ledger import Indices, Ledger
+
+STEPS, RATE = 500, 1e-2
+TASK = "image-embedding"
+Matrix = NDArray[np.float32]
+
+
+class Embeddings:
+    """The vectors (n, d) of any samples by one model, made once and stored in the run folder by digest."""
+
+    def __init__(self, model: str, embedders: Embedders) -> None:
+        self.model, self._embedders = model, embedders
+
+    def of(self, ledger: Ledger, rows: Indices, pixels: Any = None) -> Matrix:
+        """(n, d) of the samples at `rows` (n,), whose bytes `pixels` has; AugforgeError if one cannot be read."""
+        embedders = self._embedders if pixels is None else self._embedders.over(pixels)
+        bad: list[str] = []
+        vectors = embedders.of(self.model, TASK).images(ledger, rows, lambda digests, why: bad.append(why))
+        if bad:
+            raise AugforgeError(f"{len(bad)} images cannot be read any more: {bad[0]}", "run the recipe again")
+        return vectors
+
+
+class ProbeLearner(Learner):
+    """A linear layer on standardised embeddings that begins at zero.
+
+    The classical arm gives it RandAugment copies beside the real images, as many of each class as the run made
+    (`copies`), or as many as there are real ones where it made none.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        embeddings: Embeddings,
+        settings: Settings,
+        real: Arm,
+        made: Mapping[str, int],
+        pixels: Any,
+    ) -> None:
+        self._ledger, self._embeddings, self._settings, self._pixels = ledger, embeddings, settings, pixels
+        self._real, self._counts = real, class_sizes(ledger, real.rows)
+        self._wanted = {label: made.get(label) or count for label, count in self._counts.items()}
+        self._seen: dict[str, Matrix] = {}
+        self._held_out: dict[str, Matrix] = {}
+
+    def prepare(self, arms: Sequence[Arm], held_out: Sequence[HeldOut]) -> None:
+        """Embed what has no vector yet."""
+        rows = np.unique(np.concatenate([arm.rows for arm in arms]))
+        vectors = self._embeddings.of(self._ledger, rows)
+        places = np.searchsorted(rows, np.arange(len(self._ledger)))
+        for arm in arms:
+            self._seen[arm.name] = vectors[places[arm.rows]]
+        if any(arm.classical for arm in arms):
+            self._copies = Copies(self._ledger, self._real.rows, self._wanted, self._pixels)
+            self._copied = self._embeddings.of(self._copies.ledger, self._copies.ledger.visible(), self._copies)
+        for images in held_out:
+            self._held_out[images.source] = self._embeddings.of(images.ledger, images.rows, images.pixels)
+
+    def answers(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
+        """Train and answer; see the base class."""
+        import torch
+
+        from augforge.training.classifier import Probe
+
+        vectors, lesson = self._lesson(arm)
+        net = Probe(vectors.shape[1], len(self._counts)).standardise(vectors)
+        seen = torch.from_numpy(vectors)
+        steps, rate = self._settings.steps or STEPS, self._settings.rate or RATE
+        fit(
+            net, lesson, lambda rows, random: seen[rows], self._counts, self._settings, seed,
+            steps=steps, rate=rate, device="cpu",
+        )  # fmt: skip
+        with torch.inference_mode():
+            return [net(torch.from_numpy(self._held_out[h.source])).argmax(dim=1).numpy() for h in held_out]
+
+    def _lesson(self, arm: Arm) -> tuple[Matrix, Lesson]:
+        """What the probe learns from: vectors (n, d) and what they stand for."""
+        vectors, labels = self._seen[arm.name], self._ledger.class_index(arm.rows)
+        real = np.array(self._ledger.column("origin", arm.rows)) == "real"
+        if not arm.classical:
+            return vectors, Lesson(labels, arm.weights, real)
+        copies = self._copies.ledger
+        labels = np.concatenate([labels, copies.class_index(copies.visible())])
+        more = len(labels) - len(vectors)
+        weights = np.concatenate([arm.weights, np.ones(more)])
+        real = np.concatenate([real, np.zeros(more, dtype=bool)])
+        return np.concatenate([vectors, self._copied]), Lesson(labels, weights, real)
