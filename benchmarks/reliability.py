@@ -2,8 +2,9 @@
 
     python -m benchmarks.reliability --kills 200 --write
 
-kills    each command is killed at instants chosen at random over the time that it takes undisturbed, two kills before
-         each resumption; its resumed result is compared with the undisturbed one, file by file, to the byte.
+kills    each command is killed while it works, at instants chosen at random over the time that it takes undisturbed, up
+         to two kills before each resumption; its resumed result is compared with the undisturbed one, file by file, to
+         the byte. Too late: it had ended before its instant came, which is no kill.
 faults   every file of a finished run folder is flipped in one bit, cut in half, or made unreadable (a real EIO); the
          check has to name it, the next run has to name it where it uses it, and the result has to come back equal.
 disk     a run whose 1st, 2nd, … durable write fails for want of space or with an I/O error, then goes on.
@@ -39,19 +40,19 @@ TITLE = "## Reliability: `benchmarks/reliability.py`"
 def kills(folder: Path, count: int) -> Iterator[str]:
     """Must come first: a process that has run things has threads, which its children would lose."""
     killing.warm_up()
-    yield "| command | undisturbed, s | kills | while it worked | resumed results | that differ |"
+    yield "| command | undisturbed, s | kills | too late | resumed results | that differ |"
     yield "|---|---:|---:|---:|---:|---:|"
     every = commands(folder)
     total, differ = Counter[str](), list[str]()
     for number, command in enumerate(every):
         share = count // len(every) + (number < count % len(every))
         tally = killing.torture(command, folder / command.name, share)
-        yield f"| {tally.command} | {tally.seconds:.1f} | {tally.kills} | {tally.hit} | {tally.results} | " + (
+        yield f"| {tally.command} | {tally.seconds:.1f} | {tally.kills} | {tally.missed} | {tally.results} | " + (
             f"{len(tally.mismatches)} |"
         )
-        total.update(kills=tally.kills, hit=tally.hit, results=tally.results)
+        total.update(kills=tally.kills, missed=tally.missed, results=tally.results)
         differ += tally.mismatches
-    yield f"| all | | {total['kills']} | {total['hit']} | {total['results']} | {len(differ)} |"
+    yield f"| all | | {total['kills']} | {total['missed']} | {total['results']} | {len(differ)} |"
     yield ""
     yield from (f"- {mismatch}" for mismatch in differ)
 

@@ -22,7 +22,7 @@ warm_up()
 for command in commands(Path({str(folder)!r})):
     if command.name in {names!r} or not {names!r}:
         tally = torture(command, Path({str(folder)!r}) / command.name, {kills})
-        print("RESULT", tally.command, tally.kills, tally.hit, tally.results, *tally.mismatches, sep="|")
+        print("RESULT", tally.command, tally.kills, tally.missed, tally.results, *tally.mismatches, sep="|")
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)

@@ -59,12 +59,12 @@ MODEL = ("model.safetensors", "model.json", "losses.png", "samples.png")
 
 @dataclass
 class Tally:
-    """How many kills there were, how many while the command worked, and which resumed results were not the same."""
+    """How often a command was killed at work, how often it had ended before its instant, and what differed then."""
 
     command: str
     seconds: float
     kills: int = 0
-    hit: int = 0
+    missed: int = 0
     results: int = 0
     mismatches: tuple[str, ...] = ()
 
@@ -78,14 +78,21 @@ def warm_up() -> None:
 
 
 def torture(command: Command, folder: Path, kills: int, seed: int = 0) -> Tally:
-    """Kill `command` `kills` times, each time at a random instant of its length, resume it, and compare."""
+    """Kill `command` `kills` times at work, at random instants of its length, resume it, and compare.
+
+    Where it had ended before its instant, that is no kill, and later instants are taken of the length that it had.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     wanted, seconds = _uninterrupted(command, folder / "whole")
     tally, instants = Tally(command.name, seconds), random.Random(f"{seed} {command.name}")
     while tally.kills < kills:
         out = folder / "killed"
         for _ in range(min(KILLS_A_RESULT, kills - tally.kills)):
-            tally.hit += _kill_at(instants.uniform(0, seconds), command, out)
+            lasted = _kill_at(instants.uniform(0, seconds), command, out)
+            if lasted is not None:
+                seconds = min(seconds, lasted)
+                tally.missed += 1
+                break  # it is done: there is nothing to kill in this folder any more
             tally.kills += 1
         if code := _wait(_start(command, out)):
             tally.mismatches += (f"after kill {tally.kills} it ended with exit code {code}",)
@@ -121,16 +128,16 @@ def _differences(found: Mapping[str, str], wanted: Mapping[str, str], kill: int)
     return [f"after kill {kill}: {name} differs" for name in names if found.get(name) != wanted.get(name)]
 
 
-def _kill_at(delay: float, command: Command, out: Path) -> bool:
-    """Start the command and kill it after `delay` seconds; whether it was still at work."""
+def _kill_at(delay: float, command: Command, out: Path) -> float | None:
+    """Start the command and kill it after `delay` seconds; if it ended before, the seconds that it took."""
     started, pid = time.monotonic(), _start(command, out)
     while (left := delay - (time.monotonic() - started)) > 0:
         time.sleep(min(0.01, left))
         if os.waitpid(pid, os.WNOHANG)[0]:
-            return False
+            return time.monotonic() - started
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    return os.WIFSIGNALED(status)
+    return None if os.WIFSIGNALED(status) else time.monotonic() - started
 
 
 def _start(command: Command, out: Path) -> int:
