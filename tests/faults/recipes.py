@@ -54,11 +54,13 @@ def nearly_right(draw: Any) -> Any:
         place = draw(st.sampled_from(sorted(holder, key=str) if isinstance(holder, dict) else range(len(holder))))
         what = draw(st.sampled_from(["value", "value", "value", "key", "gone"]))
         if what == "value":
-            holder[place] = draw(ANYTHING)
+            holder[place] = copy.deepcopy(draw(ANYTHING))
         elif what == "gone":
             del holder[place]
         elif isinstance(holder, dict):
-            holder[draw(st.text(max_size=6) | st.sampled_from(["filter", "generate", "on", "model"]))] = draw(ANYTHING)
+            holder[draw(st.text(max_size=6) | st.sampled_from(["filter", "generate", "on", "model"]))] = copy.deepcopy(
+                draw(ANYTHING)
+            )
     return recipe
 
 
