@@ -129,7 +129,7 @@ def cifar10(data: Path, reduced: bool, out: Path) -> Study:
         pq.write_table(pq.read_table(data / "cifar10_test.parquet").slice(0, 1000), small)
     settings = {"learner": "probe", "loss": "balanced-softmax"}
     caption = (
-        "1,000 training images before the long tail, the first 1,000 test images, one mode, and in place of the network "
+        "1,000 training images before the long tail, the first 1,000 test images, one mode, and for the network "
         "a probe on builtin-clip, which was trained on all training images of CIFAR-10"
     )
     return replace(
