@@ -10,6 +10,8 @@ faults   every file of a finished run folder is flipped in one bit, cut in half,
 disk     a run whose 1st, 2nd, … durable write fails for want of space or with an I/O error, then goes on.
 inputs   bad and odd image files, of which each must cost its own row at most.
 fuzz     recipes and ledgers from hypothesis.
+changes  what is computed after one image more, and how long a rebuild takes in which nothing changed
+         (`benchmarks/incremental.py`).
 
 Tiny models with random weights, one thread. With --write the section in benchmarks/RESULTS.md is replaced. The tests of
 these (`tests/engine/test_kill.py`, `test_faults.py`, …) run a few of each.
@@ -21,6 +23,8 @@ import argparse
 import errno
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -180,6 +184,13 @@ def fuzz(examples: int) -> Iterator[str]:
     yield f"The ledger as a state machine: {steps:,} states reached, in each of which nothing had disappeared."
 
 
+def changes() -> Iterator[str]:
+    """What `benchmarks/incremental.py` prints."""
+    script = Path(__file__).with_name("incremental.py")
+    done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True)
+    yield from ("```", *done.stdout.rstrip().splitlines(), "```")
+
+
 def main() -> None:
     """Read the command line, measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -196,6 +207,7 @@ def main() -> None:
             "Disks that fail": lambda: disk(_made(folder / "disk")),
             "Bad input": lambda: inputs(_made(folder / "inputs")),
             "Fuzzing": lambda: fuzz(given.examples),
+            "Changes": changes,
         }
         for title, part in parts.items():
             lines += ["", f"### {title}", ""]
