@@ -187,7 +187,7 @@ def test_a_run_over_nasty_labels_and_names_tells_all_of_them_safely(tmp_path):
         assert "\x1b" not in result.output and "\x1b" not in result.stderr
     assert any("[red]x :cat: \\x1b[2J<script>" in result.output for result in spoken)
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "<script>" not in card.partition("## Recipe")[0].partition("# ")[2] and "&lt;script&gt;" in card
+    assert "<script>" not in card.partition("## Recipe")[0].partition("# ")[2] and "&#60;script&#62;" in card
 
 
 def test_the_message_of_an_error_is_written_out_too(tmp_path):

@@ -31,7 +31,7 @@ stages:
 """
 
 
-def commands(folder: Path) -> list[Command]:
+def commands(folder: Path, export: bool = True) -> list[Command]:
     """generate, filter, select-subset, train and export by themselves, and a recipe of the first four."""
     pictures = str(write_images(folder / "pictures", {"cat": 8, "dog": 5}))
     clip, unclip = str(save_tiny_clip(folder / "clip")), str(save_tiny_unclip(folder / "unclip"))
@@ -41,12 +41,12 @@ def commands(folder: Path) -> list[Command]:
     train = ("train", "classifier", pictures, "--embedder", clip, "--steps", "8", "--batch", "4")
     everything = ("samples.parquet", "recipe.*", "certificates.json", "dataset/*", "models/*/model.*")
     generate = Command("generate", (*made, "--steps", "2"))
-    run = str(once(generate, folder / "run"))
+    exported = ("export", str(once(generate, folder / "run")), "--to", "parquet") if export else ()
     return [
         generate,
         Command("filter", ("filter", "clip", pictures, "--model", clip, "--keep", "0.7")),
         Command("select", ("select-subset", "facility-location", pictures, "--model", clip, "--share", "0.6")),
         Command("train", (*train, "--checkpoint-every", "2"), MODEL),
-        Command("export", ("export", run, "--to", "parquet"), ("**/*",)),
+        *([Command("export", exported, ("**/*",))] if export else []),
         Command("recipe of all four", ("run", str(recipe)), everything),
     ]
