@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from augforge.catalog import did_you_mean
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, StoreError
 from augforge.lock import Lock, kept_ids
 
 Level = Literal["identity", "tolerance", "bytes"]
@@ -64,7 +64,14 @@ def effects(locked: Lock, now: Lock) -> list[Drift]:
 def flipped(locked: Lock, now: Lock) -> int | None:
     """How many samples were kept then and not now, or the other way round; None where a lock does not list them."""
     before, after = kept_ids(locked), kept_ids(now)
-    return len(before ^ after) if before and after else None
+    if not before or not after:
+        return None
+    count = len(before ^ after)
+    if count and locked["result"]["fates"] == now["result"]["fates"]:
+        raise StoreError(
+            "the lock contradicts itself: its kept-ids are not those of its fates", "was it edited by hand?"
+        )
+    return count
 
 
 def same_but_for_flips(locked: Lock, now: Lock, share: float) -> bool:
@@ -72,6 +79,16 @@ def same_but_for_flips(locked: Lock, now: Lock, share: float) -> bool:
     count, seen = flipped(locked, now), locked["result"]["kept"] + sum(locked["result"]["dropped"].values())
     same = locked["result"]["identity"] == now["result"]["identity"]
     return bool(same and count is not None and count <= share * seen)
+
+
+def still_describes(locked: Lock, now: Lock) -> bool:
+    """Whether `locked` tells of the same recipe, sources, models and stages, and of the same ids and draws.
+
+    What differs then is the machine, and what that changes: libraries, threads, bytes, and fates next to a threshold.
+    """
+    told = {"recipe", "source", "model", "stage"}
+    same = not any(drift.kind in told for drift in causes(locked, now))
+    return same and bool(locked["result"]["identity"] == now["result"]["identity"])
 
 
 def pixels_differ(locked: Lock, now: Lock) -> bool:

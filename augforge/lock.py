@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augforge import __version__, images
 from augforge.errors import StoreError
@@ -226,14 +227,64 @@ def read_lock(path: Path) -> Lock:
         raise StoreError(
             f"{path} cannot be read: {str(error).splitlines()[0]}", "write it again: augforge lock"
         ) from error
-    if not isinstance(lock, dict) or not {"format", "result", "recipe"} <= lock.keys():
+    if not isinstance(lock, dict) or "format" not in lock:
         raise StoreError(f"{path} is no lock", "write it again: augforge lock RECIPE")
     if lock["format"] != FORMAT:
         raise StoreError(
             f"{path} is of format {lock['format']}, this augforge reads format {FORMAT}",
             "write it again: augforge lock",
         )
+    try:
+        _Shape.model_validate(lock)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise StoreError(
+            f"{path} is no lock: {where} is missing or of another kind", "write it again: augforge lock"
+        ) from None
     return lock
+
+
+class _Model(BaseModel):
+    digest: str
+    revision: str | None
+
+
+class _Source(BaseModel):
+    source: dict[str, Any]
+    images: int
+    digest: str
+
+
+class _Counts(BaseModel):
+    out: int
+    into: int = Field(alias="in")
+
+
+class _Environment(BaseModel):
+    libraries: dict[str, str]
+
+
+class _Result(BaseModel):
+    kept: int
+    dropped: dict[str, int]
+    classes: dict[str, dict[str, int]]
+    identity: str
+    fates: str
+    pixels: str
+
+
+class _Shape(BaseModel):
+    """What must be in a lock to be compared."""
+
+    model_config = ConfigDict(strict=True)
+
+    recipe: dict[str, Any]
+    sources: list[_Source]
+    models: dict[str, _Model]
+    stages: dict[str, _Counts]
+    environment: _Environment
+    result: _Result
+    thumbnails: dict[str, str]
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.command_options import AsJson, Device, Out, Recipe, SharedStore
+from augforge.command_options import AsJson, Device, MaxBad, Out, Recipe, SharedStore
 
 
 def lock_(
     recipe: Recipe,
     out: Annotated[Path | None, typer.Option("--out", help="The run folder (runs/NAME if absent).")] = None,
     device: Device = "auto",
+    max_bad: MaxBad = 0.1,
     store: SharedStore = None,
     json: AsJson = False,
 ) -> None:
@@ -24,7 +25,9 @@ def lock_(
 
     folder = out or Path("runs") / recipe.stem
     beside = recipe.with_suffix(".lock")
-    render_rebuild.write_lock_and_show(load_recipe(recipe), beside, folder, json, device=device, store=store)
+    render_rebuild.write_lock_and_show(
+        load_recipe(recipe), beside, folder, json, device=device, max_bad=max_bad, store=store
+    )
 
 
 def rebuild(
@@ -53,6 +56,7 @@ def rebuild(
     ] = None,
     embedder: Annotated[str, typer.Option("--embedder", help="The model for --cosine.")] = "builtin-clip",
     device: Device = "auto",
+    max_bad: MaxBad = 0.1,
     store: SharedStore = None,
     json: AsJson = False,
 ) -> None:
@@ -68,7 +72,7 @@ def rebuild(
         "from_scratch": from_scratch,
         "reference": reference,
     }
-    options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "store": store}
+    options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "max_bad": max_bad, "store": store}
     beside = lock or recipe.with_suffix(".lock")
     sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
 

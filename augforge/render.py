@@ -298,7 +298,11 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"made    {row['stage']}{by}, seed {row['seed']}"
         hidden = {"model", "generator", "generator-version", "versions", "asked"}
         off: tuple[Any, ...] = (None, False, "", [], "off")
-        options = {name: value for name, value in maker.items() if name not in hidden and value not in off}
+        options = {
+            name: value
+            for name, value in maker.items()
+            if name not in hidden and value not in off and name not in row["draws"]
+        }
         yield "options " + ", ".join(f"{name} {value}" for name, value in options.items())
         yield "with    " + ", ".join(f"{name} {value}" for name, value in maker.get("versions", {}).items())
     if row.get("draws"):

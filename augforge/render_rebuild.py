@@ -141,6 +141,6 @@ def write_lock_and_show(recipe: Any, lock: Path, folder: Path, as_json: bool, **
     """Run a recipe, which writes its lock, and say where it is."""
     from augforge.render import run_and_show
 
-    run_and_show(recipe, folder, as_json, lock=lock, **options)
+    run_and_show(recipe, folder, as_json, lock=lock, lock_always=True, **options)
     if not as_json:
         say(f"{lock} tells what this result depends on, and what it is: commit it")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from augforge.errors import StoreError
 from augforge.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
-from augforge.record import FORMAT, format_of
+from augforge.record import FILES, FORMAT, format_of
 
 __all__ = ["FORMAT", "Parts", "Store", "Writer", "swap_folder", "sync_folder", "write_atomically"]
 
@@ -31,6 +31,11 @@ FLUSH_ROWS = 1024
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 5.0
 CHUNK = 4096
+
+MARKS = frozenset({".lock", "run.json"})
+"""One of these is in every folder that a run has begun to write."""
+WRITTEN = ("run.json", "parts", "vectors", "models", "dataset", *FILES)
+"""What a run writes, its own record first: without that, nothing is taken for finished."""
 
 
 class Store:
@@ -62,9 +67,8 @@ class Store:
     def _prepare(self) -> None:
         if self.folder.is_file():
             raise StoreError(f"{self.folder} is a file", "choose a folder for --out")
-        known = {".lock", "run.json", "parts", "vectors"}
         inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
-        if inside and not inside & known:
+        if inside and not inside & MARKS:
             raise StoreError(
                 f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
             )
@@ -84,12 +88,13 @@ class Store:
                 path.unlink()
 
     def clear(self) -> None:
-        """Remove everything in the folder, if it is of a run and nobody else holds it."""
+        """Remove what runs write into the folder, if it is of a run and nobody else holds it; other files stay."""
         with self.locked():
-            for path in self.folder.iterdir():
-                if path.name == ".lock":
-                    continue
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            for path in (self.folder / name for name in WRITTEN):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
 
     def state(self) -> dict[str, Any]:
         """What the last completed run wrote about itself; {} if there is none, or if it is damaged, which is said."""

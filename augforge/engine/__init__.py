@@ -74,6 +74,7 @@ def run(
     max_bad: float = 0.1,
     store: Path | None = None,
     lock: Path | None = None,
+    lock_always: bool = False,
     retry: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
@@ -87,6 +88,7 @@ def run(
         max_bad: the share of unusable source images, in [0, 1], above which the run ends after writing the ledger.
         store: where embeddings lie that runs share; else what AUGFORGE_STORE names, else the run folder.
         lock: a file beside the recipe that is to hold a copy of the run's lock, too.
+        lock_always: write it even if the one that is there differs only in what a machine makes different.
         retry: "failed" does again what failed before (see `augforge.engine.retry`), and nothing else.
         progress: told how far the run is; silent by default.
 
@@ -105,7 +107,7 @@ def run(
         ahead = listing_key(recipe, sources, limit)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
             summary = _run(recipe, sources, folder, device, limit, max_bad, ahead, progress)
-        keep_lock(out, lock, progress)
+        keep_lock(out, lock, progress, always=lock_always)
         return summary
 
 

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augforge.card import dataset_card
+from augforge.drift import still_describes
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage, StoreError
 from augforge.files import named, swap_folder, sync, sync_folder, write_atomically
 from augforge.ledger import Ledger
-from augforge.lock import NAME, read_lock, text_of
+from augforge.lock import NAME, Lock, read_lock, text_of
 from augforge.progress import Progress
 from augforge.recipe import Recipe
 from augforge.sample import Sample
@@ -50,18 +51,34 @@ def write_lock(lock: Mapping[str, Any], store: Store) -> None:
     write_atomically(store.folder / NAME, text_of(dict(lock), "the recipe of this run").encode())
 
 
-def keep_lock(out: Path, beside: Path | None, progress: Progress) -> None:
-    """Copy the lock of the run folder `out` to the file `beside` the recipe, unless it is the same."""
+def keep_lock(out: Path, beside: Path | None, progress: Progress, always: bool = True) -> None:
+    """Copy the lock of the run folder `out` to the file `beside` the recipe.
+
+    Unless it must be written `always`, one that still describes the recipe and what it makes is left alone, though it
+    was written on another machine: a committed lock does not change because somebody else ran the recipe.
+    """
     if beside is None:
         return
-    text = text_of(read_lock(out / NAME), beside.with_suffix(".yaml").name).encode()
-    if beside.is_file() and beside.read_bytes() == text:
-        return
+    now = read_lock(out / NAME)
+    text = text_of(now, beside.with_suffix(".yaml").name).encode()
+    if beside.is_file():
+        if beside.read_bytes() == text:
+            return
+        if not always and _still_describes(beside, now):
+            progress.say(f"{beside} was written on another machine and still holds; augforge lock writes it anew")
+            return
     try:
         write_atomically(beside, text)
     except StoreError as error:
         raise StoreError(f"the result is complete, but not its lock: {error.message}", "use --no-lock") from error
     progress.say(f"wrote {beside}")
+
+
+def _still_describes(beside: Path, now: Lock) -> bool:
+    try:
+        return still_describes(read_lock(beside), now)
+    except StoreError:
+        return False  # no lock, or of another format: it is written anew
 
 
 def write_ledger(ledger: Ledger, path: Path) -> None:

@@ -74,7 +74,10 @@ def run_generator(
     """Make what the plan asks for and add it to the ledger; says how many were made and how many were there."""
     jobs = list(plan(stage, ledger, seed, title))
     if not jobs:
-        progress.say(f"{stage.name}: nothing to make: every class has enough, or no image may condition it")
+        progress.say(
+            f"{stage.name}: nothing to make: every class has enough, or no image may condition it; "
+            "per-class, balance-to or real-to-synthetic ask for more"
+        )
     return make_jobs(stage, jobs, ledger, store, pixels, seed, device, progress)
 
 

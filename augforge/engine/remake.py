@@ -23,7 +23,7 @@ from augforge.formats.run import Run
 from augforge.ledger import Ledger
 from augforge.models import Model, find_model, trained_models
 from augforge.models.table import model_digest
-from augforge.recipe import build_stage, load_recipe
+from augforge.recipe import Recipe, build_stage, load_recipe
 from augforge.sample import Sample
 from augforge.stage import Generator, Job, Loaded, kebab
 from augforge.store import Store
@@ -64,6 +64,7 @@ class Archive:
         self._run = _AsItLies(str(folder))
         self.ledger: Ledger = known_samples([self._run], Store(folder))[0]
         self._refs = _refs(folder)
+        self._before: dict[int, Archive] = {}
 
     def bytes_of(self, sample: Sample, what: str = "image") -> bytes:
         """The bytes of an image (or of its `mask`): from the dataset, from the source, or from what the run made.
@@ -82,11 +83,24 @@ class Archive:
 
     def _elsewhere(self, sample: Sample, what: str) -> bytes:
         found = replace(sample, ref=self._refs.get(sample.id, ""))
+        place = found.ref.partition(":")[0]
+        if place.isdecimal() and self._recipe.sources[int(place)].kind == "run":
+            return self._run_before(int(place)).bytes_of(sample, what)
         return self._pixels.bytes_of(found) if what == "image" else self._pixels.mask_of(found)
 
     @cached_property
+    def _recipe(self) -> Recipe:
+        return load_recipe(self.folder / "recipe.yaml")
+
+    def _run_before(self, place: int) -> Archive:
+        """The run that is a source of this one: what it dropped may lie in its own sources."""
+        if place not in self._before:
+            self._before[place] = Archive(Path(self._recipe.sources[place].value))
+        return self._before[place]
+
+    @cached_property
     def _pixels(self) -> Pixels:
-        recipe = load_recipe(self.folder / "recipe.yaml")
+        recipe = self._recipe
         pixels = Pixels(open_sources(recipe), recipe.sources)
         store = Store(self.folder)
         for place in sorted((self.folder / "parts").glob("generate-*")):
@@ -186,6 +200,19 @@ def _loaded(archive: Archive, stage: Generator, sample: Sample) -> Loaded:
     pictures = tuple(images.decode(archive.bytes_of(parent)) for parent in parents)
     masks = tuple(archive.bytes_of(p, "mask") if p.mask else None for p in parents) if stage.uses_masks else ()
     return Loaded(Job(sample, parents), pictures, masks)
+
+
+def hindrance(archive: Archive, sample: Sample) -> str:
+    """Why a synthetic image cannot be made again for want of its parents; "" if they are all there."""
+    known = archive.ledger.by_id(sample.parents)
+    for parent in sample.parents:
+        if parent not in known:
+            return f"its parent {parent} is not in the ledger"
+        try:
+            archive.bytes_of(known[parent])
+        except AugforgeError as error:
+            return f"its parent {parent} is not to be had: {error.message}"
+    return ""
 
 
 def _apart(archive: Archive, sample: Sample, data: bytes) -> float:

@@ -10,13 +10,14 @@ import numpy as np
 
 from augforge import images
 from augforge.engine.integrity import check_files, checked_files
-from augforge.engine.remake import Archive, Remade, remake
-from augforge.errors import AugforgeError, BadImage, SourceError
+from augforge.engine.remake import Archive, Remade, hindrance, remake
+from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
 from augforge.formats.dataset import Dataset
 from augforge.lock import NAME, chosen, read_lock, result_of
 from augforge.progress import Progress
+from augforge.record import LEDGER
 from augforge.sample import Sample
-from augforge.store import Store
+from augforge.store import MARKS, Store
 
 MOST = 20
 """Findings of one kind that are named one by one."""
@@ -54,6 +55,8 @@ def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Pro
     Raises:
         StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
     """
+    if not any((folder / name).exists() for name in (LEDGER, *MARKS)):
+        raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
     progress, verdict = progress or Progress(), Verdict(str(folder))
     verdict.findings += _files(folder, verdict, progress)
     try:
@@ -159,6 +162,10 @@ def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progre
     """Whether some synthetic images come out again as they are."""
     samples = chosen(archive.ledger, archive.ledger.visible("synthetic"), count)
     samples = [sample for sample in samples if sample.maker is not None]
+    hindered = {sample.id: reason for sample in samples if (reason := hindrance(archive, sample))}
+    for identity, reason in hindered.items():
+        yield Finding(f"image {identity}", f"cannot be made again: {reason}")
+    samples = [sample for sample in samples if sample.id not in hindered]
     if not samples:
         return
     with progress.bar("remake", len(samples)) as bar:

@@ -14,6 +14,7 @@ from augforge.engine import run
 from augforge.engine.plan import plan_run
 from augforge.engine.planner import NO_BEST, ClassOutlook, tried_so_far, warnings_of
 from augforge.engine.rates import measured_rate, recording
+from augforge.files import seal
 from augforge.recipe import Recipe, SourceSpec, load_recipe
 from augforge.selectors.random import Random
 from tests.conftest import write_images
@@ -91,7 +92,7 @@ def test_time_is_by_the_measured_rate(two, tmp_path):
     measured = measured_rate(folder)
     assert measured is not None and measured.images == 24 and measured.seconds > 0
     plain = {"images": 10, "seconds": 20.0, "device": "cuda", "device-name": "a GPU"}
-    (folder / "rate.json").write_text(json.dumps(plain))
+    (folder / "rate.json").write_bytes(seal(plain))
     outlook = plan_run(recipe(two, per_class=102), tmp_path / "out")[1].outlook
     assert (outlook.images_per_second, outlook.seconds, outlook.device_hours) == (0.5, 360.0, 0.1)
     assert [one.seconds for one in outlook.classes] == [180.0, 180.0]
