@@ -138,3 +138,9 @@ def test_no_text_gives_a_traceback(text):
         parse_recipe(text)
     except AugforgeError as error:
         assert error.message
+
+
+@pytest.mark.parametrize("source", ["{folder: {a: b}}", "{folder: [a]}", "&a {folder: *a}", "{folder: }"])
+def test_a_source_is_a_text(source):
+    with pytest.raises(RecipeError, match="is no text|not valid YAML"):
+        parse_recipe(f"source: {source}\n")

@@ -386,3 +386,86 @@ def test_another_judge_that_keeps_as_many_is_drift(place):
     now = read_lock(place.out / "recipe.lock")
     assert lock["result"]["kept"] == now["result"]["kept"] and lock["result"]["classes"] == now["result"]["classes"]
     assert not found.same
+
+
+# -- what a critic broke ------------------------------------------------------------------------------------
+
+
+def test_nothing_foreign_is_removed_or_written_over(place, tmp_path):
+    mine = tmp_path / "project"
+    for name in ("dataset", "parts", "vectors", "src"):
+        (mine / name).mkdir(parents=True)
+        (mine / name / "precious.txt").write_text(name)
+    for from_scratch in (True, False):
+        with pytest.raises(StoreError, match="not of a run"):
+            rebuild(place.recipe, place.lock, mine, device="cpu", from_scratch=from_scratch)
+    assert sorted(path.parent.name for path in mine.rglob("precious.txt")) == ["dataset", "parts", "src", "vectors"]
+    (place.out / "notes.md").write_text("keep me")
+    assert place.rebuilt(from_scratch=True, level="bytes").same
+    assert (place.out / "notes.md").read_text() == "keep me"
+
+
+def test_images_of_a_chained_run_are_remade_though_their_parents_were_dropped_before(built, tmp_path):
+    from augforge.recipe import parse_recipe
+
+    archive = Archive(built.out)
+    parents = {p for s in archive.ledger.samples(archive.ledger.visible("synthetic")) for p in s.parents}
+    second = parse_recipe(f"source: {{run: {built.out}}}\nstages:\n  - {{filter: sharpness, on: real, keep: 0.0}}\n")
+    run(second, tmp_path / "second", device="cpu")
+    third = parse_recipe(f"source: {{run: {tmp_path / 'second'}}}\nstages:\n  - {{select: random, share: 0.9}}\n")
+    run(third, tmp_path / "third", device="cpu")
+    kept = set(Archive(tmp_path / "third").ledger.column("id", Archive(tmp_path / "third").ledger.visible()))
+    assert parents and not parents & kept
+    verdict = verify(tmp_path / "third", 3, device="cpu")
+    assert verdict.sound and verdict.remade == verdict.equal == 3
+
+
+def test_an_image_whose_parent_is_gone_is_a_finding_and_the_others_are_checked(place, tmp_path):
+    pictures = Path(shutil.copytree(place.pictures, tmp_path / "mine"))
+    place.path.write_text(
+        f"source: {{folder: {pictures}}}\nstages:\n"
+        f"  - {{generate: augmented-conditioning, model: {place.recipe.stages[0].model}, mode: random-image, steps: 2,"
+        " batch: 4, per-class: 3}\n  - {filter: sharpness, on: real, keep: 0.0}\n"
+    )
+    run(place.recipe, tmp_path / "run", device="cpu")
+    (pictures / "cat" / "0000.png").unlink()
+    verdict = verify(tmp_path / "run", 6, device="cpu")
+    assert 0 < len(verdict.findings) < 6 and verdict.remade == 6 - len(verdict.findings)
+    assert all("cannot be made again: its parent" in finding.what for finding in verdict.findings)
+
+
+def test_a_lock_that_contradicts_itself_or_lacks_a_part_is_said(place):
+    plain = yaml.safe_load(place.lock.read_text())
+    digits = base64.b64decode(plain["kept-ids"])
+    place.lock.write_text(yaml.safe_dump({**plain, "kept-ids": base64.b64encode(bytes(5) + digits[5:]).decode()}))
+    with pytest.raises(StoreError, match="contradicts itself"):
+        place.rebuilt()
+    for broken in (
+        {**plain, "result": plain["recipe"], "recipe": plain["result"]},
+        {**plain, "result": {**plain["result"], "kept": "eight"}},
+        {name: value for name, value in plain.items() if name != "sources"},
+    ):
+        place.lock.write_text(yaml.safe_dump(broken))
+        with pytest.raises(StoreError, match="is no lock: "):
+            place.rebuilt()
+
+
+def test_a_committed_lock_stays_as_it_is_on_another_machine(place):
+    plain = yaml.safe_load(place.lock.read_text())
+    plain["environment"]["libraries"]["torch"] = "1.0"
+    plain["result"]["pixels"] = "0" * 20
+    committed = yaml.safe_dump(plain)
+    place.lock.write_text(committed)
+    run(place.recipe, place.out, device="cpu", lock=place.lock)
+    assert place.lock.read_text() == committed
+    run(place.recipe, place.out, device="cpu", lock=place.lock, lock_always=True)
+    assert place.lock.read_text() != committed
+    place.lock.write_text(committed)
+    place.path.write_text(place.path.read_text().replace("keep: 0.7", "keep: 0.4"))
+    run(place.recipe, place.out, device="cpu", lock=place.lock)
+    assert place.lock.read_text() != committed
+
+
+def test_verify_of_what_is_no_run_says_so(tmp_path):
+    with pytest.raises(StoreError, match="is no run folder"):
+        verify(tmp_path)
