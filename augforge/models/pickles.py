@@ -22,5 +22,5 @@ def refuse_pickled(folder: Path, named: Collection[str] = ()) -> None:
     if pickled and not safe:
         raise ModelError(
             f"{folder / pickled[0]} holds pickled weights",
-            "such a file can run any code when it is read: convert it to safetensors",
+            "such a file can run any code when it is read: save it as safetensors (safe_serialization=True)",
         )

@@ -130,7 +130,7 @@ def clip_sight(facts: Mapping[str, Any]) -> Sight | None:
 
 
 def _open_timm(model: Model, folder: Path, device: str) -> Tower:
-    """A timm network without its head, from the directory that timm's save_for_hf wrote."""
+    """A timm network without its head, from the directory that timm's save_for_hf wrote (with safe_serialization)."""
     import timm
 
     net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).to(device).eval()

@@ -110,7 +110,7 @@ def timm_folder(tmp_path):
 
     torch.manual_seed(0)
     net = timm.create_model("test_vit", pretrained=False, num_classes=7)
-    timm.models.save_for_hf(net, tmp_path / "timm")
+    timm.models.save_for_hf(net, tmp_path / "timm", safe_serialization=True)
     return tmp_path / "timm"
 
 
