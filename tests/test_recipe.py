@@ -142,5 +142,5 @@ def test_no_text_gives_a_traceback(text):
 
 @pytest.mark.parametrize("source", ["{folder: {a: b}}", "{folder: [a]}", "&a {folder: *a}", "{folder: }"])
 def test_a_source_is_a_text(source):
-    with pytest.raises(RecipeError, match=r"is no text|not valid YAML"):
+    with pytest.raises(RecipeError, match=r"the folder is a text|not valid YAML"):
         parse_recipe(f"source: {source}\n")

@@ -148,7 +148,9 @@ def existing(value: str) -> Path:
     except (OSError, ValueError) as error:
         raise SourceError(f"{value!r} cannot be opened: {error}", "check the path and its permissions") from error
     hint = did_you_mean(path.name, names)
-    raise SourceError(f"there is no {value}", hint if hint.startswith("did") else f"paths are seen from {Path.cwd()}")
+    raise SourceError(
+        f"there is no {value}", hint if hint.startswith("did") else f"check the path: it is seen from {Path.cwd()}"
+    )
 
 
 def existing_folder(value: str) -> Path:

@@ -16,11 +16,11 @@ from augforge.engine import titles
 from augforge.engine.thresholds import Measure, thresholds
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
+from augforge.record import FORMAT, format_of
 from augforge.report.evaluation import Evaluation, read_evaluation
 from augforge.report.layout import Layout, layout_of
 from augforge.report.withheld import withheld
 from augforge.sample import is_evaluation
-from augforge.store import FORMAT, Store
 
 BINS = 40
 
@@ -110,8 +110,8 @@ def collect(folder: Path) -> Findings:
 
 
 def _check_format(folder: Path) -> None:
-    version = Store(folder).state().get("format", FORMAT)
-    if version != FORMAT:
+    version = format_of(folder)
+    if version not in (None, FORMAT):
         raise StoreError(
             f"{folder} was written in format {version}, this augforge reads format {FORMAT}",
             "use the augforge version that wrote it, or run its recipe into a new folder",

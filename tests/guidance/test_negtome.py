@@ -183,7 +183,8 @@ def test_only_up_blocks_are_touched_and_nothing_is_left(sd):
 
 @pytest.fixture
 def reference():
-    return torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(9))
+    """One whose best matches are clear: where two are nearly alike, the last bits of a batch decide between them."""
+    return torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(3))
 
 
 def test_a_given_reference_pushes_every_picture_and_each_by_itself(pipe, reference):

@@ -18,6 +18,7 @@ from augforge.engine.embed import stored_vectors
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.generate import MADE
 from augforge.engine.ingest import Pixels
+from augforge.files import seal
 from augforge.formats import open_source
 from augforge.ids import key
 from augforge.ledger import Ledger
@@ -90,7 +91,7 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     pixels.made["generate-x-1"] = parts
     _vectors(store, ledger.column("digest"))
     write_result(recipe, ledger, store, pixels, Progress(), {SELECTOR: CERTIFICATE})
-    (store.folder / "run.json").write_text(json.dumps({"format": 2, "key": "x", "summary": {}}))
+    (store.folder / "run.json").write_bytes(seal({"format": 2, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder
 
