@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,9 @@ from augforge import images
 from augforge.formats.run import Run
 from augforge.models import find_model
 from augforge.progress import Progress
+
+if TYPE_CHECKING:
+    from augforge.models.vision import Embeds
 
 BATCH = 64
 
@@ -46,10 +50,10 @@ def largest(left: Image.Image, right: Image.Image) -> float:
 def compare_images(reference: Path, folder: Path, bounds: Bounds, progress: Progress) -> tuple[bool, str]:
     """Whether the kept images of two run folders that have the same id are alike, and a sentence about it."""
     before, after = Run(str(reference)), Run(str(folder))
-    digests = {e.locator: e.stamp for e in before.entries() if e.carried and e.carried["kept"]}
-    pairs = [e.locator for e in after.entries() if e.carried and e.carried["kept"] and e.locator in digests]
-    differ = [e.locator for e in after.entries() if e.locator in digests and e.stamp != digests[e.locator]]
-    differ = [locator for locator in differ if locator in set(pairs)]
+    first, second = _kept(before), _kept(after)
+    pairs = [identity for identity in second if identity in first]
+    differ = [identity for identity in pairs if second[identity] != first[identity]]
+    model = None if bounds.cosine is None or not differ else _opened(bounds.embedder)
     worst, lowest, closest = 0.0, math.inf, 1.0
     with progress.bar("compare", len(differ)) as bar:
         for start in range(0, len(differ), BATCH):
@@ -57,8 +61,8 @@ def compare_images(reference: Path, folder: Path, bounds: Bounds, progress: Prog
             both = [(images.decode(before.read(i)), images.decode(after.read(i))) for i in some]
             worst = max(worst, *(largest(a, b) for a, b in both))
             lowest = min(lowest, *(psnr(a, b) for a, b in both))
-            if bounds.cosine is not None:
-                closest = min(closest, _cosine(bounds.embedder, both))
+            if model is not None:
+                closest = min(closest, _cosine(model, both))
             bar.advance(len(some))
     said = f"of {len(pairs)} images with the same id {len(differ)} have other bytes"
     if differ:
@@ -69,10 +73,18 @@ def compare_images(reference: Path, folder: Path, bounds: Bounds, progress: Prog
     return lowest >= (bounds.psnr or -math.inf) and closest >= (bounds.cosine or -1), said
 
 
-def _cosine(embedder: str, pairs: list[tuple[Image.Image, Image.Image]]) -> float:
-    """The least cosine of the embeddings of pairs."""
+def _kept(run: Run) -> dict[str, str]:
+    """The digest of every kept image, by its id."""
+    return {entry.locator: entry.stamp for entry in run.entries() if entry.carried and entry.carried["kept"]}
+
+
+def _opened(embedder: str) -> Embeds:
     from augforge.models.vision import open_vision
 
-    model = open_vision(find_model(embedder, "image-embedding"), "cpu")
+    return open_vision(find_model(embedder, "image-embedding"), "cpu")
+
+
+def _cosine(model: Embeds, pairs: list[tuple[Image.Image, Image.Image]]) -> float:
+    """The least cosine of the embeddings of pairs."""
     left, right = (model.embed_images([pair[side] for pair in pairs]) for side in (0, 1))
     return float((left * right).sum(axis=1).min())
