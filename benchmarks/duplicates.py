@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from augforge.duplicates.crops import SLIGHTLY, SMALLEST, overlap
-from augforge.duplicates.hashes import Small, hash_many, hashes_of, shrunk
+from augforge.duplicates.hashes import Small, hash_many, hashes_of, reduced, shrunk
 from augforge.duplicates.pairs import near_pairs
 
 KINDS = ("original", "exact", "re-encoded", "resized", "crop 5 %", "crop 15 %", "brightness", "blur", "flip")
@@ -156,7 +156,7 @@ def measure(folder: Path, count: int, known: Found, given: argparse.Namespace) -
     rows = []
     for _ in range(repeats):
         began = time.perf_counter()
-        hashes = hash_many((path.read_bytes() for path in files), workers)
+        hashes = hash_many(files, workers)
         hashing.append(time.perf_counter() - began)
         if oracle:
             answer = subprocess.run(
@@ -165,7 +165,7 @@ def measure(folder: Path, count: int, known: Found, given: argparse.Namespace) -
             found = json.loads(answer.stdout.splitlines()[-1])
             theirs.append(found["hash"])
             seeking.append(found["find"])
-    smalls = np.stack([shrunk(path.read_bytes()) for path in files])
+    smalls = shrunk([reduced(path.read_bytes()) for path in files])
     assert (hashes_of(smalls) == hashes).all()
     for _ in range(repeats):
         began = time.perf_counter()

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,39 +44,70 @@ def phash(pictures: Sequence[Image.Image | NDArray[np.uint8]]) -> Hashes:
     from PIL import Image
 
     opened = (Image.fromarray(p) if isinstance(p, np.ndarray) else p for p in pictures)
-    return _hashes(_stacked(_small(picture) for picture in opened))
+    return hashes_of(shrunk([_small(picture) for picture in opened]))
 
 
 def hash_bytes(data: bytes) -> int:
     """The hash of one encoded image, upright; JPEGs are decoded at a fraction of their size. BadImage as `images`."""
-    return int(_hashes(_reduced(data)[None])[0])
+    return int(hashes_of(shrunk([reduced(data)]))[0])
 
 
-def hash_many(data: Iterable[bytes], threads: int | None = None) -> Hashes:
-    """(n,) hashes of encoded images, decoded in threads (a few more than CPUs); holds 1024 of them at a time."""
+def hash_many(data: Iterable[bytes | str | Path], threads: int | None = None) -> Hashes:
+    """(n,) hashes of encoded images or of files, read and decoded in threads (a few more than CPUs), 1024 at a time.
+
+    BadImage as `images`; OSError where a file cannot be read.
+    """
     found = [np.empty(0, dtype=np.uint64)]
     with ThreadPoolExecutor(threads) as pool:
-        waiting: list[Future[list[Small]]] = []
+        waiting: list[Future[Small]] = []
         for batch in _batches(data):
             before = waiting
-            waiting = [pool.submit(_reduced_all, batch[i : i + _TASK]) for i in range(0, len(batch), _TASK)]
-            found.append(_hashes(_stacked(small for future in before for small in future.result())))
-        found.append(_hashes(_stacked(small for future in waiting for small in future.result())))
+            waiting = [pool.submit(_read, batch[i : i + _TASK]) for i in range(0, len(batch), _TASK)]
+            found.extend(hashes_of(future.result()) for future in before)
+        found.extend(hashes_of(future.result()) for future in waiting)
     return np.concatenate(found)
 
 
-def _reduced_all(batch: Sequence[bytes]) -> list[Small]:
-    return [_reduced(data) for data in batch]
+def _read(batch: Sequence[bytes | str | Path]) -> Small:
+    return shrunk([reduced(one if isinstance(one, bytes) else Path(one).read_bytes()) for one in batch])
 
 
-def shrunk(data: bytes) -> Small:
-    """(32, 32) one encoded image, grey, upright: all that its hash depends on. BadImage as `images`."""
-    return _reduced(data)
+def reduced(data: bytes) -> Small:
+    """(h, w) an encoded image, grey, upright and so small that many can be held, for `shrunk`. BadImage as `images`."""
+    return _drafted(data) if data.startswith(_JPEG) else _small(images.decode(data))
+
+
+def shrunk(greys: Sequence[Small]) -> Small:
+    """(n, 32, 32) pictures that were `reduced`, each (h, w): all that their hashes depend on."""
+    found = np.empty((len(greys), SIDE, SIDE), dtype=np.uint8)
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, grey in enumerate(greys):
+        alike.setdefault(grey.shape, []).append(place)
+    for places in alike.values():
+        found[places] = _shrunk(np.stack([greys[place] for place in places]))
+    return found
+
+
+def _shrunk(greys: Small) -> Small:
+    """(n, 32, 32) pictures (n, h, w), made narrow and then low: all in one go, because threads wait at each call.
+
+    Pillow 13 would make tall ones low first, which rounds differently.
+    """
+    n, height, width = greys.shape
+    rows = _resized(greys.reshape(n * height, width), (SIDE, n * height)).reshape(n, height, SIDE)
+    columns = np.ascontiguousarray(rows.transpose(1, 0, 2)).reshape(height, n * SIDE)
+    return _resized(columns, (n * SIDE, SIDE)).reshape(SIDE, n, SIDE).transpose(1, 0, 2)
 
 
 def hashes_of(smalls: Small) -> Hashes:
     """(n,) the hashes of images that were `shrunk`, (n, 32, 32)."""
-    return _hashes(smalls)
+    frequencies = _frequencies(smalls)
+    thresholds = _thresholds(frequencies)
+    bits = frequencies >= thresholds
+    bits[:, 0, 0] = True
+    packed = np.packbits(bits.reshape(-1, LOW * LOW), axis=1).view(">u8")[:, 0].astype(np.uint64)
+    packed[_margin(frequencies, thresholds) < LEAST_STRUCTURE] = NO_STRUCTURE
+    return packed
 
 
 def mirrored(hashes: Hashes) -> Hashes:
@@ -102,17 +134,6 @@ def structure(smalls: Small) -> NDArray[np.float64]:
     """
     frequencies = _frequencies(smalls)
     return _margin(frequencies, _thresholds(frequencies))
-
-
-def _hashes(smalls: Small) -> Hashes:
-    """(n,) the hashes of grey pictures (n, 32, 32)."""
-    frequencies = _frequencies(smalls)
-    thresholds = _thresholds(frequencies)
-    bits = frequencies >= thresholds
-    bits[:, 0, 0] = True
-    packed = np.packbits(bits.reshape(-1, LOW * LOW), axis=1).view(">u8")[:, 0].astype(np.uint64)
-    packed[_margin(frequencies, thresholds) < LEAST_STRUCTURE] = NO_STRUCTURE
-    return packed
 
 
 def _frequencies(smalls: Small) -> NDArray[np.float64]:
@@ -146,11 +167,6 @@ def _middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return middle
 
 
-def _reduced(data: bytes) -> Small:
-    """(32, 32) an encoded image, grey, upright."""
-    return _drafted(data) if data.startswith(_JPEG) else _small(images.decode(data))
-
-
 def _drafted(data: bytes) -> Small:
     """A JPEG, decoded no larger than needed; what is unusual about one is left to the full decoder."""
     from PIL import Image, ImageOps
@@ -169,9 +185,7 @@ def _drafted(data: bytes) -> Small:
 
 def _fast(data: bytes, decoder: Any) -> Small | None:
     """The same by simplejpeg, whose pixels are Pillow's; None where it or the file is not that plain."""
-    from PIL import Image
-
-    if b"Exif\0" in data:  # it may be turned
+    if _may_be_turned(data):
         return None
     try:
         height, width, colours, _ = decoder.decode_jpeg_header(data)
@@ -182,18 +196,34 @@ def _fast(data: bytes, decoder: Any) -> Small | None:
         grey = decoder.decode_jpeg(data, "GRAY", **size)
     except ValueError:
         return None
-    return _small(Image.frombuffer("L", grey.shape[1::-1], grey, "raw", "L", 0, 1))
+    return np.asarray(grey[:, :, 0], dtype=np.uint8)
+
+
+def _may_be_turned(data: bytes) -> bool:
+    """Whether there is Exif data, or anything that is odd, among the segments before the pixels of a JPEG."""
+    place = 2
+    while data[place : place + 1] == b"\xff":
+        marker = data[place + 1 : place + 2]
+        if marker == b"\xda":
+            return False
+        if data[place + 4 : place + 9] == b"Exif\0":
+            return True
+        place += 1 if marker == b"\xff" else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return True
 
 
 def _small(image: Image.Image) -> Small:
-    from PIL.Image import Resampling
+    """(32, 32) any picture, grey."""
+    grey = np.asarray(image if image.mode == "L" else image.convert("L"), dtype=np.uint8)
+    found: Small = _shrunk(grey[None])[0]
+    return found
 
-    grey = image if image.mode == "L" else image.convert("L")
-    return np.frombuffer(grey.resize((SIDE, SIDE), Resampling.BILINEAR).tobytes(), np.uint8).reshape(SIDE, SIDE)
 
+def _resized(grey: Small, size: tuple[int, int]) -> Small:
+    """(h, w) a grey picture made `size`, which is (w, h)."""
+    from PIL import Image
 
-def _stacked(smalls: Iterable[Small]) -> Small:
-    return np.array(list(smalls), dtype=np.uint8).reshape(-1, SIDE, SIDE)
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 def _batches(data: Iterable[Any]) -> Iterator[list[Any]]:

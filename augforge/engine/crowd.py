@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from augforge.duplicates.crops import SLIGHTLY, overlap
 from augforge.duplicates.evidence import Rows
-from augforge.duplicates.hashes import NO_STRUCTURE, SIDE, Hashes, Small, mirrored
+from augforge.duplicates.hashes import NO_STRUCTURE, SIDE, Hashes, Small, hashes_of, mirrored, reduced, shrunk
 from augforge.duplicates.pairs import Pairs
 from augforge.engine.ingest import Pixels
+from augforge.engine.rows import make_rows
+from augforge.errors import BadImage
 from augforge.filters.duplicates import Duplicates
 from augforge.ledger import Indices, Ledger
-from augforge.sample import is_evaluation
+from augforge.progress import Progress
+from augforge.sample import Sample, is_evaluation
 from augforge.store import Parts, Store
 
 SURE = 7
@@ -29,6 +32,25 @@ LOOKS = pa.schema([("digest", pa.string()), ("hash", pa.uint64()), ("small", pa.
 def look_parts(store: Store) -> Parts:
     """Where hashes and small grey pictures lie, by digest: about 1.1 kB an image."""
     return store.parts("look-1", LOOKS, by="digest")
+
+
+def look(
+    samples: Sequence[Sample], pixels: Pixels, parts: Parts, refuse: Callable[[Sample, str], None], progress: Progress
+) -> None:
+    """Hash and shrink `samples`, which are of different digests; those that cannot be read are `refuse`d, and why."""
+
+    def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
+        greys: dict[str, Small] = {}
+        for sample in batch:
+            try:
+                greys[sample.digest] = reduced(pixels.bytes_of(sample))
+            except BadImage as error:
+                refuse(sample, error.message)
+        smalls = shrunk(list(greys.values()))
+        rows = zip(greys, hashes_of(smalls).tolist(), smalls, strict=True)
+        return [{"digest": digest, "hash": bits, "small": small.tobytes()} for digest, bits, small in rows]
+
+    make_rows("hash", samples, see, parts, progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,21 +12,18 @@ from numpy.typing import NDArray
 
 from augforge.duplicates.crops import SLIGHTLY, SMALLEST
 from augforge.duplicates.evidence import NOBODY, Rows, Search, Verdict, copies_of, settle
-from augforge.duplicates.hashes import SIDE, Small, hashes_of, shrunk
 from augforge.duplicates.pairs import Pairs, Tell, pair_blocks
-from augforge.engine.crowd import Crowd, References, look_parts
+from augforge.engine.crowd import Crowd, References, look, look_parts
 from augforge.engine.embed import Embedder
 from augforge.engine.ingest import Pixels, read_sources
 from augforge.engine.judge import Embedders, dropper
-from augforge.engine.rows import make_rows, without_rows
-from augforge.errors import BadImage
+from augforge.engine.rows import without_rows
 from augforge.filters.duplicates import Duplicates
 from augforge.formats import detect, open_source
 from augforge.ids import key
 from augforge.ledger import Indices, Ledger
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
-from augforge.sample import Sample
 from augforge.select.neighbours import nearest
 from augforge.select.points import Likeness
 from augforge.store import Parts, Store
@@ -99,25 +96,8 @@ def _wanted(ledger: Ledger) -> Indices:
 def _look(ledger: Ledger, indices: Indices, parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> int:
     """Hash and shrink the images that no one has looked at; how many these were."""
     todo = without_rows(ledger, indices, parts)
-    _look_at(todo, parts, pixels, drop, progress)
+    look(todo, pixels, parts, lambda sample, why: drop([sample.digest], why), progress)
     return len(todo)
-
-
-def _look_at(samples: Sequence[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> None:
-    def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        smalls: dict[str, Small] = {}
-        for sample in batch:
-            try:
-                smalls[sample.digest] = shrunk(pixels.bytes_of(sample))
-            except BadImage as error:
-                drop([sample.digest], error.message)
-        found = hashes_of(np.array(list(smalls.values()), dtype=np.uint8).reshape(-1, SIDE, SIDE)).tolist()
-        return [
-            {"digest": digest, "hash": bits, "small": small.tobytes()}
-            for (digest, small), bits in zip(smalls.items(), found, strict=True)
-        ]
-
-    make_rows("hash", samples, see, parts, progress)
 
 
 def _embedders(stage: Duplicates, others: References, embedders: Embedders) -> tuple[Embedder, Embedder]:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.duplicates.crops import overlap
-from augforge.duplicates.hashes import SIDE, Hashes, Small, hashes_of, shrunk
+from augforge.duplicates.hashes import SIDE, Hashes
 from augforge.duplicates.pairs import against
-from augforge.engine.crowd import look_parts
-from augforge.engine.rows import make_rows, without_rows
-from augforge.errors import AugforgeError, BadImage
+from augforge.engine.crowd import look, look_parts
+from augforge.engine.rows import without_rows
+from augforge.errors import AugforgeError
 from augforge.evaluate.heldout import HeldOut
 from augforge.ledger import Indices, Ledger
 from augforge.progress import Progress
@@ -83,18 +83,10 @@ def find_leaks(
 def _look(ledger: Ledger, rows: Indices, pixels: Any, parts: Parts, progress: Progress) -> None:
     """Hash and shrink what no one has looked at; an image that cannot be read leaks nothing here."""
 
-    def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        smalls: dict[str, Small] = {}
-        for sample in batch:
-            try:
-                smalls[sample.digest] = shrunk(pixels.bytes_of(sample))
-            except BadImage as error:
-                progress.say(f"{sample.id}: {error.message}")
-        found = hashes_of(np.array(list(smalls.values()), dtype=np.uint8).reshape(-1, SIDE, SIDE)).tolist()
-        items = zip(smalls.items(), found, strict=True)
-        return [{"digest": digest, "hash": bits, "small": small.tobytes()} for (digest, small), bits in items]
+    def refuse(sample: Sample, why: str) -> None:
+        progress.say(f"{sample.id}: {why}")
 
-    make_rows("hash", without_rows(ledger, rows, parts), see, parts, progress)
+    look(without_rows(ledger, rows, parts), pixels, parts, refuse, progress)
 
 
 def _hashes(parts: Parts, digests: Sequence[str]) -> Hashes:

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from augforge.duplicates.crops import SMALLEST, _details, _shrinking, overlap
-from augforge.duplicates.hashes import shrunk
+from augforge.duplicates.hashes import reduced, shrunk
 from tests.duplicates.pictures import mirror, picture, png
 
 
 def small(image: Image.Image) -> np.ndarray:
-    return shrunk(png(image))
+    return shrunk([reduced(png(image))])[0]
 
 
 def slow(left: np.ndarray, right: np.ndarray, smallest: int) -> float:

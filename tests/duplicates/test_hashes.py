@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from augforge.duplicates import NO_STRUCTURE, canonical, hash_bytes, hash_many, hashes, mirrored, phash, structure
-from augforge.duplicates.hashes import shrunk
+from augforge.duplicates.hashes import reduced, shrunk
 from augforge.errors import BadImage
 from tests.duplicates.pictures import apart, edits, jpeg, mirror, picture, png
 
@@ -101,6 +102,16 @@ def test_many_do_not_depend_on_threads_or_batches(threads: int, monkeypatch: pyt
     assert hash_many(iter(data), threads).tolist() == expected
 
 
+def test_files_are_read_where_they_are_hashed(tmp_path: Path) -> None:
+    for number, image in enumerate(PICTURES[:3]):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(image))
+    files = sorted(tmp_path.iterdir())
+    assert hash_many([files[0], str(files[1]), files[2].read_bytes()]).tolist() == hash_many(files).tolist()
+    assert hash_many(files).tolist() == [hash_bytes(file.read_bytes()) for file in files]
+    with pytest.raises(FileNotFoundError):
+        hash_many([tmp_path / "none.jpg"])
+
+
 def flat(grey: int) -> Image.Image:
     return Image.new("RGB", (90, 70), (grey, grey, grey))
 
@@ -131,15 +142,25 @@ def test_damaged_files_are_refused(data: bytes) -> None:
         hash_many([jpeg(PICTURES[1]), data])
 
 
+def test_many_are_shrunk_at_once_as_pillow_shrinks_each() -> None:
+    shapes = [(64, 64), (90, 127), (64, 64), (500, 65), (32, 32), (7, 3), (90, 127), (64, 64)]
+    draw = np.random.default_rng(0)
+    greys = [draw.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    for grey, small in zip(greys, shrunk(greys), strict=True):
+        narrow = Image.fromarray(grey).resize((32, len(grey)), Image.Resampling.BILINEAR)
+        assert (small == np.asarray(narrow.resize((32, 32), Image.Resampling.BILINEAR))).all()
+    assert shrunk([]).shape == (0, 32, 32)
+
+
 @pytest.mark.parametrize("size", [(64, 64), (127, 90), (128, 128), (160, 213), (333, 500), (1025, 700)])
 def test_the_faster_decoder_gives_the_same_hash(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("simplejpeg", reason="the optional decoder is not installed")
     pictures = [picture(seed).resize(size) for seed in range(4)]
     files = [jpeg(p, 80) for p in pictures] + [jpeg(pictures[0].convert("L"), 80)]
     assert all(hashes._fast(data, hashes.simplejpeg()) is not None for data in files)
-    fast = [shrunk(data) for data in files]
+    fast = shrunk([reduced(data) for data in files])
     monkeypatch.setattr(hashes, "simplejpeg", lambda: None)
-    assert all((a == shrunk(data)).all() for a, data in zip(fast, files, strict=True))
+    assert (fast == shrunk([reduced(data) for data in files])).all()
 
 
 def test_a_turned_or_a_broken_jpeg_is_left_to_the_full_decoder() -> None:
@@ -150,4 +171,4 @@ def test_a_turned_or_a_broken_jpeg_is_left_to_the_full_decoder() -> None:
     assert hashes._fast(out.getvalue(), decoder) is None
     assert hashes._fast(jpeg(PICTURES[0], 80)[:-400], decoder) is None
     with pytest.raises(BadImage):
-        shrunk(jpeg(PICTURES[0], 80)[:-400])
+        reduced(jpeg(PICTURES[0], 80)[:-400])
