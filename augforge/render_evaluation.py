@@ -37,6 +37,10 @@ def show_comparison(run: Mapping[str, Any], seeds: int) -> None:
     """The tables of one comparison, and a sentence on every arm."""
     if "shots" in run:
         render.say(f"{run['shots']} real images per class")
+    if "imbalance" in run:
+        render.say(
+            f"a long tail of the real images, the largest class {run['imbalance']:g} times as large as the least"
+        )
     render.out.print(_arms(run["arms"]))
     for arm in run["arms"][1:]:
         render.say(f"  {arm['name']}: {sentence(arm['difference'], seeds)}")

@@ -45,8 +45,13 @@ def duplicates(given: argparse.Namespace) -> Commands:
 
 def embeddings(given: argparse.Namespace) -> Commands:
     """End to end over bare, and the loader alone."""
-    short = ["--batches", "1", "--repeats", "1"] if given.quick else ["--batches", "2", "--repeats", "3"]
-    return [["embed.py", "rate", *short], ["embed.py", "decode", "--seconds", "0.3" if given.quick else "3"]]
+    short = ["--batches", "1", "--repeats", "1"] if given.quick else ["--batches", "2", "--repeats", "5"]
+    return [
+        ["embed.py", "rate", *short],
+        ["embed.py", "rate", *short, "--threads", "2"],
+        ["embed.py", "decode", "--seconds", "0.3" if given.quick else "3"],
+        ["embed.py", "loader", "--images", "128" if given.quick else "2000", "--repeats", "3"],
+    ]
 
 
 def training(given: argparse.Namespace) -> Commands:

@@ -2,14 +2,17 @@
 
     python benchmarks/embed.py decode --size 500 375
     python benchmarks/embed.py rate --model vit-b-32 --batches 3 --repeats 2
+    python benchmarks/embed.py loader --images 2000 --repeats 3
     python benchmarks/embed.py store --rows 1000000
 
 decode   images per second of CPU time in one thread, so that it can be multiplied by cores: JPEG to RGB in full and
          scaled, with Pillow and with simplejpeg, and then on to what the model sees.
-rate     images per second of the bare forward pass over one prepared batch of 64, and of `Embedder` from files to
-         stored vectors, in one process and in turns, and the ratio, also of the CPU time: where others use the machine
+rate     images per second of the bare forward pass over one prepared batch of 64, before and after, and of `Embedder`
+         from files to stored vectors, in one process, and the ratio, also of the CPU time: where others use the machine
          the first is noise, and the second says what a machine without a free core would reach. `vit-b-32` has
          random weights here, which cost as much as real ones; `efficientnet-lite2` and `builtin-clip` have their own.
+loader   images per second of `Embedder` from files to stored vectors with a model that costs nothing and sees what a
+         ViT-B-32 sees: what a device without limits could be fed with by these cores.
 store    seconds and peak memory of opening so many vectors of 128 numbers, each in a fresh process.
 
 The pictures are crops of scikit-learn's photo of a pavilion, at JPEG quality 90. One torch thread unless --threads.
@@ -20,15 +23,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -76,6 +82,16 @@ class RandomClip:
         return in_batches(self._net.encode_image, seen, self.sight, self.device)
 
 
+class Nothing:
+    """Sees as ViT-B-32 does, and answers at once."""
+
+    sight = Sight(224, (0.5,) * 3, (0.5,) * 3, 224)
+
+    def embed_seen(self, seen: Any) -> Any:
+        """(n, 512) of unit length."""
+        return np.full((len(seen), 512), 512**-0.5, dtype=np.float32)
+
+
 class Timed(Embedder):
     """An embedder with a model that is loaded already."""
 
@@ -117,6 +133,19 @@ def _per_second(way: Callable[[bytes], Any], data: Sequence[bytes], seconds: flo
     return count / (time.thread_time() - start)
 
 
+def forward(model: Any, seen: Any, batches: int) -> None:
+    """Nothing but the model, over the same prepared batch."""
+    for _ in range(batches):
+        model.embed_seen(seen)
+
+
+def clocked(work: Callable[[], Any]) -> NDArray[np.float64]:
+    """Seconds that `work` takes, by the clock and by the processor."""
+    start, spent = time.monotonic(), time.process_time()
+    work()
+    return np.array([time.monotonic() - start, time.process_time() - spent])
+
+
 def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], device: str) -> None:
     """Print bare and end-to-end rates, in turns."""
     loaded = RandomClip("ViT-B-32", device) if name == "vit-b-32" else None
@@ -132,21 +161,44 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
         model.embed_seen(seen)
         ratios = []
         for repeat in range(repeats):
-            start, spent = time.monotonic(), time.process_time()
-            for _ in range(batches):
-                model.embed_seen(seen)
-            bare, bare_spent = batches * BATCH / (time.monotonic() - start), time.process_time() - spent
             store = Store(Path(folder) / f"run-{repeat}")
             embedder = Timed(name, "image-embedding", store, Pixels(sources), device, Progress())
             embedder.model = model
-            start, spent = time.monotonic(), time.process_time()
-            embedder.images(ledger, np.arange(len(ledger)), lambda digests, reason: sys.exit(reason))
-            whole = len(ledger) / (time.monotonic() - start)
+            bare_pass = partial(forward, model, seen, batches)
+            end_to_end = partial(embedder.images, ledger, np.arange(len(ledger)), lambda _, reason: sys.exit(reason))
+            before, middle, after = (clocked(work) for work in (bare_pass, end_to_end, bare_pass))
+            plain = (before + after) / 2  # a machine that slows down slows all three
+            bare, whole = len(ledger) / plain[0], len(ledger) / middle[0]
             ratios.append(whole / bare)
-            costs = bare_spent / (time.process_time() - spent)
+            costs = plain[1] / middle[1]
             print(f"bare {bare:.1f}/s, end to end {whole:.1f}/s, ratio {whole / bare:.3f}, of CPU time {costs:.3f}")
             print(f"  {embedder.timing.sentence()}")
     print(f"{name}: median ratio {np.median(ratios):.3f} over {repeats} repeats of {batches} batches of {BATCH}")
+
+
+def measure_loader(count: int, repeats: int, size: tuple[int, int]) -> None:
+    """Print the rate at which these cores can feed a model, and how many cores the wanted rate takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "photos" / "photo"
+        source.mkdir(parents=True)
+        for number, content in enumerate(photos(count, size)):
+            (source / f"{number:05d}.jpg").write_bytes(content)
+        sources = [open_source("folder", str(source.parent))]
+        ledger, _ = read_sources(sources, Store(Path(folder) / "read"), Progress())
+        rates = []
+        for repeat in range(repeats):
+            store = Store(Path(folder) / f"run-{repeat}")
+            embedder = Timed("vit-b-32", "image-embedding", store, Pixels(sources), "cpu", Progress())
+            embedder.model = Nothing()
+            start = time.monotonic()
+            embedder.images(ledger, np.arange(len(ledger)), lambda digests, reason: sys.exit(reason))
+            rates.append(len(ledger) / (time.monotonic() - start))
+        print(f"{size[0]}x{size[1]} px; {embedder.timing.sentence()}")
+    rate, cores = float(np.median(rates)), len(os.sched_getaffinity(0))
+    print(f"{cores} cores feed a model with {rate:.0f} images/s (median of {np.round(rates)})")
+    print(
+        f"{rate / cores:.0f} images/s a core; {WANTED}/s take about {cores * WANTED / rate:.0f} such cores (reckoned)"
+    )
 
 
 def measure_store(rows: int) -> None:
@@ -181,23 +233,27 @@ print(f"{len(store)} rows in {time.monotonic() - start:.2f} s, {before} MB with 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["decode", "rate", "store"])
+    parser.add_argument("what", choices=["decode", "rate", "loader", "store"])
     parser.add_argument("--size", type=int, nargs=2, default=[500, 375])
     parser.add_argument("--seconds", type=float, default=3.0, help="CPU seconds for each way of decoding")
     parser.add_argument("--model", default="vit-b-32")
     parser.add_argument("--batches", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     if given.what == "decode":
         measure_decode((given.size[0], given.size[1]), given.seconds)
     elif given.what == "rate":
+        os.environ["OMP_NUM_THREADS"] = str(given.threads)  # or else it costs 8 % of the time with one torch thread
         import torch
 
         torch.set_num_threads(given.threads)
         measure_rate(given.model, given.batches, given.repeats, (given.size[0], given.size[1]), given.device)
+    elif given.what == "loader":
+        measure_loader(given.images, given.repeats, (given.size[0], given.size[1]))
     else:
         measure_store(given.rows)
 

@@ -6,8 +6,8 @@
 
 DIR holds cifar10_train.parquet, cifar10_test.parquet and flowers5/{train,val}. Arms are those of `augforge evaluate`:
 real images alone; with RandAugment; with all that was made; with what the CLIP filter kept; with what was then
-selected. 5 seeds; the interval is Student's over seeds, the difference is paired with the real arm. Writes
-OUT/proof.json, OUT/proof.md and OUT/proof.png. A second time it goes on with what is there.
+selected; with a random choice of as many. 5 seeds; the interval is Student's over seeds, the difference is paired with
+the real arm. Writes OUT/proof.json, OUT/proof.md and OUT/proof.png. A second time it goes on with what is there.
 
 What the generator knows: builtin-unclip was trained on all 50,000 training images of CIFAR-10, all training photos of
 the flowers and the training part of the digits (their long tails and shots included, and far more); on no test image.
@@ -20,11 +20,13 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import matplotlib
+import numpy as np
 import pyarrow.parquet as pq
 
 from augforge.engine import run
@@ -39,8 +41,17 @@ from augforge.stage import Generator
 ROOT = Path(__file__).parents[1]
 MODES = get_args(Mode)
 SHOTS = (1, 2, 4, 8, 16)
-FIRST_ARMS = "real,real+classical,real+synthetic,real+kept,real+selected"
-LATER_ARMS = "real,real+synthetic,real+kept,real+selected"
+LATER_ARMS = "real,real+synthetic,real+kept,real+selected,real+random"
+FIRST_ARMS = f"{LATER_ARMS},real+classical"
+NAMES = {
+    "real": "real",
+    "real+classical": "+ RandAugment",
+    "real+synthetic": "+ all made",
+    "real+kept": "+ kept by the filter",
+    "real+selected": "+ selected of these",
+    "real+random": "+ random of these",
+}
+COLOURS = dict(zip(NAMES, ("black", "0.5", "tab:orange", "tab:blue", "tab:green", "tab:pink"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -119,23 +130,19 @@ def cifar10(data: Path, reduced: bool, out: Path) -> Study:
         load_recipe(ROOT / "recipes" / "cifar10-long-tail.yaml"),
         sources=(SourceSpec("parquet", str(data / "cifar10_train.parquet")),),
     )
-    settings = {"learner": "resnet", "loss": "balanced-softmax", "steps": 6000, "batch": 128}
+    photos = {"embedder": "efficientnet-lite2"}  # for the metrics, and the judge of class agreement
+    settings = {"learner": "resnet", "loss": "balanced-softmax", "steps": 6000, "batch": 128, **photos}
     study = Study("cifar10", recipe, str(data / "cifar10_test.parquet"), settings, caption="12,406 real images")
     if not reduced:
         return study
-    small = out / "cifar10_test_1000.parquet"
+    small = out / "cifar10_test_2000.parquet"
     if not small.is_file():
         out.mkdir(parents=True, exist_ok=True)
         whole = pq.read_table(data / "cifar10_test.parquet")
-        pq.write_table(whole.take(list(range(0, len(whole), 10))), small)  # the file goes class by class
-    settings = {"learner": "probe", "loss": "balanced-softmax"}
-    caption = (
-        "1,000 training images before the long tail, every tenth test image, one mode, and in place of the "
-        "network a probe on builtin-clip, which was trained on all training images of CIFAR-10"
-    )
-    return replace(
-        study, settings=settings, test=str(small), limit=1000, caption=caption, modes=("embed-cutmix-dropout",)
-    )
+        pq.write_table(whole.take(list(range(0, len(whole), 5))), small)  # the file goes class by class
+    settings |= {"steps": 400, "batch": 64}
+    caption = "2,000 training images before the long tail, every fifth test image, 400 steps of 64 images"
+    return replace(study, settings=settings, test=str(small), limit=2000, caption=caption)
 
 
 def flowers(data: Path, reduced: bool, out: Path) -> Study:
@@ -154,33 +161,37 @@ def flowers(data: Path, reduced: bool, out: Path) -> Study:
         if len(list((small / photo.parent.name).iterdir())) < 50:
             shutil.copyfile(photo, small / photo.parent.name / photo.name)
     stages = [s.model_copy(update={"per_class": 12}) if isinstance(s, Generator) else s for s in recipe.stages]
-    caption = "the first 50 test photos of each class, 12 made images a class in place of 16, one mode"
-    return replace(
-        study,
-        recipe=replace(recipe, stages=tuple(stages)),
-        test=str(small),
-        modes=("embed-cutmix-dropout",),
-        caption=caption,
-    )
+    caption = "the first 50 test photos of each class, 12 made images a class in place of 16"
+    return replace(study, recipe=replace(recipe, stages=tuple(stages)), test=str(small), caption=caption)
 
 
 def table(studies: list[Study]) -> str:
-    """All rows as Markdown."""
-    lines = ["| set | K | mode | arm | images | accuracy, % | macro-F1, % | against real, points | |", "|" + "---|" * 9]
+    """Two tables as Markdown: accuracy of real images alone and what each arm adds to it, and macro-F1."""
+    head = ("set", "K", "mode", *NAMES.values())
+    begin = [" | ".join(head), " | ".join(["---"] * len(head))]
+    accuracy, macro = [*begin], [*begin]
+    for names, real, arms in groups(studies):
+        others = [arms.get(arm) for arm in list(NAMES)[1:]]
+        accuracy.append(" | ".join((*names, percent(real["accuracy"]), *map(change, others))))
+        macro.append(" | ".join((*names, percent(real["macro-f1"]), *map(score, others))))
+    return (
+        "Accuracy of real images alone in %, and points more or less with others (**bold**: not within noise):\n\n"
+        + "".join(f"| {line} |\n" for line in accuracy)
+        + "\nMacro-F1 in %:\n\n"
+        + "".join(f"| {line} |\n" for line in macro)
+    )
+
+
+def groups(studies: list[Study]) -> Iterator[tuple[tuple[str, str, str], dict[str, Any], dict[str, dict[str, Any]]]]:
+    """Set, shots and mode; the row of real images alone; the rows of the arms, RandAugment with the first mode."""
     for study in studies:
-        once: list[tuple[str, int | None]] = []
-        for row in study.rows:
-            if row["arm"] == "real" and ("real", row["shots"]) in once:
-                continue
-            once.append((row["arm"], row["shots"]))
-            difference = row["difference"]
-            said = ("", "") if difference is None else (points(difference), difference["verdict"])
-            cells = (
-                row["set"], row["shots"] or "", row["mode"], row["arm"], f"{row['images']:,}",
-                percent(row["accuracy"]), percent(row["macro-f1"]), *said,
-            )  # fmt: skip
-            lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
+        for shots in study.shots or (None,):
+            rows = [row for row in study.rows if row["shots"] == shots]
+            real = next(row for row in rows if row["arm"] == "real")
+            classical = [row for row in rows if row["arm"] == "real+classical"]
+            for number, mode in enumerate(study.modes):
+                mine = [row for row in rows if row["mode"] == mode] + ([] if number else classical)
+                yield (study.name, str(shots or ""), mode), real, {row["arm"]: row for row in mine}
 
 
 def percent(value: dict[str, Any]) -> str:
@@ -188,36 +199,64 @@ def percent(value: dict[str, Any]) -> str:
     return f"{100 * value['mean']:.1f} ± {100 * (value['high'] - value['mean']):.1f}"
 
 
-def points(value: dict[str, Any]) -> str:
-    """Mean and half the interval, with a sign."""
-    return f"{100 * value['mean']:+.1f} ± {100 * (value['high'] - value['mean']):.1f}"
+def change(row: dict[str, Any] | None) -> str:
+    """The difference to real images alone and half its interval, with a sign."""
+    if row is None:
+        return ""
+    value = row["difference"]
+    said = f"{100 * value['mean']:+.1f} ± {100 * (value['high'] - value['mean']):.1f}"
+    return said if value["verdict"] == "within noise" else f"**{said}**"
+
+
+def score(row: dict[str, Any] | None) -> str:
+    """The mean of macro-F1."""
+    return "" if row is None else f"{100 * row['macro-f1']['mean']:.1f}"
 
 
 def plot(studies: list[Study], path: Path) -> None:
-    """A panel for each set: the paired difference to real images alone, and its interval, for every mode and arm."""
+    """A panel for each set: points against real images alone by mode, or, of shots, accuracy by K over all modes."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    arms = ("real+classical", "real+synthetic", "real+kept", "real+selected")
-    figure, axes = plt.subplots(1, len(studies), figsize=(4.6 * len(studies), 4.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(studies), figsize=(5.2 * len(studies), 4.8), squeeze=False)
     for axis, study in zip(axes[0], studies, strict=True):
-        rows = [row for row in study.rows if row["difference"] is not None]
-        groups = list(dict.fromkeys((row["shots"], row["mode"]) for row in rows))
-        for arm, colour in zip(arms, ("0.5", "tab:orange", "tab:blue", "tab:green"), strict=True):
-            mine = [row for row in rows if row["arm"] == arm]
-            places = [groups.index((row["shots"], row["mode"])) + 0.18 * (arms.index(arm) - 1.5) for row in mine]
-            means = [100 * row["difference"]["mean"] for row in mine]
-            halves = [100 * (row["difference"]["high"] - row["difference"]["mean"]) for row in mine]
-            axis.errorbar(means, places, xerr=halves, fmt="o", ms=3, color=colour, label=arm)
-        axis.axvline(0, color="black", lw=0.8)
-        names = [f"{'' if shots is None else f'K = {shots}, '}{mode or 'RandAugment'}" for shots, mode in groups]
-        axis.set_yticks(range(len(groups)), names, fontsize=7)
-        axis.invert_yaxis()
+        (by_shots if study.shots else by_mode)(axis, study)
         axis.set_title(study.name)
-        axis.set_xlabel("points of accuracy against real alone", fontsize=8)
-    axes[0][0].legend(fontsize=7)
+        axis.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=90)
+
+
+def by_mode(axis: Any, study: Study) -> None:
+    """The paired difference to real images alone, with its interval, of every mode and arm."""
+    rows = [row for row in study.rows if row["difference"] is not None]
+    modes = [*dict.fromkeys(row["mode"] for row in rows if row["mode"]), ""]
+    for place, arm in enumerate(list(NAMES)[1:]):
+        mine = [row for row in rows if row["arm"] == arm]
+        places = [modes.index(row["mode"]) + 0.16 * (place - 2) for row in mine]
+        means = [100 * row["difference"]["mean"] for row in mine]
+        halves = [100 * (row["difference"]["high"] - row["difference"]["mean"]) for row in mine]
+        axis.errorbar(means, places, xerr=halves, fmt="o", ms=3, color=COLOURS[arm], label=NAMES[arm])
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set_yticks(range(len(modes)), [mode or "RandAugment" for mode in modes], fontsize=7)
+    axis.invert_yaxis()
+    axis.set_xlabel("points of accuracy against real alone, 95 % intervals", fontsize=8)
+
+
+def by_shots(axis: Any, study: Study) -> None:
+    """Accuracy by the number of shots: the mean over all modes, and from the worst mode to the best."""
+    for arm, name in NAMES.items():
+        values = [
+            [100 * row["accuracy"]["mean"] for row in study.rows if row["arm"] == arm and row["shots"] == shots]
+            for shots in study.shots
+        ]
+        means, low, high = ([float(f(v)) for v in values] for f in (np.mean, min, max))
+        axis.plot(study.shots, means, marker="o", ms=3, color=COLOURS[arm], label=name)
+        axis.fill_between(study.shots, low, high, color=COLOURS[arm], alpha=0.12, lw=0)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(study.shots, [str(shots) for shots in study.shots])
+    axis.set_xlabel("real images per class; bands from the worst mode to the best", fontsize=8)
+    axis.set_ylabel("accuracy, %", fontsize=8)
 
 
 def main() -> None:

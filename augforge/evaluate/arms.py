@@ -14,15 +14,20 @@ from augforge.catalog import VERBS
 from augforge.errors import RecipeError
 from augforge.evaluate.settings import ARMS
 from augforge.filters.clip import Clip
+from augforge.ids import key, rng, seed_of
 from augforge.ledger import Indices, Ledger
 from augforge.pool import Pool
 from augforge.sample import Sample, is_evaluation
-from augforge.stage import EmbeddingFilter, Generator, Selector, Stage, Trainer
+from augforge.selectors.few_shot import FewShot
+from augforge.stage import EmbeddingFilter, Generator, Selector, Stage, Thinner, Trainer
 
 Stages = Sequence[tuple[str, Stage]]
 Flags = NDArray[np.bool_]
 NEVER = ("source", "write")
 """Who drops what cannot be read."""
+SELECTED = ("real+selected", "real+random")
+FILTERED = ("real+kept", *SELECTED)
+"""The arms on which selectors and filters have a say."""
 _TITLE = re.compile(rf"\d+-({'|'.join(VERBS)})-(.+)")
 
 
@@ -30,13 +35,28 @@ _TITLE = re.compile(rf"\d+-({'|'.join(VERBS)})-(.+)")
 class Arm:
     """The images (n,) that a learner is given, as rows of the run's ledger.
 
-    `weights` (n,) scale their losses; `classical` asks for RandAugment of the real ones.
+    `weights` (n,) scale their losses; `classical` asks for RandAugment of the real ones. An arm with `strata` is drawn
+    anew for every seed (`drawn`): of each of these rows at random so many.
     """
 
     name: str
     rows: Indices
     weights: NDArray[np.float64]
     classical: bool = False
+    strata: tuple[tuple[Indices, int], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many images one training sees."""
+        return sum(count for _, count in self.strata) if self.strata else len(self.rows)
+
+    def drawn(self, seed: int) -> Arm:
+        """The arm as the training with this seed sees it."""
+        if not self.strata:
+            return self
+        random = rng(seed_of(key("evaluate", seed)), self.name)
+        drawn = np.sort(np.concatenate([random.choice(rows, n, replace=False) for rows, n in self.strata]))
+        return Arm(self.name, drawn, np.ones(len(drawn)))
 
 
 class Fates:
@@ -76,23 +96,38 @@ class Fates:
 
     def arm(self, name: str, among: Flags) -> Arm:
         """The arm `name` of ARMS, of the samples `among` (n,)."""
-        real, made = self.real & among, self.made & among
-        stays = {
-            "real+kept": ~self.filtered,
-            "real+selected": ~self.filtered & ~self.left_out,
-        }.get(name, np.ones(len(real), dtype=bool))
-        chosen = (real & stays) if name in ("real", "real+classical") else (real | made) & stays
+        if name in ("real", "real+classical"):
+            rows = np.flatnonzero(self.real & among)
+            return Arm(name, rows, np.ones(len(rows)), classical=name == "real+classical")
+        chosen = (self.real | self.made) & among
+        if name in FILTERED:
+            chosen &= ~self.filtered
+        strata = self._strata(chosen) if name == "real+random" else ()
+        if name == "real+selected":
+            chosen &= ~self.left_out
         rows = np.flatnonzero(chosen)
         weights = self.ledger.weight[rows] if name == "real+selected" else np.ones(len(rows))
-        return Arm(name, rows, weights, classical=name == "real+classical")
+        return Arm(name, rows, weights, strata=strata)
+
+    def _strata(self, kept: Flags) -> tuple[tuple[Indices, int], ...]:
+        """The rows of `kept` (n,) by class and origin, each with how many of them the selectors left."""
+        rows = np.flatnonzero(kept)
+        groups: dict[tuple[int, bool], list[int]] = {}
+        for row, label, made in zip(
+            rows.tolist(), self.ledger.class_index(rows).tolist(), self.made[rows], strict=True
+        ):
+            groups.setdefault((label, bool(made)), []).append(row)
+        members = [np.array(group, dtype=np.int64) for group in groups.values()]
+        return tuple((group, int((~self.left_out[group]).sum())) for group in members)
 
     def differing(self) -> tuple[str, ...]:
         """The arms that a run like this one has: no filter, no arm of what it kept."""
         kinds = {stage.verb for _, stage in self.stages}
+        selects = "select" in kinds and bool((self.left_out & (self.made | self.real)).any())
         there = {
             "real+synthetic": self.made.any(),
             "real+kept": "filter" in kinds and (self.filtered & (self.made | self.real)).any(),
-            "real+selected": "select" in kinds and (self.left_out & (self.made | self.real)).any(),
+            **dict.fromkeys(SELECTED, selects),
         }
         return tuple(arm for arm in ARMS if there.get(arm, True))
 
@@ -110,13 +145,13 @@ def _only_decided(by: str | None, reason: str | None) -> bool:
     return not unfit and _verb(by) in ("filter", "select")
 
 
-def arms_of(fates: Fates, names: Sequence[str], shots: int | None = None) -> list[Arm]:
-    """The arms of these names; with `shots`, of K real images per class and of what was made from them alone.
+def arms_of(fates: Fates, names: Sequence[str], thinner: Thinner | None = None) -> list[Arm]:
+    """The arms of these names; with `thinner`, of the real images that it leaves and of what was made from them alone.
 
     Raises:
-        RecipeError: there is nothing real to train on, or the run saw more real images than `shots`.
+        RecipeError: there is nothing real to train on, or the run saw more real images than the thinner leaves.
     """
-    among = np.ones(len(fates.ledger), dtype=bool) if shots is None else _within(fates, shots, names)
+    among = np.ones(len(fates.ledger), dtype=bool) if thinner is None else _within(fates, thinner, names)
     arms = [fates.arm(name, among) for name in names]
     if not len(arms[0].rows):
         raise RecipeError("the run holds no labelled real image to train on", "is everything in an evaluation split?")
@@ -129,63 +164,79 @@ def class_sizes(ledger: Ledger, rows: Indices) -> dict[str, int]:
     return {label: counts.get(label, 0) for label in ledger.classes}
 
 
-def _within(fates: Fates, shots: int, names: Sequence[str]) -> Flags:
-    """(n,) the K shots of every class, as a generator with `shots` chooses them, and what was made from them alone."""
+def _within(fates: Fates, thinner: Thinner, names: Sequence[str]) -> Flags:
+    """(n,) the real images that a thinner leaves, and what was made from them alone."""
     pools: dict[str, list[Sample]] = {}
     for sample in fates.ledger.samples(np.flatnonzero(fates.real)):
         pools.setdefault(str(sample.label), []).append(sample)
-    ids = {sample.id for members in pools.values() for sample in Pool(members, shots).samples}
+    quotas = thinner.quotas({label: len(pools[label]) for label in fates.ledger.classes if label in pools})
+    ids = {sample.id for label, members in pools.items() for sample in Pool(members, quotas[label]).samples}
     chosen: Flags = np.isin(np.array(fates.ledger.column("id")), list(ids))
     if any(name not in ("real", "real+classical") for name in names):
-        scarce = max(map(len, pools.values()), default=0) <= shots
-        chosen |= _made_from(fates, ids, shots, scarce)
+        scarce = all(len(members) <= quotas[label] for label, members in pools.items())
+        chosen |= _made_from(fates, ids, thinner, scarce)
         if not scarce:
-            _refuse_lookers(fates.stages, shots, names)
-        if (fates.made & ~chosen).any() and {"real+kept", "real+selected"} & set(names):
+            _refuse_lookers(fates.stages, thinner, names)
+        if (fates.made & ~chosen).any() and set(FILTERED) & set(names):
             raise RecipeError(
-                f"what was made from {shots} shots was filtered or selected among images made from others",
-                "use a run folder for each K, or --arms real,real+classical,real+synthetic",
+                f"what was made from {_said(thinner)} was filtered or selected among images made from others",
+                f"use a run folder of its own that begins with {_begin(thinner)}, "
+                "or --arms real,real+classical,real+synthetic",
             )
     return chosen
 
 
-def _made_from(fates: Fates, ids: set[str], shots: int, scarce: bool) -> Flags:
-    """(n,) the synthetic samples of generators with just this many shots (of all, if the run has no more images)."""
-    titles = {t for t, s in fates.stages if isinstance(s, Generator) and (scarce or s.shots == shots)}
-    stages = fates.ledger.column("stage")
+def _said(thinner: Thinner) -> str:
+    """What the real images are that a thinner leaves."""
+    return f"the {thinner.shots} shots" if isinstance(thinner, FewShot) else "the long tail"
+
+
+def _begin(thinner: Thinner) -> str:
+    """The stage that a recipe could begin with."""
+    options = ", ".join(f"{name}: {value}" for name, value in thinner.model_dump(exclude_defaults=True).items())
+    return f"`- select: {thinner.name}`" + (f" and {options}" if options else "")
+
+
+def _made_from(fates: Fates, ids: set[str], thinner: Thinner, scarce: bool) -> Flags:
+    """(n,) what was made from `ids` alone; of shots, by generators with just as many (or if the run has no others)."""
+    shots = thinner.shots if isinstance(thinner, FewShot) and not scarce else None
+    titles = {t for t, s in fates.stages if isinstance(s, Generator) and (shots is None or s.shots == shots)}
+    stages, parents = fates.ledger.column("stage"), fates.ledger.column("parents")
     made: Flags = fates.made & np.array([stage in titles for stage in stages], dtype=bool)
-    if not made.any() and fates.made.any():
+    inside = np.array([set(those) <= ids for those in parents], dtype=bool)
+    if shots is not None and (made & ~inside).any():
+        row = int(np.flatnonzero(made & ~inside)[0])
         raise RecipeError(
-            f"the run made nothing from {shots} shots per class alone: its generators saw more real images",
-            f"give its generator shots: {shots}, or begin the recipe with `- select: few-shot` and shots: {shots}",
+            f"image {fates.ledger.column('id')[row]} was made from images that are not among the {shots} shots",
+            f"begin the recipe with {_begin(thinner)}",
         )
-    parents = fates.ledger.column("parents")
-    for row in np.flatnonzero(made).tolist():
-        if not set(parents[row]) <= ids:
-            raise RecipeError(
-                f"image {fates.ledger.column('id')[row]} was made from images that are not among the {shots} shots",
-                f"begin the recipe with `- select: few-shot` and shots: {shots}",
-            )
+    made &= inside
+    if not made.any() and fates.made.any():
+        own = "" if shots is None else f"give its generator shots: {shots}, or "
+        raise RecipeError(
+            f"the run made nothing from {_said(thinner)} alone: its generators saw more real images",
+            f"{own}begin the recipe with {_begin(thinner)}",
+        )
     return made
 
 
-def _refuse_lookers(stages: Stages, shots: int, names: Sequence[str]) -> None:
-    """RecipeError if a stage let other real images than the shots have a say in one of the arms."""
+def _refuse_lookers(stages: Stages, thinner: Thinner, names: Sequence[str]) -> None:
+    """RecipeError if a stage let other real images than those that are left have a say in one of the arms."""
     for title, stage in stages:
-        if _looks(stage, shots, names):
+        if _looks(stage, thinner, names):
             raise RecipeError(
-                f"{title} looked at more real images than the {shots} shots, so what it chose knows more than they do",
-                f"begin the recipe with `- select: few-shot` and shots: {shots}",
+                f"{title} looked at more real images than {_said(thinner)}, so what it chose knows more than they do",
+                f"begin the recipe with {_begin(thinner)}",
             )
 
 
-def _looks(stage: Stage, shots: int, names: Sequence[str]) -> bool:
-    """Whether what a stage decides for one of the arms may hang on more real images than the shots."""
+def _looks(stage: Stage, thinner: Thinner, names: Sequence[str]) -> bool:
+    """Whether what a stage decides for one of the arms may hang on more real images than those that are left."""
     if isinstance(stage, Trainer):
-        return stage.shots is None or stage.shots > shots
+        return not isinstance(thinner, FewShot) or stage.shots is None or stage.shots > thinner.shots
     if isinstance(stage, Selector):
-        return "real+selected" in names and stage.on == "all"
-    if not isinstance(stage, EmbeddingFilter) or not {"real+kept", "real+selected"} & set(names):
+        return bool(set(SELECTED) & set(names)) and stage.on == "all"
+    if not isinstance(stage, EmbeddingFilter) or not set(FILTERED) & set(names):
         return False
     by_text = isinstance(stage, Clip) and stage.by != "clip-prototype"
     return stage.needs_real and not by_text

@@ -26,6 +26,9 @@ from augforge.labels import figures
 from augforge.ledger import Ledger
 from augforge.models.devices import pick_device
 from augforge.progress import Progress
+from augforge.selectors.few_shot import FewShot
+from augforge.selectors.long_tail import LongTail
+from augforge.stage import Thinner
 from augforge.store import Store, write_atomically
 from augforge.vectors import shared_store
 
@@ -74,12 +77,19 @@ def evaluate(
             held_out.append(read_shifts(shifts, ledger.classes, kept, progress))
         embedders = Embedders(kept, opened, device, progress)  # type: ignore[arg-type]  # it has bytes_of
         bench = Bench(opened, ledger, fates, settings, embedders, kept, device, progress)
-        records = [bench.record(names, held_out, count) for count in settings.shots or (None,)]
+        records = [bench.record(names, held_out, thinner) for thinner in thinners(settings)]
         about = {"format": FORMAT, "test": test, "learner": settings.learner, "seeds": settings.seeds}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
         write_atomically(folder / FILE, json.dumps(record, indent=1, ensure_ascii=False).encode())
     return record
+
+
+def thinners(settings: Settings) -> list[Thinner | None]:
+    """What the comparisons of an evaluation leave of the real images; None for all of them."""
+    if settings.imbalance is not None:
+        return [LongTail(imbalance=settings.imbalance)]
+    return [FewShot(shots=count) for count in settings.shots] or [None]
 
 
 @dataclass(frozen=True)
@@ -95,21 +105,21 @@ class Bench:
     device: str
     progress: Progress
 
-    def record(self, names: Sequence[str], held_out: Sequence[HeldOut], shots: int | None) -> Record:
-        """One comparison: all arms, with `shots` of so many images per class."""
-        arms = arms_of(self.fates, names, shots)
+    def record(self, names: Sequence[str], held_out: Sequence[HeldOut], thinner: Thinner | None) -> Record:
+        """One comparison: all arms, with `thinner` of the real images that it leaves."""
+        arms = arms_of(self.fates, names, thinner)
         rows = np.unique(np.concatenate([arm.rows for arm in arms]))
         refuse_leaks(self.ledger, rows, self.opened, held_out[0], self.store, self.progress)
-        learner = self._learner(arms, shots)
+        learner = self._learner(arms, thinner)
         learner.prepare(arms, held_out)
         answers = self._trained(learner, arms, held_out)
         counts = class_sizes(self.ledger, arms[0].rows)
         classes = by_rarity(counts)
         results = Results(self.ledger.classes, classes, held_out[0].labels, [answers[arm.name][0] for arm in arms])
-        record: Record = {} if shots is None else {"shots": shots}
+        record: Record = {} if thinner is None else thinner.model_dump(include={"shots", "imbalance"})
         record |= {"classes": classes, "counts": {label: counts[label] for label in classes}}
         record["arms"] = [
-            {"name": arm.name, "images": len(arm.rows), **results.of(number)} for number, arm in enumerate(arms)
+            {"name": arm.name, "images": arm.size, **results.of(number)} for number, arm in enumerate(arms)
         ]
         record["metrics"] = self._measures(arms, held_out[0]) if self.settings.metrics else {}
         if len(held_out) > 1:
@@ -124,8 +134,8 @@ class Bench:
         measured = Bystanders(self.ledger, self.fates, self.settings, embeddings, judge, real, test).measures(arms)
         return {name: round(value, 6) for name, value in measured.items()}
 
-    def _learner(self, arms: Sequence[Arm], shots: int | None) -> Learner:
-        all_made = arms_of(self.fates, ["real", "real+synthetic"] if self.fates.made.any() else ["real"], shots)[-1]
+    def _learner(self, arms: Sequence[Arm], thinner: Thinner | None) -> Learner:
+        all_made = arms_of(self.fates, ["real", "real+synthetic"] if self.fates.made.any() else ["real"], thinner)[-1]
         made = class_sizes(self.ledger, all_made.rows[self.fates.made[all_made.rows]])
         if self.settings.learner == PROBE:
             embeddings = Embeddings(self.settings.embedder, self.embedders)
@@ -141,7 +151,7 @@ class Bench:
         with self.progress.bar("train", len(arms) * self.settings.seeds, "trainings") as bar:
             for seed in range(self.settings.seeds):
                 for arm in arms:
-                    for place, given in enumerate(learner.answers(arm, seed, held_out)):
+                    for place, given in enumerate(learner.answers(arm.drawn(seed), seed, held_out)):
                         answers[arm.name][place].append(given)
                     bar.advance()
         return answers

@@ -34,8 +34,9 @@ class Bystanders:
     test: HeldOut
 
     def measures(self, arms: Sequence[Arm]) -> dict[str, float]:
-        """Every measure by name; those of the last arm with made images plainly, others ` of ARM`."""
-        made = {arm.name: rows for arm in arms if len(rows := arm.rows[self.fates.made[arm.rows]]) > 1}
+        """Every measure by name; those of the last arm with made images plainly, others ` of ARM`; of no random arm."""
+        fixed = [arm for arm in arms if not arm.strata]
+        made = {arm.name: rows for arm in fixed if len(rows := arm.rows[self.fates.made[arm.rows]]) > 1}
         if not made:
             return {}
         reference = self._embedded(self.test.ledger, self.test.rows, self.test.pixels)

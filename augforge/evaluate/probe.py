@@ -57,16 +57,14 @@ class ProbeLearner(Learner):
         self._ledger, self._embeddings, self._settings, self._pixels = ledger, embeddings, settings, pixels
         self._real, self._counts = real, class_sizes(ledger, real.rows)
         self._wanted = {label: made.get(label) or count for label, count in self._counts.items()}
-        self._seen: dict[str, Matrix] = {}
+        self._rows = np.zeros(0, dtype=np.int64)
+        self._vectors: Matrix = np.zeros((0, 0), dtype=np.float32)
         self._held_out: dict[str, Matrix] = {}
 
     def prepare(self, arms: Sequence[Arm], held_out: Sequence[HeldOut]) -> None:
         """Embed what has no vector yet."""
-        rows = np.unique(np.concatenate([arm.rows for arm in arms]))
-        vectors = self._embeddings.of(self._ledger, rows)
-        places = np.searchsorted(rows, np.arange(len(self._ledger)))
-        for arm in arms:
-            self._seen[arm.name] = vectors[places[arm.rows]]
+        self._rows = np.unique(np.concatenate([arm.rows for arm in arms]))
+        self._vectors = self._embeddings.of(self._ledger, self._rows)
         if any(arm.classical for arm in arms):
             self._copies = Copies(self._ledger, self._real.rows, self._wanted, self._pixels)
             self._copied = self._embeddings.of(self._copies.ledger, self._copies.ledger.visible(), self._copies)
@@ -92,7 +90,8 @@ class ProbeLearner(Learner):
 
     def _lesson(self, arm: Arm) -> tuple[Matrix, Lesson]:
         """What the probe learns from: vectors (n, d) and what they stand for."""
-        vectors, labels = self._seen[arm.name], self._ledger.class_index(arm.rows)
+        vectors = self._vectors[np.searchsorted(self._rows, arm.rows)]
+        labels = self._ledger.class_index(arm.rows)
         real = np.array(self._ledger.column("origin", arm.rows)) == "real"
         if not arm.classical:
             return vectors, Lesson(labels, arm.weights, real)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from augforge.errors import RecipeError
 from augforge.stage import kebab
 
-ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected")
+ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected", "real+random")
 PROBE, RESNET, TIMM = "probe", "resnet", "timm:"
 
 
@@ -23,6 +23,9 @@ class Settings(BaseModel):
     )
     shots: tuple[int, ...] = Field(
         (), description="Use K real images per class, and what was made from them; several K separated by commas."
+    )
+    imbalance: float | None = Field(
+        None, ge=1, description="Use a long tail of the real images, as select long-tail, and what was made from them."
     )
     learner: str = Field(PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
     embedder: str = Field("builtin-clip", description="The model whose embeddings the probe and the metrics see.")
@@ -94,6 +97,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
         raise RecipeError(f"--{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from error
     if settings.learner == PROBE and settings.mix != "none":
         raise RecipeError(f"--mix: the probe sees embeddings, so {settings.mix} has no pixels", "use --learner resnet")
+    if settings.imbalance and settings.shots:
+        raise RecipeError("--imbalance: shots are as many of every class, so they have no tail", "give one of the two")
     if settings.weights and not settings.learner.startswith(TIMM):
         raise RecipeError("--weights: only timm's networks begin from a file", "use --learner timm:NAME")
     return settings

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from augforge.catalog import stage_class
+from augforge.engine.thin import run_thinner
 from augforge.errors import RecipeError
 from augforge.evaluate.arms import Fates, arms_of, by_rarity
+from augforge.evaluate.settings import ARMS
 from augforge.ledger import Ledger
 from augforge.recipe import build_stage
 from augforge.sample import Sample
+from augforge.selectors.few_shot import FewShot
+from augforge.selectors.long_tail import LongTail
 
 SAFETY = stage_class("filter", "safety").model_construct()
 CHAIN = [
@@ -48,8 +54,8 @@ ROWS = [
 ]
 
 
-def fates_of(rows=ROWS, chain=CHAIN) -> Fates:
-    ledger = Ledger(["cat"])
+def fates_of(rows=ROWS, chain=CHAIN, classes=("cat",)) -> Fates:
+    ledger = Ledger(list(classes))
     ledger.extend(rows)
     return Fates(ledger, chain)
 
@@ -75,9 +81,28 @@ def test_only_the_selection_weighs():
 
 
 def test_arms_that_say_nothing_new_are_left_out():
-    assert fates_of().differing() == ("real", "real+classical", "real+synthetic", "real+kept", "real+selected")
+    assert fates_of().differing() == ARMS
     alone = fates_of([sample("real")], [])
     assert alone.differing() == ("real", "real+classical")
+
+
+def test_the_random_arm_is_as_large_as_the_selected_one_in_every_class():
+    """Of each class and origin as many, of what the filters left; weights are the selection's, so there are none."""
+    rows = [sample(f"real-{n}", label="cat" if n % 2 else "dog") for n in range(8)]
+    for n in range(40):
+        by = {0: "3-filter-clip", 1: "5-select-k-center", 2: "5-select-k-center"}.get(n % 5)
+        rows.append(sample(f"made-{n}", "synthetic", by, label="cat" if n < 30 else "dog", weight=3.0))
+    fates = fates_of(rows, classes=("cat", "dog"))
+    selected, random = arms_of(fates, ("real+selected", "real+random"))
+    draws = [random.drawn(seed) for seed in range(60)]
+    kinds = lambda arm: Counter(zip(fates.ledger.column("label", arm.rows), fates.made[arm.rows], strict=True))  # noqa: E731
+    assert random.size == len(selected.rows)
+    for draw in draws:
+        assert kinds(draw) == kinds(selected) and set(draw.weights) == {1.0} and len(set(draw.rows)) == len(draw.rows)
+    seen = set().union(*(draw.rows.tolist() for draw in draws))
+    assert seen == set(np.flatnonzero(~fates.filtered).tolist())  # everything kept has its chance, nothing else
+    assert random.drawn(3).rows.tolist() == draws[3].rows.tolist() != draws[4].rows.tolist()
+    assert selected.drawn(3) is selected
 
 
 def test_nothing_real_is_refused():
@@ -103,7 +128,7 @@ def first_shots(count: int) -> list[str]:
 
 def test_shots_are_those_of_the_generator():
     fates = fates_of(with_children(first_shots(2)), few_shot(2))
-    real, made = arms_of(fates, ("real", "real+synthetic"), 2)
+    real, made = arms_of(fates, ("real", "real+synthetic"), FewShot(shots=2))
     assert ids(fates, real) == set(first_shots(2))
     assert ids(fates, made) == {*first_shots(2), "child"}
 
@@ -112,20 +137,20 @@ def test_shots_are_those_of_the_generator():
 def test_a_generator_that_saw_more_than_the_shots_is_refused(made_with):
     fates = fates_of(with_children(first_shots(2)), few_shot(made_with))
     with pytest.raises(RecipeError, match="saw more real images") as error:
-        arms_of(fates, ("real", "real+synthetic"), 2)
+        arms_of(fates, ("real", "real+synthetic"), FewShot(shots=2))
     assert "few-shot" in error.value.hint
-    assert len(arms_of(fates, ("real", "real+classical"), 2)[0].rows) == 2  # nothing made is asked for
+    assert len(arms_of(fates, ("real", "real+classical"), FewShot(shots=2))[0].rows) == 2  # nothing made is asked for
 
 
 def test_a_parent_outside_the_shots_is_refused():
     outside = next(f"r{n}" for n in range(6) if f"r{n}" not in first_shots(2))
     with pytest.raises(RecipeError, match="not among the 2 shots"):
-        arms_of(fates_of(with_children([outside]), few_shot(2)), ("real", "real+synthetic"), 2)
+        arms_of(fates_of(with_children([outside]), few_shot(2)), ("real", "real+synthetic"), FewShot(shots=2))
 
 
 def test_a_run_that_has_no_more_images_needs_no_shots_of_its_generator():
     fates = fates_of(with_children(["r5"]), few_shot(None))
-    assert len(arms_of(fates, ("real", "real+synthetic"), 6)[1].rows) == 7
+    assert len(arms_of(fates, ("real", "real+synthetic"), FewShot(shots=6))[1].rows) == 7
 
 
 @pytest.mark.parametrize(
@@ -146,10 +171,10 @@ def test_a_stage_that_looked_at_more_than_the_shots_is_refused(verb, name, optio
     fates = fates_of(with_children(first_shots(2)), chain)
     names = ("real", "real+synthetic", "real+kept", "real+selected")
     if not refused:
-        assert len(arms_of(fates, names, 2)) == 4
+        assert len(arms_of(fates, names, FewShot(shots=2))) == 4
         return
     with pytest.raises(RecipeError, match=f"3-{verb}-{name} looked at more"):
-        arms_of(fates, names, 2)
+        arms_of(fates, names, FewShot(shots=2))
 
 
 def test_what_was_judged_among_images_of_other_shots_is_refused():
@@ -157,9 +182,54 @@ def test_what_was_judged_among_images_of_other_shots_is_refused():
     rows = [*with_children(first_shots(2)), sample("more", "synthetic", stage="3-generate-augmented-conditioning")]
     more = build_stage("generate", "augmented-conditioning", {"shots": 4})
     fates = fates_of(rows, few_shot(2, ("3-generate-augmented-conditioning", more)))
-    assert ids(fates, arms_of(fates, ("real", "real+synthetic"), 2)[1]) == {*first_shots(2), "child"}
+    assert ids(fates, arms_of(fates, ("real", "real+synthetic"), FewShot(shots=2))[1]) == {*first_shots(2), "child"}
     with pytest.raises(RecipeError, match="among images made from others"):
-        arms_of(fates, ("real", "real+kept"), 2)
+        arms_of(fates, ("real", "real+kept"), FewShot(shots=2))
+
+
+LARGE = [sample(f"{label}{n}", label=label) for label in ("a", "b") for n in range(16)]
+
+
+def tail_of(rows: list[Sample], imbalance: float) -> set[str]:
+    """What the stage leaves."""
+    ledger = Ledger(["a", "b"])
+    ledger.extend(rows)
+    run_thinner(LongTail(imbalance=imbalance), "1-select-long-tail", ledger)
+    return set(ledger.column("id", ledger.visible()))
+
+
+def test_a_long_tail_is_that_of_the_stage():
+    fates = fates_of(LARGE, [], ("a", "b"))
+    (arm,) = arms_of(fates, ("real",), LongTail(imbalance=8))
+    assert ids(fates, arm) == tail_of(LARGE, 8) and len(arm.rows) == 16 + 2
+
+
+def test_a_long_tail_takes_what_was_made_from_it_and_from_no_other():
+    tail = tail_of(LARGE, 8)
+    inside = sorted(tail & {s.id for s in LARGE if s.label == "b"})
+    outside = next(s.id for s in LARGE if s.id not in tail)
+    children = [
+        sample("within", "synthetic", label="b", parents=tuple(inside)),
+        sample("across", "synthetic", label="b", parents=(inside[0], outside)),
+    ]
+    fates = fates_of([*LARGE, *children], few_shot(None), ("a", "b"))
+    _, made = arms_of(fates, ("real", "real+synthetic"), LongTail(imbalance=8))
+    assert ids(fates, made) == tail | {"within"}
+    with pytest.raises(RecipeError, match="the long tail was filtered or selected among") as error:
+        arms_of(fates, ("real", "real+kept"), LongTail(imbalance=8))
+    assert "`- select: long-tail` and imbalance: 8" in error.value.hint
+    alone = fates_of([*LARGE, children[1]], few_shot(None), ("a", "b"))
+    with pytest.raises(RecipeError, match="made nothing from the long tail alone"):
+        arms_of(alone, ("real", "real+synthetic"), LongTail(imbalance=8))
+
+
+def test_a_trainer_that_saw_more_than_the_long_tail_is_refused():
+    trainer = build_stage("train", "classifier", {"backbone": "probe", "embedder": "builtin-clip"})
+    child = sample("within", "synthetic", label="b", parents=(min(tail_of(LARGE, 8)),))
+    fates = fates_of([*LARGE, child], [("1-train-classifier", trainer), *few_shot(None)], ("a", "b"))
+    with pytest.raises(RecipeError, match="1-train-classifier looked at more real images than the long tail"):
+        arms_of(fates, ("real", "real+synthetic"), LongTail(imbalance=8))
+    assert len(arms_of(fates, ("real", "real+synthetic"), LongTail(imbalance=1))[1].rows) == 33  # it leaves all
 
 
 def test_rare_classes_come_first():

@@ -29,10 +29,13 @@ def test_the_proof_of_the_digits_writes_table_and_plot(tmp_path):
         [*command, "--modes", "random-image,embed-cutmix-dropout"], cwd=ROOT, check=True, capture_output=True
     )
     rows = json.loads((tmp_path / "proof.json").read_text())
-    arms = ["real", "real+synthetic", "real+kept", "real+selected"]
+    arms = ["real", "real+synthetic", "real+kept", "real+selected", "real+random"]
     assert [row["arm"] for row in rows] == [arms[0], "real+classical", *arms[1:], *arms]
     assert {row["mode"] for row in rows} == {"", "random-image", "embed-cutmix-dropout"}
     images = {row["arm"]: row["images"] for row in rows}
+    assert images["real+random"] == images["real+selected"]
     assert images["real"] == 200 < images["real+selected"] < images["real+kept"] < images["real+synthetic"]
-    assert (tmp_path / "proof.md").read_text().count("\n| digits ") == 9 - 1  # real stands once
+    lines = [line for line in (tmp_path / "proof.md").read_text().splitlines() if line.startswith("| digits ")]
+    assert [line.split(" | ")[2] for line in lines] == 2 * ["random-image", "embed-cutmix-dropout"]  # two tables
+    assert all(line.count("%") == 0 and len(line.split(" | ")) == 9 for line in lines)
     assert (tmp_path / "proof.png").stat().st_size > 5000
