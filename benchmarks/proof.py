@@ -140,8 +140,11 @@ def cifar10(data: Path, reduced: bool, out: Path) -> Study:
         out.mkdir(parents=True, exist_ok=True)
         whole = pq.read_table(data / "cifar10_test.parquet")
         pq.write_table(whole.take(list(range(0, len(whole), 5))), small)  # the file goes class by class
-    settings |= {"steps": 400, "batch": 64}
-    caption = "2,000 training images before the long tail, every fifth test image, 400 steps of 64 images"
+    settings = {"learner": "probe", "loss": "balanced-softmax", **photos}
+    caption = (
+        "2,000 training images before the long tail, every fifth test image, and in place of the network a probe on "
+        "EfficientNet-Lite2, trained on ImageNet"
+    )
     return replace(study, settings=settings, test=str(small), limit=2000, caption=caption)
 
 
@@ -268,6 +271,7 @@ def main() -> None:
     parser.add_argument("--modes", help="only these ways of conditioning, separated by commas")
     parser.add_argument("--shots", help="only these numbers of shots, separated by commas")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, help="so many steps of every training")
     parser.add_argument("--reduced", action="store_true")
     options = parser.parse_args()
     wanted = options.only.split(",")
@@ -282,6 +286,12 @@ def main() -> None:
     if options.shots:
         shots = tuple(map(int, options.shots.split(",")))
         studies = [replace(study, shots=shots) if study.shots else study for study in studies]
+    if options.steps:
+        said = f"; but trained for {options.steps} steps only"
+        studies = [
+            replace(study, settings={**study.settings, "steps": options.steps}, caption=study.caption + said)
+            for study in studies
+        ]
     for study in studies:
         study.settings["seeds"] = options.seeds
         study.go(options.out)
