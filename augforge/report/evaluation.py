@@ -42,9 +42,10 @@ class Arm(BaseModel):
 
 
 class Comparison(BaseModel):
-    """All arms; with `shots`, of so many real images per class. A metric may be one number or one for each arm."""
+    """All arms; of `shots` real images per class, or of a long tail. A metric is one number or one for each arm."""
 
     shots: int | None = None
+    imbalance: float | None = None
     classes: tuple[str, ...]
     counts: dict[str, int] = Field(default_factory=dict)
     arms: tuple[Arm, ...]

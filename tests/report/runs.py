@@ -213,7 +213,7 @@ def evaluation(classes: tuple[str, ...]) -> dict[str, Any]:
     }
     few = {**one, "shots": 1, "arms": [arm("real", 0.4, None)]}
     few["arms"][0]["accuracy"] |= {"low": None, "high": None, "seeds": [0.4]}
-    runs = [few, {**one, "shots": 2}]
+    runs = [few, {**one, "shots": 2}, {**one, "imbalance": 100}]
     return {"format": 1, "test": "folder <test>", "learner": "probe", "seeds": 2, **runs[-1], "runs": runs}
 
 

@@ -73,14 +73,16 @@ def test_every_chart_is_drawn_and_nothing_is_wrong(page):
         page.locator(f"#{section}").scroll_into_view_if_needed()
         page.wait_for_timeout(80)
     plots = page.evaluate("[...document.querySelectorAll('.plot')].map((plot) => Boolean(plot.chart))")
-    assert plots == [True] * 7  # two measures, a selection, classes, map, two comparisons
+    assert plots == [True] * 8  # two measures, a selection, classes, map, three comparisons
 
 
 def test_the_evaluation_has_its_verdicts_and_no_interval_where_there_is_none(page):
     rows = [row.split("\t") for row in page.locator("#evaluation tbody").all_inner_texts()[0].splitlines()]
     assert rows == [["real", "12", "40.0", "35.0 [33.0, 37.0]", "", ""]]
     words = page.locator("#evaluation .badge").all_text_contents()
-    assert words == ["within noise", "better"]
+    assert words == ["within noise", "better"] * 2
+    titles = page.locator("#evaluation h3").all_text_contents()
+    assert titles == ["1 real image per class", "2 real images per class", "Long tail of 100"]
     page.get_by_text("The dataset in numbers").last.click()
     assert "kid, real+kept" in page.locator("#evaluation").inner_text()
 

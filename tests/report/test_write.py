@@ -56,6 +56,7 @@ def test_the_figures_are_pictures_of_everything(written):
         "histogram-safety",
         "selection-4-select-facility-location",
         "embedding-map",
+        "evaluation",
         "evaluation-1-shots",
         "evaluation-2-shots",
     }
@@ -107,6 +108,8 @@ def test_an_evaluation_is_read_and_a_damaged_one_is_named(tmp_path):
     assert read_evaluation(tmp_path) is None
     good = evaluation(EVIL)
     (tmp_path / "evaluation.json").write_text(json.dumps(good))
+    for one in (good, *good["runs"]):
+        one |= {name: one.get(name) for name in ("shots", "imbalance")}
     assert json.loads(json.dumps(read_evaluation(tmp_path).plain())) == good
     good["arms"][1]["difference"]["verdict"] = "great"
     (tmp_path / "evaluation.json").write_text(json.dumps(good))
