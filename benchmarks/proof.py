@@ -135,17 +135,17 @@ def cifar10(data: Path, reduced: bool, out: Path) -> Study:
     study = Study("cifar10", recipe, str(data / "cifar10_test.parquet"), settings, caption="12,406 real images")
     if not reduced:
         return study
-    small = out / "cifar10_test_2000.parquet"
+    small = out / "cifar10_test_1000.parquet"
     if not small.is_file():
         out.mkdir(parents=True, exist_ok=True)
         whole = pq.read_table(data / "cifar10_test.parquet")
-        pq.write_table(whole.take(list(range(0, len(whole), 5))), small)  # the file goes class by class
+        pq.write_table(whole.take(list(range(0, len(whole), 10))), small)  # the file goes class by class
     settings = {"learner": "probe", "loss": "balanced-softmax", **photos}
     caption = (
-        "2,000 training images before the long tail, every fifth test image, and in place of the network a probe on "
+        "1,000 training images before the long tail, every tenth test image, and in place of the network a probe on "
         "EfficientNet-Lite2, trained on ImageNet"
     )
-    return replace(study, settings=settings, test=str(small), limit=2000, caption=caption)
+    return replace(study, settings=settings, test=str(small), limit=1000, caption=caption)
 
 
 def flowers(data: Path, reduced: bool, out: Path) -> Study:
