@@ -44,6 +44,10 @@ class Recipe:
     sources: tuple[SourceSpec, ...]
     stages: tuple[Stage, ...]
 
+    def __post_init__(self) -> None:
+        if not -(2**63) <= self.seed < 2**63:
+            raise RecipeError(f"seed: {short(self.seed)} is no whole number of 64 bits", "a small number does as well")
+
     def plain(self) -> dict[str, Any]:
         """As in YAML, with every default written out."""
         sources = [source.plain() for source in self.sources]
@@ -91,7 +95,7 @@ def parse_recipe(text: str, seed: int | None = None) -> Recipe:
         raise RecipeError("key 'stages': it is a list, each stage beginning with '- generate:', '- filter:' …")
     return Recipe(
         name=_typed(plain, "name", str, "recipe"),
-        seed=_seed(_typed(plain, "seed", int, 0) if seed is None else seed),
+        seed=_typed(plain, "seed", int, 0) if seed is None else seed,
         sources=_sources(plain.get("source")),
         stages=_stages(stages),
     )
@@ -225,12 +229,6 @@ def _typed(plain: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise RecipeError(f"key {key!r}: {short(value)} is not {'a whole number' if kind is int else 'a text'}")
     return value
-
-
-def _seed(seed: int) -> int:
-    if not -(2**63) <= seed < 2**63:
-        raise RecipeError(f"key 'seed': {short(seed)} is no whole number of 64 bits", "a small number does as well")
-    return seed
 
 
 def _name(value: Any, what: str) -> str:

@@ -198,3 +198,13 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path):
     assert "run the same command to go on" in running.stderr.read()
     subprocess.run(command, check=True, capture_output=True)
     assert Path(tmp_path / "out" / "dataset" / "state.json").is_file()
+
+
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1])
+def test_a_seed_that_no_file_can_hold_is_refused_by_every_command(seed, tmp_path):
+    source, out = write_images(tmp_path / "set", {"cat": 2}), tmp_path / "out"
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(f"name: r\nseed: 1\nsource: {{folder: {source}}}\nstages:\n  - filter: sharpness\n    min: 0\n")
+    for words in (["filter", "sharpness", source, "--min", 0], ["run", recipe]):
+        result = call(*words, "--seed", seed, "--out", out, code=2)
+        assert "no whole number of 64 bits" in result.output and not out.exists()
