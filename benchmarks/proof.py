@@ -3,6 +3,7 @@
     python benchmarks/proof.py --out runs/proof --data DIR              all of it, at full size: hours on two cores
     python benchmarks/proof.py --out runs/proof --only digits           one of digits, cifar10, flowers
     python benchmarks/proof.py --out runs/proof --reduced               less of all: the captions say of what
+    python benchmarks/proof.py --out runs/proof --reduced cifar10       less of this one
 
 DIR holds cifar10_train.parquet, cifar10_test.parquet and flowers5/{train,val}. Arms are those of `augforge evaluate`:
 real images alone; with RandAugment; with all that was made; with what the CLIP filter kept; with what was then
@@ -41,6 +42,7 @@ from augforge.stage import Generator
 ROOT = Path(__file__).parents[1]
 MODES = get_args(Mode)
 SHOTS = (1, 2, 4, 8, 16)
+SETS = "digits,cifar10,flowers"
 LATER_ARMS = "real,real+synthetic,real+kept,real+selected,real+random"
 FIRST_ARMS = f"{LATER_ARMS},real+classical"
 NAMES = {
@@ -267,18 +269,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--only", default="digits,cifar10,flowers")
+    parser.add_argument("--only", default=SETS)
     parser.add_argument("--modes", help="only these ways of conditioning, separated by commas")
     parser.add_argument("--shots", help="only these numbers of shots, separated by commas")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, help="so many steps of every training")
-    parser.add_argument("--reduced", action="store_true")
+    parser.add_argument("--steps", type=int, help="train networks for so many steps only")
+    parser.add_argument("--reduced", nargs="?", const=SETS, default="", help="at reduced size: all or these")
     options = parser.parse_args()
     wanted = options.only.split(",")
+    reduced = options.reduced.split(",")
     made = {
-        "digits": lambda: digits(options.reduced),
-        "cifar10": lambda: cifar10(options.data, options.reduced, options.out),
-        "flowers": lambda: flowers(options.data, options.reduced, options.out),
+        "digits": lambda: digits("digits" in reduced),
+        "cifar10": lambda: cifar10(options.data, "cifar10" in reduced, options.out),
+        "flowers": lambda: flowers(options.data, "flowers" in reduced, options.out),
     }
     studies = [made[name]() for name in wanted]
     if options.modes:
@@ -290,6 +293,8 @@ def main() -> None:
         said = f"; but trained for {options.steps} steps only"
         studies = [
             replace(study, settings={**study.settings, "steps": options.steps}, caption=study.caption + said)
+            if study.settings.get("learner") == "resnet"
+            else study
             for study in studies
         ]
     for study in studies:
