@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,7 +191,8 @@ def test_list_and_samples(tmp_path):
 def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path):
     folder = write_images(tmp_path / "pictures", {"cat": 400}, size=256)
     command = [sys.executable, "-m", "augforge.cli", "filter", "sharpness", str(folder), "--out", str(tmp_path / "out")]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    hears = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a shell's background jobs do not
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hears)
     while not (tmp_path / "out" / "parts").exists() and running.poll() is None:
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
