@@ -187,6 +187,28 @@ def table(studies: list[Study]) -> str:
     )
 
 
+def summary(studies: list[Study]) -> str:
+    """Over all modes: the mean difference to real images alone, from the worst mode to the best, and verdicts."""
+    head = ("set", "K", "real", *list(NAMES.values())[1:])
+    lines = [" | ".join(head), " | ".join(["---"] * len(head))]
+    for study in studies:
+        for shots in study.shots or (None,):
+            rows = [row for row in study.rows if row["shots"] == shots]
+            real = percent(next(row for row in rows if row["arm"] == "real")["accuracy"])
+            cells = [over_modes([r["difference"] for r in rows if r["arm"] == arm]) for arm in list(NAMES)[1:]]
+            lines.append(" | ".join((study.name, str(shots or ""), real, *cells)))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def over_modes(values: list[dict[str, Any]]) -> str:
+    """Mean, range and how many are better or worse; one value as it is."""
+    if len(values) == 1:
+        return change({"difference": values[0]})
+    points = [100 * value["mean"] for value in values]
+    better, worse = (sum(value["verdict"] == verdict for value in values) for verdict in ("better", "worse"))
+    return f"{np.mean(points):+.1f} ({min(points):+.1f} to {max(points):+.1f}; {better} better, {worse} worse)"
+
+
 def groups(studies: list[Study]) -> Iterator[tuple[tuple[str, str, str], dict[str, Any], dict[str, dict[str, Any]]]]:
     """Set, shots and mode; the row of real images alone; the rows of the arms, RandAugment with the first mode."""
     for study in studies:
@@ -302,7 +324,7 @@ def main() -> None:
         study.go(options.out)
     captions = "".join(f"{study.name}: {study.caption}. " for study in studies)
     (options.out / "proof.json").write_text(json.dumps([row for study in studies for row in study.rows], indent=1))
-    (options.out / "proof.md").write_text(f"{captions.strip()}\n\n{table(studies)}")
+    (options.out / "proof.md").write_text(f"{captions.strip()}\n\n{summary(studies)}\n{table(studies)}")
     plot(studies, options.out / "proof.png")
     print(table(studies))
 
