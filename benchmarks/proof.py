@@ -249,7 +249,8 @@ def plot(studies: list[Study], path: Path) -> None:
     for axis, study in zip(axes[0], studies, strict=True):
         (by_shots if study.shots else by_mode)(axis, study)
         axis.set_title(study.name)
-        axis.legend(fontsize=7)
+        if study is studies[0] or study.shots:
+            axis.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=90)
 
