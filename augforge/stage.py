@@ -83,11 +83,7 @@ class Stage(BaseModel, ABC):
     """
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=kebab,
-        populate_by_name=True,
-        allow_inf_nan=False,
+        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False
     )
 
     verb: ClassVar[str]

@@ -42,6 +42,7 @@ from augforge import images
 from augforge.engine.embed import BATCH, Embedder
 from augforge.engine.ingest import Pixels, read_sources
 from augforge.formats import open_source
+from augforge.ledger import Ledger
 from augforge.models import find_model, sight
 from augforge.models.sight import Sight, decode
 from augforge.models.vision import clip_sight, in_batches, open_vision
@@ -133,6 +134,17 @@ def _per_second(way: Callable[[bytes], Any], data: Sequence[bytes], seconds: flo
     return count / (time.thread_time() - start)
 
 
+def ingested(folder: Path, count: int, size: tuple[int, int]) -> tuple[Ledger, Pixels]:
+    """The ledger of `count` photos that are written into `folder`, and their bytes."""
+    source = folder / "photos" / "photo"
+    source.mkdir(parents=True)
+    for number, content in enumerate(photos(count, size)):
+        (source / f"{number:05d}.jpg").write_bytes(content)
+    sources = [open_source("folder", str(source.parent))]
+    ledger, _ = read_sources(sources, Store(folder / "read"), Progress())
+    return ledger, Pixels(sources)
+
+
 def forward(model: Any, seen: Any, batches: int) -> None:
     """Nothing but the model, over the same prepared batch."""
     for _ in range(batches):
@@ -151,18 +163,14 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
     loaded = RandomClip("ViT-B-32", device) if name == "vit-b-32" else None
     model: Any = loaded or open_vision(find_model(name, "image-embedding"), device)
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "photos" / "photo"
-        source.mkdir(parents=True)
-        for number, content in enumerate(photos(batches * BATCH, size)):
-            (source / f"{number:05d}.jpg").write_bytes(content)
-        sources = [open_source("folder", str(source.parent))]
-        ledger, _ = read_sources(sources, Store(Path(folder) / "read"), Progress())
-        seen = np.stack([model.sight.look(images.decode(p.read_bytes())) for p in sorted(source.iterdir())[:BATCH]])
+        ledger, pixels = ingested(Path(folder), batches * BATCH, size)
+        first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
+        seen = np.stack([model.sight.look(images.decode(data)) for data in first])
         model.embed_seen(seen)
         ratios = []
         for repeat in range(repeats):
             store = Store(Path(folder) / f"run-{repeat}")
-            embedder = Timed(name, "image-embedding", store, Pixels(sources), device, Progress())
+            embedder = Timed(name, "image-embedding", store, pixels, device, Progress())
             embedder.model = model
             bare_pass = partial(forward, model, seen, batches)
             end_to_end = partial(embedder.images, ledger, np.arange(len(ledger)), lambda _, reason: sys.exit(reason))
@@ -179,16 +187,11 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
 def measure_loader(count: int, repeats: int, size: tuple[int, int]) -> None:
     """Print the rate at which these cores can feed a model, and how many cores the wanted rate takes."""
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "photos" / "photo"
-        source.mkdir(parents=True)
-        for number, content in enumerate(photos(count, size)):
-            (source / f"{number:05d}.jpg").write_bytes(content)
-        sources = [open_source("folder", str(source.parent))]
-        ledger, _ = read_sources(sources, Store(Path(folder) / "read"), Progress())
+        ledger, pixels = ingested(Path(folder), count, size)
         rates = []
         for repeat in range(repeats):
             store = Store(Path(folder) / f"run-{repeat}")
-            embedder = Timed("vit-b-32", "image-embedding", store, Pixels(sources), "cpu", Progress())
+            embedder = Timed("vit-b-32", "image-embedding", store, pixels, "cpu", Progress())
             embedder.model = Nothing()
             start = time.monotonic()
             embedder.images(ledger, np.arange(len(ledger)), lambda digests, reason: sys.exit(reason))

@@ -52,6 +52,13 @@ class Comparison(BaseModel):
     metrics: dict[str, float | dict[str, float | None] | None] = Field(default_factory=dict)
     shifts: dict[str, dict[str, float]] = Field(default_factory=dict)
 
+    @property
+    def thinned(self) -> str:
+        """What was left of the real images; "" where all were."""
+        if self.imbalance is not None:
+            return f"long tail of {self.imbalance:g}"
+        return "" if self.shots is None else f"{self.shots} images per class"
+
 
 class Evaluation(Comparison):
     """The whole file: one comparison, and in `runs` all of them where there are several."""

@@ -116,9 +116,8 @@ def _evaluation(panel: Any, evaluation: Evaluation, one: Comparison) -> None:
         scores = [arm.macro_f1 for arm in one.arms if arm.macro_f1]
         _intervals(panel, at - 0.12, scores, "macro-F1", COLOURS["synthetic"])
     panel.set_yticks(at, [_text(arm.name, 30) for arm in one.arms])
-    shots = "" if one.shots is None else f", {one.shots} images per class"
-    shots = shots if one.imbalance is None else f", long tail of {one.imbalance:g}"
-    title = f"{_text(evaluation.test, 50)}, {_text(evaluation.learner, 30)}{shots}; {evaluation.seeds} seeds"
+    told = (_text(evaluation.test, 50), _text(evaluation.learner, 30), one.thinned)
+    title = f"{', '.join(filter(None, told))}; {evaluation.seeds} seeds"
     panel.set(title=title, ylim=(-0.6, len(at) - 0.4))
     panel.grid(axis="x", alpha=0.3)
     panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -95,7 +95,10 @@ def test_the_random_arm_is_as_large_as_the_selected_one_in_every_class():
     fates = fates_of(rows, classes=("cat", "dog"))
     selected, random = arms_of(fates, ("real+selected", "real+random"))
     draws = [random.drawn(seed) for seed in range(60)]
-    kinds = lambda arm: Counter(zip(fates.ledger.column("label", arm.rows), fates.made[arm.rows], strict=True))  # noqa: E731
+
+    def kinds(arm):
+        return Counter(zip(fates.ledger.column("label", arm.rows), fates.made[arm.rows], strict=True))
+
     assert random.size == len(selected.rows)
     for draw in draws:
         assert kinds(draw) == kinds(selected) and set(draw.weights) == {1.0} and len(set(draw.rows)) == len(draw.rows)
