@@ -13,6 +13,8 @@ Anything else that escapes is a defect of augforge and shows its traceback.
 
 from __future__ import annotations
 
+import difflib
+
 
 class AugforgeError(Exception):
     """An error that the user can mend: `message` says what is wrong and where, `hint` what to do."""
@@ -49,3 +51,11 @@ class TooManyBad(AugforgeError):
     """More unusable source images than the run allows."""
 
     exit_code = 3
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """A hint that names the likely intended one of `known`, or lists them all."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(sorted(known)) if known else ""

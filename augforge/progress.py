@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from augforge.printable import printable
+
+LINE_SECONDS = 10.0
 
 
 class Bar:
@@ -17,7 +23,7 @@ class Bar:
 
 
 class Progress:
-    """Receives what a run has to say. The base class is silent; `augforge.render` shows it."""
+    """Receives what a run has to say. The base class is silent; `augforge.cli.render.base` shows it."""
 
     @contextmanager
     def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
@@ -26,3 +32,42 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A remark worth a line."""
+
+
+class LineProgress(Progress):
+    """Plain lines on stderr, for logs: one at most every ten seconds, and one at the end of each stage."""
+
+    @contextmanager
+    def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
+        """Print lines with a rate and the time left."""
+        bar = _LineBar(title, total, unit)
+        yield bar
+        bar.line()
+
+    def say(self, text: str) -> None:
+        """Print a remark on stderr."""
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+class _LineBar(Bar):
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done, self._start = 0, time.monotonic()
+        self._last = self._start
+        self._note = ""
+
+    def advance(self, count: int = 1) -> None:
+        self._done += count
+        if time.monotonic() - self._last >= LINE_SECONDS:
+            self.line()
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+    def line(self) -> None:
+        self._last = time.monotonic()
+        rate = self._done / max(self._last - self._start, 1e-9)
+        left = f", {(self._total - self._done) / rate:,.0f} s left" if 0 < self._done < self._total else ""
+        shown = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}, {rate:,.1f}/s{left}"
+        shown += f"  {self._note}" if self._note else ""
+        print(printable(shown), file=sys.stderr, flush=True)

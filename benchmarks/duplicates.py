@@ -29,9 +29,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from augforge.duplicates.crops import SLIGHTLY, SMALLEST, overlap
-from augforge.duplicates.hashes import Small, hash_many, hashes_of, reduced, shrunk
-from augforge.duplicates.pairs import near_pairs
+from augforge.algorithms.duplicates.crops import SLIGHTLY, SMALLEST, overlap
+from augforge.algorithms.duplicates.hashes import Small, hash_many, hashes_of, reduced, shrunk
+from augforge.algorithms.duplicates.pairs import near_pairs
 
 KINDS = ("original", "exact", "re-encoded", "resized", "crop 5 %", "crop 15 %", "brightness", "blur", "flip")
 EASY = ("exact", "re-encoded", "resized", "crop 5 %", "brightness", "blur")
@@ -129,12 +129,12 @@ def by_hash(hashes: np.ndarray, smalls: Small, distance: int = 16, sure: int = 7
 
 def by_embedding(files: list[Path], smalls: Small, neighbours: int, similarity: float) -> np.ndarray:
     """(p, 2) what an embedding adds."""
+    from augforge.algorithms.selection.neighbours import nearest
+    from augforge.algorithms.selection.points import Likeness
     from augforge.models import find_model
-    from augforge.models.vision import open_vision
-    from augforge.select.neighbours import nearest
-    from augforge.select.points import Likeness
+    from augforge.models.loading import load_embedder
 
-    model = open_vision(find_model("builtin-clip", "image-text"), "cpu")
+    model = load_embedder(find_model("builtin-clip", "image-text"), "cpu")
     vectors = np.concatenate(
         [
             model.embed_images([Image.open(f).convert("RGB") for f in files[s : s + 256]])
@@ -234,9 +234,9 @@ def main() -> None:
 
 def settle_many(count: int) -> None:
     """Decide over random hashes with planted copies, at the distance that `filter duplicates` takes for so many."""
-    from augforge.duplicates.evidence import NOBODY, settle
-    from augforge.duplicates.pairs import pair_blocks
-    from augforge.filters.duplicates import Duplicates
+    from augforge.algorithms.duplicates.evidence import NOBODY, settle
+    from augforge.algorithms.duplicates.pairs import pair_blocks
+    from augforge.stages.filters.duplicates import Duplicates
 
     draw, planted = np.random.default_rng(0), count // 100
     hashes = draw.integers(1, 2**64, count, dtype=np.uint64)

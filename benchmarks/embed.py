@@ -38,17 +38,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from augforge import images
-from augforge.engine.embed import BATCH, Embedder
+from augforge.data import images
+from augforge.data import preprocessing as sight
+from augforge.data.ledger import Ledger
+from augforge.data.preprocessing import Sight, decode
+from augforge.data.store import Store
+from augforge.data.vectors import Vectors
+from augforge.engine.embedding import BATCH, Embedder
 from augforge.engine.ingest import Pixels, read_sources
-from augforge.formats import open_source
-from augforge.ledger import Ledger
-from augforge.models import find_model, sight
-from augforge.models.sight import Sight, decode
-from augforge.models.vision import clip_sight, in_batches, open_vision
+from augforge.io import open_source
+from augforge.models import find_model
+from augforge.models.loading import load_embedder
+from augforge.models.vision import clip_sight, in_batches
 from augforge.progress import Progress
-from augforge.store import Store
-from augforge.vectors import Vectors
 
 WANTED = 2500
 """Images per second that a ViT-B-32 on a GPU should be fed with."""
@@ -161,7 +163,7 @@ def clocked(work: Callable[[], Any]) -> NDArray[np.float64]:
 def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], device: str) -> None:
     """Print bare and end-to-end rates, in turns."""
     loaded = RandomClip("ViT-B-32", device) if name == "vit-b-32" else None
-    model: Any = loaded or open_vision(find_model(name, "image-embedding"), device)
+    model: Any = loaded or load_embedder(find_model(name, "image-embedding"), device)
     with tempfile.TemporaryDirectory() as folder:
         ledger, pixels = ingested(Path(folder), batches * BATCH, size)
         first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
@@ -224,7 +226,7 @@ def measure_store(rows: int) -> None:
 OPEN = """
 import sys, time
 from pathlib import Path
-from augforge.vectors import Vectors
+from augforge.data.vectors import Vectors
 peak = lambda: int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
 before, start = peak(), time.monotonic()
 store = Vectors(Path(sys.argv[1]), "float16")

@@ -23,13 +23,13 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from augforge.engine import run
-from augforge.generators.augmented_conditioning import AugmentedConditioning
+from augforge.engine.run import run
 from augforge.models import find_model
 from augforge.models.devices import quiet
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
-from augforge.stage import Studio
+from augforge.stages.generator import Studio
+from augforge.stages.generators.augmented_conditioning import AugmentedConditioning
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from augforge.engine import run
+from augforge.engine.run import run
 from augforge.recipe import parse_recipe
 
 CLASSES = 10
@@ -46,7 +46,7 @@ def nothing_changed(count: int, repeats: int) -> None:
         command = [
             sys.executable,
             "-m",
-            "augforge.cli",
+            "augforge.cli.app",
             "rebuild",
             str(recipe),
             "--locked",

@@ -20,10 +20,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from augforge.images import encode_png
-from augforge.marks.sign import Signer, state_of
-from augforge.marks.xmp import add_mark, source_type
-from tests.marks.certificates import write_chain
+from augforge.data.images import encode_png
+from augforge.publish.marks.sign import Signer, state_of
+from augforge.publish.marks.xmp import add_mark, source_type
+from tests.publish.marks.certificates import write_chain
 
 KIND = "compositeWithTrainedAlgorithmicMedia"
 

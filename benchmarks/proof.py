@@ -30,14 +30,14 @@ import matplotlib
 import numpy as np
 import pyarrow.parquet as pq
 
-from augforge.engine import run
+from augforge.engine.run import run
 from augforge.evaluate.evaluation import evaluate
 from augforge.evaluate.settings import Settings, settings_of
-from augforge.generators.augmented_conditioning import Mode
+from augforge.progress import LineProgress
 from augforge.recipe import Recipe, SourceSpec, load_recipe
-from augforge.render import LineProgress
-from augforge.selectors.few_shot import FewShot
-from augforge.stage import Generator
+from augforge.stages.generator import Generator
+from augforge.stages.generators.augmented_conditioning import Mode
+from augforge.stages.selectors.few_shot import FewShot
 
 ROOT = Path(__file__).parents[1]
 MODES = get_args(Mode)

@@ -63,7 +63,7 @@ def kills(folder: Path, count: int) -> Iterator[str]:
 
 def faults(folder: Path) -> Iterator[str]:
     """A table by kind of fault."""
-    from augforge.engine import run
+    from augforge.engine.run import run
     from tests.faults.injecting import FAULTS, faulty_recipe, try_fault
     from tests.tiny import save_tiny_clip, save_tiny_unclip
 
@@ -89,7 +89,7 @@ def faults(folder: Path) -> Iterator[str]:
 
 def disk(folder: Path) -> Iterator[str]:
     """Every durable write of a run made to fail in turn."""
-    from augforge.engine import run
+    from augforge.engine.run import run
     from augforge.errors import StoreError
     from tests.engine.test_faults import little
     from tests.faults.disks import Failing
@@ -121,7 +121,7 @@ def disk(folder: Path) -> Iterator[str]:
 
 def inputs(folder: Path) -> Iterator[str]:
     """Bad files, and the row that each costs."""
-    from augforge.engine import run
+    from augforge.engine.run import run
     from augforge.recipe import Recipe, SourceSpec
     from tests.bad_inputs import write_bad_inputs
     from tests.conftest import write_images
@@ -152,8 +152,8 @@ def fuzz(examples: int) -> Iterator[str]:
     from hypothesis import HealthCheck, given, settings
     from hypothesis.stateful import run_state_machine_as_test
 
+    from tests.data.test_ledger_machine import LedgerMachine
     from tests.faults.recipes import WICKED, as_yaml, nearly_right, outcome
-    from tests.test_ledger_machine import LedgerMachine
 
     quiet = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     counted = Counter[str]()

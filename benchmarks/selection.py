@@ -80,7 +80,7 @@ def by_submodlib(features: Features, budget: int) -> Rows:
 
 def by_augforge(method: str, args: argparse.Namespace) -> Callable[[Features, int], tuple[Rows, Cell]]:
     """What chooses by one of our methods, and what it says of its choice."""
-    from augforge.select import certify, facility_location, k_center, random_subset
+    from augforge.algorithms.selection import certify, facility_location, k_center, random_subset
 
     def choose(features: Features, budget: int) -> tuple[Rows, Cell]:
         if method == "random":

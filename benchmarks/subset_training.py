@@ -49,7 +49,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from augforge.select import Selection, facility_location, largest, losses, random_subset, softmax_residual
+from augforge.algorithms.selection import Selection, facility_location, largest, losses, random_subset, softmax_residual
 
 SUBSETS = ("random", "random-again", "coreset-once", "coreset-again", "max-loss", "unweighted")
 AGAIN = ("random-again", "coreset-again", "max-loss", "unweighted")

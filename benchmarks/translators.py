@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from augforge.engine.train import train_alone
+from augforge.engine.runners.train import train_alone
+from augforge.io.sample_sets import write
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from augforge.samples import write
 
 ARCHS = ("hedngan", "hedgan", "cyclegan", "cut")
 PAIRED = ("pix2pixhd", "pix2pixhd-local")

@@ -1,4 +1,4 @@
-"""Draw every strong transform of `augforge.shifts` once, on scikit-learn's flower.
+"""Draw every strong transform of `augforge.algorithms.shifts` once, on scikit-learn's flower.
 
 python scripts/shift_sheet.py docs/images/shifts.png
 """
@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
 
-from augforge.geometry import Resize
-from augforge.ids import rng
-from augforge.shifts import FAMILIES
+from augforge.algorithms.geometry import Resize
+from augforge.algorithms.shifts import FAMILIES
+from augforge.data.ids import rng
 
 COLUMNS = 11
 SIDE = 60

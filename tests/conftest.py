@@ -50,9 +50,9 @@ TRAINERS = {"night": "night", "paired": "paired", "classifier": "classification"
 
 def train_tiny(name: str, folder: Path, options: dict[str, Any]) -> Path:
     """A model directory of the trainer `name`, after the few steps of its example."""
-    from augforge.catalog import stage_class
-    from augforge.engine.train import train_alone
+    from augforge.engine.runners.train import train_alone
     from augforge.recipe import Recipe, SourceSpec, build_stage
+    from augforge.stages.catalog import stage_class
 
     source = write_images(folder / f"pictures-{name}", {"cat": 6, "dog": 4, "lone": 1})
     stage = build_stage("train", name, {**stage_class("train", name).example, **options})

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from augforge.ids import unit
-from augforge.pool import Pool
-from augforge.sample import Sample
-from augforge.stage import Drawn, Generator, Loaded, Picture, PixelFilter, Studio
+from augforge.data.ids import unit
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.stages.filter import PixelFilter
+from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
 
 
 class Coin(Generator):

@@ -14,13 +14,13 @@ import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
-from augforge import render
-from augforge.cli import app
-from augforge.engine import run
+from augforge.cli.app import app
+from augforge.cli.render import base as render
+from augforge.engine.run import run
 from augforge.errors import BadImage, ModelError, SourceError
-from augforge.formats import open_source
+from augforge.io import open_source
 from augforge.models import find_model
-from augforge.models.vision import open_vision
+from augforge.models.loading import load_embedder
 from augforge.printable import printable, printable_json
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
@@ -52,10 +52,10 @@ def test_the_bomb_goes_off_where_pickles_are_read(tmp_path):
 def test_an_embedder_with_pickled_weights_is_refused(tmp_path, tiny_clip, name):
     folder, mark = shutil.copytree(tiny_clip, tmp_path / "clip"), tmp_path / "mark"
     pickled(folder, name, mark)
-    open_vision(find_model(str(folder), "image-text"), "cpu")  # beside safetensors it is not read
+    load_embedder(find_model(str(folder), "image-text"), "cpu")  # beside safetensors it is not read
     (folder / "open_clip_model.safetensors").unlink()
     with pytest.raises(ModelError, match="holds pickled weights") as caught:
-        open_vision(find_model(str(folder), "image-text"), "cpu")
+        load_embedder(find_model(str(folder), "image-text"), "cpu")
     assert "safetensors" in caught.value.hint and not mark.exists()
 
 
@@ -64,7 +64,7 @@ def test_safetensors_of_another_name_do_not_let_a_pickle_in(tmp_path, tiny_clip)
     (folder / "open_clip_model.safetensors").rename(folder / "model.safetensors")  # open_clip takes the .bin first
     pickled(folder, "open_clip_pytorch_model.bin", tmp_path / "mark")
     with pytest.raises(ModelError, match="holds pickled weights"):
-        open_vision(find_model(str(folder), "image-text"), "cpu")
+        load_embedder(find_model(str(folder), "image-text"), "cpu")
     assert not (tmp_path / "mark").exists()
 
 
@@ -73,12 +73,12 @@ def test_vision_models_with_pickled_weights_are_refused(tmp_path, config):
     (tmp_path / "config.json").write_text(json.dumps(config))
     torch.save({"weight": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"pytorch_model.bin holds pickled weights"):
-        open_vision(find_model(str(tmp_path), "image-embedding"), "cpu")
+        load_embedder(find_model(str(tmp_path), "image-embedding"), "cpu")
 
 
 def test_a_model_whose_files_do_not_match_its_digest_is_refused(tmp_path, tiny_clip):
-    from augforge.engine.train import train_alone
-    from augforge.training.directory import read_model
+    from augforge.engine.runners.train import train_alone
+    from augforge.models.directory import read_model
 
     pictures = write_images(tmp_path / "pictures", {"cat": 4, "dog": 4})
     stage = build_stage("train", "classifier", {"embedder": str(tiny_clip), "steps": 1})

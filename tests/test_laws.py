@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_from_disk
 
-from augforge.catalog import STAGES, VERBS, stage_class
-from augforge.engine import Summary, run
+from augforge.engine.run import Summary, run
 from augforge.errors import RecipeError
 from augforge.progress import Bar, Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.stages.catalog import STAGES, VERBS, stage_class
 from tests.conftest import write_images
 
 EVERY = list(STAGES)

@@ -13,17 +13,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from augforge.card import dataset_card
-from augforge.drift import still_describes
+from augforge.data.files import named, swap_folder, sync, sync_folder, write_atomically
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Store
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage, StoreError
-from augforge.files import named, swap_folder, sync, sync_folder, write_atomically
-from augforge.ledger import Ledger
-from augforge.lock import NAME, Lock, read_lock, text_of
 from augforge.progress import Progress
+from augforge.provenance.drift import still_describes
+from augforge.provenance.lock import NAME, Lock, read_lock, text_of
+from augforge.publish.card import dataset_card
 from augforge.recipe import Recipe
-from augforge.sample import Sample
-from augforge.store import Store
 
 ROWS_A_BATCH = 256
 SHARD_BYTES = 256 << 20
@@ -242,7 +242,7 @@ class _Shards:
     @property
     def fingerprint(self) -> str:
         """A digest of the ids, which `datasets` uses as the identity of the data."""
-        from augforge.ids import key
+        from augforge.data.ids import key
 
         return key(self._ids)[:16]
 

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from augforge import images
+from augforge.data import images
+from augforge.data.ids import key, unit
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Parts, Store
 from augforge.engine.rows import make_rows
 from augforge.errors import BadImage
-from augforge.formats import open_source
-from augforge.formats.base import Entry, Source
-from augforge.ids import key, unit
-from augforge.ledger import Ledger
+from augforge.io import open_source
+from augforge.io.base import Entry, Source
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
-from augforge.sample import Sample
-from augforge.store import Parts, Store
 
 UNREADABLE = "it can no longer be read: "
 FACTS = pa.schema(

@@ -8,14 +8,14 @@ from itertools import chain, islice
 
 import numpy as np
 
-from augforge.catalog import did_you_mean
-from augforge.errors import RecipeError
-from augforge.ids import key, seed_of, unit
-from augforge.ledger import Ledger
+from augforge.data.ids import key, seed_of, unit
+from augforge.data.ledger import Ledger
+from augforge.data.pool import Pool
+from augforge.data.sample import On, Sample, is_evaluation
+from augforge.errors import RecipeError, did_you_mean
 from augforge.models import find_model, model_key
-from augforge.pool import Pool
-from augforge.sample import Sample, is_evaluation
-from augforge.stage import Generator, Job, On, kebab
+from augforge.stages.generator import Generator, Job
+from augforge.stages.stage import kebab
 
 
 def stage_key(stage: Generator, seed: int) -> str:

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from augforge import __version__
-from augforge.engine.choose import columns_key
-from augforge.engine.duplicates import against_key
+from augforge.data.ids import key
+from augforge.data.ledger import Ledger
+from augforge.data.store import FORMAT
 from augforge.engine.ingest import Pixels
-from augforge.engine.train import file_digests
-from augforge.filters.duplicates import Duplicates
-from augforge.formats import Source
-from augforge.ids import key
-from augforge.ledger import Ledger
+from augforge.engine.runners.duplicates import against_key
+from augforge.engine.runners.select import columns_key
+from augforge.engine.runners.train import file_digests
+from augforge.io import Source
 from augforge.models import find_model, model_key
 from augforge.recipe import Recipe
-from augforge.stage import Selector, Trainer
-from augforge.store import FORMAT
+from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.selector import Selector
+from augforge.stages.trainer import Trainer
 
 
 def listing_key(recipe: Recipe, sources: Sequence[Source], limit: int | None) -> str:

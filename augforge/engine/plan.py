@@ -10,26 +10,32 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from augforge.acceptance import check_acceptance
-from augforge.engine.embed import stored_vectors
-from augforge.engine.generate import finished, generator_parts
+from augforge.algorithms.selection import budgets
+from augforge.data.ledger import Ledger
+from augforge.data.store import Store
+from augforge.data.vectors import shared_store
+from augforge.engine.embedding import stored_vectors
+from augforge.engine.estimate import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.jobs import plan_by_class
-from augforge.engine.judge import measured_parts
-from augforge.engine.label import decide_labels, decide_splits, hash_parts, unlabelled
-from augforge.engine.planner import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.rates import measured_rate
-from augforge.engine.thin import run_thinner
-from augforge.engine.train import model_folder, trained_row, training_key, training_roles
-from augforge.filters.duplicates import Duplicates
-from augforge.ledger import Ledger
+from augforge.engine.runners.filter import measured_parts
+from augforge.engine.runners.generate import finished, generator_parts
+from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
+from augforge.engine.runners.subsample import run_thinner
+from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
 from augforge.models import Model, trained_models
+from augforge.models.directory import read_record
 from augforge.recipe import Recipe
-from augforge.select import budgets
-from augforge.stage import EmbeddingFilter, Filter, Generator, Labeler, Selector, Splitter, Stage, Thinner, Trainer
-from augforge.store import Store
-from augforge.training.directory import read_record
-from augforge.vectors import shared_store
+from augforge.recipe.acceptance import check_acceptance
+from augforge.stages.filter import EmbeddingFilter, Filter
+from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.generator import Generator
+from augforge.stages.labeler import Labeler
+from augforge.stages.selector import Selector, Thinner
+from augforge.stages.splitter import Splitter
+from augforge.stages.stage import Stage
+from augforge.stages.trainer import Trainer
 
 Counts = dict[tuple[str, str], int]  # images by class and origin
 
@@ -72,7 +78,7 @@ class _State:
 
 def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) -> list[PlanRow]:
     """A row for the source and every stage of `recipe`, given what the run folder `out` holds already."""
-    from augforge.engine import titles
+    from augforge.engine.run import titles
 
     check_acceptance(recipe.stages)
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.errors import StoreError
-from augforge.files import read_sealed, seal, write_atomically
 
 FILE = "rate.json"
 

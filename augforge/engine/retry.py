@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from augforge.engine.generate import MADE
+from augforge.data.store import Store
 from augforge.engine.ingest import FACTS, keys_of_problems
+from augforge.engine.runners.generate import MADE
 from augforge.errors import RecipeError
-from augforge.formats import Source
-from augforge.store import Store
+from augforge.io import Source
 
 FAILED = "failed"
 

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from augforge.flow import flow
-from augforge.ledger import Indices, Ledger
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Parts
+from augforge.engine.flow import flow
 from augforge.progress import Progress
-from augforge.sample import Sample
-from augforge.store import Parts
 
 BATCH = 64
 Item = TypeVar("Item")

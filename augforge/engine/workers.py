@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from augforge.errors import AugforgeError
 
 if TYPE_CHECKING:
-    from augforge.engine.generate import Batch
+    from augforge.engine.runners.generate import Batch
     from augforge.models import Model
     from augforge.recipe import SourceSpec
-    from augforge.stage import Generator
+    from augforge.stages.generator import Generator
 
 
 LOOK_SECONDS = 10.0
@@ -50,7 +50,7 @@ def make_in_processes(task: Task, processes: int, look: Callable[[], None]) -> N
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "task"
         path.write_bytes(pickle.dumps(task))
-        launch("augforge.engine.workers", path, processes, task.device, look)
+        launch("augforge.engine.runners.generate_worker", path, processes, task.device, look)
 
 
 def launch(module: str, task: Path, processes: int, device: str, look: Callable[[], None]) -> None:
@@ -77,33 +77,3 @@ def launch(module: str, task: Path, processes: int, device: str, look: Callable[
             f"a process of {processes} failed (exit {running.returncode})",
             "what was committed is kept: its message is above; run the same command to go on",
         )
-
-
-def work(path: Path) -> None:
-    """One process: take every n-th batch, on the device that accelerate gave."""
-    from accelerate import PartialState
-
-    from augforge.engine.generate import MADE, make_batches
-    from augforge.engine.ingest import Pixels
-    from augforge.formats import open_source
-    from augforge.models import trained_models
-    from augforge.progress import Progress
-    from augforge.store import Parts
-
-    task: Task = pickle.loads(path.read_bytes())  # written by `make_in_processes` a moment ago
-    state = PartialState(cpu=task.device == "cpu")
-    mine = task.batches[state.process_index :: state.num_processes]
-    if state.device.type == "cuda":
-        import torch
-
-        torch.cuda.set_device(state.device)
-    parts = Parts(task.folder, MADE, "id", lambda text: print(text, file=sys.stderr))
-    pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
-    with trained_models(task.trained):
-        make_batches(task.stage, mine, parts, pixels, task.device, Progress())
-    state.wait_for_everyone()
-    state.destroy_process_group()
-
-
-if __name__ == "__main__":
-    work(Path(sys.argv[1]))

@@ -10,16 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.catalog import VERBS
+from augforge.data.ids import key, rng, seed_of
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample, is_evaluation
 from augforge.errors import RecipeError
 from augforge.evaluate.settings import ARMS
-from augforge.filters.clip import Clip
-from augforge.ids import key, rng, seed_of
-from augforge.ledger import Indices, Ledger
-from augforge.pool import Pool
-from augforge.sample import Sample, is_evaluation
-from augforge.selectors.few_shot import FewShot
-from augforge.stage import EmbeddingFilter, Generator, Selector, Stage, Thinner, Trainer
+from augforge.stages.catalog import VERBS
+from augforge.stages.filter import EmbeddingFilter
+from augforge.stages.filters.clip import Clip
+from augforge.stages.generator import Generator
+from augforge.stages.selector import Selector, Thinner
+from augforge.stages.selectors.few_shot import FewShot
+from augforge.stages.stage import Stage
+from augforge.stages.trainer import Trainer
 
 Stages = Sequence[tuple[str, Stage]]
 Flags = NDArray[np.bool_]

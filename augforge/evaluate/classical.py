@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from augforge import images
-from augforge.ids import key, seed_of
-from augforge.ledger import Ledger
-from augforge.pool import Pool
-from augforge.sample import Sample
+from augforge.data import images
+from augforge.data.ids import key, seed_of
+from augforge.data.ledger import Ledger
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.engine.judge import Embedders
+from augforge.algorithms.labels import figures
+from augforge.data.ledger import Ledger
+from augforge.data.store import Store, write_atomically
+from augforge.data.vectors import shared_store
+from augforge.engine.embedding import Embedders
 from augforge.evaluate.arms import Arm, Fates, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
@@ -22,15 +26,11 @@ from augforge.evaluate.measures import Bystanders
 from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
-from augforge.labels import figures
-from augforge.ledger import Ledger
 from augforge.models.devices import pick_device
 from augforge.progress import Progress
-from augforge.selectors.few_shot import FewShot
-from augforge.selectors.long_tail import LongTail
-from augforge.stage import Thinner
-from augforge.store import Store, write_atomically
-from augforge.vectors import shared_store
+from augforge.stages.selector import Thinner
+from augforge.stages.selectors.few_shot import FewShot
+from augforge.stages.selectors.long_tail import LongTail
 
 FORMAT = 1
 FILE = "evaluation.json"

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from augforge import images
-from augforge.engine import titles
-from augforge.engine.generate import MADE
+from augforge.data import images
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Parts, Store
 from augforge.engine.ingest import read_sources
+from augforge.engine.run import titles
+from augforge.engine.runners.generate import MADE
 from augforge.errors import BadImage, SourceError
-from augforge.formats import Source, open_source
-from augforge.formats.run import Run
-from augforge.ledger import Ledger
+from augforge.io import Source, open_source
+from augforge.io.run import Run
 from augforge.progress import Progress
 from augforge.recipe import Recipe, load_recipe
-from augforge.sample import Sample
-from augforge.stage import Stage
-from augforge.store import Parts, Store
+from augforge.stages.stage import Stage
 
 GONE = "its bytes are gone: the run keeps what it dropped in parts/"
 

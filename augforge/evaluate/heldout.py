@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.catalog import did_you_mean
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample, is_evaluation
+from augforge.data.store import Store
 from augforge.engine.ingest import Pixels, read_sources, say_what_is_bad
-from augforge.errors import SourceError
-from augforge.formats import detect, open_source
-from augforge.formats.base import SPLITS
-from augforge.ledger import Indices, Ledger
+from augforge.errors import SourceError, did_you_mean
+from augforge.io import detect, open_source
+from augforge.io.base import SPLITS
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
-from augforge.sample import Sample, is_evaluation
-from augforge.store import Store
 
 FAMILY = "family"
 

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.duplicates.crops import overlap
-from augforge.duplicates.hashes import SIDE, Hashes
-from augforge.duplicates.pairs import against
-from augforge.engine.crowd import look, look_parts
+from augforge.algorithms.duplicates.crops import overlap
+from augforge.algorithms.duplicates.hashes import SIDE, Hashes
+from augforge.algorithms.duplicates.pairs import against
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Parts, Store
 from augforge.engine.rows import without_rows
+from augforge.engine.runners.candidates import look, look_parts
 from augforge.errors import AugforgeError
 from augforge.evaluate.heldout import HeldOut
-from augforge.ledger import Indices, Ledger
 from augforge.progress import Progress
-from augforge.sample import Sample
-from augforge.store import Parts, Store
 
 NEAR, ALIKE = 4, 0.95
 """Two images are the same to us if their hashes differ in no more bits than NEAR and they correlate at least ALIKE.

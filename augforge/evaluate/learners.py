@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.data.ids import key, rng, seed_of
 from augforge.evaluate.arms import Arm
 from augforge.evaluate.batches import half_and_half
 from augforge.evaluate.heldout import HeldOut
 from augforge.evaluate.losses import sizes_for, soft_loss, targets_of
 from augforge.evaluate.mixes import mixer
 from augforge.evaluate.settings import Settings
-from augforge.ids import key, rng, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

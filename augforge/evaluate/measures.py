@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.metrics import frechet_distance, kernel_distance, manifolds, nearest_distances, vendi_score
+from augforge.data.ledger import Ledger
 from augforge.evaluate.arms import Arm, Fates, class_sizes
 from augforge.evaluate.heldout import HeldOut
 from augforge.evaluate.learners import Lesson, fit
-from augforge.evaluate.metrics import frechet_distance, kernel_distance, manifolds, nearest_distances, vendi_score
 from augforge.evaluate.probe import RATE, STEPS, Embeddings
 from augforge.evaluate.settings import Settings
-from augforge.ledger import Ledger
 
 Matrix = NDArray[np.float32]
 MOST = 5000
@@ -62,7 +62,7 @@ class Bystanders:
         """The share of each arm's made images whose class a probe on real images alone sees; "" that of test images."""
         import torch
 
-        from augforge.training.classifier import Probe
+        from augforge.models.networks.probe import Probe
 
         vectors = self.judge.of(self.ledger, self.real.rows)
         labels = self.ledger.class_index(self.real.rows)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from augforge import images
+from augforge.data import images
+from augforge.data.ids import key, seed_of
+from augforge.data.ledger import Indices, Ledger
 from augforge.errors import AugforgeError, BadImage
 from augforge.evaluate.arms import Arm, class_sizes
 from augforge.evaluate.classical import rand_augment
 from augforge.evaluate.heldout import HeldOut
 from augforge.evaluate.learners import Answers, Learner, Lesson, fit
 from augforge.evaluate.settings import RESNET, TIMM, Settings
-from augforge.ids import key, seed_of
-from augforge.ledger import Indices, Ledger
 from augforge.progress import Progress
 
 if TYPE_CHECKING:

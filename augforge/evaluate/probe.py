@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.engine.judge import Embedders
+from augforge.data.ledger import Indices, Ledger
+from augforge.engine.embedding import Embedders
 from augforge.errors import AugforgeError
 from augforge.evaluate.arms import Arm, class_sizes
 from augforge.evaluate.classical import Copies
 from augforge.evaluate.heldout import HeldOut
 from augforge.evaluate.learners import Answers, Learner, Lesson, fit
 from augforge.evaluate.settings import Settings
-from augforge.ledger import Indices, Ledger
 
 STEPS, RATE = 500, 1e-2
 TASK = "image-embedding"
@@ -75,7 +75,7 @@ class ProbeLearner(Learner):
         """Train and answer; see the base class."""
         import torch
 
-        from augforge.training.classifier import Probe
+        from augforge.models.networks.probe import Probe
 
         vectors, lesson = self._lesson(arm)
         net = Probe(vectors.shape[1], len(self._counts)).standardise(vectors)

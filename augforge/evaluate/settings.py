@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from augforge.errors import RecipeError
-from augforge.stage import kebab
+from augforge.stages.stage import kebab
 
 ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected", "real+random")
 PROBE, RESNET, TIMM = "probe", "resnet", "timm:"

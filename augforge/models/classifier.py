@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from augforge.data.ids import key, seed_of
 from augforge.errors import ModelError
-from augforge.ids import key, seed_of
 from augforge.models.devices import pick_device, setting
+from augforge.models.directory import read_model, read_record
 from augforge.models.table import Model, digest, find_model, model_digest
-from augforge.training.directory import read_model, read_record
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -85,7 +85,7 @@ class Classifier:
 
         self.device = pick_device(device)
         trained = read_model(_directory(model))
-        self.classes = classes_of(model)
+        self.classes = trained_classes(model)
         try:
             net, self._inputs, embedder = self._parts(trained.facts, trained.weights)
             net.load_state_dict(dict(trained.weights))
@@ -108,7 +108,7 @@ class Classifier:
         self, facts: Mapping[str, Any], weights: Mapping[str, Tensor]
     ) -> tuple[nn.Module, Callable[[list[Image.Image]], Vectors], dict[str, Any]]:
         """The network without its weights, what feeds it, and what provenance adds for a probe."""
-        from augforge.training.classifier import Probe
+        from augforge.models.networks.probe import Probe
 
         architecture = str(facts["architecture"])
         if architecture == PROBE:
@@ -120,25 +120,12 @@ class Classifier:
         return net, lambda images: np.stack([view.numbers(view.centre(image)) for image in images]), {}
 
 
-def open_classifier(model: Model, device: str = "auto") -> Any:
-    """What gives logits of a classifier that was trained here, or of one with published weights, by `embed_images`."""
-    if model.backends == ("efficientnet-lite2",):
-        from augforge.models.offline import Lite2Logits
-
-        return Lite2Logits(model, device)
-    return Classifier(model, device)
-
-
-def classes_of(model: Model) -> list[str]:
-    """The names of the classes of a classifier, without loading it.
+def trained_classes(model: Model) -> list[str]:
+    """The names of the classes of a classifier that was trained here, without loading it.
 
     Raises:
         ModelError: the directory holds no classifier.
     """
-    if model.backends == ("efficientnet-lite2",):
-        from augforge.models.offline import imagenet_classes
-
-        return imagenet_classes()
     folder = _directory(model)
     record = read_record(folder)
     if record is None or record["task"] != TASK:

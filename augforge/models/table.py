@@ -14,9 +14,8 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from augforge.catalog import did_you_mean
-from augforge.errors import ModelError
-from augforge.ids import key
+from augforge.data.ids import key
+from augforge.errors import ModelError, did_you_mean
 
 WEIGHTS = Path(__file__).parent / "weights"
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})

@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from augforge.data.ids import rng
 from augforge.errors import ModelError
-from augforge.ids import rng
 from augforge.models.devices import pick_device, setting
+from augforge.models.directory import Trained, read_model
 from augforge.models.table import Model, find_model
-from augforge.training.course import to_tensor, to_unit
-from augforge.training.directory import Trained, read_model
+from augforge.models.tensors import to_tensor, to_unit
 
 if TYPE_CHECKING:
-    from augforge.training.paired.conditions import Prepared
+    from augforge.models.networks.paired.conditions import Prepared
 
 Pixels = NDArray[np.uint8]
 MULTIPLE = 4  # the night generators halve their input twice
@@ -56,7 +56,7 @@ class NightTranslator(_Adapter):
     """The generator of a day-to-night model."""
 
     def __init__(self, name: str, device: str = "auto", dtype: str = "auto") -> None:
-        from augforge.training.night import load_generator
+        from augforge.models.networks.night import load_generator
 
         super().__init__(name, "night", device, dtype)
         net = load_generator(self._trained.facts, self._trained.weights)
@@ -90,7 +90,7 @@ class PairedDrawer(_Adapter):
     """A pix2pixHD generator with its conditioner and its style codes."""
 
     def __init__(self, name: str, device: str = "auto", dtype: str = "auto") -> None:
-        from augforge.training.paired import load_paired
+        from augforge.models.networks.paired.model import load_paired
 
         super().__init__(name, "paired", device, dtype)
         self._model = load_paired(self._trained.facts, self._trained.weights, self.device)

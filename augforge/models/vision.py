@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from augforge.data.preprocessing import Seen, Sight
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, quiet, setting
 from augforge.models.image_text import BATCH, ImageText
 from augforge.models.pickles import refuse_pickled
-from augforge.models.sight import Seen, Sight
 from augforge.models.table import Model, vision_backend
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ClipTower(ImageText):
         return in_batches(self._net.encode_image, seen, self.sight, self.device)
 
 
-def open_vision(model: Model, device: str = "auto") -> ClipTower | Tower:
+def open_tower(model: Model, device: str = "auto") -> ClipTower | Tower:
     """What embeds images with the model of this row.
 
     Raises:
@@ -70,10 +70,6 @@ def open_vision(model: Model, device: str = "auto") -> ClipTower | Tower:
     """
     if model.backends == ("open_clip",):
         return ClipTower(model, device)
-    if model.backends == ("efficientnet-lite2",):
-        from augforge.models.offline import open_lite2
-
-        return open_lite2(model, device)
     folder = model_folder(model)
     backend = vision_backend(folder)
     if backend == "open_clip":

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from augforge.engine import titles
-from augforge.engine.thresholds import Measure, thresholds
+from augforge.data.record import FORMAT, format_of
+from augforge.data.sample import is_evaluation
+from augforge.engine.run import titles
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
-from augforge.record import FORMAT, format_of
 from augforge.report.evaluation import Evaluation, read_evaluation
 from augforge.report.layout import Layout, layout_of
+from augforge.report.thresholds import Measure, thresholds
 from augforge.report.withheld import withheld
-from augforge.sample import is_evaluation
 
 BINS = 40
 

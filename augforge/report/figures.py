@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from augforge.report.collect import Findings
 from augforge.report.evaluation import Comparison, Evaluation, Interval
-from augforge.report.fates import COLOURS, FATES, fates_of
 from augforge.report.layout import Layout
+from augforge.report.outcomes import COLOURS, FATES, fates_of
 
 MOST_CLASSES = 40
 INCHES = (8.0, 4.5)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.engine.embed import stored_vectors
+from augforge.data.store import Store
+from augforge.engine.embedding import stored_vectors
 from augforge.errors import AugforgeError
 from augforge.recipe import Recipe
-from augforge.store import Store
 
 TASKS = ("image-text", "image-embedding")
 WIDE = 2048

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from augforge import images
+from augforge.data import images
 from augforge.errors import AugforgeError, BadImage, SourceError
-from augforge.formats import open_source
-from augforge.formats.base import Source
-from augforge.formats.run import Run
+from augforge.io import open_source
+from augforge.io.base import Source
+from augforge.io.run import Run
 from augforge.recipe import Recipe
 
 REMOTE = "hub"

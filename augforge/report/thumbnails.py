@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from augforge import images
+from augforge.data import images
+from augforge.data.ids import unit
+from augforge.data.preprocessing import decode
 from augforge.errors import BadImage
-from augforge.ids import unit
-from augforge.models.sight import decode
 from augforge.progress import Progress
 from augforge.report.collect import Findings
 from augforge.report.pictures import Pictures

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from augforge.data.store import write_atomically
 from augforge.errors import StoreError
 from augforge.progress import Progress
 from augforge.report.collect import Findings, collect
 from augforge.report.columns import as_json, details, overview, samples
 from augforge.report.page import picture_blocks, render
 from augforge.report.thumbnails import Thumbnails, make_thumbnails
-from augforge.store import write_atomically
 
 MEGABYTES = 40.0
 MEGABYTE = 1_000_000

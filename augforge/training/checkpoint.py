@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from augforge.data.files import write_atomically
 from augforge.errors import StoreError
-from augforge.files import write_atomically
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

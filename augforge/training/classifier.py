@@ -14,13 +14,15 @@ from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 from torch.nn import functional
 
+from augforge.algorithms.labels import figures
 from augforge.errors import RecipeError
-from augforge.labels import figures
 from augforge.models.classifier import PROBE, TIMM, View, begin_timm, in_batches, timm_view
 from augforge.models.image_text import ImageText
+from augforge.models.networks.probe import Probe
 from augforge.models.table import Model
-from augforge.training.course import Batch, Course, Kit, Result, Sheet, evaluating
+from augforge.models.tensors import evaluating
 from augforge.training.pictures import Pictures
+from augforge.training.task import Batch, Course, Kit, Result, Sheet
 
 Loss = Literal["cross-entropy", "balanced-softmax"]
 Pixels = NDArray[np.uint8]
@@ -30,31 +32,6 @@ EMBEDDED_AT_ONCE = 256
 ROWS, COLUMNS = 10, 6
 CELL, FRAME, CAPTION = 96, 3, 12
 RIGHT, WRONG = (30, 150, 60), (200, 40, 40)
-
-
-class Probe(nn.Module):
-    """A linear layer on standardised features: (b, d) -> (b, c). It begins at zero, so that all classes are equal."""
-
-    def __init__(self, width: int, classes: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("std", torch.ones(width))
-        self.head = nn.Linear(width, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def standardise(self, features: NDArray[np.float32]) -> Probe:
-        """Take mean and deviation from features (n, d); one that hardly varies is only centred."""
-        mean, std = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-        varies = std > 0.01 * std.max()
-        self.mean = torch.from_numpy(mean).float()
-        self.std = torch.from_numpy(np.where(varies, std, 1.0)).float()
-        return self
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(b, c) logits."""
-        result: Tensor = self.head((features - self.mean) / self.std)
-        return result
 
 
 class Crops:

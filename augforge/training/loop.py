@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from augforge.data.ids import key, rng, seed_of
 from augforge.errors import AugforgeError, ModelError
-from augforge.ids import key, rng, seed_of
+from augforge.models.directory import CHECKPOINT
 from augforge.progress import Bar, Progress
 from augforge.training.checkpoint import read_checkpoint, to_device, write_checkpoint
-from augforge.training.course import Batch, Course, Kit
-from augforge.training.directory import CHECKPOINT
+from augforge.training.task import Batch, Course, Kit
 
 AHEAD = 4
 GRACE = 100  # steps; a network that has hardly begun draws grey, which is no collapse

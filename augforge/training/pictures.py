@@ -9,8 +9,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge import images
-from augforge.sample import Sample
+from augforge.data import images
+from augforge.data.sample import Sample
 
 Pixels = NDArray[np.uint8]
 CACHE_BYTES = 2 << 30

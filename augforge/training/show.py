@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from augforge.images import encode_png
-from augforge.training.course import Sheet
+from augforge.data.images import encode_png
+from augforge.training.task import Sheet
 
 LEAST_SIDE = 96
 GAP = 4

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from datasets import load_from_disk
 
-from augforge import images
-from augforge.catalog import stage_class
-from augforge.engine import run
+from augforge.data import images
+from augforge.engine.run import run
 from augforge.errors import TooManyBad
 from augforge.recipe import Recipe, SourceSpec
+from augforge.stages.catalog import stage_class
 from tests.bad_inputs import EMPTY_CLASS, write_bad_inputs
 from tests.conftest import write_images
 from tests.test_laws import rows

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augforge.engine import embed as module
-from augforge.engine.embed import Embedder, Timing, stored_vectors, vectors_key
+from augforge.data.store import Store
+from augforge.data.vectors import VARIABLE
+from augforge.engine import embedding as module
+from augforge.engine.embedding import Embedder, Timing, stored_vectors, vectors_key
 from augforge.engine.ingest import Pixels, read_sources
-from augforge.formats import open_source
+from augforge.io import open_source
 from augforge.models import find_model
-from augforge.models.vision import open_vision
+from augforge.models.loading import load_embedder
 from augforge.progress import Progress
-from augforge.store import Store
-from augforge.vectors import VARIABLE
 from tests.conftest import write_images
 
 
@@ -59,7 +59,7 @@ class Run:
 
 def direct(run):
     """What the model says of each picture by itself."""
-    model = open_vision(find_model("builtin-clip", "image-text"), "cpu")
+    model = load_embedder(find_model("builtin-clip", "image-text"), "cpu")
     samples = run.ledger.samples(np.arange(len(run.ledger)))
     opened = [Image.open(io.BytesIO(run.pixels.bytes_of(sample))).convert("RGB") for sample in samples]
     return np.concatenate([model.embed_images([image]) for image in opened])

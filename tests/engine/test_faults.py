@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from augforge.engine import run
-from augforge.engine.integrity import check_files
+from augforge.engine.run import run
 from augforge.errors import SourceError, StoreError
-from augforge.formats import open_source
-from augforge.lineage import life_of
+from augforge.io import open_source
+from augforge.provenance.lineage import life_of
 from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.reproduce.integrity import check_files
 from tests.conftest import write_images
 from tests.faults.disks import Failing, NoMount, change_disk, small_disk
 from tests.faults.injecting import (
@@ -187,7 +187,7 @@ def test_a_full_disk_and_one_that_may_only_be_read(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from augforge.store import Store
+from augforge.data.store import Store
 with Store(Path(sys.argv[1]) / ".facts").locked():
     print("held", flush=True)
     time.sleep(60)
@@ -195,7 +195,7 @@ with Store(Path(sys.argv[1]) / ".facts").locked():
 
 
 def test_a_second_training_into_one_folder_is_refused(tmp_path, pictures, tiny_clip):
-    from augforge.engine.train import train_alone
+    from augforge.engine.runners.train import train_alone
 
     out = tmp_path / "model"
     (out / ".facts").mkdir(parents=True)

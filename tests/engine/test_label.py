@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 
-from augforge.engine import run
 from augforge.engine.plan import plan_run
+from augforge.engine.run import run
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from augforge.splitters.near_duplicates import NearDuplicates
+from augforge.stages.splitters.near_duplicates import NearDuplicates
 from tests.conftest import write_images
 from tests.test_laws import rows
 

@@ -15,18 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from augforge.catalog import stage_class
-from augforge.engine import run
+from augforge.data.ids import key
+from augforge.data.images import decode_mask, digest, encode_mask
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.data.store import Store
 from augforge.engine.ingest import Pixels, open_sources, read_sources
+from augforge.engine.run import run
 from augforge.errors import BadImage, StoreError
-from augforge.ids import key
-from augforge.images import decode_mask, digest, encode_mask
-from augforge.pool import Pool
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
-from augforge.sample import Sample
-from augforge.stage import Drawn, Generator, Loaded, Picture, Studio
-from augforge.store import Store
+from augforge.stages.catalog import stage_class
+from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
 from tests.bad_inputs import colours, encoded
 from tests.conftest import write_images
 from tests.test_laws import NoModels, decisions, rows

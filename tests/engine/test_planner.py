@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from augforge.cli import app
-from augforge.engine import run
+from augforge.cli.app import app
+from augforge.data.files import seal
+from augforge.engine.estimate import NO_BEST, ClassOutlook, tried_so_far, warnings_of
 from augforge.engine.plan import plan_run
-from augforge.engine.planner import NO_BEST, ClassOutlook, tried_so_far, warnings_of
 from augforge.engine.rates import measured_rate, recording
-from augforge.files import seal
+from augforge.engine.run import run
 from augforge.recipe import Recipe, SourceSpec, load_recipe
-from augforge.selectors.random import Random
+from augforge.stages.selectors.random import Random
 from tests.conftest import write_images
 from tests.stub import Bright, Coin
 

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from augforge.cli import app
-from augforge.engine import generate, run
+from augforge.algorithms.rules import Unjudged
+from augforge.cli.app import app
+from augforge.data.store import Parts
+from augforge.engine.run import run
+from augforge.engine.runners import generate
 from augforge.errors import BadImage, RecipeError
-from augforge.formats.folder import Folder
+from augforge.io.folder import Folder
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from augforge.rules import Unjudged
-from augforge.stage import Studio
-from augforge.store import Parts
+from augforge.stages.generator import Studio
 from tests.conftest import write_images
 from tests.test_laws import decisions, pixels, rows
 

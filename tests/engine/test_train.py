@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from augforge.cli import app
-from augforge.engine import run
+from augforge.cli.app import app
 from augforge.engine.plan import plan_run
+from augforge.engine.run import run
 from augforge.errors import ModelError, RecipeError, StoreError
 from augforge.models import find_model
 from augforge.recipe import parse_recipe
@@ -130,7 +130,7 @@ def test_several_processes_make_one_model(pictures, tmp_path):
 
 
 def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "augforge.cli", *map(str, words)]
+    return [sys.executable, "-m", "augforge.cli.app", *map(str, words)]
 
 
 def train_command(pictures: Path, out: Path, steps: int, *more: str) -> list[str]:
@@ -185,7 +185,7 @@ def test_the_command_says_what_is_missing(pictures, tmp_path):
 
 
 def test_a_finished_model_is_not_trained_over(pictures, tmp_path):
-    from augforge.engine.train import train_alone
+    from augforge.engine.runners.train import train_alone
     from augforge.recipe import Recipe, SourceSpec, build_stage
 
     def alone(steps: int, resume: bool = True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from augforge.engine import run
+from augforge.engine.run import run
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
 from tests.test_laws import decisions, pixels

@@ -7,16 +7,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from augforge.catalog import stage_class
-from augforge.engine.thin import run_thinner
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
+from augforge.engine.runners.subsample import run_thinner
 from augforge.errors import RecipeError
 from augforge.evaluate.arms import Fates, arms_of, by_rarity
 from augforge.evaluate.settings import ARMS
-from augforge.ledger import Ledger
 from augforge.recipe import build_stage
-from augforge.sample import Sample
-from augforge.selectors.few_shot import FewShot
-from augforge.selectors.long_tail import LongTail
+from augforge.stages.catalog import stage_class
+from augforge.stages.selectors.few_shot import FewShot
+from augforge.stages.selectors.long_tail import LongTail
 
 SAFETY = stage_class("filter", "safety").model_construct()
 CHAIN = [
@@ -124,7 +124,7 @@ def with_children(parents: list[str]) -> list[Sample]:
 
 
 def first_shots(count: int) -> list[str]:
-    from augforge.pool import Pool
+    from augforge.data.pool import Pool
 
     return [s.id for s in Pool(with_children([])[:6], count).samples]
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from augforge.data.images import encode_png
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
 from augforge.evaluate.classical import Copies, rand_augment
-from augforge.images import encode_png
-from augforge.ledger import Ledger
-from augforge.sample import Sample
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
 

@@ -11,17 +11,17 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 from PIL import Image as Pictures
 
-from augforge.engine import run
+from augforge.data.ids import key
+from augforge.data.store import Store
+from augforge.engine.run import run
 from augforge.errors import AugforgeError, RecipeError, SourceError
 from augforge.evaluate.evaluation import evaluate
 from augforge.evaluate.heldout import read_shifts
 from augforge.evaluate.settings import settings_of
-from augforge.ids import key
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from augforge.store import Store
+from tests.cli.test_cli import call
 from tests.conftest import write_images
-from tests.test_cli import call
 
 CLASSES = ["blue", "green", "red"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from augforge.evaluate.metrics import frechet_distance, kernel_distance, manifolds, nearest_distances, vendi_score
+from augforge.algorithms.metrics import frechet_distance, kernel_distance, manifolds, nearest_distances, vendi_score
 
 RANDOM = np.random.default_rng(0)
 

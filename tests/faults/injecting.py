@@ -11,12 +11,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from augforge.engine import run
-from augforge.engine.integrity import check_files
+from augforge.engine.run import run
 from augforge.errors import AugforgeError
-from augforge.formats import open_source
+from augforge.io import open_source
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.reproduce.integrity import check_files
 from tests.conftest import write_images
 
 RESULT = ("samples.parquet", "recipe.yaml", "recipe.lock", "README.md", "certificates.json", "dataset/*")
@@ -154,8 +154,8 @@ def _whose(name: str) -> str:
 
 def readable_as_source(out: Path) -> str:
     """What a run folder says when it is read as a source: "" if all its kept bytes are those of the ledger."""
+    from augforge.data.store import Store
     from augforge.engine.ingest import Pixels, known_samples
-    from augforge.store import Store
 
     try:
         source = open_source("run", str(out))

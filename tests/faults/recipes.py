@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from augforge.catalog import STAGES, stage_class
+from augforge.data.ids import key
 from augforge.errors import AugforgeError
-from augforge.ids import key
 from augforge.recipe import parse_recipe
-from augforge.stage import kebab
+from augforge.stages.catalog import STAGES, stage_class
+from augforge.stages.stage import kebab
 
 ODD = [
     None, True, False, 0, -1, 1, 10**30, -(10**30), 2**63, 0.5, 1.5, -0.0, 1e400, -math.inf, math.nan, "", " ", "\x00",

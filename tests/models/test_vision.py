@@ -10,8 +10,9 @@ from PIL import Image
 
 from augforge.errors import ModelError
 from augforge.models import find_model
-from augforge.models.vision import ClipTower, clip_sight, model_folder, open_vision, processor_sight
-from tests.models.test_sight import photo
+from augforge.models.loading import load_embedder, processor_sight
+from augforge.models.vision import ClipTower, clip_sight, model_folder
+from tests.data.test_preprocessing import photo
 
 LAYERS = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2}
 PATCHES = {**LAYERS, "image_size": 32, "patch_size": 8}
@@ -98,7 +99,7 @@ def test_transformers_models_answer_as_in_transformers(case, tmp_path, images):
     with torch.inference_mode():
         expected = ask(net, processor(images=images, return_tensors="pt")["pixel_values"]).numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    found = open_vision(find_model(str(folder), "image-embedding"), "cpu").embed_images(images)
+    found = load_embedder(find_model(str(folder), "image-embedding"), "cpu").embed_images(images)
     assert found.shape == (5, width) and found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-3)
     assert np.abs(found[0] - found[1]).max() > 1e-2  # a constant answer would agree as well
@@ -117,7 +118,7 @@ def timm_folder(tmp_path):
 def test_timm_networks_answer_as_in_timm(timm_folder, images):
     import timm
 
-    tower = open_vision(find_model(str(timm_folder), "image-embedding"), "cpu")
+    tower = load_embedder(find_model(str(timm_folder), "image-embedding"), "cpu")
     net = timm.create_model(f"local-dir:{timm_folder}", pretrained=True, num_classes=0).eval()
     shown = timm.data.create_transform(**timm.data.resolve_model_data_config(net), is_training=False)
     with torch.inference_mode():
@@ -136,7 +137,7 @@ def test_clip_sees_what_open_clip_shows_it(images):
 
 
 def test_neighbours_and_numbers_do_not_matter(timm_folder):
-    tower = open_vision(find_model(str(timm_folder), "image-embedding"), "cpu")
+    tower = load_embedder(find_model(str(timm_folder), "image-embedding"), "cpu")
     many = [photo(40, 40, n) for n in range(66)]
     vectors = tower.embed_images(many)
     np.testing.assert_array_equal(tower.embed_images(many[5:6])[0], tower.embed_images(many[5:9])[0])
@@ -160,7 +161,7 @@ def test_missing_tensors_are_an_error(tmp_path):
     lost = next(name for name in tensors if name.endswith("patch_embeddings.projection.weight"))
     save_file({n: t for n, t in tensors.items() if n != lost}, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match="1 of its tensors are missing"):
-        open_vision(find_model(str(folder), "image-embedding"), "cpu")
+        load_embedder(find_model(str(folder), "image-embedding"), "cpu")
 
 
 @pytest.mark.parametrize("damage", ["no weights", "no processor", "no json"])
@@ -171,7 +172,7 @@ def test_incomplete_directories_are_named(damage, tmp_path):
     else:
         (folder / {"no weights": "model.safetensors", "no processor": "preprocessor_config.json"}[damage]).unlink()
     with pytest.raises(ModelError, match="model"):
-        open_vision(find_model(str(folder), "image-embedding"), "cpu")
+        load_embedder(find_model(str(folder), "image-embedding"), "cpu")
 
 
 @pytest.mark.parametrize(
@@ -213,12 +214,12 @@ def test_a_hub_model_comes_from_the_local_cache(tmp_path, monkeypatch, images):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     row = find_model("hub:someone/vit", "image-embedding")
     assert json.loads((model_folder(row) / "config.json").read_text())["model_type"] == "vit"
-    here = open_vision(find_model(str(local), "image-embedding"), "cpu").embed_images(images)
-    np.testing.assert_array_equal(open_vision(row, "cpu").embed_images(images), here)
+    here = load_embedder(find_model(str(local), "image-embedding"), "cpu").embed_images(images)
+    np.testing.assert_array_equal(load_embedder(row, "cpu").embed_images(images), here)
     with pytest.raises(ModelError, match="cannot be had from the hub"):
-        open_vision(find_model("hub:someone/else", "image-embedding"), "cpu")
+        load_embedder(find_model("hub:someone/else", "image-embedding"), "cpu")
 
 
 def test_an_image_of_one_colour_is_embedded_too(timm_folder):
-    tower = open_vision(find_model(str(timm_folder), "image-embedding"), "cpu")
+    tower = load_embedder(find_model(str(timm_folder), "image-embedding"), "cpu")
     assert np.isfinite(tower.embed_images([Image.new("RGB", (40, 40))])).all()

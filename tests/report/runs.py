@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from augforge import images
-from augforge.engine.embed import stored_vectors
+from augforge.data import images
+from augforge.data.files import seal
+from augforge.data.ids import key
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Store
+from augforge.engine.embedding import stored_vectors
 from augforge.engine.finish import write_ledger, write_result
-from augforge.engine.generate import MADE
 from augforge.engine.ingest import Pixels
-from augforge.files import seal
-from augforge.formats import open_source
-from augforge.ids import key
-from augforge.ledger import Ledger
+from augforge.engine.runners.generate import MADE
+from augforge.io import open_source
 from augforge.progress import Progress
 from augforge.recipe import parse_recipe
-from augforge.sample import Sample
-from augforge.store import Store
 
 EVIL = (
     "<img src=x onerror=alert(1)>",

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augforge.engine import run as run_recipe
+from augforge.engine.run import run as run_recipe
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.report import write_report
 from augforge.report.collect import Findings

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from augforge.ledger import Ledger
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
 from augforge.report.withheld import withheld
-from augforge.sample import Sample
 
 SAFETY = "2-filter-safety"
 

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from augforge.cli import app
+from augforge.cli.app import app
 from augforge.errors import StoreError
 from augforge.report import write_report
 from augforge.report.evaluation import read_evaluation
-from augforge.report.fates import FATES, fates_of
 from augforge.report.layout import _projected
+from augforge.report.outcomes import FATES, fates_of
 from tests.report.runs import EVIL, evaluation, make_run, many_samples
 
 

@@ -11,15 +11,16 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from augforge import samples
+from augforge.data.ids import rng
+from augforge.data.images import encode_png
+from augforge.data.sample import Sample
 from augforge.errors import ModelError, RecipeError
-from augforge.ids import rng
-from augforge.images import encode_png
+from augforge.io import sample_sets as samples
 from augforge.models import find_model
-from augforge.sample import Sample
-from augforge.training.classifier import Probe, class_counts, class_loss, classifier_course, framed
-from augforge.training.course import Kit
+from augforge.models.networks.probe import Probe
+from augforge.training.classifier import class_counts, class_loss, classifier_course, framed
 from augforge.training.pictures import Pictures
+from augforge.training.task import Kit
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 DIGITS = [str(digit) for digit in range(10)]

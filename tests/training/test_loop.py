@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from augforge.errors import ModelError, StoreError
+from augforge.models.directory import CHECKPOINT, read_model, read_record
+from augforge.models.tensors import resting, to_picture, to_tensor
 from augforge.progress import Bar, Progress
 from augforge.training.checkpoint import read_checkpoint, write_checkpoint
-from augforge.training.course import resting, to_picture, to_tensor
-from augforge.training.directory import CHECKPOINT, read_model, read_record, write_model
 from augforge.training.loop import Plan, accelerator_for, collapsed, train
+from augforge.training.writing import write_model
 from tests.training.toy import toy
 
 PLAN = Plan("toy", 40, 2, checkpoint_every=7, look_every=20)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from augforge.training.networks import (
+from augforge.models.networks.translation import (
     ImagePool,
     PatchDiscriminator,
     ResnetGenerator,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augforge.engine.train import train_alone
+from augforge.engine.runners.train import train_alone
+from augforge.io.sample_sets import pictures
 from augforge.models.edges import LUMA, edge_overlap
 from augforge.models.translators import NightTranslator
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from augforge.samples import pictures
 
 SMALL = {"size": 64, "blocks": 2}
 NEAR_NIGHT = 0.25
@@ -28,7 +28,7 @@ def train(name: str, folder: Path, **options: Any) -> dict[str, Any]:
 
 
 def held_out(kind: str, side: int = 64) -> list[Image.Image]:
-    from augforge.images import decode
+    from augforge.data.images import decode
 
     found = [decode(picture.data) for picture in pictures("streets", "test") if picture.label == kind]
     return [image.resize((side * 4 // 3, side), Image.Resampling.BICUBIC) for image in found]

@@ -9,8 +9,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from augforge.training.course import Batch, Course, Kit, Result, Sheet, evaluating, to_picture
+from augforge.models.tensors import evaluating, to_picture
 from augforge.training.loop import kit_for
+from augforge.training.task import Batch, Course, Kit, Result, Sheet
 
 
 class Inverting(Course):

@@ -15,8 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from augforge.catalog import did_you_mean
-from augforge.errors import ModelError
+from augforge.errors import ModelError, did_you_mean
 from augforge.models.backends.base import Backend, Request
 
 if TYPE_CHECKING:

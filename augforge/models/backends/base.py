@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from augforge.catalog import did_you_mean
-from augforge.errors import ModelError
+from augforge.errors import ModelError, did_you_mean
 from augforge.models.backends.options import Options
 
 if TYPE_CHECKING:

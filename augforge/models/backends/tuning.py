@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from augforge.catalog import did_you_mean
-from augforge.errors import ModelError
+from augforge.errors import ModelError, did_you_mean
 from augforge.models.backends.options import Options
 
 CACHES = {

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from torch import Tensor, nn
-
-from augforge.errors import ModelError
 from augforge.models.edges import open_teacher
-from augforge.training.course import Kit
-from augforge.training.networks import ResnetGenerator
 from augforge.training.night.base import Design, NightCourse
 from augforge.training.night.cut import Cut
 from augforge.training.night.cyclegan import CycleGan
 from augforge.training.night.hedngan import HedNGan
 from augforge.training.night.views import Unpaired
 from augforge.training.pictures import Pictures
+from augforge.training.task import Kit
 
-__all__ = ["Arch", "NightCourse", "load_generator", "night_course"]
+__all__ = ["Arch", "NightCourse", "night_course"]
 
 Arch = Literal["hedngan", "hedgan", "cyclegan", "cut"]
 DETECTOR_RATES = {"hed": 1e-6, "edge-operator": 1e-4}
@@ -70,18 +65,3 @@ def night_course(
     detector, facts = open_teacher(teacher)
     student_rate = DETECTOR_RATES[facts["teacher"]] if detector_rate is None else detector_rate
     return HedNGan(pictures, kit, design, edge_weight, detector, facts, student_rate, learns=arch == "hedngan")
-
-
-def load_generator(facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
-    """The generator of a finished training: RGB (b, 3, h, w) in [-1, 1] to the same, sides divisible by 4.
-
-    Raises:
-        ModelError: facts and weights are not those of such a generator.
-    """
-    try:
-        net = ResnetGenerator(facts["width"], facts["blocks"], norm=facts["norm"])
-        net.load_state_dict(dict(weights))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise ModelError(f"this is no day-to-night generator: {reason}", "train the model again") from error
-    return net

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augforge.models.edges import LUMA, EdgeOperator, edge_overlap
-from augforge.training.course import Batch, Course, Kit, Result, Sheet, evaluating, to_picture, to_tensor
-from augforge.training.networks import Norm, PatchDiscriminator, ResnetGenerator, initialise
+from augforge.models.networks.translation import Norm, PatchDiscriminator, ResnetGenerator, initialise
+from augforge.models.tensors import evaluating, to_picture, to_tensor
 from augforge.training.night.views import SHOWN, Pixels, Unpaired
+from augforge.training.task import Batch, Course, Kit, Result, Sheet
 
 BETAS = (0.5, 0.999)
 AT_ONCE = 8

@@ -8,11 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augforge.training.course import Batch, Kit, resting
-from augforge.training.networks import ResnetGenerator, fooling_loss, judging_loss
+from augforge.models.networks.translation import ResnetGenerator, fooling_loss, judging_loss
+from augforge.models.tensors import resting
 from augforge.training.night.base import Design, NightCourse
 from augforge.training.night.losses import PatchHeads, draw_places, patch_nce, patches_at
 from augforge.training.night.views import Unpaired
+from augforge.training.task import Batch, Kit
 
 LAYERS = (4, 8, 12, 16)
 

@@ -8,10 +8,11 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from augforge.training.course import Batch, Kit, resting
-from augforge.training.networks import ImagePool, fooling_loss, judging_loss
+from augforge.models.networks.translation import ImagePool, fooling_loss, judging_loss
+from augforge.models.tensors import resting
 from augforge.training.night.base import Design, NightCourse
 from augforge.training.night.views import Unpaired
+from augforge.training.task import Batch, Kit
 
 
 class CycleGan(NightCourse):

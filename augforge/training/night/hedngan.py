@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from augforge.training.course import Batch, Kit, resting
-from augforge.training.networks import fooling_loss, judging_loss
+from augforge.models.networks.translation import fooling_loss, judging_loss
+from augforge.models.tensors import resting
 from augforge.training.night.base import BETAS, Design, NightCourse
 from augforge.training.night.losses import detector_loss, edge_loss
 from augforge.training.night.views import Unpaired
+from augforge.training.task import Batch, Kit
 
 DETECTOR_DECAY = 2e-4
 

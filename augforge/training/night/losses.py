@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from augforge.training.networks import initialise
+from augforge.models.networks.translation import initialise
 
 TEMPERATURE = 0.07
 PATCHES = 256

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from augforge.training.course import to_tensor
+from augforge.models.tensors import to_tensor
 from augforge.training.pictures import Pictures
 
 Pixels = NDArray[np.uint8]

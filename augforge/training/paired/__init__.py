@@ -1,9 +1,9 @@
 """Training from pairs, a condition and its picture: pix2pixHD."""
 
-from augforge.training.paired.conditions import Conditioner, Prepared
-from augforge.training.paired.course import PairedCourse, paired_course
-from augforge.training.paired.model import PairedModel, load_paired
-from augforge.training.paired.styles import Choice, StyleCodes
+from augforge.models.networks.paired.conditions import Conditioner, Prepared
+from augforge.models.networks.paired.model import PairedModel, load_paired
+from augforge.models.networks.paired.styles import Choice, StyleCodes
+from augforge.training.paired.task import PairedCourse, paired_course
 
 __all__ = [
     "Choice",

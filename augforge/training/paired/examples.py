@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augforge.errors import RecipeError
-from augforge.training.course import evaluating, to_tensor
-from augforge.training.paired.conditions import Conditioner, Kind, Prepared, count_values
-from augforge.training.paired.instances import codes_of
-from augforge.training.paired.styles import StyleCodes, cluster
-from augforge.training.paired.views import View, random_view
+from augforge.models.networks.paired.conditions import Conditioner, Kind, Prepared, count_values
+from augforge.models.networks.paired.instances import codes_of
+from augforge.models.networks.paired.styles import StyleCodes, cluster
+from augforge.models.networks.paired.views import View, random_view
+from augforge.models.tensors import evaluating, to_tensor
 from augforge.training.pictures import Pictures
 
 Place = tuple[Pictures, int]

@@ -8,7 +8,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from augforge.training.paired.networks import LocalEnhancer, halve
+from augforge.models.networks.paired.networks import LocalEnhancer, halve
 
 
 class Phase(Enum):

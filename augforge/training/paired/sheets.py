@@ -7,10 +7,11 @@ import colorsys
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.training.course import Sheet, to_picture
-from augforge.training.paired.conditions import Conditioner, Prepared
+from augforge.models.networks.paired.conditions import Conditioner, Prepared
+from augforge.models.networks.paired.instances import VOID
+from augforge.models.tensors import to_picture
 from augforge.training.paired.examples import Ready
-from augforge.training.paired.instances import VOID
+from augforge.training.task import Sheet
 
 TITLES = ("condition", "made", "real")
 GOLDEN = 0.618034

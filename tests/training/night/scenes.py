@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from augforge.ids import rng
-from augforge.images import encode_png
-from augforge.sample import Sample
-from augforge.training.course import Course, Kit
+from augforge.data.ids import rng
+from augforge.data.images import encode_png
+from augforge.data.sample import Sample
 from augforge.training.pictures import Pictures
+from augforge.training.task import Course, Kit
 
 
 def scene(random: np.random.Generator, night: bool, size: int = 72) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from augforge.errors import ModelError
+from augforge.models.networks.night import load_generator
+from augforge.models.networks.translation import ResnetGenerator
 from augforge.training.checkpoint import read_checkpoint, write_checkpoint
-from augforge.training.course import Course
 from augforge.training.loop import collapsed
-from augforge.training.networks import ResnetGenerator
-from augforge.training.night import load_generator, night_course
+from augforge.training.night import night_course
 from augforge.training.night.cut import encoder_layers
+from augforge.training.task import Course
 from tests.training.night.scenes import days, kit, nights, pictures_of, run
 
 ARCHES = ("hedngan", "hedgan", "cyclegan", "cut")

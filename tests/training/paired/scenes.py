@@ -9,9 +9,9 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from augforge.sample import Sample
-from augforge.training.course import Course, Kit
+from augforge.data.sample import Sample
 from augforge.training.pictures import Pictures
+from augforge.training.task import Course, Kit
 
 COLOURS = np.array([(40, 70, 160), (220, 60, 50), (70, 190, 80), (235, 215, 60)])
 

@@ -11,17 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augforge.errors import ModelError, RecipeError
-from augforge.training.paired.conditions import Conditioner, blurred, count_values, one_hot
-from augforge.training.paired.edges import edge_map
-from augforge.training.paired.instances import (
-    VOID,
-    codes_of,
-    components,
-    instance_mean,
-    label_classes,
-    seam,
-)
-from augforge.training.paired.views import LARGEST, View, centred, random_view, seen
+from augforge.models.networks.paired.conditions import Conditioner, blurred, count_values, one_hot
+from augforge.models.networks.paired.edges import edge_map
+from augforge.models.networks.paired.instances import VOID, codes_of, components, instance_mean, label_classes, seam
+from augforge.models.networks.paired.views import LARGEST, View, centred, random_view, seen
 from tests.training.paired.scenes import COLOURS, draw_mask
 
 GREY = np.full((16, 16, 3), 128, np.uint8)

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from augforge.errors import ModelError, RecipeError
-from augforge.training.course import Course
-from augforge.training.paired import PairedCourse, load_paired, paired_course
-from augforge.training.paired.networks import LocalEnhancer
+from augforge.models.networks.paired.model import load_paired
+from augforge.models.networks.paired.networks import LocalEnhancer
+from augforge.training.paired import PairedCourse, paired_course
 from augforge.training.paired.phases import Phase, phase_at
+from augforge.training.task import Course
 from tests.training.paired.scenes import Drawn, kit, scenes, tinted, train
 
 SMALL: dict[str, Any] = {"size": 32, "width": 8, "downs": 2, "blocks": 1, "batch": 2, "scales": 2}

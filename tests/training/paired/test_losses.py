@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from augforge.errors import ModelError
+from augforge.models.networks.paired.networks import Features, MultiscaleDiscriminator
 from augforge.training.paired import paired_course
 from augforge.training.paired.losses import (
     adversarial,
@@ -17,7 +18,6 @@ from augforge.training.paired.losses import (
     feature_matching,
     perceptual,
 )
-from augforge.training.paired.networks import Features, MultiscaleDiscriminator
 from augforge.training.paired.perceptual import TAPS, Vgg19, load_vgg19
 from tests.training.paired.scenes import kit, scenes, train
 

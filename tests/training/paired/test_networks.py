@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from augforge.training.paired.networks import (
+from augforge.models.networks.paired.networks import (
     GlobalGenerator,
     LocalEnhancer,
     MultiscaleDiscriminator,

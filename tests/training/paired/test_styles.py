@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from augforge.training.paired.instances import VOID
-from augforge.training.paired.styles import MOST, StyleCodes, cluster
+from augforge.models.networks.paired.instances import VOID
+from augforge.models.networks.paired.styles import MOST, StyleCodes, cluster
 
 
 def points() -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,196 @@
+"""All pairs of 64-bit hashes that differ in few bits: exact, without comparing every two, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import combinations
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.algorithms.duplicates.hashes import NO_STRUCTURE, ODD, Hashes
+
+Pairs = NDArray[np.int64]
+Distances = NDArray[np.uint8]
+Block = tuple[Pairs, Distances]
+Tell = Callable[[float], None]
+
+_CANDIDATES = 1 << 21  # compared at a time
+_MASK_COST = 10_000  # what a mask costs beside look-ups and candidates, in look-ups
+_CANDIDATE_COST = 3
+
+
+class Band(NamedTuple):
+    """Bits `shift` to `shift + bits` of the hashes, in which a pair may differ in up to `radius` bits."""
+
+    shift: int
+    bits: int
+    radius: int
+
+    def of(self, hashes: Hashes) -> NDArray[np.int64]:
+        """(n,) the band's value of every hash."""
+        return ((hashes >> np.uint64(self.shift)) & np.uint64((1 << self.bits) - 1)).astype(np.int64)
+
+    def masks(self) -> list[int]:
+        """Every way to differ in up to `radius` bits."""
+        bits = [1 << b for b in range(self.bits)]
+        return [sum(some) for r in range(self.radius + 1) for some in combinations(bits, r)]
+
+
+def near_pairs(hashes: Hashes, distance: int = 10, *, flips: bool = False) -> Block:
+    """(p, 2) rows i < j whose hashes differ in at most `distance` bits, sorted, and (p,) in how many.
+
+    Args:
+        hashes: (n,) uint64 perceptual hashes; `NO_STRUCTURE` is near to none.
+        distance: 0 to 32 bits.
+        flips: also compare each with the mirrored others; the smaller of both distances counts.
+
+    Raises:
+        ValueError: hashes that are not (n,) uint64, or a distance out of range.
+    """
+    return _joined(pair_blocks(hashes, distance, flips=flips))
+
+
+def against(hashes: Hashes, others: Hashes, distance: int = 10, *, flips: bool = False) -> Block:
+    """(p, 2) rows of `hashes` (n,) and of `others` (m,) that are near, and (p,) distances, as `near_pairs`.
+
+    Such as the images of a test set that have a twin in a training set.
+    """
+    return _joined(pair_blocks(hashes, distance, others=others, flips=flips))
+
+
+def pair_blocks(
+    hashes: Hashes, distance: int, *, others: Hashes | None = None, flips: bool = False, tell: Tell | None = None
+) -> Iterator[Block]:
+    """The pairs of `near_pairs` or `against`, unsorted, a block at a time; with `flips`, some come twice.
+
+    By the pigeonhole principle: the 64 bits are cut into bands, and two hashes that are near differ in one band in
+    few bits at most (Norouzi, Punjani and Fleet, 2012, *Fast Search in Hamming Space with Multi-Index Hashing*).
+    Each band looks up every hash with each of these differences. `tell` hears which share of that is done.
+    """
+    right = hashes if others is None else others
+    _check(hashes, distance)
+    _check(right, distance)
+    bands = _bands(distance, len(hashes), len(right))
+    turns = (0, ODD) if flips else (0,)
+    total, done = len(turns) * sum(len(band.masks()) for band in bands), 0
+    for turn in turns:
+        for number, band in enumerate(bands):
+            search = _Search(hashes, right, band, turn, same=others is None)
+            for mask in band.masks():
+                for pairs, gap in search.pairs(mask, distance):
+                    new = _not_in(gap, bands[:number])
+                    yield pairs[new], np.bitwise_count(gap[new])
+                done += 1
+                if tell:
+                    tell(done / total)
+
+
+class _Search:
+    """Looks up the hashes of one side among those of the other, by one band. `turn` is what changes before that."""
+
+    def __init__(self, left: Hashes, right: Hashes, band: Band, turn: int, *, same: bool) -> None:
+        self._band, self._same = band, same
+        self._turn = (turn >> band.shift) & ((1 << band.bits) - 1)
+        self._rows, self._asked, self._values = self._sorted(left, turn)
+        self._places, self._found, values = self._sorted(right, 0)
+        self._starts = np.zeros((1 << band.bits) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(values, minlength=1 << band.bits), out=self._starts[1:])
+
+    def _sorted(self, hashes: Hashes, turn: int) -> tuple[NDArray[np.int64], Hashes, NDArray[np.int64]]:
+        """Rows with structure, their turned hashes and the band's values, by value."""
+        rows = np.flatnonzero(hashes != NO_STRUCTURE)
+        turned = hashes[rows] ^ np.uint64(turn)
+        values = self._band.of(turned)
+        order = np.argsort(values, kind="stable")
+        return rows[order], turned[order], values[order]
+
+    def pairs(self, mask: int, distance: int) -> Iterator[tuple[Pairs, Hashes]]:
+        """(p, 2) rows that are near and differ in the band by `mask`, and (p,) the bits in which they differ."""
+        asking, step = np.arange(len(self._values)), mask ^ self._turn
+        if self._same and step:  # then one of each pair has the lowest bit of `step`: let the other one ask
+            asking = np.flatnonzero((self._values ^ self._turn) & (step & -step) == 0)
+        wanted = self._values[asking] ^ mask
+        firsts = self._starts[wanted]
+        counts = self._starts[wanted + 1] - firsts
+        some = np.flatnonzero(counts)
+        asking, firsts, counts = asking[some], firsts[some], counts[some]
+        for part in _portions(counts):
+            who, where = np.repeat(asking[part], counts[part]), _ranges(firsts[part], counts[part])
+            gap = self._asked[who] ^ self._found[where]
+            near = np.flatnonzero(np.bitwise_count(gap) <= distance)
+            pairs = np.stack([self._rows[who[near]], self._places[where[near]]], axis=1)
+            if self._same and step:
+                pairs.sort(axis=1)
+            elif self._same:
+                once = pairs[:, 0] < pairs[:, 1]
+                pairs, near = pairs[once], near[once]
+            if len(near):
+                yield pairs, gap[near]
+
+
+def _not_in(gap: Hashes, bands: list[Band]) -> NDArray[np.bool_]:
+    """(p,) which differences are too large in each of `bands` for it to have found the pair before."""
+    new = np.ones(len(gap), dtype=bool)
+    for band in bands:
+        new &= np.bitwise_count(band.of(gap)) > band.radius
+    return new
+
+
+def _portions(counts: NDArray[np.int64]) -> Iterator[slice]:
+    """Slices of `counts` of about as many candidates as are compared at a time, one row at least."""
+    ends, start = np.cumsum(counts), 0
+    while start < len(counts):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + _CANDIDATES, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def _ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """firsts[0], firsts[0] + 1, … (counts[0] of them), firsts[1], …"""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1], dtype=np.int64) + np.repeat(firsts - ends + counts, counts)
+
+
+def _bands(distance: int, left: int, right: int) -> list[Band]:
+    """The bands with which the search is likely the fastest, if hashes were random."""
+    return min((_cut(distance, count) for count in range(3, 17)), key=lambda bands: _cost(bands, left, right))
+
+
+def _cut(distance: int, count: int) -> list[Band]:
+    """`count` bands of the 64 bits, without those that need not be looked at.
+
+    The radii and 1 each sum to distance + 1: a pair that is beyond all of them differs in more bits than `distance`.
+    """
+    edges = [64 * i // count for i in range(count + 1)]
+    more, extra = divmod(distance + 1, count)
+    radii = [more + (i < extra) - 1 for i in range(count)]
+    return [Band(a, b - a, r) for a, b, r in zip(edges, edges[1:], radii, strict=False) if r >= 0]
+
+
+def _cost(bands: list[Band], left: int, right: int) -> float:
+    masks = [sum(comb(band.bits, r) for r in range(band.radius + 1)) for band in bands]
+    each = [_MASK_COST + left + _CANDIDATE_COST * left * right / (1 << band.bits) for band in bands]
+    return sum(m * e + (1 << band.bits) for m, e, band in zip(masks, each, bands, strict=True))
+
+
+def _joined(blocks: Iterable[Block]) -> Block:
+    """All blocks, sorted by pair; of a pair that comes twice, the smaller distance."""
+    found = list(blocks)
+    pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *(p for p, _ in found)])
+    distances = np.concatenate([np.empty(0, dtype=np.uint8), *(d for _, d in found)])
+    order = np.lexsort((distances, pairs[:, 1], pairs[:, 0]))
+    pairs, distances = pairs[order], distances[order]
+    first = np.ones(len(pairs), dtype=bool)
+    first[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[first], distances[first]
+
+
+def _check(hashes: Hashes, distance: int) -> None:
+    if hashes.ndim != 1 or hashes.dtype != np.uint64:
+        raise ValueError(f"hashes are {hashes.dtype} of shape {hashes.shape}: give uint64 of shape (n,)")
+    if not 0 <= distance <= 32:
+        raise ValueError(f"distance is {distance}: give 0 to 32 bits")

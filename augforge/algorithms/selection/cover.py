@@ -1,0 +1,162 @@
+"""Facility location: the points that together represent all the others best."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from augforge.algorithms.selection.allocation import Allocation
+from augforge.algorithms.selection.greedy import lazy_greedy, naive_greedy
+from augforge.algorithms.selection.kernels import Dense, Kernel, Sparse
+from augforge.algorithms.selection.lists import lists_of
+from augforge.algorithms.selection.partition import partitioned, represented_in_parts
+from augforge.algorithms.selection.points import Likeness, Points, Similarity, checked, likeness_of, placed
+from augforge.algorithms.selection.selection import Floats, Indices, Labels, Part, Selection, over_classes, sizes_of
+from augforge.algorithms.selection.strategies import Method, Roads
+
+_MEMORY = 512 << 20
+
+
+def facility_location(
+    features: ArrayLike,
+    budget: int,
+    *,
+    labels: Labels = None,
+    allocation: Allocation = "proportional",
+    similarity: Similarity = "cosine",
+    width: float | None = None,
+    method: Method = "auto",
+    neighbours: int = 100,
+    memory_budget_bytes: int = _MEMORY,
+) -> Selection:
+    """Maximise, in each class, f(A) = sum_i max_{j in A} S_ij, greedily.
+
+    The selection of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022), for any features.
+    f(A) is at least (1 - 1/e) of the best possible, and `upper_bound` tells how close it is on these data. Gains
+    are exact sums of a kernel in steps of 2**-20, and among equal gains the lowest row wins. So the answer depends
+    on the order of rows only where gains tie, which is not rare: two rows that would represent each other and
+    nobody else gain the same. Sort the rows by something that lasts. With the dense and sparse methods a larger
+    budget for a class only adds to the chosen, up to the whole class, which is taken in row order with gains of 1.
+
+    Args:
+        features: (n, d) finite numbers, of any scale.
+        budget: how many rows to keep in all; from n on, all are kept.
+        labels: (n,) the class of each row, sortable; None for one class.
+        allocation: how the budget is divided over the classes, see `budgets`.
+        similarity: "cosine" is S = max(cos, 0), rows of zeros being alike among themselves only; "euclidean" is
+            S = 1 - distance / D with D twice the largest distance to the class mean (any D gives the same choice);
+            "exponential" is S = exp(-distance / width), the only one for which the scale of the features matters.
+        width: of the exponential similarity, over 0; None for d.
+        method: "dense" holds all similarities; "sparse" only those of each row's `neighbours` nearest (the others
+            count as 0 while choosing), which beyond 8,192 rows are sought in the lists around a row's own list (see
+            `nearest`); "partition" does the same in parts (see `partitioned`); "naive" is the slow dense
+            reference; and "auto" takes, for each class, the first of dense, sparse and partition that is within
+            `memory_budget_bytes`.
+        neighbours: for the sparse and partition methods, at least 1.
+        memory_budget_bytes: for the similarities. A class of m rows is dense if 4 m**2 is within it, sparse if
+            20 m `neighbours` is; the default admits 11,585 and (with 100 neighbours) 268,435 rows.
+
+    Returns:
+        A `Selection`. `gains` are those of the greedy choice (over the neighbours only, where not dense); `weights`
+        and `objective` refer to all similarities, except that beyond 8,192 rows and with the partition method a row
+        may have a chosen one that is yet nearer than the one it is counted for: then `objective` is a little too
+        low. `upper_bound` holds in any case. The last of `notes` says which methods were used and with how much memory.
+
+    Raises:
+        ValueError: features that are not (n, d) or not finite (naming the row), labels of another length, or an
+            option out of range.
+    """
+    array = checked(features, similarity)
+    roads = Roads(method, neighbours, memory_budget_bytes)
+    breadth = width_of(width, array.shape[1])
+
+    def choose(members: Indices, share: int) -> Part:
+        if share == len(members):
+            return _whole(share)
+        points, scale = placed(_rows(array, members), similarity)
+        return _choose(points, share, likeness_of(similarity, scale, breadth), roads)
+
+    found = over_classes(len(array), budget, labels, allocation, choose, math.fsum)
+    return replace(found, notes=[*found.notes, roads.note()]) if roads.note() else found
+
+
+def width_of(width: float | None, d: int) -> float:
+    """The width of the exponential similarity: `width`, or the number of features."""
+    if width is not None and not width > 0:
+        raise ValueError(f"width is {width}: give a number over 0")
+    return float(d or 1) if width is None else width
+
+
+def _rows(array: NDArray[Any], members: Indices) -> NDArray[Any]:
+    return array if len(members) == len(array) else array[members]
+
+
+def _whole(n: int) -> Part:
+    """Everything is taken, and each stands for itself: there is nothing to compute."""
+    ones = np.ones(n)
+    return Part(np.arange(n, dtype=np.int64), ones, ones, float(n), float(n), "all")
+
+
+def _choose(points: Points, budget: int, likeness: Likeness, roads: Roads) -> Part:
+    road = roads.take(len(points))
+    if road == "partition":
+        return _in_parts(points, budget, likeness, roads)
+    sparse = road == "sparse"
+    kernel: Kernel = Sparse(points, likeness, roads.neighbours) if sparse else Dense(points, likeness)
+    chosen, gains, reached = (naive_greedy if road == "naive" else lazy_greedy)(kernel, budget)
+    cover, owner = kernel.represented(chosen)
+    objective = _sum(cover)
+    bound = _upper_bound(kernel, cover, budget)
+    if not sparse:
+        bound = min(bound, objective / (1 - 1 / math.e))
+    note = _far(reached, roads.neighbours)
+    return Part(chosen, gains, sizes_of(owner, budget), objective, max(bound, objective), road, note)
+
+
+def _in_parts(points: Points, budget: int, likeness: Likeness, roads: Roads) -> Part:
+    lists = lists_of(points, likeness, max(1, roads.part(len(points)) // 2))  # a list is at most twice as long
+    found = partitioned(points, budget, likeness, roads.neighbours, lists)
+    cover, owner = represented_in_parts(points, found.chosen, likeness, lists)
+    objective = _sum(cover)
+    bound = max(_nearest_bound(found.closest, budget), objective)
+    return Part(found.chosen, found.gains, sizes_of(owner, budget), objective, bound, "partition")
+
+
+def _sum(values: NDArray[Any]) -> float:
+    return float(values.sum(dtype=np.float64))
+
+
+def _upper_bound(kernel: Kernel, cover: Points, budget: int) -> float:
+    """What no set of `budget` points exceeds.
+
+    f(B) <= f(A) + sum over j in B of the gain of j given A, for every A (Nemhauser, Wolsey and Fisher, 1978); here
+    with A the greedy set and A empty.
+    """
+    empty: Points = np.zeros(kernel.n, dtype=np.float32)
+    bounds = (_bound_from(kernel, cover, budget), _bound_from(kernel, empty, budget))
+    return min(*bounds, _nearest_bound(kernel.closest(), budget))
+
+
+def _bound_from(kernel: Kernel, cover: Points, budget: int) -> float:
+    return _sum(cover) + _sum(_largest(kernel.gains(cover), budget)) + kernel.unseen(cover)
+
+
+def _nearest_bound(closest: Points, budget: int) -> float:
+    """A member of a set represents itself wholly; any other point is no more similar to it than to its nearest."""
+    return _sum(closest) + _sum(_largest(1 - closest.astype(np.float64), budget))
+
+
+def _largest(values: Floats, count: int) -> Floats:
+    return np.partition(values, len(values) - count)[len(values) - count :]
+
+
+def _far(reached: Points, neighbours: int) -> str:
+    """With the sparse kernel, some points may have none of the chosen among their neighbours."""
+    lost = int((reached == 0).sum())
+    if lost * 100 <= len(reached) or neighbours >= len(reached):
+        return ""
+    return f"{lost} of {len(reached)} members have no kept one among their {neighbours} nearest: raise neighbours"

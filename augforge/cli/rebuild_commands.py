@@ -1,0 +1,117 @@
+"""The commands about locks and finished runs: lock, rebuild, verify, diff, regen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from augforge.cli.options import AsJson, Device, MaxBad, Out, Recipe, SharedStore
+
+
+def lock_(
+    recipe: Recipe,
+    out: Annotated[Path | None, typer.Option("--out", help="The run folder (runs/NAME if absent).")] = None,
+    device: Device = "auto",
+    max_bad: MaxBad = 0.1,
+    store: SharedStore = None,
+    json: AsJson = False,
+) -> None:
+    """Write the lock of a recipe: what its result depends on and what it is, to be committed."""
+    from augforge.cli.render import rebuild as render_rebuild
+    from augforge.recipe import load_recipe
+
+    folder = out or Path("runs") / recipe.stem
+    beside = recipe.with_suffix(".lock")
+    render_rebuild.write_lock_and_show(
+        load_recipe(recipe), beside, folder, json, device=device, max_bad=max_bad, store=store
+    )
+
+
+def rebuild(
+    recipe: Recipe,
+    out: Out,
+    locked: Annotated[
+        bool, typer.Option("--locked/--accept", help="Only compare with the lock, or write the new one over it.")
+    ] = True,
+    level: Annotated[
+        str, typer.Option("--level", help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.")
+    ] = "identity",
+    flips: Annotated[
+        float,
+        typer.Option("--flips", min=0, max=1, help="Share of samples whose fate may differ, for another processor."),
+    ] = 0.0,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
+    lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="For tolerance: a run folder whose pixels to compare with.")
+    ] = None,
+    psnr: Annotated[
+        float | None, typer.Option("--psnr", help="With --reference: this many dB instead of 1/255.")
+    ] = None,
+    cosine: Annotated[
+        float | None, typer.Option("--cosine", min=-1, max=1, help="With --reference: least cosine of embeddings.")
+    ] = None,
+    embedder: Annotated[str, typer.Option("--embedder", help="The model for --cosine.")] = "builtin-clip",
+    device: Device = "auto",
+    max_bad: MaxBad = 0.1,
+    store: SharedStore = None,
+    json: AsJson = False,
+) -> None:
+    """Build a recipe again and say what drifted from its lock, and why. Exit code 0: the same; 3: drift."""
+    from augforge.cli.render import rebuild as render_rebuild
+    from augforge.provenance.drift import check_level
+    from augforge.recipe import load_recipe
+    from augforge.reproduce.alike import Bounds
+
+    options: dict[str, Any] = {
+        "level": check_level(level),
+        "flips": flips,
+        "from_scratch": from_scratch,
+        "reference": reference,
+    }
+    options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "max_bad": max_bad, "store": store}
+    beside = lock or recipe.with_suffix(".lock")
+    sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    sample: Annotated[int, typer.Option("--sample", min=0, help="Make K synthetic images again and compare.")] = 0,
+    device: Device = "auto",
+    json: AsJson = False,
+) -> None:
+    """Check every digest and invariant of a run folder. Exit code 0: sound; 3: something is wrong."""
+    from augforge.cli.render import rebuild as render_rebuild
+
+    sys.exit(render_rebuild.verify_and_show(folder, sample, device, json))
+
+
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False)],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help="text, json or markdown (for a pull request).")] = "text",
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if anything differs.")] = False,
+) -> None:
+    """Say which rows of the dataset were added, removed and changed, by class and reason."""
+    from augforge.cli.render import rebuild as render_rebuild
+    from augforge.provenance.diff import check_form
+    from augforge.provenance.diff import diff as compare
+
+    found = compare(before, after)
+    render_rebuild.show_diff(found, check_form(form))
+    sys.exit(3 if exit_code and found.changes else 0)
+
+
+def regen(
+    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="The PNG file to write (ID.png if absent).")] = None,
+    device: Device = "auto",
+) -> None:
+    """Make one synthetic image again from its provenance. Exit code 0: within 1/255 of the first one; 3: not."""
+    from augforge.cli.render import rebuild as render_rebuild
+
+    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device))

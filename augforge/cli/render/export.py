@@ -1,0 +1,75 @@
+"""How exports and marks look in a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augforge.cli.render.base import TerminalProgress, err, print_json, say
+from augforge.progress import LineProgress
+
+if TYPE_CHECKING:
+    from augforge.publish.export import Exported
+    from augforge.publish.marks.check import Checked
+
+MOST = 20
+"""Images that are listed one by one."""
+
+
+def export_and_show(folder: Path, to: str, out: Path, as_json: bool, **options: Any) -> None:
+    """Export a run with a progress display, then show what was written."""
+    from dataclasses import asdict
+
+    from augforge.publish.export import export
+
+    started = time.monotonic()
+    done = export(folder, to, out, progress=_progress(), **options)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        _show_exported(done, time.monotonic() - started)
+
+
+def _show_exported(done: Exported, seconds: float) -> None:
+    size = f"{done.files:,} files, {done.bytes / 1e6:,.1f} MB"
+    if done.up_to_date:
+        say(f"{done.out} is up to date: every file is as it was written, {size}")
+        return
+    reused = f" ({done.reused:,} of them were there already)" if done.reused else ""
+    say(f"{done.rows:,} images{reused}: {done.real:,} real, {done.synthetic:,} synthetic; {size}, {seconds:.1f} s")
+    say(f"  marked {done.marked:,} synthetic images{', and signed them' if done.signed else ''}")
+    if done.unmarked:
+        say(f"  {done.unmarked:,} synthetic images are of a file format that has no room for a mark")
+    say(f"see {done.out}/README.md; the digests of all files are in export.json, for machines croissant.json")
+
+
+def check_and_show(folder: Path, signed: bool | None, as_json: bool) -> bool:
+    """Look for marks with a progress display, and show what was lost; whether any was."""
+    from augforge.publish.marks.check import check_marks
+
+    checked = check_marks(folder, signed, _progress())
+    if as_json:
+        print_json(checked.plain())
+    else:
+        _show_checked(checked)
+    return bool(checked.lost)
+
+
+def _show_checked(checked: Checked) -> None:
+    kept = checked.synthetic - len(checked.lost)
+    say(f"{kept:,} of {checked.synthetic:,} synthetic images have their marks; C2PA signatures: {checked.signatures}")
+    for problem, count in Counter(lost.problem for lost in checked.lost).most_common():
+        say(f"  lost by {count:,}: {problem}")
+    for lost in checked.lost[:MOST]:
+        say(f"    {lost.where}")
+    if len(checked.lost) > MOST:
+        say(f"    and {len(checked.lost) - MOST:,} more (--json shows all)")
+    if checked.unknown:
+        marked = f"{checked.marked_unknown:,} of them say that they are synthetic"
+        say(f"{checked.unknown:,} images are of unknown origin, {marked}")
+
+
+def _progress() -> TerminalProgress | LineProgress:
+    return TerminalProgress() if err.is_terminal else LineProgress()

@@ -1,0 +1,146 @@
+"""How rebuilds, checks, differences and remade images look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from augforge.cli.render.base import literal, out, print_json, say, terminal_progress
+from augforge.printable import printable
+
+if TYPE_CHECKING:
+    from augforge.provenance.diff import Diff
+    from augforge.provenance.drift import Drift
+    from augforge.reproduce.rebuild import Rebuilt
+    from augforge.reproduce.verify import Verdict
+
+DRIFTED = 3
+"""The exit code where the result is another, or something is wrong with a folder."""
+SHOWN = 40
+
+
+def rebuild_and_show(recipe: Any, lock: Path, folder: Path, accept: bool, as_json: bool, **options: Any) -> int:
+    """Rebuild, show what drifted and why, and write the new lock where that is asked for; the exit code."""
+    from augforge.engine.finish import keep_lock
+    from augforge.reproduce.rebuild import rebuild
+
+    progress = terminal_progress()
+    found = rebuild(recipe, lock, folder, progress=progress, **options)
+    if as_json:
+        print_json(_plain(found))
+    else:
+        _show_rebuilt(found, lock)
+    if accept and not found.same:
+        keep_lock(folder, lock, progress)
+        return 0
+    return 0 if found.same else DRIFTED
+
+
+def _plain(found: Rebuilt) -> dict[str, Any]:
+    drifts = {name: [asdict(drift) for drift in getattr(found, name)] for name in ("causes", "effects")}
+    return {
+        "level": found.level,
+        "same": found.same,
+        "pixels": found.pixels,
+        "flipped": found.flipped,
+        **drifts,
+        "kept": found.summary.kept,
+    }
+
+
+def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
+    if found.effects:
+        say("what came out differently:")
+        out.print(_drift_table(found.effects))
+    if found.causes:
+        say("what is different in what it depends on:" if found.effects else "different, but without effect:")
+        out.print(_drift_table(found.causes))
+    elif found.effects:
+        say("nothing that the lock records of what it depends on has changed: is a model or library not reproducible?")
+    verdict = "the same result as" if found.same else "NOT the same result as"
+    flips = f"{found.flipped:,} samples have another fate; " if found.flipped else ""
+    say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {flips}{found.pixels}")
+
+
+def _drift_table(drifts: Sequence[Drift]) -> Table:
+    table = Table("", "what", "locked", "now", box=None, pad_edge=False)
+    for drift in drifts[:SHOWN]:
+        table.add_row(*map(literal, (drift.kind, drift.what, drift.locked, drift.now)))
+    if len(drifts) > SHOWN:
+        table.add_row("", f"and {len(drifts) - SHOWN} more (--json shows all)", "", "")
+    return table
+
+
+def verify_and_show(folder: Path, sample: int, device: str, as_json: bool) -> int:
+    """Check a run folder and show what is wrong; the exit code."""
+    from augforge.reproduce.verify import verify
+
+    verdict = verify(folder, sample, device=device, progress=terminal_progress())
+    if as_json:
+        print_json({**asdict(verdict), "sound": verdict.sound})
+    else:
+        _show_verdict(verdict)
+    return 0 if verdict.sound else DRIFTED
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    for finding in verdict.findings:
+        say(f"{finding.where}: {finding.what}")
+    looked = f"{verdict.files:,} parts, {verdict.rows:,} rows"
+    if verdict.remade:
+        looked += f", {verdict.remade:,} images made again ({verdict.equal:,} equal to the byte"
+        looked += f", the farthest {verdict.farthest:g}/255)"
+    wrong = "nothing is wrong" if verdict.sound else f"{len(verdict.findings):,} findings"
+    say(f"{verdict.folder}: {wrong}; looked at {looked}")
+
+
+def show_diff(found: Diff, form: str) -> None:
+    """The differences of two run folders as text, JSON or Markdown."""
+    if form == "json":
+        print_json(found.plain())
+    elif form == "markdown":
+        print(printable(found.markdown()), end="")
+    else:
+        _show_diff_text(found)
+
+
+def _show_diff_text(found: Diff) -> None:
+    table = Table("", "class", "rows", "reason", box=None, pad_edge=False)
+    rows = found.table()
+    for kind, label, reason, count in rows[:SHOWN]:
+        table.add_row(kind, literal(label), f"{count:,}", literal(reason))
+    if len(rows) > SHOWN:
+        table.add_row("", "", "", f"and {len(rows) - SHOWN} more (--format json shows all)")
+    if rows:
+        out.print(table)
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in found.counts().items())
+    say(f"{found.before} has {found.rows[0]:,} rows, {found.after} {found.rows[1]:,}: {counts}")
+
+
+def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) -> int:
+    """Make one image again, write it, and say how it compares; the exit code."""
+    from augforge.provenance.lineage import life_of
+    from augforge.reproduce.remake import Archive, remake
+
+    archive = Archive(folder)
+    whole = str(life_of(folder, identity).row["id"])
+    (sample,) = archive.ledger.by_id([whole]).values()
+    (made,) = remake(archive, [sample], device)
+    target = path or Path(f"{whole}.png")
+    target.write_bytes(made.data)
+    how = "equal to the byte" if made.equal else f"its values differ by at most {made.apart:g}/255 from the first one"
+    say(f"{target}: {how}")
+    return 0 if made.apart <= 1 else DRIFTED
+
+
+def write_lock_and_show(recipe: Any, lock: Path, folder: Path, as_json: bool, **options: Any) -> None:
+    """Run a recipe, which writes its lock, and say where it is."""
+    from augforge.cli.render.base import run_and_show
+
+    run_and_show(recipe, folder, as_json, lock=lock, lock_always=True, **options)
+    if not as_json:
+        say(f"{lock} tells what this result depends on, and what it is: commit it")

@@ -1,0 +1,321 @@
+"""The ledger: every sample ever seen, as columns. A million samples fit in 1 GB.
+
+What never changes about a sample lies in an Arrow table; what the stages decide lies in NumPy arrays beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from augforge.errors import RecipeError
+from augforge.data.sample import Sample, is_evaluation
+from augforge.data.sample import On
+
+Indices = NDArray[np.int64]
+
+ROWS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.string()),
+        ("origin", pa.string()),
+        ("parents", pa.list_(pa.string())),
+        ("stage", pa.dictionary(pa.int32(), pa.string())),
+        ("seed", pa.int64()),
+        ("source", pa.string()),
+        ("split", pa.dictionary(pa.int32(), pa.string())),
+        ("digest", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("ref", pa.string()),
+        ("draws", pa.string()),
+        ("maker", pa.dictionary(pa.int32(), pa.string())),
+        ("note", pa.string()),
+        ("mask", pa.string()),
+        ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+DECIDED = pa.schema(
+    [
+        ("kept", pa.bool_()),
+        ("dropped", pa.string()),
+        ("dropped_by", pa.string()),
+        ("weight", pa.float64()),
+        ("scores", pa.map_(pa.string(), pa.float64())),
+    ]
+)
+CHUNK = 4096
+
+
+class Ledger:
+    """Samples as columns: `rows` (Arrow, what they are), and what was decided about them."""
+
+    def __init__(self, classes: Sequence[str] = ()) -> None:
+        self.classes = list(classes)
+        self.rows = ROWS.empty_table()
+        self.kept = np.zeros(0, dtype=bool)
+        self.dropped = np.zeros(0, dtype=object)
+        self.dropped_by = np.zeros(0, dtype=object)
+        self.weight = np.zeros(0, dtype=np.float64)
+        self.scores: dict[str, NDArray[np.float64]] = {}
+        self._places: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def copy(self) -> Ledger:
+        """As it is now, whatever happens to this one."""
+        made = Ledger()
+        made.restore(self)
+        return made
+
+    def restore(self, other: Ledger) -> None:
+        """Become as `other` is now."""
+        self.classes, self.rows = list(other.classes), other.rows
+        self.kept, self.weight = other.kept.copy(), other.weight.copy()
+        self.dropped, self.dropped_by = other.dropped.copy(), other.dropped_by.copy()
+        self.scores = {name: values.copy() for name, values in other.scores.items()}
+        self._places = None
+
+    # -- adding ---------------------------------------------------------------------------------------------
+
+    def extend(self, samples: Iterable[Sample]) -> None:
+        """Add samples, in order; in chunks, so that an iterator of a million does not become a list.
+
+        Labels that are not among the classes yet are added to them, in the order in which they come.
+        """
+        classes = dict.fromkeys(self.classes)
+        chunk: list[Sample] = []
+        tables: list[pa.Table] = [self.rows]
+        decided: list[Sample] = []
+        for sample in samples:
+            chunk.append(sample)
+            decided.append(_decisions_only(sample))
+            if sample.label is not None:
+                classes.setdefault(sample.label)
+            if len(chunk) == CHUNK:
+                tables.append(_compact(chunk))
+                chunk = []
+        tables.append(_compact(chunk))
+        self._add(pa.concat_tables(tables).unify_dictionaries(), decided)
+        self.classes = list(classes)
+
+    def _add(self, rows: pa.Table, decided: Sequence[Sample]) -> None:
+        before, self.rows = len(self), rows
+        self.kept = np.append(self.kept, [s.kept for s in decided]).astype(bool)
+        self.dropped = np.append(self.dropped, np.array([s.dropped for s in decided], dtype=object))
+        self.dropped_by = np.append(self.dropped_by, np.array([s.dropped_by for s in decided], dtype=object))
+        self.weight = np.append(self.weight, [s.weight for s in decided])
+        for name in set(self.scores) | {name for s in decided for name in s.scores}:
+            old = self.scores.get(name, np.full(before, np.nan))
+            self.scores[name] = np.append(old, [s.scores.get(name, np.nan) for s in decided])
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def column(self, name: str, indices: Indices | None = None) -> list[Any]:
+        """A column as Python values, of all samples or of `indices`."""
+        column = self.rows.column(name)
+        return list((column if indices is None else column.take(pa.array(indices))).to_pylist())
+
+    def samples(self, indices: Indices) -> Iterator[Sample]:
+        """The samples at `indices`, one after the other."""
+        for start in range(0, len(indices), CHUNK):
+            part = indices[start : start + CHUNK]
+            for index, row in zip(part, self.rows.take(pa.array(part)).to_pylist(), strict=True):
+                yield self._sample(int(index), row)
+
+    def _sample(self, index: int, row: Mapping[str, Any]) -> Sample:
+        scores = {name: float(values[index]) for name, values in self.scores.items() if not np.isnan(values[index])}
+        return Sample(
+            **{
+                **row,
+                "parents": tuple(row["parents"]),
+                "draws": json.loads(row["draws"]),
+                "kept": bool(self.kept[index]),
+                "dropped": self.dropped[index],
+                "dropped_by": self.dropped_by[index],
+                "weight": float(self.weight[index]),
+                "scores": scores,
+            }
+        )
+
+    def by_id(self, ids: Collection[str]) -> dict[str, Sample]:
+        """The samples with these ids; ids that are not in the ledger are left out."""
+        if self._places is None or len(self._places) != len(self):
+            self._places = {identity: place for place, identity in enumerate(self.column("id"))}
+        places = np.array(sorted(self._places[i] for i in ids if i in self._places), dtype=np.int64)
+        return {sample.id: sample for sample in self.samples(places)}
+
+    def visible(self, on: On = "all") -> Indices:
+        """The kept samples that a stage with `on` looks at."""
+        if on == "all":
+            return np.flatnonzero(self.kept)
+        return np.flatnonzero(self.kept & np.asarray(pc.equal(self.rows.column("origin"), on)).astype(bool))
+
+    def reference(self, unlabelled: bool = False) -> Indices:
+        """The kept real samples that are not of an evaluation split: what a class looks like.
+
+        Those without a label are among them only if `unlabelled` is asked for.
+        """
+        indices = self.visible("real")
+        rows = zip(self.column("split", indices), self.column("label", indices), strict=True)
+        usable = [not is_evaluation(split) and (unlabelled or label is not None) for split, label in rows]
+        chosen: Indices = indices[np.array(usable, dtype=bool)]
+        return chosen
+
+    def conditioning(self, split: str, unlabelled: bool = False) -> dict[str | None, list[Sample]]:
+        """The kept real samples that a generator may look at, by class: of `split` or of no split, never evaluation.
+
+        With `unlabelled` there is a pool more, under None, of those without a label.
+        """
+        pools: dict[str | None, list[Sample]] = {label: [] for label in [*self.classes, *([None] * unlabelled)]}
+        for sample in self.samples(self.reference(unlabelled)):
+            if sample.split in (None, split):
+                pools[sample.label].append(sample)
+        return pools
+
+    def class_counts(self, indices: Indices | None = None) -> dict[str, int]:
+        """Samples per class, of `indices` or of all kept ones; classes without samples included."""
+        counts = Counter(self.column("label", self.visible() if indices is None else indices))
+        return {label: counts.get(label, 0) for label in self.classes}
+
+    def class_index(self, indices: Indices) -> NDArray[np.int64]:
+        """(n,) index into `classes`, -1 where a sample has no label."""
+        labels = self.rows.column("label").take(pa.array(indices))
+        places = pc.fill_null(pc.index_in(labels, value_set=pa.array(self.classes, pa.string())), -1)
+        return np.asarray(places).astype(np.int64)
+
+    # -- deciding -------------------------------------------------------------------------------------------
+
+    def score(self, name: str, indices: Indices, values: NDArray[np.float64]) -> None:
+        """Write a measure of `indices`; other samples keep what they have."""
+        column = self.scores.setdefault(name, np.full(len(self), np.nan))
+        column[indices] = values
+
+    def relabel(self, indices: Indices, labels: Sequence[str], by: str, new_classes: bool = False) -> None:
+        """Give the samples at `indices` (n,) the `labels` (n,), as the stage `by` says.
+
+        Raises:
+            RecipeError: a label is none of the classes, and `new_classes` does not allow to add it.
+        """
+        unknown = [label for label in dict.fromkeys(labels) if label not in set(self.classes)]
+        if unknown and not new_classes:
+            known = ", ".join(self.classes) or "none"
+            raise RecipeError(f"{by}: {unknown[0]!r} is no class of the sources", f"their classes are {known}")
+        self.classes += unknown
+        self._replace("label", indices, labels)
+        self._replace("labelled_by", indices, [by] * len(indices))
+
+    def resplit(self, indices: Indices, splits: Sequence[str]) -> None:
+        """Put the samples at `indices` (n,) into `splits` (n,)."""
+        self._replace("split", indices, splits)
+
+    def _replace(self, name: str, indices: Indices, values: Sequence[str]) -> None:
+        """Write (n,) texts into a column at (n,) distinct `indices`, in any order."""
+        place, field = ROWS.get_field_index(name), ROWS.field(name)
+        chosen = np.zeros(len(self), dtype=bool)
+        chosen[indices] = True
+        ordered = pa.array([values[i] for i in np.argsort(indices)], pa.string())
+        column = self.rows.column(name).cast(pa.string()).combine_chunks()
+        changed = pc.replace_with_mask(column, pa.array(chosen), ordered)
+        encoded = changed.dictionary_encode() if pa.types.is_dictionary(field.type) else changed
+        self.rows = self.rows.set_column(place, field, encoded)
+
+    def drop(self, indices: Indices, reasons: Any, stage: str) -> None:
+        """Mark samples as dropped by `stage`; `reasons` is one text or (n,) texts."""
+        self.kept[indices] = False
+        self.dropped[indices] = reasons
+        self.dropped_by[indices] = stage
+
+    def reconcile(self) -> None:
+        """Check that every sample is kept, or dropped with a reason by a stage, and that ids are unique.
+
+        An AssertionError here is a defect of augforge, never of the data.
+        """
+        gone = ~self.kept
+        assert all(self.dropped[gone]) and all(self.dropped_by[gone]), "a dropped sample has no reason"
+        assert not any(self.dropped[self.kept]), "a kept sample has a reason to be dropped"
+        assert len(set(self.column("id"))) == len(self), "two samples share an id"
+
+    def drops_by_stage(self) -> dict[str, dict[str, int]]:
+        """How many samples each stage dropped, and why."""
+        counted: dict[str, Counter[str]] = {}
+        for stage, reason in zip(self.dropped_by, self.dropped, strict=True):
+            if stage is not None:
+                counted.setdefault(stage, Counter())[reason] += 1
+        return {stage: dict(reasons.most_common()) for stage, reasons in counted.items()}
+
+    # -- as a table -----------------------------------------------------------------------------------------
+
+    def tables(self, size: int = 65536) -> Iterator[pa.Table]:
+        """The whole ledger as Arrow tables of at most `size` rows, with the classes in the schema's metadata."""
+        schema = ledger_schema(self.classes)
+        for start in range(0, max(1, len(self)), size):
+            part = slice(start, min(start + size, len(self)))
+            rows = self.rows.slice(part.start, part.stop - part.start)
+            columns = {name: rows.column(name).cast(schema.field(name).type) for name in ROWS.names}
+            columns |= self._decided(part)
+            yield pa.table([columns[name] for name in schema.names], schema=schema)
+
+    def _decided(self, part: slice) -> dict[str, pa.Array]:
+        return {
+            "kept": pa.array(self.kept[part]),
+            "dropped": pa.array(self.dropped[part], pa.string()),
+            "dropped_by": pa.array(self.dropped_by[part], pa.string()),
+            "weight": pa.array(self.weight[part]),
+            "scores": self._score_maps(part),
+        }
+
+    def _score_maps(self, part: slice) -> pa.Array:
+        names = sorted(self.scores)
+        values = np.stack([self.scores[name][part] for name in names], axis=1) if names else np.zeros((0, 0))
+        length = part.stop - part.start
+        present = ~np.isnan(values) if names else np.zeros((length, 0), dtype=bool)
+        offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
+        keys = np.broadcast_to(np.array(names, dtype=object), present.shape)[present]
+        items = values[present] if names else np.zeros(0)
+        return pa.MapArray.from_arrays(pa.array(offsets), pa.array(keys, pa.string()), pa.array(items, pa.float64()))
+
+
+def ledger_schema(classes: Sequence[str]) -> pa.Schema:
+    """The schema of samples.parquet; see docs/format.md."""
+    first = ["id", "label", "origin", "kept", "dropped", "parents", "stage", "seed"]
+    fields = {field.name: field for field in (*ROWS, *DECIDED)}
+    order = [*first, *(name for name in fields if name not in first)]
+    return pa.schema([fields[name] for name in order], metadata={"augforge": json.dumps({"classes": list(classes)})})
+
+
+def _compact(samples: Sequence[Sample]) -> pa.Table:
+    """The samples as a table in memory of just its size; what Arrow builds from Python has room to grow."""
+    table = _table(samples)
+    return table.take(pa.array(range(len(table)), pa.int64())) if len(table) else table
+
+
+def _table(samples: Sequence[Sample]) -> pa.Table:
+    columns = {
+        "parents": [list(s.parents) for s in samples],
+        "draws": [json.dumps(dict(s.draws), sort_keys=True) for s in samples],
+    }
+    arrays = [
+        pa.array(columns[f.name] if f.name in columns else [getattr(s, f.name) for s in samples], f.type) for f in ROWS
+    ]
+    return pa.Table.from_arrays(arrays, schema=ROWS)
+
+
+_PLAIN = Sample(id="", label=None)
+
+
+def _decisions_only(sample: Sample) -> Sample:
+    """A light stand-in that only remembers what was decided; most samples share one."""
+    if sample.kept and sample.weight == 1.0 and not sample.scores:
+        return _PLAIN
+    names = ("kept", "dropped", "dropped_by", "weight", "scores")
+    return replace(_PLAIN, **{name: getattr(sample, name) for name in names})

@@ -1,0 +1,46 @@
+"""The images of one class that may condition a generator, and fair choices among them that stay put."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from augforge.data.ids import unit
+from augforge.data.sample import Sample
+
+WINDOW = 16  # candidates looked at per choice; more would be fairer and slower
+
+
+class Pool:
+    """The conditioning images of one class.
+
+    A choice is made by hashes (consistent hashing with a window), so it does not depend on order, and adding
+    an image to n others changes about 1 in n choices.
+    """
+
+    def __init__(self, samples: Iterable[Sample], shots: int | None = None) -> None:
+        ring = sorted(samples, key=lambda sample: (unit("ring", sample.id), sample.id))
+        self.samples = ring[:shots]
+        self._places = [unit("ring", sample.id) for sample in self.samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def turns(self, count: int) -> Iterator[tuple[Sample, int]]:
+        """The first `count` of: every image once (variant 0), then every image again (variant 1), and so on."""
+        if not self.samples:
+            return
+        for turn in range(count):
+            yield self.samples[turn % len(self.samples)], turn // len(self.samples)
+
+    def partner(self, parent: Sample, variant: int) -> Sample | None:
+        """Another image than `parent` (other content), or None where there is none."""
+        start = bisect_left(self._places, unit("start", parent.id, variant))
+        others = (s for s in self._from(start) if s.digest != parent.digest)
+        window = list(islice(others, WINDOW))
+        return min(window, key=lambda other: unit("pair", parent.id, variant, other.id), default=None)
+
+    def _from(self, start: int) -> Iterator[Sample]:
+        for step in range(len(self.samples)):
+            yield self.samples[(start + step) % len(self.samples)]

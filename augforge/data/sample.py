@@ -1,0 +1,58 @@
+"""A sample: one image, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Origin = Literal["real", "synthetic"]
+On = Literal["all", "synthetic", "real"]
+"""Which samples a stage looks at."""
+EVALUATION_SPLITS = frozenset({"val", "valid", "validation", "dev", "test", "eval"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image and its whole provenance, as a row of the ledger.
+
+    `ref` says where the encoded bytes are ("0:cats/1.jpg" in source 0, "made:…" in this run's parts);
+    `source` says it to people. `mask` is the SHA-256 of the encoded label mask that goes with the image ("" where
+    there is none), `labelled_by` the stage that gave the label when it was not the source. `draws` holds every random
+    draw of the row, `maker` what all rows of its stage share (generator, options, model, device, versions), as JSON.
+    """
+
+    id: str
+    label: str | None
+    origin: Origin = "real"
+    parents: tuple[str, ...] = ()
+    stage: str = "source"
+    seed: int | None = None
+    source: str | None = None
+    split: str | None = None
+    digest: str = ""
+    width: int = 0
+    height: int = 0
+    ref: str = ""
+    draws: Mapping[str, Any] = field(default_factory=dict)
+    maker: str | None = None
+    note: str = ""
+    mask: str = ""
+    labelled_by: str | None = None
+    kept: bool = True
+    dropped: str | None = None
+    dropped_by: str | None = None
+    weight: float = 1.0
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made this sample, as one flat record: the maker's constants and this row's own draws."""
+        made = json.loads(self.maker) if self.maker else {}
+        return {**made, "stage": self.stage, "seed": self.seed, **self.draws}
+
+
+def is_evaluation(split: str | None) -> bool:
+    """Whether a split is for evaluation only, so that no generator may look at it."""
+    return split is not None and split.lower() in EVALUATION_SPLITS

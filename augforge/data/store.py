@@ -1,0 +1,287 @@
+"""The run folder: parts committed whole or not at all, one writer at a time. `docs/format.md` has every field.
+
+DIR/
+  recipe.yaml  README.md  samples.parquet  dataset/  run.json      the result
+  parts/<stage>-<key>/<digest>.arrow                              what each stage made or measured
+  vectors/<key>/<digest>.arrow                                    embeddings, by image digest
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from augforge.errors import StoreError
+from augforge.data.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
+from augforge.data.record import FILES, FORMAT, format_of
+
+__all__ = ["FORMAT", "Parts", "Store", "Writer", "swap_folder", "sync_folder", "write_atomically"]
+
+FLUSH_ROWS = 1024
+FLUSH_BYTES = 32 << 20
+FLUSH_SECONDS = 5.0
+CHUNK = 4096
+
+MARKS = frozenset({".lock", "run.json"})
+"""One of these is in every folder that a run has begun to write."""
+WRITTEN = ("run.json", "parts", "vectors", "models", "dataset", *FILES)
+"""What a run writes, its own record first: without that, nothing is taken for finished."""
+
+
+class Store:
+    """One run folder, held by one process; `shared` is where embeddings lie that several runs share, if they do."""
+
+    def __init__(
+        self, folder: Path, say: Callable[[str], None] = lambda text: None, shared: Path | None = None
+    ) -> None:
+        self.folder = folder
+        self.say = say
+        self.shared = shared
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder; StoreError if another process does, or if it is not a folder of ours."""
+        self._prepare()
+        with named(self.folder / ".lock"):
+            file = (self.folder / ".lock").open("w")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(
+                    f"another augforge is writing to {self.folder}", "wait for it, or choose another --out"
+                ) from None
+            self._sweep()
+            yield
+
+    def _prepare(self) -> None:
+        if self.folder.is_file():
+            raise StoreError(f"{self.folder} is a file", "choose a folder for --out")
+        inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if inside and not inside & MARKS:
+            raise StoreError(
+                f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
+            )
+        version = format_of(self.folder)
+        if version not in (None, FORMAT):
+            raise StoreError(
+                f"{self.folder} was written in format {version}, this augforge writes format {FORMAT}",
+                "run into a new folder, or use the augforge version that wrote it",
+            )
+        with named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove the half-written files of a process that was killed: the lock is ours, so nobody writes them."""
+        for path in self.folder.glob("parts/*/.*.tmp"):
+            with suppress(OSError):
+                path.unlink()
+
+    def clear(self) -> None:
+        """Remove what runs write into the folder, if it is of a run and nobody else holds it; other files stay."""
+        with self.locked():
+            for path in (self.folder / name for name in WRITTEN):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+
+    def state(self) -> dict[str, Any]:
+        """What the last completed run wrote about itself; {} if there is none, or if it is damaged, which is said."""
+        try:
+            return read_sealed(self.folder / "run.json") or {}
+        except StoreError as error:
+            self.say(f"{error.message}; the result is written again")
+            return {}
+
+    def parts(self, name: str, schema: pa.Schema, by: str = "id") -> Parts:
+        """The parts called `name`, whose rows are found by the column `by`."""
+        return Parts(self.folder / "parts" / name, schema, by, self.say)
+
+    def vectors(self, key: str) -> Parts:
+        """The embeddings of one model: `digest` of the input, `vector` (d,) float32."""
+        schema = pa.schema([("digest", pa.string()), ("vector", pa.list_(pa.float32()))])
+        return Parts(self.folder / "vectors" / key, schema, "digest", self.say)
+
+
+class Parts:
+    """Arrow files in a folder, each written whole or not at all; the name of each is the digest of its bytes.
+
+    A file whose bytes do not match its name is set aside, said, and made again.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, by: str, say: Callable[[str], None]) -> None:
+        self.folder, self.schema, self.by, self._say = folder, schema, by, say
+        self._paths: list[Path] = []
+        self._tables: list[pa.Table] = []
+        self._keys = np.zeros(0, dtype=np.str_)
+        self._place = np.zeros((0, 2), dtype=np.int64)
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the folder again."""
+        opened = [(path, self._open(path)) for path in sorted(self.folder.glob("*.arrow"))]
+        self._paths = [path for path, table in opened if table is not None]
+        self._tables = [table for _, table in opened if table is not None]
+        keys = [np.array(table.column(self.by).to_pylist(), dtype=np.str_) for table in self._tables]
+        places = [
+            np.stack([np.full(len(k), number), np.arange(len(k))], axis=1) for number, k in enumerate(keys) if len(k)
+        ]
+        joined = np.concatenate(keys) if keys else np.zeros(0, dtype=np.str_)
+        order = np.argsort(joined, kind="stable")
+        self._keys = joined[order]
+        self._place = np.concatenate(places)[order] if places else np.zeros((0, 2), dtype=np.int64)
+
+    def _open(self, path: Path) -> pa.Table | None:
+        """The rows of a part; None if it cannot be used, and is set aside."""
+        why = ""
+        try:
+            if digest_of(path)[:32] != path.stem:
+                why = "is damaged"
+        except OSError as error:
+            why = f"cannot be read ({error.strerror or error})"
+        if not why:
+            with pa.memory_map(str(path)) as file:
+                table = pa.ipc.open_file(pa.py_buffer(file.read_buffer())).read_all()
+            if set(self.schema.names) <= set(table.schema.names):
+                return table
+            why = "is of another format"
+        self._set_aside(path, why)
+        return None
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        """Take a part out of use and say so; where nothing may be renamed, it is passed over each time."""
+        aside = path.with_suffix(".damaged")
+        with suppress(OSError):
+            path.rename(aside)
+        self._say(f"{aside} {why}; what it held is made again")
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def keys(self) -> set[str]:
+        """The keys of all rows."""
+        return set(self._keys.tolist())
+
+    def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
+        """(n,) where each key lies, -1 where it is missing."""
+        if not len(self._keys) or not len(keys):
+            return np.full(len(keys), -1, dtype=np.int64)
+        wanted = np.array(keys, dtype=np.str_)
+        places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        return np.where(self._keys[places] == wanted, places, -1)
+
+    def missing(self, keys: Sequence[str]) -> list[str]:
+        """The distinct keys that have no row yet, in order."""
+        places = self.find(keys)
+        return list(dict.fromkeys(key for key, place in zip(keys, places, strict=True) if place < 0))
+
+    def row(self, key: str) -> dict[str, Any]:
+        """The row of a key; KeyError if it is missing."""
+        (place,) = self.find([key])
+        if place < 0:
+            raise KeyError(key)
+        number, index = self._place[place]
+        row: dict[str, Any] = self._tables[number].slice(index, 1).to_pylist()[0]
+        return row
+
+    def rows(self, keys: Sequence[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The rows of `keys`, one after the other, every key being there."""
+        for start in range(0, len(keys), CHUNK):
+            yield from self.take(keys[start : start + CHUNK], columns).to_pylist()
+
+    def take(self, keys: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """The rows of `keys`, in order, every key being there."""
+        table = pa.concat_tables([t.select(list(columns)) for t in self._tables]).unify_dictionaries()
+        starts = np.cumsum([0, *(t.num_rows for t in self._tables)])
+        number, index = self._place[self.find(keys)].T
+        return table.take(pa.array(starts[number] + index))
+
+    def matrix(self, keys: Sequence[str], column: str) -> NDArray[np.float32]:
+        """(n, d) the vectors of `keys`, in order, every key being there."""
+        if not len(keys):
+            return np.zeros((0, 0), dtype=np.float32)
+        column_values = self.take(keys, [column]).column(column).combine_chunks()
+        flat = np.asarray(column_values.flatten(), dtype=np.float32)
+        return flat.reshape(len(keys), -1)
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Collect rows and commit them now and then, and at the end; also when leaving by an exception."""
+        writer = Writer(self)
+        try:
+            yield writer
+        finally:
+            writer.flush()
+            self.reload()
+
+    def commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows as one part: to a temporary file, synced, then renamed."""
+        self._commit(pa.Table.from_pylist(list(rows), schema=self.schema))
+
+    def _commit(self, table: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, self.schema) as file:
+            file.write_table(table)
+        content = sink.getvalue()
+        name = hashlib.sha256(content).hexdigest()[:32]
+        write_atomically(self.folder / f"{name}.arrow", content)
+
+    def failed(self) -> list[str]:
+        """The keys of the rows that say what their `problem` is."""
+        return [
+            key
+            for table in self._tables
+            for key, problem in zip(*(table.column(name).to_pylist() for name in (self.by, "problem")), strict=True)
+            if problem
+        ]
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Remove the rows of `keys`; how many there were. The others are in a new part before the old one goes."""
+        gone, count = set(keys), 0
+        for path, table in zip(self._paths, self._tables, strict=True):
+            stays = [key not in gone for key in table.column(self.by).to_pylist()]
+            if all(stays):
+                continue
+            if any(stays):
+                self._commit(table.filter(pa.array(stays)).unify_dictionaries().combine_chunks())
+            with named(path):
+                path.unlink()
+            count += len(stays) - sum(stays)
+        if count:
+            self.reload()
+        return count
+
+
+class Writer:
+    """Buffers rows of one `Parts`; commits by number, size or time, whichever comes first."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._rows: list[Mapping[str, Any]] = []
+        self._bytes = 0
+        self._since = time.monotonic()
+
+    def add(self, rows: Sequence[Mapping[str, Any]], size: int = 0) -> None:
+        """Take rows that belong together (a batch): they are committed together."""
+        self._rows.extend(rows)
+        self._bytes += size
+        late = time.monotonic() - self._since > FLUSH_SECONDS
+        if late or len(self._rows) >= FLUSH_ROWS or self._bytes >= FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what is buffered."""
+        if self._rows:
+            self._parts.commit(self._rows)
+        self._rows, self._bytes, self._since = [], 0, time.monotonic()

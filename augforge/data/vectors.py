@@ -1,0 +1,312 @@
+"""Embeddings in a folder that runs may share: `STORE/vectors/KEY/DIGEST.arrow`, rows found by the image's digest.
+
+KEY stands for the model's weights, how images are decoded and resized for it, and the precision. A part has `digest`,
+64 hex digits, and `vector` (d,) float16 or float32; it is named by the SHA-256 of its bytes and written whole or not at
+all. So several processes may write at once without a lock: what two of them write is either the same file or another
+one, and a row that is there twice is there twice. A reader sees the parts that were there at its last `reload`, which
+an embedder does whenever it is asked for images; it opens only those that are new to it.
+
+Many small parts are merged into larger ones: the merged part is on the disk before the small ones go, and a reader
+that has a part open keeps it. The bytes of a part are hashed once; who has done so notes name, size and time of
+change in `.verified`, and only a part that is not noted there is hashed again. Damage that leaves size and time as
+they were is found by `verify`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import mmap
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from augforge.errors import StoreError
+from augforge.data.files import digest_of, write_atomically
+from augforge.data.store import Parts, Writer
+
+Precision = Literal["float16", "float32"]
+VARIABLE = "AUGFORGE_STORE"
+VERIFIED = ".verified"
+HEX = 64
+_HEXADECIMAL = frozenset("0123456789abcdef")
+SMALL_ROWS = 65_536
+SMALL_PARTS = 64
+"""Once more than so many parts have under SMALL_ROWS rows, they are merged into parts of about that many."""
+
+
+def shared_store(given: Path | None = None) -> Path | None:
+    """The folder of the vectors that runs share: the one given, else what AUGFORGE_STORE names, else None."""
+    named = os.environ.get(VARIABLE, "")
+    return given if given is not None else Path(named).expanduser() if named else None
+
+
+class Vectors(Parts):
+    """The vectors of one model, by the digest of the image. The index is in memory, the vectors are mapped."""
+
+    def __init__(
+        self, folder: Path, precision: Precision = "float32", say: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self.precision = precision
+        self._paths: list[Path] = []
+        self._prefixes: list[NDArray[np.uint64]] = []
+        self._index = np.zeros(0, dtype=np.uint64)
+        schema = pa.schema([("digest", pa.string()), ("vector", pa.list_(_type(precision)))])
+        super().__init__(folder, schema, "digest", say)
+
+    def reload(self) -> None:
+        """Open the parts that have come since the last time."""
+        new = sorted(set(self.folder.glob("*.arrow")) - set(self._paths))
+        if not new:
+            return
+        known = self._verified()
+        for path in new:
+            with suppress(FileNotFoundError):  # merged into another by someone else, between listing and opening
+                self._add(path, known)
+        self._sort()
+
+    def _add(self, path: Path, known: set[str]) -> None:
+        note, content = _note(path), _mapped(path)
+        if note not in known:
+            if not self._sound(path):
+                return
+            self._remember(note)
+        try:
+            table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
+            prefixes = _prefixes(_digests(table))
+        except (pa.ArrowException, OSError, ValueError):
+            if self._sound(path):
+                raise
+            return
+        self._paths.append(path)
+        self._tables.append(table)
+        self._prefixes.append(prefixes)
+        if isinstance(content, mmap.mmap):
+            content.madvise(mmap.MADV_DONTNEED)  # what was read for the index need not stay in memory
+
+    def _sound(self, path: Path) -> bool:
+        """Whether the bytes can be read and match the name; if not, the part is set aside."""
+        try:
+            if digest_of(path)[:32] == path.stem:
+                return True
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._set_aside(path, f"cannot be read ({error.strerror or error})")
+        else:
+            self._set_aside(path, "is damaged")
+        return False
+
+    def _sort(self) -> None:
+        joined = np.concatenate([*self._prefixes, np.zeros(0, dtype=np.uint64)])
+        order = np.argsort(joined, kind="stable")
+        self._index = joined[order]
+        sizes = [len(prefixes) for prefixes in self._prefixes]
+        part = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        row = np.concatenate([*(np.arange(size, dtype=np.int32) for size in sizes), np.zeros(0, dtype=np.int32)])
+        self._place = np.stack([part[order], row[order]], axis=1)
+
+    def _verified(self) -> set[str]:
+        with suppress(FileNotFoundError):
+            return set((self.folder / VERIFIED).read_text(encoding="utf-8").splitlines())
+        return set()
+
+    def _remember(self, note: str) -> None:
+        """Note that a part is sound. In a folder that may only be read nothing is noted, and it is hashed each time."""
+        try:
+            handle = os.open(self.folder / VERIFIED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+                return
+            raise
+        try:
+            with suppress(OSError):  # a part that is not noted is only hashed again
+                os.write(handle, f"{note}\n".encode())
+        finally:
+            os.close(handle)
+
+    def verify(self) -> int:
+        """Hash every part again, set aside the damaged ones, and say how many those are."""
+        return sum(not self._sound(path) for path in sorted(self.folder.glob("*.arrow")))
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def keys(self) -> set[str]:
+        """The digests of all rows."""
+        return {digest.decode() for table in self._tables for digest in _digests(table).tolist()}
+
+    def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
+        """(n,) where each digest lies, -1 where it is missing; what is no SHA-256 is missing."""
+        places = np.full(len(keys), -1, dtype=np.int64)
+        usable = np.array([n for n, key in enumerate(keys) if _is_digest(key)], dtype=np.int64)
+        if not len(self._index) or not len(usable):
+            return places
+        wanted = np.array([keys[n] for n in usable], dtype=f"S{HEX}")
+        prefixes = _prefixes(wanted)
+        at = np.searchsorted(self._index, prefixes)
+        open_ = np.arange(len(usable))
+        while len(open_):
+            inside = at[open_] < len(self._index)
+            open_ = open_[inside]
+            open_ = open_[self._index[at[open_]] == prefixes[open_]]
+            same = self._at(at[open_]) == wanted[open_]
+            places[usable[open_[same]]] = at[open_[same]]
+            open_ = open_[~same]
+            at[open_] += 1
+        return places
+
+    def _at(self, places: NDArray[np.int64]) -> NDArray[np.bytes_]:
+        """(n,) the digests at `places` of the index."""
+        found = np.zeros(len(places), dtype=f"S{HEX}")
+        for number, chosen, rows in self._by_part(places):
+            found[chosen] = _digests(self._tables[number])[rows]
+        return found
+
+    def _by_part(self, places: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        """For each part: its number, which of `places` lie in it, and in which of its rows."""
+        parts, rows = self._place[places].T
+        order = np.argsort(parts, kind="stable")
+        for chosen in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1) if len(order) else []:
+            yield int(parts[chosen[0]]), chosen, rows[chosen]
+
+    def matrix(self, keys: Sequence[str], column: str = "vector") -> NDArray[np.float32]:
+        """(n, d) the vectors of `keys`, in order, every key being there; only they are copied."""
+        if not len(keys):
+            return np.zeros((0, 0), dtype=np.float32)
+        places = self.find(keys)
+        if (places < 0).any():
+            raise KeyError(keys[int(np.argmax(places < 0))])
+        found: NDArray[np.float32] | None = None
+        for number, chosen, rows in self._by_part(places):
+            values = _matrix(self._tables[number])
+            if found is None:
+                found = np.empty((len(keys), values.shape[1]), dtype=np.float32)
+            found[chosen] = values[rows]
+        assert found is not None
+        return found
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Collect rows and commit them now and then, and at the end; small parts are merged afterwards."""
+        with super().writing() as writer:
+            yield writer
+        self.merge()
+
+    def commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows, each a `digest` and a `vector` (d,), as one part."""
+        self._write([row["digest"] for row in rows], np.stack([row["vector"] for row in rows]))
+
+    def _write(self, digests: Sequence[str], vectors: NDArray[Any]) -> Path:
+        """Write one part: durable when this returns, unless another process has merged it into a larger one."""
+        if wrong := [digest for digest in digests if not _is_digest(digest)]:
+            raise ValueError(f"{wrong[0]!r} is no SHA-256 in hex")
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=self.precision).reshape(-1))
+        columns = [pa.array(digests, pa.string()), pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])]
+        sink = pa.BufferOutputStream()
+        batch = pa.record_batch(columns, names=["digest", "vector"])
+        with pa.ipc.new_file(sink, batch.schema) as file:
+            file.write_batch(batch)
+        content = sink.getvalue()
+        path = self.folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
+        write_atomically(path, content)
+        with suppress(FileNotFoundError):  # merged into another already
+            self._remember(_note(path))
+        return path
+
+    def merge(self) -> None:
+        """Put small parts together once there are many; a row that is there twice stays once."""
+        small = [number for number, table in enumerate(self._tables) if table.num_rows < SMALL_ROWS]
+        if len(small) <= SMALL_PARTS:
+            return
+        gone: set[int] = set()
+        for group in _groups(small, [self._tables[number].num_rows for number in small]):
+            digests = np.concatenate([_digests(self._tables[number]) for number in group])
+            _, first = np.unique(digests, return_index=True)
+            vectors = np.concatenate([_matrix(self._tables[number]) for number in group])
+            written = self._write([digest.decode() for digest in digests[first].tolist()], vectors[first])
+            gone.update(number for number in group if self._paths[number] != written)  # it may hold all the others
+        self._forget(gone)
+        self.reload()
+
+    def _forget(self, gone: set[int]) -> None:
+        """Remove the parts of these numbers: what they held is in others."""
+        for number in gone:
+            self._paths[number].unlink(missing_ok=True)
+        stay = [number for number in range(len(self._tables)) if number not in gone]
+        self._paths = [self._paths[number] for number in stay]
+        self._tables = [self._tables[number] for number in stay]
+        self._prefixes = [self._prefixes[number] for number in stay]
+        self._sort()
+
+
+def vectors_folder(run: Path, key: str, precision: Precision = "float32", shared: Path | None = None) -> Path:
+    """Where the vectors of a model lie: in the shared store if there is one, else in the run's folder.
+
+    Raises:
+        StoreError: the shared store is a file.
+    """
+    root = shared_store(shared) or run
+    if root.is_file():
+        raise StoreError(f"{root} is a file", "choose a folder for --store")
+    return root / "vectors" / (key if precision == "float32" else f"{key}-{precision}")
+
+
+def _type(precision: Precision) -> pa.DataType:
+    return pa.float16() if precision == "float16" else pa.float32()
+
+
+def _note(path: Path) -> str:
+    stat = path.stat()
+    return f"{path.name} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _mapped(path: Path) -> mmap.mmap | bytes:
+    """The bytes of a file as they lie on the disk; they stay mapped when the file is removed."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return b""
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _digests(table: pa.Table) -> NDArray[np.bytes_]:
+    """(n,) of S64: the digests of a part, as they lie in its mapping."""
+    chunks = table.column("digest").chunks
+    views = [np.frombuffer(chunk.buffers()[2], dtype=f"S{HEX}", count=len(chunk)) for chunk in chunks]
+    return views[0] if len(views) == 1 else np.concatenate(views)
+
+
+def _matrix(table: pa.Table) -> NDArray[Any]:
+    """(n, d) the vectors of a part, as they lie in its mapping."""
+    views = [chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), -1) for chunk in table["vector"].chunks]
+    return views[0] if len(views) == 1 else np.concatenate(views)
+
+
+def _prefixes(digests: NDArray[np.bytes_]) -> NDArray[np.uint64]:
+    """(n,) the first 64 bits of each digest."""
+    raw = bytes.fromhex(np.ascontiguousarray(digests).tobytes().decode("ascii"))
+    return np.frombuffer(raw, dtype=">u8")[::4].astype(np.uint64)
+
+
+def _is_digest(key: str) -> bool:
+    return len(key) == HEX and not set(key) - _HEXADECIMAL
+
+
+def _groups(numbers: Sequence[int], rows: Sequence[int]) -> Iterator[list[int]]:
+    """Parts that go together: each group has just SMALL_ROWS rows or a few more, the last one perhaps fewer."""
+    group: list[int] = []
+    count = 0
+    for number, size in zip(numbers, rows, strict=True):
+        group.append(number)
+        count += size
+        if count >= SMALL_ROWS:
+            yield group
+            group, count = [], 0
+    if len(group) > 1:
+        yield group

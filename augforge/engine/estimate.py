@@ -1,0 +1,153 @@
+"""What a generator is asked for, class by class: how much for how much real data, what it will likely yield and cost.
+
+What an amount is worth is known only in part. In the theory and simulations of *Toward Understanding Generative Data
+Augmentation* (Zheng et al., NeurIPS 2023) more synthetic images help where real ones are few for their dimension, less
+and less, and hardly change anything elsewhere; no ratio is the best one in general.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from augforge.data.ledger import Ledger
+from augforge.engine.jobs import amounts, training_counts
+from augforge.engine.rates import Rate
+from augforge.recipe.acceptance import ENOUGH, TRIES
+from augforge.stages.generator import Generator
+
+HIGH = 10.0
+"""New images for each real one, above which a plan warns."""
+NO_BEST = "No ratio is the best one in general: try several, and measure (`augforge evaluate`)."
+Tried = Mapping[str, tuple[int, int]]
+"""How many images of each class ("" for none) were made so far, and how many of them accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOutlook:
+    """One class. `acceptance` is the share of the `made` ones that was accepted, of all classes where none was made.
+
+    With `until-accepted`, `wanted` are accepted images and `tries` what is likely made for them; else both are what
+    is asked for. `expected` is how many of them will likely pass. None: nothing was measured.
+    """
+
+    label: str
+    real: int
+    wanted: int
+    ratio: float | None
+    made: int
+    accepted: int
+    acceptance: float | None
+    tries: int
+    expected: float | None
+    todo: int = 0
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A generator's classes; `seconds` to make what is missing, on its devices together, and `device_hours` of all."""
+
+    classes: tuple[ClassOutlook, ...]
+    warnings: tuple[str, ...]
+    until: bool = False
+    device: str | None = None
+    images_per_second: float | None = None
+    seconds: float | None = None
+    device_hours: float | None = None
+
+
+def tried_so_far(folder: Path, title: str) -> dict[str, tuple[int, int]]:
+    """What the ledger of the last run into `folder` says of the images of a stage: made and accepted, by class.
+
+    An image is accepted unless its generator or a filter dropped it; not being chosen by a selector is no rejection.
+    """
+    path = folder / "samples.parquet"
+    if not path.is_file():
+        return {}
+    columns = ["label", "stage", "dropped", "dropped_by"]
+    rows = pq.read_table(path, columns=columns, filters=[("stage", "=", title)]).to_pylist()
+    made, accepted = Counter[str](), Counter[str]()
+    for row in rows:
+        by = row["dropped_by"] or ""
+        rejected = row["dropped"] != ENOUGH and (by == title or by.partition("-")[2].startswith("filter-"))
+        made[row["label"] or ""] += 1
+        accepted[row["label"] or ""] += not rejected
+    return {label: (made[label], accepted[label]) for label in made}
+
+
+def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str | None, ClassOutlook]:
+    """What is asked for of each class, and what it will likely yield."""
+    real = training_counts(ledger, "real", not stage.needs_labels)
+    made, accepted = (sum(counts[place] for counts in tried.values()) for place in (0, 1))
+    overall = accepted / made if made else None
+    found = {}
+    for label, wanted in amounts(stage, ledger).items():
+        mine = tried.get(stage.child_label(label) or "", (0, 0))
+        share = mine[1] / mine[0] if mine[0] else overall
+        tries = _tries(stage, wanted, mine, share)
+        expected = None if share is None else _expected(stage, wanted, tries, share)
+        count = real.get(label, 0)
+        ratio = wanted / count if count else None
+        found[label] = ClassOutlook(label or "", count, wanted, ratio, *mine, share, tries, expected)
+    return found
+
+
+def _tries(stage: Generator, wanted: int, mine: tuple[int, int], share: float | None) -> int:
+    """How many images will likely be made for those that are wanted."""
+    if stage.until_accepted is None or share is None:
+        return wanted
+    made, accepted = mine
+    if accepted >= wanted:
+        return made
+    limit = wanted * (stage.max_tries or TRIES)
+    return limit if share == 0 else max(wanted, min(limit, math.ceil(wanted / share)))
+
+
+def _expected(stage: Generator, wanted: int, tries: int, share: float) -> float:
+    passing = tries * share
+    return min(float(wanted), passing) if stage.until_accepted is not None else passing
+
+
+def outlook(
+    stage: Generator,
+    classes: Mapping[str | None, ClassOutlook],
+    todo: Mapping[str | None, int],
+    rate: Rate | None,
+) -> Outlook:
+    """The classes with what is still `todo` of each, its cost by a measured `rate`, and warnings."""
+    each = None if rate is None else rate.seconds_per_image / stage.processes
+    with_cost = tuple(
+        replace(one, todo=todo[label], seconds=None if each is None else each * todo[label])
+        for label, one in classes.items()
+    )
+    total = sum(todo.values())
+    until = stage.until_accepted is not None
+    if rate is None or each is None:
+        return Outlook(with_cost, warnings_of(with_cost, until), until)
+    hours = rate.seconds_per_image * total / 3600
+    return Outlook(with_cost, warnings_of(with_cost, until), until, rate.device, 1 / each, each * total, hours)
+
+
+def warnings_of(classes: tuple[ClassOutlook, ...], until: bool) -> tuple[str, ...]:
+    """What to think of before it is made."""
+    said = []
+    high = [one for one in classes if one.ratio is not None and one.ratio > HIGH]
+    if high:
+        most = max(high, key=lambda one: one.ratio or 0.0)
+        said.append(
+            f"{len(high):,} of {len(classes):,} classes get over {HIGH:g} new images for each real one (up to "
+            f"{most.ratio:,.1f}, {most.label!r}): that pays only where real images are few for how much they vary."
+        )
+    short = [one for one in classes if until and one.expected is not None and one.expected < one.wanted - 0.5]
+    said += [
+        f"{one.label!r} will likely fall short: {one.acceptance or 0:.0%} accepted so far give {one.expected:,.0f} of "
+        f"{one.wanted:,} in {one.tries:,} tries."
+        for one in short
+    ]
+    return (*said, NO_BEST) if any(one.wanted for one in classes) else tuple(said)

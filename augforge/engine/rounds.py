@@ -1,0 +1,142 @@
+"""Generate and filter in rounds, until so many new images of each class are accepted.
+
+How many images a round makes hangs on what the rounds before it made and accepted, and on nothing else. The images of
+a class are the same whatever the rounds, so a run that was killed goes on through the same rounds with what it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from augforge.data.ledger import Ledger
+from augforge.engine.embedding import Embedders
+from augforge.engine.jobs import amounts, plan_by_class
+from augforge.engine.runners.generate import make_jobs
+from augforge.progress import Progress
+from augforge.recipe.acceptance import ENOUGH, TRIES, accepting, check_acceptance
+from augforge.stages.generator import Generator, Job
+from augforge.stages.stage import Stage
+
+Block = Sequence[tuple[str, Stage]]
+Judge = Callable[[Stage, str], Mapping[str, int]]
+"""Runs one filter over the ledger, and says how many images it measured."""
+Jobs = Mapping[str | None, Sequence[Job]]
+
+
+def blocks(titles: Sequence[str], stages: Sequence[Stage]) -> list[Block]:
+    """The stages that go in rounds together, a generator before its filters; every other one alone."""
+    check_acceptance(stages)
+    found: list[Block] = []
+    named, place = list(zip(titles, stages, strict=True)), 0
+    while place < len(named):
+        stage = stages[place]
+        loops = isinstance(stage, Generator) and stage.until_accepted is not None
+        found.append(named[place : place + 1 + (len(accepting(stages, place)) if loops else 0)])
+        place += len(found[-1])
+    return found
+
+
+class Rounds:
+    """The rounds of one generator and the filters after it, on the ledger of a run."""
+
+    def __init__(
+        self, block: Block, ledger: Ledger, embedders: Embedders, seed: int, device: str, progress: Progress
+    ) -> None:
+        (self.title, stage), *self.filters = block
+        assert isinstance(stage, Generator) and stage.until_accepted is not None
+        self.stage, self.wanted = stage, stage.until_accepted
+        self._ledger, self._embedders = ledger, embedders
+        self._seed, self._device, self._progress = seed, device, progress
+        self._start = ledger.copy()
+        self._computed: Counter[str] = Counter()
+
+    def run(self, judge: Judge) -> list[dict[str, Any]]:
+        """Go round until every class has enough or was tried often enough; a row for each stage, as in a summary."""
+        asked = {label: self._full(count) for label, count in amounts(self.stage, self._ledger).items()}
+        jobs: list[Job] = []
+        while True:
+            tries = self._planned(asked)
+            there = {job.sample.id for job in jobs}
+            jobs += [job for each in tries.values() for job in each if job.sample.id not in there]
+            rows = self._round(jobs, judge)
+            accepted = {label: self._accepted(each) for label, each in tries.items()}
+            again = {label: self._next(len(tries[label]), len(accepted[label])) for label in asked}
+            if all(again[label] <= asked[label] or len(tries[label]) < asked[label] for label in asked):
+                return self._finish(rows, tries, accepted)
+            self._say(accepted, sum(again.values()) - sum(asked.values()))
+            asked = {label: max(asked[label], again[label]) for label in asked}
+
+    def _planned(self, asked: Mapping[str | None, int]) -> Jobs:
+        plan = plan_by_class(self.stage, self._start, self._seed, self.title, asked)
+        return {label: list(each) for label, each in plan.items()}
+
+    def _round(self, jobs: Sequence[Job], judge: Judge) -> list[dict[str, Any]]:
+        """Make and judge all `jobs`, beginning with the ledger as it was."""
+        self._ledger.restore(self._start)
+        store, pixels = self._embedders.store, self._embedders.pixels
+        before = len(self._ledger.visible())
+        did = make_jobs(self.stage, jobs, self._ledger, store, pixels, self._seed, self._device, self._progress)
+        rows = [self._row(self.title, before, did, "made")]
+        for title, stage in self.filters:
+            before = len(self._ledger.visible())
+            rows.append(self._row(title, before, judge(stage, title), "measured"))
+        return rows
+
+    def _row(self, title: str, before: int, did: Mapping[str, int], computed: str) -> dict[str, Any]:
+        """What one stage did, counting what it computed in the rounds before this one, too."""
+        total = did[computed] + did.get("reused", 0)
+        self._computed[title] += did[computed]
+        counts = {computed: self._computed[title], "reused": max(0, total - self._computed[title])}
+        return {"stage": title, "in": before, "out": len(self._ledger.visible()), **did, **counts}
+
+    def _accepted(self, jobs: Sequence[Job]) -> list[int]:
+        """Where in the ledger the accepted ones of `jobs` are, in the order in which they were tried."""
+        places = self._places()
+        return [place for job in jobs if self._ledger.kept[place := places[job.sample.id]]]
+
+    def _places(self) -> dict[str, int]:
+        made = range(len(self._start), len(self._ledger))
+        return dict(zip(self._ledger.column("id", np.array(made, dtype=np.int64)), made, strict=True))
+
+    def _next(self, tries: int, accepted: int) -> int:
+        """How many tries in all the next round should make of a class, judging by the share that was accepted.
+
+        A little more than is likely needed, so that one more round mostly does; but at most twice as many as so far,
+        since few tries say little of the share.
+        """
+        missing = self.wanted - accepted
+        if missing <= 0 or not tries:
+            return tries
+        likely = math.ceil((missing + math.sqrt(missing)) * tries / accepted) if accepted else tries
+        limit = self.wanted * (self.stage.max_tries or TRIES)
+        return self._full(min(limit, tries + min(tries, likely)))
+
+    def _full(self, count: int) -> int:
+        """Up to whole batches where the images of a batch influence each other."""
+        return -(-count // int(self.stage.batch)) * int(self.stage.batch) if self.stage.couples else count
+
+    def _say(self, accepted: Mapping[str | None, Sequence[int]], more: int) -> None:
+        done = sum(min(len(each), self.wanted) for each in accepted.values())
+        text = f"{done:,} of {self.wanted * len(accepted):,} accepted, {more:,} more to try"
+        self._progress.say(f"{self.stage.name}: {text}")
+
+    def _finish(
+        self, rows: list[dict[str, Any]], tries: Jobs, accepted: Mapping[str | None, Sequence[int]]
+    ) -> list[dict[str, Any]]:
+        """Drop what was accepted beyond the number, and say which class has fewer."""
+        beyond = np.array([place for each in accepted.values() for place in each[self.wanted :]], dtype=np.int64)
+        self._ledger.drop(beyond, ENOUGH, self.title)
+        rows[-1]["out"] = len(self._ledger.visible())
+        short = {label: self.wanted - len(each) for label, each in accepted.items() if len(each) < self.wanted}
+        for label, missing in short.items():
+            name = "images without a class" if label is None else f"class {label!r}"
+            text = f"{self.wanted - missing:,} of {self.wanted:,} accepted after {len(tries[label]):,} tries"
+            self._progress.say(f"{self.stage.name}: {name}: {text}, {missing:,} fewer than asked for")
+        if short:
+            rows[0]["short"] = {label or "": missing for label, missing in short.items()}
+        return rows

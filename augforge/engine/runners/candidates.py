@@ -1,0 +1,185 @@
+"""Who is compared when duplicates are looked for, and what is evidence that two of them are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
+from augforge.algorithms.duplicates.evidence import Rows
+from augforge.algorithms.duplicates.hashes import (
+    NO_STRUCTURE,
+    SIDE,
+    Hashes,
+    Small,
+    hashes_of,
+    mirrored,
+    reduced,
+    shrunk,
+)
+from augforge.algorithms.duplicates.pairs import Pairs
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample, is_evaluation
+from augforge.data.store import Parts, Store
+from augforge.engine.ingest import Pixels
+from augforge.engine.rows import make_rows
+from augforge.errors import BadImage
+from augforge.progress import Progress
+from augforge.stages.filters.duplicates import Duplicates
+
+SURE = 7
+"""Hashes that differ in no more bits than this are near whatever the pictures look like."""
+LOOKS = pa.schema([("digest", pa.string()), ("hash", pa.uint64()), ("small", pa.binary(SIDE * SIDE))])
+
+
+def look_parts(store: Store) -> Parts:
+    """Where hashes and small grey pictures lie, by digest: about 1.1 kB an image."""
+    return store.parts("look-1", LOOKS, by="digest")
+
+
+def look(
+    samples: Sequence[Sample], pixels: Pixels, parts: Parts, refuse: Callable[[Sample, str], None], progress: Progress
+) -> None:
+    """Hash and shrink `samples`, which are of different digests; those that cannot be read are `refuse`d, and why."""
+
+    def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
+        greys: dict[str, Small] = {}
+        for sample in batch:
+            try:
+                greys[sample.digest] = reduced(pixels.bytes_of(sample))
+            except BadImage as error:
+                refuse(sample, error.message)
+        smalls = shrunk(list(greys.values()))
+        rows = zip(greys, hashes_of(smalls).tolist(), smalls, strict=True)
+        return [{"digest": digest, "hash": bits, "small": small.tobytes()} for digest, bits, small in rows]
+
+    make_rows("hash", samples, see, parts, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """The images of `against`: a ledger of their own, of which `indices` can be used."""
+
+    ledger: Ledger
+    indices: Indices
+    pixels: Pixels
+    drop: Any
+
+
+class Crowd:
+    """All that are compared: the n kept samples, then the references. `fixed` ones stay whatever they are near to."""
+
+    def __init__(self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts) -> None:
+        self.stage, self.ledger, self.others, self._parts = stage, ledger, others, parts
+        self.indices = ledger.visible()
+        self.n, self.size = len(self.indices), len(self.indices) + len(others.indices)
+        self.distance = stage.reach(self.size)
+        self.digests = ledger.column("digest", self.indices) + others.ledger.column("digest", others.indices)
+        self.ids = ledger.column("id", self.indices)
+        self.labels = np.append(ledger.class_index(self.indices), np.full(self.size - self.n, -1))
+        self.reference = np.arange(self.size) >= self.n
+        self.fixed = self.reference.copy()
+        self.fixed[: self.n] = ~np.isin(self.indices, ledger.visible(stage.on))
+        splits = ledger.column("split", self.indices)
+        self.evaluation = np.array([is_evaluation(split) for split in splits] + [False] * len(others.indices), bool)
+        self.hashes = self._found()
+
+    def _found(self) -> Hashes:
+        """(size,) the hashes; `NO_STRUCTURE` where only bytes are compared."""
+        found = np.full(self.size, NO_STRUCTURE, dtype=np.uint64)
+        if self.stage.by != "exact" and self.size:
+            found[:] = self.hash_of(self.digests)
+        return found
+
+    def name(self, row: int) -> str:
+        """What a reason calls a row: the start of its id, or the file of a reference."""
+        if row < self.n:
+            return str(self.ids[row])[:8]
+        return str(self.others.ledger.column("source", self.others.indices[[row - self.n]])[0])
+
+    def hash_of(self, digests: Sequence[str]) -> Hashes:
+        """(p,) the hashes of `digests` (p,), all of which were looked at."""
+        if not len(digests):
+            return np.zeros(0, dtype=np.uint64)
+        found: Hashes = self._parts.take(digests, ["hash"]).column("hash").to_numpy()
+        return found
+
+    def looked_at(self, digests: Sequence[str]) -> NDArray[np.bool_]:
+        """(p,) which of `digests` (p,) have a hash."""
+        found: NDArray[np.bool_] = self._parts.find(digests) >= 0
+        return found
+
+    def smalls(self, digests: Sequence[str]) -> Small:
+        """(p, 32, 32) the small pictures of `digests` (p,)."""
+        if not len(digests):
+            return np.zeros((0, SIDE, SIDE), dtype=np.uint8)
+        column = self._parts.take(digests, ["small"]).column("small").to_pylist()
+        return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, SIDE, SIDE)
+
+    @cached_property
+    def rank(self) -> Rows:
+        """(size,) who stays of two: references, evaluation, real, then larger ones, then the lowest id."""
+        columns = {name: self.ledger.column(name, self.indices) for name in ("origin", "width", "height")}
+        pixels = np.append(np.multiply(columns["width"], columns["height"]), np.zeros(self.size - self.n))
+        synthetic = np.append(np.array(columns["origin"]) == "synthetic", np.zeros(self.size - self.n, dtype=bool))
+        names = np.array([*self.ids, *self.others.ledger.column("id", self.others.indices)], dtype=np.str_)
+        order = np.lexsort((names, -pixels, synthetic, ~self.evaluation, ~self.reference))
+        rank = np.empty(self.size, dtype=np.int64)
+        rank[order] = np.arange(self.size)
+        return rank
+
+    @cached_property
+    def families(self) -> NDArray[np.int64]:
+        """(p,) sorted numbers of the pairs (i, j), i < j, of a child and its parent: i * size + j."""
+        places = {identity: row for row, identity in enumerate(self.ids)}
+        lists = self.ledger.column("parents", self.indices)
+        pairs = [(row, places[p]) for row, parents in enumerate(lists) for p in parents if p in places]
+        return np.sort(_numbers(np.array(pairs, dtype=np.int64).reshape(-1, 2), self.size))
+
+    def comparable(self, pairs: Pairs) -> NDArray[np.bool_]:
+        """(p,) which pairs (p, 2) may be evidence, if they are near."""
+        left, right = pairs.T
+        outside = self.reference[left] | self.reference[right]
+        good = ~(self.fixed[left] & self.fixed[right]) & ~(self.evaluation[left] & self.evaluation[right])
+        if self.stage.within == "class":
+            good &= outside | (self.labels[left] == self.labels[right])
+        if len(self.families):
+            good &= ~np.isin(_numbers(pairs, self.size), self.families)
+        return np.asarray(good)
+
+    def apart(self, left: Hashes, right: Hashes) -> NDArray[np.int64]:
+        """(p,) in how many bits hashes (p,) and (p,) differ, mirrored or not; 65 where one has no structure."""
+        bits = np.bitwise_count(left ^ right)
+        if self.stage.flips:
+            bits = np.minimum(bits, np.bitwise_count(mirrored(left) ^ right))
+        known = (left != NO_STRUCTURE) & (right != NO_STRUCTURE)
+        return np.where(known, bits, 65).astype(np.int64)
+
+    def fit(self, left: Sequence[str], right: Sequence[str], smallest: int) -> NDArray[np.float64]:
+        """(p,) how well the pictures of digests (p,) and (p,) overlap."""
+        return overlap(self.smalls(left), self.smalls(right), flips=self.stage.flips, smallest=smallest)
+
+    def confirmed(
+        self, left: Sequence[str], right: Sequence[str], bits: NDArray[Any], smallest: int = SLIGHTLY
+    ) -> NDArray[np.bool_]:
+        """(p,) which pictures of digests (p,) and (p,) are near for sure, their hashes `bits` apart, or fit."""
+        good: NDArray[np.bool_] = bits <= min(SURE, self.distance)
+        unsure = np.flatnonzero(~good)
+        some, others = ([side[place] for place in unsure.tolist()] for side in (left, right))
+        good[unsure] = self.fit(some, others, smallest) >= self.stage.overlap
+        return good
+
+    def digests_of(self, rows: Rows) -> list[str]:
+        """(p,) the digests of rows (p,)."""
+        return [self.digests[row] for row in rows.tolist()]
+
+
+def _numbers(pairs: Pairs, size: int) -> NDArray[np.int64]:
+    numbers: NDArray[np.int64] = pairs.min(axis=1, initial=size) * size + pairs.max(axis=1, initial=0)
+    return numbers

@@ -1,0 +1,256 @@
+"""Run the filter `duplicates`: look at every image once, gather what is near, decide over all, give reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.algorithms.duplicates.crops import SLIGHTLY, SMALLEST
+from augforge.algorithms.duplicates.evidence import NOBODY, Rows, Search, Verdict, copies_of, settle
+from augforge.algorithms.duplicates.pairs import Pairs, Tell, pair_blocks
+from augforge.algorithms.selection.neighbours import nearest
+from augforge.algorithms.selection.points import Likeness
+from augforge.data.ids import key
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.store import Parts, Store
+from augforge.engine.embedding import Embedder, Embedders, dropper
+from augforge.engine.ingest import Pixels, read_sources
+from augforge.engine.rows import without_rows
+from augforge.engine.runners.candidates import Crowd, References, look, look_parts
+from augforge.io import detect, open_source
+from augforge.progress import Progress
+from augforge.recipe import SourceSpec
+from augforge.stages.filters.duplicates import Duplicates
+
+NEIGHBOURS = 20
+SHOWN = 20_000  # so many are compared within seconds: no bar below that
+DISTANCE = "duplicate-distance"
+
+
+def run_duplicates(
+    stage: Duplicates, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
+) -> dict[str, int]:
+    """Drop copies of references, memorised parents and duplicates; score the bits to the nearest."""
+    parts = look_parts(embedders.store)
+    others, read = _references(stage, embedders.store, progress)
+    wanted, looked, embedded = _wanted(ledger), 0, 0
+    if stage.by != "exact":
+        looked = _look(ledger, wanted, parts, embedders.pixels, dropper(ledger, title), progress)
+        looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, progress)
+    close = np.zeros((0, 2), dtype=np.int64)
+    models = _embedders(stage, others, embedders) if stage.by == "embedding" else None
+    if models:
+        embedded = _embed(models, ledger, others, dropper(ledger, title))
+    others = replace(others, indices=others.ledger.visible())
+    if stage.parents and stage.by != "exact":
+        _drop_memorised(Crowd(stage, ledger, others, parts), title)
+    crowd = Crowd(stage, ledger, others, parts)
+    if stage.distance == "auto" and stage.by != "exact" and crowd.distance < stage.reach(0):
+        progress.say(f"duplicates: {crowd.size:,} images: hashes within {crowd.distance} bits, see --distance")
+    if models:
+        close = _close(crowd, _vectors(crowd, models, dropper(ledger, title)))
+    _drop_duplicates(crowd, title, close, progress)
+    return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
+
+
+def against_key(stage: Duplicates) -> str:
+    """What the result depends on beside the run's own sources: the entries of `against`, "" without it."""
+    if stage.against is None:
+        return ""
+    source = open_source(*detect(stage.against))
+    return key("against", source.where, [[entry.locator, entry.stamp] for entry in source.entries()])
+
+
+def _references(stage: Duplicates, store: Store, progress: Progress) -> tuple[References, int]:
+    """The references, and how many had to be read."""
+    if stage.against is None:
+        nothing = Ledger()
+        return References(nothing, nothing.visible(), Pixels([]), dropper(nothing, "against")), 0
+    kind, value = detect(stage.against)
+    source = open_source(kind, value)
+    ledger, read = read_sources([source], store, progress)
+    if bad := len(ledger) - len(ledger.visible()):
+        progress.say(f"duplicates: {bad} images of {stage.against} cannot be used")
+    pixels = Pixels([source], (SourceSpec(kind, value),))
+    return References(ledger, ledger.visible(), pixels, dropper(ledger, "against")), read
+
+
+def _wanted(ledger: Ledger) -> Indices:
+    """The kept samples, and the parents of kept ones."""
+    visible = ledger.visible()
+    parents = {parent for parents in ledger.column("parents", visible) for parent in parents}
+    if not parents:
+        return visible
+    there = np.fromiter((identity in parents for identity in ledger.column("id")), dtype=bool, count=len(ledger))
+    readable = np.array([bool(digest) for digest in ledger.column("digest")])
+    found: Indices = np.union1d(visible, np.flatnonzero(there & readable))
+    return found
+
+
+def _look(ledger: Ledger, indices: Indices, parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> int:
+    """Hash and shrink the images that no one has looked at; how many these were."""
+    todo = without_rows(ledger, indices, parts)
+    look(todo, pixels, parts, lambda sample, why: drop([sample.digest], why), progress)
+    return len(todo)
+
+
+def _embedders(stage: Duplicates, others: References, embedders: Embedders) -> tuple[Embedder, Embedder]:
+    """What embeds the samples, and what embeds the references."""
+    theirs = embedders.over(others.pixels)
+    return embedders.of(stage.model), theirs.of(stage.model)
+
+
+def _embed(models: tuple[Embedder, Embedder], ledger: Ledger, others: References, drop: Any) -> int:
+    """Embed what has no vector yet; how many these were."""
+    own, theirs = models
+    before = own.computed
+    own.images(ledger, ledger.visible(), drop)
+    if len(others.indices):
+        theirs.images(others.ledger, others.indices, others.drop)
+    return own.computed - before + theirs.computed
+
+
+def _vectors(crowd: Crowd, models: tuple[Embedder, Embedder], drop: Any) -> NDArray[np.float32]:
+    """(size, d) the vectors of all that are compared, which were embedded before."""
+    own, theirs = models
+    found = [own.images(crowd.ledger, crowd.indices, drop)]
+    if len(crowd.others.indices):
+        found.append(theirs.images(crowd.others.ledger, crowd.others.indices, crowd.others.drop))
+    return np.concatenate(found)
+
+
+def _close(crowd: Crowd, vectors: NDArray[np.float32]) -> Pairs:
+    """(p, 2) pairs of which one is among the nearest of the other, and whose pictures overlap."""
+    stage = crowd.stage
+    if crowd.size < 2:
+        return np.zeros((0, 2), dtype=np.int64)
+    near = nearest(vectors, Likeness("cosine"), min(crowd.size, NEIGHBOURS + 1))
+    left, right = np.repeat(np.arange(crowd.size), near.near.shape[1]), near.near.reshape(-1).astype(np.int64)
+    alike = (near.values.reshape(-1) >= stage.similarity) & (left != right)
+    pairs = np.unique(np.sort(np.stack([left, right], axis=1)[alike], axis=1), axis=0)
+    pairs = pairs[crowd.comparable(pairs)]
+    left, right = pairs.T
+    bits = crowd.apart(crowd.hashes[left], crowd.hashes[right])
+    return pairs[crowd.confirmed(crowd.digests_of(left), crowd.digests_of(right), bits, SMALLEST)]
+
+
+def _drop_memorised(crowd: Crowd, title: str) -> None:
+    """Drop the synthetic samples that are near-copies of a parent, whether that was kept or not."""
+    stage, ledger = crowd.stage, crowd.ledger
+    free = np.flatnonzero(~crowd.fixed[: crowd.n])
+    lists = ledger.column("parents", crowd.indices[free])
+    wanted = {parent for parents in lists for parent in parents}
+    digests = {i: d for i, d in zip(ledger.column("id"), ledger.column("digest"), strict=True) if i in wanted and d}
+    pairs = [(row, p) for row, ps in zip(free.tolist(), lists, strict=True) for p in ps if p in digests]
+    there = crowd.looked_at([digests[p] for _, p in pairs])
+    pairs = [pair for pair, known in zip(pairs, there, strict=True) if known]
+    rows = np.array([row for row, _ in pairs], dtype=np.int64)
+    left, right = crowd.digests_of(rows), [digests[p] for _, p in pairs]
+    bits = crowd.apart(crowd.hash_of(left), crowd.hash_of(right))
+    candidate = np.flatnonzero((bits <= crowd.distance) | (stage.by == "embedding") | (np.array(left) == right))
+    same, parent = ([side[place] for place in candidate.tolist()] for side in (left, right))
+    smallest = SMALLEST if stage.by == "embedding" else SLIGHTLY
+    found = candidate[crowd.confirmed(same, parent, bits[candidate], smallest)]
+    for place in found[np.argsort(-bits[found], kind="stable")].tolist():  # the nearest parent has the last word
+        index = crowd.indices[rows[place : place + 1]]
+        ledger.drop(index, f"memorised: near-copy of its parent {pairs[place][1][:8]} ({_bits(bits[place])})", title)
+        ledger.score(DISTANCE, index, bits[place : place + 1].astype(np.float64))
+
+
+def _drop_duplicates(crowd: Crowd, title: str, close: Pairs, progress: Progress) -> None:
+    """Settle who stays among all, and give the others their reasons and scores."""
+    _, codes = np.unique(np.array(crowd.digests, dtype=np.str_), return_inverse=True)
+    copies = _copies(crowd, codes)
+    nearest_bits = np.full(crowd.size, np.nan)
+    nearest_bits[copies.reshape(-1)] = 0
+    with _bar(crowd, progress) as tell:
+        verdict = settle(crowd.rank, crowd.fixed, copies, _search(crowd, close, nearest_bits, tell))
+    gone = np.flatnonzero(verdict.by[: crowd.n] != NOBODY)
+    reasons = _reasons(crowd, gone, verdict)
+    crowd.ledger.drop(crowd.indices[gone], np.array(reasons, dtype=object), title)
+    known = np.flatnonzero(~np.isnan(nearest_bits[: crowd.n]))
+    crowd.ledger.score(DISTANCE, crowd.indices[known], nearest_bits[known])
+
+
+def _copies(crowd: Crowd, codes: NDArray[np.int64]) -> Pairs:
+    """(p, 2) exact copies, each with the one that stays: of references, and among samples."""
+    groups = codes
+    if crowd.stage.within == "class":
+        groups = np.unique(np.stack([codes, crowd.labels]), axis=1, return_inverse=True)[1].reshape(-1)
+    rank = np.where(crowd.fixed, crowd.rank - crowd.size, crowd.rank)
+    pairs = copies_of(codes if len(crowd.others.indices) else groups, rank)
+    if len(crowd.others.indices):
+        pairs = np.concatenate([pairs[crowd.reference[pairs].any(axis=1)], copies_of(groups, rank)])
+    left, right = pairs.T
+    open_: Pairs = pairs[~(crowd.evaluation[left] & crowd.evaluation[right])]
+    return open_
+
+
+def _search(crowd: Crowd, close: Pairs, nearest_bits: NDArray[np.float64], tell: Tell) -> Search:
+    """Finds pairs that are near by hash, and takes from `close` (p, 2); notes the bits to the nearest of each."""
+    stage = crowd.stage
+
+    def near(rows: Rows) -> Iterator[Pairs]:
+        blocks = pair_blocks(crowd.hashes[rows], crowd.distance, flips=stage.flips, tell=tell)
+        for found, bits in blocks if stage.by != "exact" else ():
+            pairs = rows[found]
+            good = np.flatnonzero(crowd.comparable(pairs))
+            left, right = pairs[good].T
+            good = good[crowd.confirmed(crowd.digests_of(left), crowd.digests_of(right), bits[good])]
+            for side in (0, 1):
+                np.fmin.at(nearest_bits, pairs[good, side], bits[good].astype(np.float64))
+            yield pairs[good]
+        here = np.zeros(crowd.size, dtype=bool)
+        here[rows] = True
+        yield close[here[close].all(axis=1)]
+
+    return near
+
+
+def _reasons(crowd: Crowd, gone: Rows, verdict: Verdict) -> list[str]:
+    """(g,) why each of `gone` (g,) goes."""
+    by = verdict.by[gone]
+    bits = crowd.apart(crowd.hashes[gone], crowd.hashes[by])
+    fits = np.full(len(gone), np.nan)
+    far = np.flatnonzero(bits > crowd.distance)
+    if crowd.stage.by == "embedding":
+        fits[far] = crowd.fit(crowd.digests_of(gone[far]), crowd.digests_of(by[far]), SMALLEST)
+    names: dict[int, str] = {}
+    for cluster, identity in zip(verdict.cluster[: crowd.n].tolist(), crowd.ids, strict=True):
+        names[cluster] = min(names.get(cluster, identity), identity)
+    reasons = []
+    for row, other, apart, fit in zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True):
+        same = crowd.digests[row] == crowd.digests[other]
+        how = "" if same else f" ({_bits(apart)})" if apart <= crowd.distance else f" (overlap {fit:.2f})"
+        what = f"{'exact copy' if same else 'near-duplicate'} of {crowd.name(other)}{how}"
+        leak = "leakage: " if crowd.reference[other] or crowd.evaluation[other] else ""
+        group = "" if crowd.reference[other] else f", cluster {names[verdict.cluster[row]][:8]}"
+        reasons.append(leak + what + group)
+    return reasons
+
+
+def _bits(count: int) -> str:
+    return "1 bit" if count == 1 else f"{count} bits"
+
+
+@contextmanager
+def _bar(crowd: Crowd, progress: Progress) -> Iterator[Tell]:
+    """Shows how far the first comparison of a large crowd is, in percent."""
+    if crowd.size < SHOWN:
+        yield lambda share: None
+        return
+    with progress.bar("compare", 100, "%") as bar:
+        done = 0
+
+        def tell(share: float) -> None:
+            nonlocal done
+            if int(100 * share) > done:
+                bar.advance(int(100 * share) - done)
+                done = int(100 * share)
+
+        yield tell

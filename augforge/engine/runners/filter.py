@@ -1,0 +1,217 @@
+"""Run filters and selectors: measure what was not measured yet, then decide over stored numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from augforge.algorithms.rules import Unjudged
+from augforge.data import images
+from augforge.data.ids import key
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Parts, Store
+from augforge.engine.embedding import Embedder, Embedders, dropper, stored_vectors
+from augforge.engine.ingest import Pixels
+from augforge.engine.rows import make_rows, without_rows
+from augforge.engine.runners.candidates import look_parts
+from augforge.errors import BadImage
+from augforge.models import find_model
+from augforge.progress import Progress
+from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
+from augforge.stages.filter_inputs import Gallery, Parents, Reference
+from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.labeler import Labeler
+from augforge.stages.stage import Stage
+
+
+def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> dict[str, int]:
+    """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it weighs."""
+    if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
+        looked = _measure(stage, title, ledger, embedders, progress)
+    elif isinstance(stage, EmbeddingFilter):
+        looked = _compare(stage, title, ledger, embedders)
+    else:
+        raise TypeError(f"{stage.name} is neither a PixelFilter nor an EmbeddingFilter")
+    indices, scores = looked.indices, looked.scores
+    for name, values in scores.items():
+        ledger.score(name, indices, values)
+    if len(indices):
+        stays = _decide(stage, title, ledger, looked)
+        if isinstance(stage, EmbeddingFilter) and stage.weighs:
+            ledger.weight[indices[stays]] *= scores[stage.decisive][stays]
+    return {"measured": looked.measured, "reused": looked.reused}
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a filter saw: the samples (n,) that could be read, their scores, and why some have none (by index)."""
+
+    indices: Indices
+    scores: Mapping[str, NDArray[np.float64]]
+    gallery: Gallery
+    measured: int
+    reused: int
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+
+def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked) -> NDArray[np.bool_]:
+    """Drop by the rule; (n,) who stays."""
+    indices, scores = looked.indices, looked.scores[stage.decisive]
+    whole = stage.scope == "all"
+    groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.class_index(indices)
+    stays, reasons = stage.rule().apply(scores, looked.gallery.ids, groups, "all" if whole else "its class")
+    for place, reason in enumerate(stage.explain(looked.gallery, scores)):
+        reasons[place] = reason or reasons[place]
+    for place, index in enumerate(indices.tolist()):
+        reasons[place] = looked.failures.get(index, reasons[place])
+    ledger.drop(indices[~stays], [f"{stage.decisive}: {reason}" for reason in reasons[~stays]], title)
+    return stays
+
+
+def _compare(stage: EmbeddingFilter, title: str, ledger: Ledger, embedders: Embedders) -> _Looked:
+    """The scores of the samples that `stage` looks at, from embeddings of them and of what it asks for beside."""
+    (task,) = stage.tasks().values()
+    embedder = embedders.of(stage.model, task)
+    views = _Views(ledger, ledger.visible(stage.on), embedder, dropper(ledger, title), partial(_known, stage.model))
+    gallery = views.gallery()
+    nothing = {name: np.zeros(0) for name in stage.measures}
+    scores = stage.compare(gallery) if len(gallery) else nothing
+    computed = views.computed
+    return _Looked(views.indices, scores, gallery, computed, len(views.asked) - computed)
+
+
+def _known(model: str) -> Sequence[str]:
+    """The classes that a classifier tells apart."""
+    from augforge.models.loading import classes_of
+
+    return classes_of(find_model(model, "classification"))
+
+
+class _Views:
+    """Feeds a gallery: embeds what is asked for, and counts it. `indices` are the samples that can be read, by id.
+
+    All go in the order of their ids, so that sums of floats do not depend on the order of the sources.
+    """
+
+    def __init__(
+        self, ledger: Ledger, indices: Indices, embedder: Embedder, drop: Any, known: Callable[[], Sequence[str]]
+    ) -> None:
+        self._ledger, self._embedder, self._drop, self._known = ledger, embedder, drop, known
+        self._before = embedder.computed
+        self.asked = np.zeros(0, dtype=np.int64)
+        self._images, self.indices = self._embed(self._by_id(indices))
+
+    @property
+    def computed(self) -> int:
+        """How many embeddings were computed."""
+        return self._embedder.computed - self._before
+
+    def gallery(self) -> Gallery:
+        """The samples and what they can be compared with."""
+        ledger, indices = self._ledger, self.indices
+        return Gallery(
+            ledger.column("id", indices),
+            ledger.class_index(indices),
+            ledger.classes,
+            images=lambda: self._images,
+            texts=self._embedder.texts,
+            reference=self._reference,
+            parents=self._parents,
+            known=self._known,
+        )
+
+    def _by_id(self, indices: Indices) -> Indices:
+        ordered: Indices = indices[np.argsort(np.array(self._ledger.column("id", indices), dtype=np.str_))]
+        return ordered
+
+    def _embed(self, indices: Indices) -> tuple[NDArray[np.float32], Indices]:
+        """The vectors of those of `indices` that can be read, and who they are."""
+        self.asked = np.union1d(self.asked, indices)
+        vectors = self._embedder.images(self._ledger, indices, self._drop)
+        there = np.isfinite(vectors).all(axis=1) & bool(vectors.shape[1])
+        return vectors[there], indices[there]
+
+    def _reference(self) -> Reference:
+        vectors, indices = self._embed(self._by_id(self._ledger.reference()))
+        return Reference(vectors, self._ledger.class_index(indices), self._ledger.column("id", indices))
+
+    def _parents(self) -> Parents:
+        places = {identity: place for place, identity in enumerate(self._ledger.column("id"))}
+        lists = self._ledger.column("parents", self.indices)
+        pairs = [(child, places[p]) for child, parents in enumerate(lists) for p in parents if p in places]
+        children, theirs = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        vectors, indices = self._embed(np.unique(theirs))
+        there = np.isin(theirs, indices)
+        return Parents(children[there], vectors[np.searchsorted(indices, theirs[there])])
+
+
+def _measure(stage: PixelFilter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> _Looked:
+    """The scores of the samples that `stage` looks at, from their pixels; each is measured once and stored."""
+    indices = ledger.visible(stage.on)
+    parts = _score_parts(stage, embedders.store)
+    digests = ledger.column("digest", indices)
+    todo = without_rows(ledger, indices, parts)
+    unjudged = _measure_all(stage, todo, parts, embedders.pixels, dropper(ledger, title), progress)
+    still = ledger.kept[indices]
+    indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
+    failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
+    gallery = Gallery(ledger.column("id", indices), ledger.class_index(indices), ledger.classes)
+    reused = len(still) - len(todo)
+    return _Looked(indices, _stored_scores(stage, parts, digests), gallery, len(todo), reused, failures)
+
+
+def _stored_scores(stage: PixelFilter, parts: Parts, digests: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """(n,) of each measure, NaN where none is stored."""
+    there = parts.find(digests) >= 0
+    found = [d for d, known in zip(digests, there, strict=True) if known]
+    scores = {}
+    for measure in stage.measures:
+        scores[measure] = np.full(len(digests), np.nan)
+        scores[measure][there] = [row[measure] for row in parts.rows(found, [measure])]
+    return scores
+
+
+def _score_parts(stage: PixelFilter, store: Store) -> Parts:
+    schema = pa.schema([("digest", pa.string()), *((name, pa.float64()) for name in stage.measures)])
+    name = f"filter-{stage.name}-{key(stage.name, stage.version, stage.measured_options())[:12]}"
+    return store.parts(name, schema, by="digest")
+
+
+def measured_parts(stage: Stage, store: Store) -> Parts | None:
+    """Where what a filter or selector measures of each image lies, by digest; None if it measures nothing."""
+    if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
+        return _score_parts(stage, store)
+    if isinstance(stage, Duplicates) and stage.by != "embedding":
+        return None if stage.by == "exact" else look_parts(store)
+    if isinstance(stage, Labeler):
+        return stored_vectors(stage.classifier, "classification", store)
+    model = getattr(stage, "model", None)
+    return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
+
+
+def _measure_all(
+    stage: PixelFilter, samples: Sequence[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress
+) -> dict[str, str]:
+    """Measure and store; what could not be judged is not stored, and comes back: digest, reason."""
+    unjudged: dict[str, str] = {}
+
+    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
+        rows = []
+        for sample in batch:
+            try:
+                rows.append({"digest": sample.digest, **stage.measure(images.decode(pixels.bytes_of(sample)))})
+            except BadImage as error:
+                drop([sample.digest], error.message)
+            except Unjudged as error:
+                unjudged[sample.digest] = str(error)
+        return rows
+
+    make_rows(stage.name, samples, look, parts, progress)
+    return unjudged

@@ -1,0 +1,284 @@
+"""Run a generator: plan every image first, then make what is not there yet, in fixed and padded batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from augforge.data import images
+from augforge.data.files import read_sealed, seal, write_atomically
+from augforge.data.ids import canonical
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Parts, Store
+from augforge.engine.flow import flow
+from augforge.engine.ingest import Pixels
+from augforge.engine.jobs import plan, stage_key
+from augforge.engine.rates import recording
+from augforge.engine.workers import Task, make_in_processes
+from augforge.errors import BadImage, StoreError
+from augforge.models import trained_rows
+from augforge.progress import Progress
+from augforge.stages.generator import Generator, Job, Loaded, Picture
+
+MADE = pa.schema(
+    [
+        ("id", pa.string()),
+        ("image", pa.large_binary()),
+        ("mask", pa.large_binary()),
+        ("digest", pa.string()),
+        ("mask_digest", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("problem", pa.string()),
+        ("maker", pa.dictionary(pa.int32(), pa.string())),
+        ("batch", pa.int32()),
+        ("slot", pa.int32()),
+        ("facts", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some jobs of the plan, with their place in it."""
+
+    number: int
+    jobs: tuple[Job, ...]
+
+
+def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Parts]:
+    """Where the images of this stage lie, and under which name."""
+    name = f"generate-{stage.name}-{stage_key(stage, seed)[:12]}"
+    return name, store.parts(name, MADE)
+
+
+def run_generator(
+    stage: Generator,
+    title: str,
+    ledger: Ledger,
+    store: Store,
+    pixels: Pixels,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> dict[str, int]:
+    """Make what the plan asks for and add it to the ledger; says how many were made and how many were there."""
+    jobs = list(plan(stage, ledger, seed, title))
+    if not jobs:
+        progress.say(
+            f"{stage.name}: nothing to make: every class has enough, or no image may condition it; "
+            "per-class, balance-to or real-to-synthetic ask for more"
+        )
+    return make_jobs(stage, jobs, ledger, store, pixels, seed, device, progress)
+
+
+def make_jobs(
+    stage: Generator,
+    jobs: Sequence[Job],
+    ledger: Ledger,
+    store: Store,
+    pixels: Pixels,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> dict[str, int]:
+    """Make those of the planned images that are not there yet, and add all to the ledger."""
+    name, parts = generator_parts(stage, store, seed)
+    if parts.missing([job.sample.id for job in jobs]):
+        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device, progress)})
+    todo = list(_batches(jobs, stage, parts))
+    if todo:
+        _make_all(stage, todo, parts, pixels, device, progress)
+    pixels.made[name] = parts
+    ledger.extend(finished(jobs, parts, name))
+    made = sum(len(batch.jobs) for batch in todo)
+    return {"made": made, "reused": len(jobs) - made}
+
+
+def _fixed_batch(stage: Generator, parts: Parts, device: str, progress: Progress) -> int:
+    """The batch size of the plan: what was asked for, or what an earlier run measured, or what is measured now."""
+    path = parts.folder / "plan.json"
+    if stage.batch == "auto" and (size := _planned(path, progress)) is not None:
+        return size
+    size = stage.probe(device) if stage.batch == "auto" else int(stage.batch)
+    write_atomically(path, seal({"batch": size, "device": device}))
+    return size
+
+
+def _planned(path: Path, progress: Progress) -> int | None:
+    """The batch size that an earlier run wrote down, None if there is none or its file is damaged, which is said."""
+    try:
+        plan = read_sealed(path)
+        return None if plan is None else int(plan["batch"])
+    except (StoreError, KeyError, TypeError, ValueError) as error:
+        progress.say(f"{error}; the batch size is measured again")
+        return None
+
+
+def _batches(jobs: Sequence[Job], stage: Generator, parts: Parts) -> Iterator[Batch]:
+    """The plan cut into batches once; of each, the jobs whose image is not there yet (all, if they are coupled)."""
+    for number, batch in enumerate(_cut(jobs, stage)):
+        missing = set(parts.missing([job.sample.id for job in batch]))
+        if missing:
+            yield Batch(number, tuple(job for job in batch if stage.couples or job.sample.id in missing))
+
+
+def _cut(jobs: Sequence[Job], stage: Generator) -> Iterator[list[Job]]:
+    """Batches in the plan's order; coupled ones as they were planned, so never of two classes."""
+    if stage.couples:
+        yield from (list(batch) for _, batch in groupby(jobs, key=lambda job: job.sample.draws["batch-of"]))
+        return
+    waiting = iter(jobs)
+    size = 1024 if stage.batch == "auto" else stage.batch  # auto: all is there, and nothing will be made
+    yield from iter(lambda: list(islice(waiting, size)), [])
+
+
+def _make_all(
+    stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
+) -> None:
+    if stage.processes == 1:
+        make_batches(stage, todo, parts, pixels, device, progress)
+        return
+    total = sum(len(batch.jobs) for batch in todo)
+    progress.say(f"{stage.name}: {total:,} images in {stage.processes} processes")
+    wanted = [job.sample.id for batch in todo for job in batch.jobs]
+    with progress.bar(stage.name, total) as bar:
+        left = total
+
+        def look() -> None:
+            nonlocal left
+            parts.reload()
+            now = len(parts.missing(wanted))
+            bar.advance(left - now)
+            left = now
+
+        task = Task(stage, todo, parts.folder, pixels.specs, device, trained_rows())
+        make_in_processes(task, stage.processes, look)
+        look()
+
+
+def make_batches(
+    stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
+) -> None:
+    """Load the model and make the batches, committing as it goes."""
+    total = sum(len(batch.jobs) for batch in todo)
+    if stage.tasks():
+        progress.say(f"{stage.name}: loading the model")
+    studio = stage.open(device)
+    maker = maker_of(stage, studio.facts)
+
+    def load(batch: Batch) -> tuple[Batch, list[Loaded], dict[str, str]]:
+        return batch, *_load(batch, pixels, stage.uses_masks)
+
+    def work(loaded: tuple[Batch, list[Loaded], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
+        batch, ready, problems = loaded
+        made: dict[str, Any] = dict(problems)
+        if ready:
+            padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
+            pictures = studio.make(padded)[: len(ready)]
+            made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
+        return batch, made
+
+    rate = recording(parts.folder, studio.facts)
+    with rate as count, progress.bar(stage.name, total) as bar, parts.writing() as writer:
+
+        def save(result: tuple[Batch, dict[str, Any]]) -> None:
+            batch, made = result
+            rows = [_row(job, made[job.sample.id], maker, batch.number, slot) for slot, job in enumerate(batch.jobs)]
+            writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
+            count(len(rows))
+            bar.advance(len(rows))
+
+        flow(todo, load, work, save)
+
+
+def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[Loaded], dict[str, str]]:
+    """The jobs with their parents' pixels, and for the others why they cannot be made."""
+    ready, problems = [], {}
+    for job in batch.jobs:
+        try:
+            pictures = tuple(images.decode(pixels.bytes_of(parent)) for parent in job.parents)
+            masks = tuple(pixels.mask_of(p) if p.mask else None for p in job.parents) if with_masks else ()
+            ready.append(Loaded(job, pictures, masks))
+        except BadImage as error:
+            problems[job.sample.id] = f"a parent cannot be read: {error.message}"
+    return ready, problems
+
+
+def _row(job: Job, made: Picture | str, maker: str, batch: int, slot: int) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": job.sample.id,
+        "maker": maker,
+        "batch": batch,
+        "slot": slot,
+        "problem": "",
+        "facts": "{}",
+        "mask": None,
+        "mask_digest": "",
+    }
+    problem = made if isinstance(made, str) else images.degenerate(made.pixels)
+    if problem or isinstance(made, str):
+        return {**row, "image": b"", "digest": "", "width": 0, "height": 0, "problem": problem}
+    height, width = made.pixels.shape[:2]
+    data = encoded(made)
+    made_row = {"image": data, "digest": images.digest(data), "width": width, "height": height}
+    return {**row, **made_row, **_mask(made), "facts": canonical(dict(made.facts))}
+
+
+def encoded(made: Picture) -> bytes:
+    """The PNG bytes of a picture."""
+    return images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
+
+
+def _mask(made: Picture) -> dict[str, Any]:
+    """The encoded mask of a picture, and its digest; a mask of another size is a defect of the generator."""
+    if made.mask is None:
+        return {}
+    if made.mask.shape[:2] != made.pixels.shape[:2]:
+        raise ValueError(f"a mask of {made.mask.shape} was made for a picture of {made.pixels.shape}")
+    data = images.encode_mask(made.mask)
+    return {"mask": data, "mask_digest": images.digest(data)}
+
+
+def maker_of(stage: Generator, facts: Mapping[str, Any]) -> str:
+    """What all images of one call share, as JSON: generator, options, model, device, precision, versions."""
+    hidden = stage.decides - {"batch"}
+    options = {name: value for name, value in stage.options().items() if name.replace("-", "_") not in hidden}
+    asked = {name: value for name, value in options.items() if name in facts and not _says(facts[name], value)}
+    told = {**options, **facts, **({"asked": asked} if asked else {})}
+    return canonical({"generator": stage.name, "generator-version": stage.version, **told})
+
+
+def _says(fact: Any, option: Any) -> bool:
+    """Whether what was recorded says as much as the option did: the same, or the model of that name."""
+    return bool(fact == option or (isinstance(fact, Mapping) and fact.get("name") == option))
+
+
+def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
+    """The planned samples with what became of them."""
+    columns = [column for column in MADE.names if column not in ("image", "mask")]
+    rows = parts.rows([job.sample.id for job in jobs], columns)
+    for planned, row in zip((job.sample for job in jobs), rows, strict=True):
+        problem = row["problem"] or None
+        yield replace(
+            planned,
+            digest=row["digest"],
+            mask=row["mask_digest"],
+            width=row["width"],
+            height=row["height"],
+            ref=f"made:{name}",
+            draws={**planned.draws, "batch-number": row["batch"], "slot": row["slot"], **json.loads(row["facts"])},
+            maker=row["maker"],
+            kept=problem is None,
+            dropped=problem,
+            dropped_by=planned.stage if problem else None,
+        )

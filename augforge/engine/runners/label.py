@@ -1,0 +1,101 @@
+"""Run labelers and splitters: stages that say more about real images, before others use them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Parts, Store
+from augforge.engine.embedding import Embedders, dropper
+from augforge.engine.ingest import Pixels
+from augforge.engine.rows import make_rows, without_rows
+from augforge.errors import BadImage
+from augforge.models import find_model
+from augforge.progress import Progress
+from augforge.stages.labeler import Labeler
+from augforge.stages.splitter import Splitter
+
+HASHES = pa.schema([("digest", pa.string()), ("hash", pa.uint64())])
+
+
+def run_labeler(stage: Labeler, title: str, ledger: Ledger, embedders: Embedders) -> dict[str, int]:
+    """Label the unlabelled images that the classifier is sure of, and drop the other unlabelled ones."""
+    indices = unlabelled(ledger)
+    embedder = embedders.of(stage.classifier, "classification")
+    before = embedder.computed
+    logits = embedder.images(ledger, indices, dropper(ledger, title))
+    still = ledger.kept[indices]
+    decide_labels(stage, title, ledger, indices[still], logits[still])
+    computed = embedder.computed - before
+    return {"measured": computed, "reused": len(still) - computed}
+
+
+def decide_labels(stage: Labeler, title: str, ledger: Ledger, indices: Indices, logits: NDArray[np.float32]) -> None:
+    """Label or drop the unlabelled images at `indices` by their logits (n, c)."""
+    from augforge.models.loading import classes_of
+
+    classes = classes_of(find_model(stage.classifier, "classification"))
+    verdict = stage.decide(logits, ledger.column("id", indices), classes)
+    sure = verdict.accepted
+    ledger.score("confidence", indices, verdict.confidence)
+    ledger.relabel(indices[sure], [classes[i] for i in verdict.labels[sure]], title, new_classes=True)
+    ledger.drop(indices[~sure], verdict.reasons[~sure], title)
+
+
+def unlabelled(ledger: Ledger) -> Indices:
+    """The kept real samples without a label that are there to learn from: evaluation splits are left alone."""
+    indices = ledger.reference(unlabelled=True)
+    found: Indices = indices[np.array([label is None for label in ledger.column("label", indices)], dtype=bool)]
+    return found
+
+
+def run_splitter(
+    stage: Splitter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
+) -> dict[str, int]:
+    """Give every kept real image its split."""
+    indices = ledger.visible("real")
+    parts = hash_parts(embedders.store)
+    todo = without_rows(ledger, indices, parts)
+    _hash(todo, parts, embedders.pixels, dropper(ledger, title), progress)
+    decide_splits(stage, ledger, indices[ledger.kept[indices]], parts)
+    return {"measured": len(todo), "reused": len(indices) - len(todo)}
+
+
+def decide_splits(stage: Splitter, ledger: Ledger, indices: Indices, parts: Parts) -> None:
+    """Split the images at `indices` by their hashes, which are all in `parts`."""
+    labels = [label or "" for label in ledger.column("label", indices)]
+    hashes = _stored(parts, ledger.column("digest", indices))
+    splits = stage.assign(hashes, ledger.column("id", indices), labels, ledger.column("split", indices))
+    ledger.resplit(indices, splits)
+
+
+def hash_parts(store: Store) -> Parts:
+    """Where the perceptual hashes of a run lie, by digest."""
+    return store.parts("hash-1", HASHES, by="digest")
+
+
+def _hash(samples: list[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> None:
+    from augforge.algorithms.duplicates import hash_bytes
+
+    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
+        rows = []
+        for sample in batch:
+            try:
+                rows.append({"digest": sample.digest, "hash": int(hash_bytes(pixels.bytes_of(sample)))})
+            except BadImage as error:
+                drop([sample.digest], error.message)
+        return rows
+
+    make_rows("hash", samples, look, parts, progress)
+
+
+def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:
+    if not digests:
+        return np.zeros(0, dtype=np.uint64)
+    return np.asarray(parts.take(digests, ["hash"]).column("hash").to_numpy(), dtype=np.uint64)

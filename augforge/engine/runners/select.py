@@ -1,0 +1,160 @@
+"""Run selectors: gather what the models say of each image, choose, certify the choice, and remember it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.data.files import read_sealed, seal, write_atomically
+from augforge.data.ids import key
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.store import Store
+from augforge.engine.embedding import Embedders, dropper
+from augforge.engine.ingest import Pixels
+from augforge.errors import RecipeError, StoreError
+from augforge.models import find_model, model_key
+from augforge.progress import Progress
+from augforge.stages.selector import Selector
+
+Matrix = NDArray[np.float32]
+
+
+def run_selector(
+    stage: Selector,
+    title: str,
+    ledger: Ledger,
+    embedders: Embedders,
+    progress: Progress,
+    certificates: dict[str, Any],
+) -> dict[str, int]:
+    """Choose among the samples that `stage` looks at; drop the others, weight the chosen, file the certificate."""
+    indices, features, computed = _features(stage, title, ledger, embedders)
+    if not len(indices):
+        return {"measured": computed, "chosen": 0}
+    crowd = _Crowd(stage, ledger, indices, features)
+    saved = _remembered(stage, crowd, embedders.store, progress)
+    if saved["certificate"] is not None:
+        certificates[title] = saved["certificate"]
+    chosen = crowd.order[np.array(saved["chosen"], dtype=np.int64)]
+    ledger.drop(indices[np.setdiff1d(np.arange(len(indices)), chosen)], "not chosen", title)
+    ledger.weight[indices[chosen]] = np.array(saved["weights"], dtype=np.float64)
+    return {"measured": computed, "chosen": len(chosen)}
+
+
+def _features(stage: Selector, title: str, ledger: Ledger, embedders: Embedders) -> tuple[Indices, Matrix | None, int]:
+    """The samples to choose among, the numbers that the stage needs of them, and how many were embedded."""
+    indices = ledger.visible(stage.on)
+    tasks, parts, computed = stage.tasks(), [], 0
+    for option in stage.needs if len(indices) else ():
+        name = getattr(stage, option)
+        if option not in tasks:
+            parts.append(_column(stage, name, ledger, indices, embedders))
+            continue
+        embedder = embedders.of(name, tasks[option])
+        before = embedder.computed
+        parts.append(embedder.images(ledger, indices, dropper(ledger, title)))
+        computed += embedder.computed - before
+    still = ledger.kept[indices]
+    return indices[still], np.hstack(parts)[still] if parts else None, computed
+
+
+def _column(stage: Selector, name: str, ledger: Ledger, indices: Indices, embedders: Embedders) -> Matrix:
+    """(n, c) the numbers in a column of the sources; RecipeError where a sample has none, or another number of them."""
+    rows = embedders.pixels.column(ledger.column("ref", indices), name)
+    width = len(ledger.classes)
+    bad = [place for place, row in enumerate(rows) if row is None or len(row) != width]
+    if bad:
+        row, sample = rows[bad[0]], next(iter(ledger.samples(indices[bad[:1]])))
+        what = "nothing" if row is None else f"{len(row)} numbers, not {width}, one for each class,"
+        raise RecipeError(
+            f"{stage.name}: {len(bad)} of {len(rows)} images have no usable {name!r}; the first, "
+            f"{sample.source or sample.id[:8]}, has {what} there",
+            "choose among real images only (on: real), or name a classifier",
+        )
+    return np.array(rows, dtype=np.float32)
+
+
+class _Crowd:
+    """The samples to choose among in the order of their ids, `order` (n,) of their indices, and their features."""
+
+    def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None) -> None:
+        ids = ledger.column("id", indices)
+        self.order = np.argsort(ids)
+        self.ids = [ids[i] for i in self.order]
+        self.labels = [label or "" for label in ledger.column("label", indices[self.order])]
+        self.digests = ledger.column("digest", indices[self.order])
+        self.features = None if features is None else features[self.order]
+        self.classes = _classes(stage, ledger)
+
+    def told(self, stage: Selector) -> str:
+        """A digest of what columns of the sources say, which no model's digest covers; "" without such columns."""
+        if self.features is None or not _columns(stage):
+            return ""
+        return hashlib.sha256(np.ascontiguousarray(self.features).tobytes()).hexdigest()
+
+
+def _columns(stage: Selector) -> list[str]:
+    """The columns of the sources that the stage reads."""
+    return [getattr(stage, option) for option in stage.needs if option in stage.column_options()]
+
+
+def columns_key(stage: Selector, ledger: Ledger, pixels: Pixels) -> str:
+    """What the columns say that the stage reads of the sources' own samples; "" where it reads none."""
+    if not (columns := _columns(stage)):
+        return ""
+    refs = ledger.column("ref", ledger.visible("real"))
+    return key("columns", [pixels.column(refs, name) for name in columns])
+
+
+def _classes(stage: Selector, ledger: Ledger) -> Sequence[str]:
+    """What the columns of logits stand for: the classes of the classifier that is asked, else those of the sources."""
+    from augforge.models.loading import classes_of
+
+    tasks = stage.tasks()
+    asked = (getattr(stage, option) for option in stage.needs if tasks.get(option) == "classification")
+    classifier = next(asked, None)
+    return ledger.classes if classifier is None else classes_of(find_model(classifier, "classification"))
+
+
+def _remembered(stage: Selector, crowd: _Crowd, store: Store, progress: Progress) -> dict[str, Any]:
+    """The choice among the samples in the order of their ids: an earlier one, or one that is made now."""
+    models = [
+        model_key(find_model(name, task))
+        for option, task in stage.tasks().items()
+        if (name := getattr(stage, option)) is not None
+    ]
+    told = [digest] if (digest := crowd.told(stage)) else []
+    name = key(stage.name, stage.version, stage.options(), models, crowd.ids, crowd.labels, crowd.digests, *told)
+    path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
+    try:
+        saved = read_sealed(path)
+    except StoreError as error:
+        progress.say(f"{error.message}; the choice is made again")
+        saved = None
+    if saved is None:
+        write_atomically(path, seal(_chosen(stage, crowd)))
+        saved = read_sealed(path) or {}
+        for note in saved["notes"]:
+            progress.say(f"{stage.name}: {note}")
+    return saved
+
+
+def _chosen(stage: Selector, crowd: _Crowd) -> dict[str, Any]:
+    compared = None
+    if crowd.features is not None:
+        compared = stage.compared(crowd.features, crowd.labels, crowd.classes)
+    selection = stage.choose(stage.budget(len(crowd.ids)), crowd.labels, crowd.ids, compared)
+    certificate = None if compared is None else stage.certify(selection, crowd.labels, crowd.ids, compared)
+    return {
+        "chosen": selection.indices.tolist(),
+        "weights": selection.weights.tolist(),
+        "notes": selection.notes,
+        "objective": selection.objective,
+        "upper-bound": selection.upper_bound,
+        "method": selection.method,
+        "certificate": None if certificate is None else certificate.facts(),
+    }

@@ -1,0 +1,269 @@
+"""Run a trainer: who plays which part, what the result depends on, and the training unless its model is there."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augforge.data.ids import key
+from augforge.data.ledger import Ledger
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.data.store import Store
+from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.retry import forget_failed
+from augforge.engine.workers import launch
+from augforge.errors import RecipeError, StoreError, TooManyBad
+from augforge.models import Model, find_model, model_key
+from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
+from augforge.models.table import digest
+from augforge.progress import Progress
+from augforge.stages.trainer import Trainer
+
+if TYPE_CHECKING:
+    from augforge.recipe import Recipe, SourceSpec
+
+Roles = dict[str, list[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One training, as every process is given it. `made` are the parts that hold images of earlier stages."""
+
+    stage: Trainer
+    roles: Roles
+    identity: str
+    folder: Path
+    seed: int
+    device: str
+    sources: Sequence[SourceSpec] = ()
+    made: Mapping[str, Path] | None = None
+
+
+def training_roles(stage: Trainer, ledger: Ledger) -> Roles:
+    """The samples of every role, sorted by id, so that their order does not depend on the sources'."""
+    chosen = {role: list(ledger.samples(indices)) for role, indices in stage.roles(ledger).items()}
+    return {role: sorted(_allowed(stage, role, found), key=lambda s: s.id) for role, found in chosen.items()}
+
+
+def _allowed(stage: Trainer, role: str, samples: list[Sample]) -> list[Sample]:
+    """Those of the stage's split, and with `shots` the same K of each class that a generator sees."""
+    if role == "held-out":
+        return [] if stage.shots else samples
+    classes: dict[str | None, list[Sample]] = {}
+    for sample in samples:
+        if sample.split in (None, stage.split):
+            classes.setdefault(sample.label, []).append(sample)
+    return [sample for found in classes.values() for sample in Pool(found, stage.shots).samples]
+
+
+def training_key(stage: Trainer, roles: Roles, seed: int) -> str:
+    """Everything that the trained model depends on: options, images, labels, masks, models beside it, seed, code."""
+    models = [model_key(find_model(getattr(stage, option), task)) for option, task in stage.tasks().items()]
+    options = stage.measured_options()
+    return key(stage.name, stage.version, options, models, file_digests(stage), seed, data_digests(roles))
+
+
+def file_digests(stage: Trainer) -> list[str]:
+    """Digests of the files that options of the stage name."""
+    return [digest(Path(name)) for option in stage.files if Path(name := getattr(stage, option) or "").is_file()]
+
+
+def data_digests(roles: Roles) -> dict[str, str]:
+    """A digest of each role's images, labels and masks."""
+    return {role: key([[s.digest, s.label, s.mask] for s in samples]) for role, samples in roles.items()}
+
+
+def trained_row(stage: Trainer, identity: str, folder: Path) -> Model:
+    """The row of the model table for a model that a recipe trains."""
+    return trained_model(stage.called, stage.task, identity, folder)
+
+
+def trained_model(name: str, task: str, identity: str, folder: Path) -> Model:
+    """The row of a model in `folder` that a recipe trained and calls `name`."""
+    licence = "follows from its training images"
+    return Model(name, (task,), str(folder), licence, "trained by the recipe", identity=identity)
+
+
+def model_folder(stage: Trainer, identity: str, store: Store) -> Path:
+    """Where the model of a recipe's training lies."""
+    return store.folder / "models" / f"{stage.name}-{identity[:12]}"
+
+
+def run_trainer(
+    stage: Trainer,
+    ledger: Ledger,
+    store: Store,
+    pixels: Pixels,
+    seed: int,
+    device: str,
+    progress: Progress,
+    models: dict[str, Model],
+) -> dict[str, int]:
+    """Train the stage's model unless it is there, and make it known under its name."""
+    roles = training_roles(stage, ledger)
+    identity = training_key(stage, roles, seed)
+    folder = model_folder(stage, identity, store)
+    steps = train_into(Task(stage, roles, identity, folder, seed, device), pixels, progress)
+    models[stage.called] = trained_row(stage, identity, folder)
+    return {"trained": steps, "reused": 0 if steps else 1}
+
+
+def train_into(task: Task, pixels: Pixels, progress: Progress) -> int:
+    """Train into `task.folder`, going on from a checkpoint; returns the steps, 0 where the finished model is there.
+
+    Raises:
+        StoreError: the folder holds a finished model of another training.
+        ModelError: the training diverged or collapsed.
+    """
+    record = sound_record(task.folder, progress)
+    if record is not None and record["identity"] == task.identity:
+        return 0
+    if record is not None:
+        raise StoreError(
+            f"{task.folder} holds a model of another training (other data, options or seed)",
+            "choose another --out, or --no-resume to train over it",
+        )
+    if task.stage.processes > 1:
+        _in_processes(task, pixels, progress)
+    else:
+        train_here(task, pixels, progress)
+    return task.stage.steps
+
+
+def train_alone(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = True,
+    device: str = "auto",
+    limit: int | None = None,
+    max_bad: float = 0.1,
+    retry: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train the one stage of `recipe` into the model directory `out`; the record of the finished model.
+
+    Args:
+        recipe: its sources and a single trainer.
+        out: the model directory; new, empty, or of this training, which then goes on.
+        resume: without it, whatever is in `out` is trained over.
+        device, limit, max_bad, retry, progress: as in `augforge.engine.run.run`.
+
+    Raises:
+        AugforgeError: as drawn in `augforge.errors`; the last checkpoint is kept.
+    """
+    progress = progress or Progress()
+    (stage,) = recipe.stages
+    assert isinstance(stage, Trainer)
+    _check_folder(out)
+    sources = open_sources(recipe)
+    store = Store(out / ".facts", progress.say)
+    with store.locked():
+        if retry is not None:
+            forget_failed(sources, store, retry)
+        if not resume:
+            for name in (RECORD, CHECKPOINT):
+                (out / name).unlink(missing_ok=True)
+        ledger, _ = read_sources(sources, store, progress, limit)
+        if problem := refuse_too_many_bad(ledger, max_bad):
+            raise TooManyBad(problem, "mend or remove them, or raise --max-bad")
+        say_what_is_bad(ledger, progress)
+        roles = training_roles(stage, ledger)
+        identity = training_key(stage, roles, recipe.seed)
+        steps = train_into(
+            Task(stage, roles, identity, out, recipe.seed, device), Pixels(sources, recipe.sources), progress
+        )
+    return {"out": str(out), "trained": steps, **(read_record(out) or {})}
+
+
+def _check_folder(out: Path) -> None:
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / ".facts").is_dir()):
+        raise StoreError(f"{out} holds something else than a model of ours", "choose a new or empty --out")
+
+
+def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
+    """Train in this process; with several, each has a share of every batch and the first one writes."""
+    from augforge.training.loop import Plan, accelerator_for, kit_for, train
+    from augforge.training.pictures import Pictures
+    from augforge.training.writing import write_model
+
+    stage = task.stage
+    progress.say(f"train {stage.name}: loading")
+    accelerator = accelerator_for(task.device, stage.precision)
+    if stage.batch % accelerator.num_processes:
+        raise RecipeError(f"a batch of {stage.batch} cannot be divided among {accelerator.num_processes} processes")
+    pictures = {
+        role: Pictures(samples, pixels.bytes_of, pixels.mask_of if stage.masks else None)
+        for role, samples in task.roles.items()
+    }
+    course = stage.course(pictures, kit_for(accelerator, task.seed, stage.steps))
+    plan = Plan(task.identity, stage.steps, stage.batch, stage.checkpoint_every, stage.look_every)
+    resumed, started = (task.folder / CHECKPOINT).is_file(), time.monotonic()
+    history = train(course, plan, task.folder, progress, f"train {stage.name}")
+    seconds = None if resumed else time.monotonic() - started
+    if accelerator.is_main_process:
+        write_model(task.folder, _record(task, accelerator), course, history, seconds)
+    accelerator.wait_for_everyone()
+
+
+def _record(task: Task, accelerator: Any) -> dict[str, Any]:
+    """What `model.json` says beside the network's own facts and the history."""
+    from augforge.models.devices import setting
+
+    stage = task.stage
+    digests = data_digests(task.roles)
+    dtype = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}[accelerator.mixed_precision]
+    models = {option: find_model(getattr(stage, option), t).facts() for option, t in stage.tasks().items()}
+    return {
+        "task": stage.task,
+        "trainer": stage.name,
+        "trainer-version": stage.version,
+        "identity": task.identity,
+        "options": {name: value for name, value in stage.options().items() if name != "as"},
+        "models": models,
+        "data": {role: {"images": len(rows), "digest": digests[role]} for role, rows in task.roles.items()},
+        "seed": task.seed,
+        "steps": stage.steps,
+        "batch": stage.batch,
+        "processes": accelerator.num_processes,
+        **setting(accelerator.device.type, dtype, "accelerate"),
+    }
+
+
+def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
+    progress.say(f"train {task.stage.name}: {task.stage.processes} processes")
+    made = {name: parts.folder for name, parts in pixels.made.items()}
+    whole = Task(task.stage, task.roles, task.identity, task.folder, task.seed, task.device, tuple(pixels.specs), made)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "task"
+        path.write_bytes(pickle.dumps(whole))
+        launch("augforge.engine.runners.train", path, task.stage.processes, task.device, lambda: None)
+
+
+def work(path: Path) -> None:
+    """One process of several: train together with the others, on the device that accelerate gave."""
+    from augforge.data.store import Parts
+    from augforge.engine.runners.generate import MADE
+    from augforge.io import open_source
+    from augforge.progress import LineProgress
+
+    task: Task = pickle.loads(path.read_bytes())  # written by `_in_processes` a moment ago
+    pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
+    for name, folder in (task.made or {}).items():
+        pixels.made[name] = Parts(folder, MADE, "id", lambda text: None)
+    from accelerate import PartialState
+
+    state = PartialState(cpu=task.device == "cpu")
+    train_here(task, pixels, LineProgress() if state.is_main_process else Progress())
+    state.destroy_process_group()
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))

@@ -1,7 +1,0 @@
-"""What can be measured of made images beside real ones, all on embeddings: numbers, not judgements."""
-
-from augforge.evaluate.metrics.distances import frechet_distance, kernel_distance
-from augforge.evaluate.metrics.neighbours import Manifolds, manifolds, nearest_distances
-from augforge.evaluate.metrics.vendi import vendi_score
-
-__all__ = ["Manifolds", "frechet_distance", "kernel_distance", "manifolds", "nearest_distances", "vendi_score"]

@@ -1,0 +1,166 @@
+"""Where images come from: one file a format, one line here, loaded when it is used."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from augforge.data.ids import key
+from augforge.errors import SourceError
+from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.writing import Writer
+
+__all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
+
+KINDS: dict[str, str] = {
+    "folder": "augforge.io.folder:Folder",
+    "dataset": "augforge.io.dataset:Dataset",
+    "parquet": "augforge.io.parquet:Parquet",
+    "webdataset": "augforge.io.webdataset:WebDataset",
+    "coco": "augforge.io.coco:Coco",
+    "hub": "augforge.io.hub:Hub",
+    "run": "augforge.io.run:Run",
+    "sample": "augforge.io.sample:SampleSource",
+}
+ADVICE = {
+    ".zip": "unpack it and give the folder",
+    ".gz": "unpack it and give the folder",
+    ".tgz": "unpack it and give the folder",
+    ".arrow": "give the folder of the Hugging Face dataset that holds it",
+    ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
+}
+
+
+class OneClass(Source):
+    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
+
+    def __init__(self, source: Source, label: str) -> None:
+        self.where = source.where
+        self._source, self._label = source, label or None
+
+    def classes(self) -> list[str]:
+        """The one class."""
+        return [] if self._label is None else [self._label]
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries of the source, of the one class or of none."""
+        for entry in self._source.entries():
+            carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
+            yield replace(entry, label=self._label, carried=carried)
+
+    def fingerprint(self) -> str:
+        """That of the source, and the class."""
+        return key("one class", self._source.fingerprint(), self._label)
+
+    def read(self, locator: str) -> bytes:
+        """As the source."""
+        return self._source.read(locator)
+
+    def read_mask(self, locator: str) -> bytes:
+        """As the source."""
+        return self._source.read_mask(locator)
+
+    def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
+        """As the source."""
+        return self._source.numbers(locators, column)
+
+
+def open_source(kind: str, value: str, **options: str) -> Source:
+    """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
+
+    The option `class` is had by all: every image of the source is of that class.
+
+    Raises:
+        SourceError: the kind or an option is unknown, or the source cannot be opened.
+    """
+    from augforge.errors import did_you_mean
+
+    if kind not in KINDS:
+        raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
+    cls = _class_of(kind)
+    only_class = options.pop("class", None)
+    known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
+    try:
+        source: Source = cls(value, **options)  # type: ignore[call-arg]  # each kind takes its value
+    except OSError as error:
+        raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
+    return source if only_class is None else OneClass(source, only_class)
+
+
+def writer_of(kind: str) -> type[Writer]:
+    """What writes a format, such as `parquet`; `hf` is another name of `dataset`.
+
+    Raises:
+        SourceError: there is no such format, or it can only be read.
+    """
+    from augforge.errors import did_you_mean
+
+    names = {"hf": "dataset"} | {name: name for name in KINDS if _class_of(name).writer is not None}
+    writer = _class_of(names[kind]).writer if kind in names else None
+    if writer is None:
+        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, list(names)))
+    return writer
+
+
+def _class_of(kind: str) -> type[Source]:
+    module, _, name = KINDS[kind].partition(":")
+    found: type[Source] = getattr(import_module(module), name)
+    return found
+
+
+def detect(text: str) -> tuple[str, str]:
+    """The kind and value of a source as people write it: a path, `hub:owner/name` or `sample:digits`.
+
+    Raises:
+        SourceError: there is no such file or folder, or it is of no known kind.
+    """
+    kind, colon, value = text.partition(":")
+    if colon and kind in KINDS:
+        return kind, value
+    path = _existing(text)
+    if path.is_dir():
+        try:
+            return _kind_of_folder(path), text
+        except OSError as error:
+            raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
+    if path.suffix.lower() in (".parquet", ".tar"):
+        return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
+    advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
+    raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
+
+
+def _existing(text: str) -> Path:
+    from augforge.io import sample_sets as samples
+
+    try:
+        return existing(text)
+    except SourceError as error:
+        if text in samples.NAMES:
+            raise SourceError(error.message, f"for the sample data set write sample:{text}") from error
+        named = re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", text) and not Path(text).parent.is_dir()
+        if named and not error.hint.startswith("did"):
+            raise SourceError(error.message, f"for a data set on the Hugging Face Hub write hub:{text}") from error
+        raise
+
+
+def _kind_of_folder(folder: Path) -> str:
+    there = {path.name for path in folder.iterdir()}
+    if "samples.parquet" in there:
+        return "run"
+    if "dataset_dict.json" in there or {"dataset_info.json", "state.json"} <= there:
+        return "dataset"
+    if {"parts", ".lock"} <= there:
+        raise SourceError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
+    if any(Path(name).suffix == ".tar" for name in there):
+        return "webdataset"
+    if "annotations" in there and any((folder / "annotations").glob("*.json")):
+        return "coco"
+    inner = [folder / name for name in there if name.lower() in (*SPLITS, "data")]
+    return "parquet" if any(any(place.glob("*.parquet")) for place in (folder, *inner)) else "folder"

@@ -1,0 +1,119 @@
+"""The records that augforge writes beside images, in JSON, and what they tell of an image when they are read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from augforge.errors import SourceError
+from augforge.io.base import Entry, natural, split_name
+from augforge.io.columns import carried
+
+MANIFEST = "export.json"
+METADATA = "metadata.jsonl"
+OURS = frozenset({"id", "origin", "provenance"})
+LONGEST = 4 << 20
+"""Bytes of the longest record that is read."""
+
+
+def known_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a record says of its sample, as `Entry.carried`; None if augforge did not write it."""
+    return carried(record) if record.keys() >= OURS else None
+
+
+def text_of(value: Any) -> str | None:
+    """A label, split or caption of a record; "" is none."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+        return None
+    return str(value)
+
+
+def parsed(data: bytes) -> dict[str, Any] | None:
+    """A JSON object; None if the bytes hold no such thing, or are too many."""
+    if len(data) > LONGEST:
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def declared_classes(folder: Path) -> list[str]:
+    """The classes that the manifest of an export names, in their order; [] if there is no manifest."""
+    try:
+        value = json.loads((folder / MANIFEST).read_bytes())
+        return [name for name in value["classes"] if isinstance(name, str)]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+class Records:
+    """The lines of `metadata.jsonl` that augforge wrote into the top of a folder, or into folders of its top.
+
+    Empty where there are none. They have the last word on the images that they name.
+    """
+
+    def __init__(self, root: Path, folders: Iterable[str], where: str) -> None:
+        self._root = root
+        self._by_path: dict[str, dict[str, Any]] = {}
+        for base in ("", *folders):
+            path = root / base / METADATA
+            above = f"{base}/" if base else ""
+            for record in _lines(path, where) if path.is_file() else ():
+                mask = text_of(record.get("mask_file_name"))
+                self._by_path[above + record["file_name"]] = record | {"mask_file_name": above + mask if mask else ""}
+        self._masks = {record["mask_file_name"] for record in self._by_path.values()}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_path)
+
+    def classes(self) -> list[str]:
+        """The classes that the export declares, else those that are met, in natural order."""
+        met = {label for record in self._by_path.values() if (label := text_of(record.get("label"))) is not None}
+        return declared_classes(self._root) or sorted(met, key=natural)
+
+    def mask(self, path: str) -> str:
+        """The path of the mask of an image, "" if it has none."""
+        return str(self._by_path[path]["mask_file_name"]) if path in self._by_path else ""
+
+    def told(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Entries with what is recorded of them, less those that are masks; images that are gone have that problem."""
+        waiting = dict(self._by_path)
+        for entry in entries:
+            record = waiting.pop(entry.locator, None)
+            if record is not None:
+                yield _recorded(entry, record)
+            elif entry.locator not in self._masks:
+                yield entry
+        for path, record in waiting.items():
+            yield _recorded(Entry(path, None, problem="missing file"), record)
+
+
+def _recorded(entry: Entry, record: Mapping[str, Any]) -> Entry:
+    split = text_of(record.get("split"))
+    return replace(
+        entry,
+        label=text_of(record.get("label")),
+        split=split_name(split) if split else None,
+        carried=known_of(record),
+        mask=record["mask_file_name"],
+    )
+
+
+def _lines(path: Path, where: str) -> Iterator[dict[str, Any]]:
+    """The records of a file that augforge wrote; SourceError if some of its lines are ours, and others damaged."""
+    ours = damaged = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            record = parsed(line)
+            if record is None:
+                damaged = damaged or number
+            elif record.keys() >= OURS and isinstance(record.get("file_name"), str):
+                ours += 1
+                yield record
+    if ours and damaged:
+        raise SourceError(f"{where}: line {damaged} of {path.name} is damaged", "make the export again")

@@ -1,0 +1,270 @@
+"""What every format that can be written shares: rows, shards, names that are safe on any disk, files that are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, ClassVar
+
+from augforge.errors import StoreError
+from augforge.io.base import SPLITS
+
+WORK = ".export"
+"""The folder, inside an export, of what is not done yet; gone when the export is complete."""
+SYNCING = 8
+"""Files that are made durable at a time: measured on one disk, 400 small files a second one by one, 3,000 so."""
+LONGEST = 80
+"""Bytes of the longest name that is made from a label or an id."""
+RESERVED = frozenset({
+    *SPLITS, "images", "masks", "annotations", "data", "metadata", "__macosx", "con", "prn", "aux", "nul",
+    *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
+})  # fmt: skip
+"""Names, in lower case, that mean something to a disk or to a reader of folders."""
+MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\x00", "tif"),
+    (b"MM\x00*", "tif"), (b"\x00\x00\x00\x0cjP", "jp2"), (b"\xff\x4f\xff\x51", "j2k"), (b"P", "ppm"),
+)  # fmt: skip
+
+RECORD = ("id", "label", "split", "origin", "weight", "caption", "scores", "provenance", "sha256")
+"""The keys of `Row.record`, in order."""
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image as it is published. `image` and `mask` are encoded bytes, `sha256` is the digest of `image`.
+
+    `marked` says whether the image carries its mark; None where none is due.
+    """
+
+    id: str
+    label: str | None
+    split: str | None
+    origin: str
+    weight: float
+    caption: str | None
+    scores: Mapping[str, float]
+    provenance: str
+    image: bytes
+    mask: bytes | None
+    width: int
+    height: int
+    sha256: str
+    marked: bool | None = None
+
+    def record(self) -> Line:
+        """All but the pixels as texts and numbers, never null, so that every row has the same types; "" is none."""
+        return {
+            "id": self.id,
+            "label": self.label or "",
+            "split": self.split or "",
+            "origin": self.origin,
+            "weight": self.weight,
+            "caption": self.caption or "",
+            "scores": json.dumps(self.scores, sort_keys=True),
+            "provenance": self.provenance,
+            "sha256": self.sha256,
+        }
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of a file with this image, such as "png"."""
+        return suffix_of(self.image)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of an export before its first row. `splits` has the rows of each split, by the names of files."""
+
+    name: str
+    classes: Sequence[str]
+    measures: Sequence[str]
+    masks: bool
+    splits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of one split that is written whole: number `number` of `total`; its first row is row `first` of all."""
+
+    split: str
+    number: int
+    total: int
+    first: int
+    rows: int
+
+    @property
+    def name(self) -> str:
+        """Such as "train-00000-of-00003", as the Hugging Face hub names shards."""
+        return f"{self.split}-{self.number:05d}-of-{self.total:05d}"
+
+
+class Writer(ABC):
+    """Writes rows in one format. A shard has at most `shard_rows` rows, and is ended after `shard_bytes`."""
+
+    shard_rows: ClassVar[int] = 100_000
+    shard_bytes: ClassVar[int] = 256 << 20
+
+    def __init__(self, about: About) -> None:
+        self.about = about
+
+    @abstractmethod
+    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
+        """Write a shard; returns one line (JSON) a row of what `finish` has to know, or nothing."""
+
+    def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:  # noqa: B027
+        """Write what stands for all shards, once they are there, if anything; `lines` has what `write` returned."""
+
+    @abstractmethod
+    def card(self) -> dict[str, Any]:
+        """What the YAML header of the card says of the files, for the Hugging Face hub."""
+
+    @abstractmethod
+    def croissant(self) -> dict[str, Any]:
+        """Where the records lie, for Croissant: `files` (globs), `encoding`, and `columns`.
+
+        A column is told by `column` or `jsonPath`, and perhaps `path` (inside the cell) and `type`.
+        """
+
+
+@dataclass(slots=True)
+class Outlet:
+    """Writes files below a folder, each whole or not at all; `files` has the size and SHA-256 of each by its name."""
+
+    folder: Path
+    files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _waiting: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        work = self.folder / WORK
+        with _mendable(work):
+            work.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write one file; StoreError if it cannot be written."""
+        if self._waiting is None:
+            with self.open(name) as file:
+                file.write(content)
+            return
+        with _mendable(inside(self.folder, name)):
+            self._temporary(name).write_bytes(content)
+        self._waiting.append(name)
+        self.files[name] = len(content), hashlib.sha256(content).hexdigest()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Files that are `put` in this block appear when it ends well: syncing many at once is eight times as fast."""
+        self._waiting = []
+        try:
+            yield
+            with ThreadPoolExecutor(SYNCING) as pool:
+                list(pool.map(_sync, map(self._temporary, self._waiting)))
+            for name in self._waiting:
+                _appear(self._temporary(name), inside(self.folder, name))
+        finally:
+            for name in self._waiting:
+                self._temporary(name).unlink(missing_ok=True)
+            self._waiting = None
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """A file to write to; it appears under its name when the block ends well. StoreError as `put`."""
+        path, temporary = inside(self.folder, name), self._temporary(name)
+        try:
+            with _mendable(path), temporary.open("w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+            _appear(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        self.files[name] = size, digest
+
+    def _temporary(self, name: str) -> Path:
+        return self.folder / WORK / f"{hashlib.sha256(name.encode()).hexdigest()}.tmp"
+
+
+def _appear(temporary: Path, path: Path) -> None:
+    """Give a file that is whole its name."""
+    with _mendable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(path)
+
+
+def _sync(path: Path) -> None:
+    with _mendable(path), path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _mendable(path: Path) -> Iterator[None]:
+    """What goes wrong with a file as an error that a user can mend."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(f"{path} cannot be written: {reason}", "free some space or choose another --out") from error
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file below `folder`; ValueError if the name would lead out of it."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or "\\" in name or "\0" in name or any(part == ".." for part in parts):
+        raise ValueError(f"{name!r} leads out of {folder}")
+    return folder.joinpath(*parts)
+
+
+def safe_name(text: str) -> str:
+    """A name for a file or folder, equal to `text` if that is safe on every disk; else another for every text."""
+    plain = re.sub(r"[^\w .()+,=@-]", "_", text).strip(" .-")
+    if text and plain == text and len(text.encode()) <= LONGEST and text.partition(".")[0].lower() not in RESERVED:
+        return text
+    short = plain.encode()[: LONGEST // 2].decode(errors="ignore").strip(" .-") or "unnamed"
+    return f"{short}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def safe_names(texts: Iterable[str]) -> dict[str, str]:
+    """A safe name for each of several texts, no two alike even where a disk does not tell "A" from "a"."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in texts:
+        name = safe_name(text)
+        if name.casefold() in taken:
+            name = f"{name}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
+        names[text] = name
+        taken.add(name.casefold())
+    return names
+
+
+def split_file_name(split: str | None) -> str:
+    """What a split is called in the names of files: a word; images without a split go to "train"."""
+    if split is None or re.fullmatch(r"[A-Za-z0-9_]{1,40}", split):
+        return split or "train"
+    word = re.sub(r"[^A-Za-z0-9_]", "_", split)[:24].strip("_") or "split"
+    return f"{word}_{hashlib.sha256(split.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def suffix_of(data: bytes) -> str:
+    """The usual suffix of encoded image bytes; "png" for what is of no known kind."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp":
+        return "avif"
+    return next((suffix for magic, suffix in MAGIC if data.startswith(magic)), "png")
+
+
+def dumped(line: Mapping[str, Any]) -> bytes:
+    """A line of JSON."""
+    return json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"

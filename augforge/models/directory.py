@@ -1,0 +1,82 @@
+"""A model directory: weights, `model.json`, sample sheet, loss curves and card. `model.json` comes last, and whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augforge.data.files import SEAL, digest_of, unseal
+from augforge.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from augforge.progress import Progress
+
+FORMAT = 1
+RECORD, WEIGHTS, CHECKPOINT = "model.json", "model.safetensors", "checkpoint.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained model as it lies in its directory."""
+
+    task: str
+    facts: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished model, None where there is none; ModelError where it is damaged or too new."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        content = path.read_bytes()
+        record = json.loads(content)
+        if SEAL in record:
+            record = unseal(content)
+        known = record["format"] == FORMAT and isinstance(record["task"], str)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged: {error}", "train the model again") from error
+    if not known:
+        raise ModelError(f"{path} is of format {record['format']}, this augforge reads {FORMAT}", "train it again")
+    return dict(record)
+
+
+def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:
+    """The record of a finished model whose files are what they were; a damaged one is said, and taken for none."""
+    try:
+        record = read_record(folder)
+        if record is not None:
+            check_weights(folder, record)
+    except (ModelError, OSError) as error:
+        progress.say(f"the model in {folder} is damaged and is trained again: {error}")
+        (folder / RECORD).unlink(missing_ok=True)
+        return None
+    return record
+
+
+def check_weights(folder: Path, record: Mapping[str, Any]) -> None:
+    """ModelError where the weights are not those that the record of the model names."""
+    if digest_of(folder / WEIGHTS) != record.get("weights"):
+        raise ModelError(f"{folder / WEIGHTS} is not what was trained", "train the model again")
+
+
+def read_model(folder: Path) -> Trained:
+    """A trained model; ModelError where the directory holds none, or one that is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    record = read_record(folder)
+    if record is None:
+        raise ModelError(f"{folder} holds no trained model: it has no {RECORD}", "give the --out of augforge train")
+    try:
+        check_weights(folder, record)
+        weights = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}", "train the model again") from error
+    return Trained(record["task"], record["facts"], weights)

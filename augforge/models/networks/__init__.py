@@ -1,0 +1,1 @@
+"""Networks that we define ourselves, for training and for use."""

@@ -1,0 +1,26 @@
+"""The generator that a day-to-night training leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from augforge.errors import ModelError
+from augforge.models.networks.translation import ResnetGenerator
+
+
+def load_generator(facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
+    """The generator of a finished training: RGB (b, 3, h, w) in [-1, 1] to the same, sides divisible by 4.
+
+    Raises:
+        ModelError: facts and weights are not those of such a generator.
+    """
+    try:
+        net = ResnetGenerator(facts["width"], facts["blocks"], norm=facts["norm"])
+        net.load_state_dict(dict(weights))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise ModelError(f"this is no day-to-night generator: {reason}", "train the model again") from error
+    return net

@@ -1,0 +1,1 @@
+"""pix2pixHD: conditions, networks, styles, and the trained model."""

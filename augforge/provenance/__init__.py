@@ -1,0 +1,1 @@
+"""What a result depends on and where a row came from: lock, drift, diff, lineage."""

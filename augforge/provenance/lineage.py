@@ -1,0 +1,61 @@
+"""The life of one sample: its own row, and those of its parents back to the source files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from augforge.data.record import AGAIN, check_ledger
+from augforge.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A row of the ledger, with the lives of its parents."""
+
+    row: dict[str, Any]
+    parents: tuple[Life, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """As nested JSON-like values."""
+        return {**self.row, "parents": [parent.plain() for parent in self.parents]}
+
+
+def life_of(folder: Path, identity: str) -> Life:
+    """The life of the sample whose id begins with `identity`.
+
+    Raises:
+        StoreError: the folder is no run folder, or no sample or more than one begins so.
+    """
+    path = folder / "samples.parquet"
+    if not path.is_file():
+        raise StoreError(f"{folder} is no run folder: it has no samples.parquet", "give the DIR of --out")
+    check_ledger(folder)
+    try:
+        ids = pq.read_table(path, columns=["id"]).column("id")
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path} is damaged: {error}", AGAIN) from error
+    found = ids.filter(pc.starts_with(ids, identity)).to_pylist()
+    if not found:
+        raise StoreError(f"no sample of {folder} has an id that begins with {identity!r}", "ids are in samples.parquet")
+    if len(found) > 1:
+        raise StoreError(f"{len(found)} ids begin with {identity!r}", "give more digits, such as " + found[0])
+    return _life(path, found[0], set())
+
+
+def _life(path: Path, identity: str, above: set[str]) -> Life:
+    rows = pq.read_table(path, filters=[("id", "=", identity)]).to_pylist()
+    if not rows:
+        return Life({"id": identity, "source": None, "note": "not in this ledger"}, ())
+    row: dict[str, Any] = rows[0]
+    row["draws"] = json.loads(row["draws"] or "{}")
+    row["maker"] = json.loads(row["maker"]) if row["maker"] else None
+    row["scores"] = dict(row["scores"] or ())
+    ids = [parent for parent in row.pop("parents") or () if parent not in above]
+    return Life(row, tuple(_life(path, parent, above | {identity}) for parent in dict.fromkeys(ids)))

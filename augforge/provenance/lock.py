@@ -1,0 +1,291 @@
+"""The lock of a recipe: everything that its result depends on, and what the result was, as text to be committed.
+
+A lock has two halves. The causes: recipe, sources (file by file), models, versions of stages and libraries, device and
+batches. The effects: rows per class, counts per stage, a digest of ids and draws, one of pixels, and thumbnails of
+a few images. `augforge rebuild` compares both, so that it can say what drifted and why.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from augforge import __version__
+from augforge.data import images
+from augforge.data.ids import canonical, key, unit
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
+from augforge.errors import StoreError
+from augforge.models import find_model, model_digest
+from augforge.recipe import Recipe
+from augforge.stages.generator import Generator
+
+Lock = dict[str, Any]
+
+FORMAT = 1
+NAME = "recipe.lock"
+"""The lock of a run, in its folder."""
+LISTED = 10_000
+"""A source of more images is listed folder by folder instead of file by file."""
+SHORT, DIGITS = 16, 10
+"""Hex digits of a file's digest and of an id, as far as a lock lists them."""
+THUMBNAILS, SIDE = 64, 8
+PLAN = ("batch-number", "slot")
+"""Draws that say where in the batch plan an image was made, not what it is."""
+LIBRARIES = ("augforge", "diffusers", "numpy", "open_clip_torch", "pillow", "torch", "transformers")
+HEADER = "# What {name} depends on, and what came of it. Written by augforge; commit it beside the recipe.\n"
+
+
+def lock_of(recipe: Recipe, ledger: Ledger, pixels: Any, work: Sequence[Mapping[str, Any]]) -> Lock:
+    """The lock of a run that has just ended.
+
+    Args:
+        recipe: what was run.
+        ledger: every sample, decided.
+        pixels: finds the bytes of a sample, as `augforge.engine.ingest.Pixels`.
+        work: a row for the source and each stage, with the counts `in` and `out`.
+    """
+    makers = _makers(ledger)
+    return {
+        "format": FORMAT,
+        "augforge": __version__,
+        "recipe": recipe.plain(),
+        "sources": _sources(recipe, ledger),
+        "models": _models(recipe),
+        "stages": {row["stage"]: _stage(row, recipe, number, makers) for number, row in enumerate(work)},
+        "environment": {"python": platform.python_version(), "machine": platform.machine(), "libraries": _libraries()},
+        "result": result_of(ledger),
+        "kept-ids": _kept_ids(ledger),
+        "thumbnails": dict(_thumbnails(ledger, pixels)),
+    }
+
+
+def result_of(ledger: Ledger) -> Lock:
+    """The effects: counts, and digests of what every sample is and of every kept pixel."""
+    real, synthetic = (ledger.class_counts(ledger.visible(origin)) for origin in ("real", "synthetic"))
+    dropped = Counter(stage for stage in ledger.dropped_by if stage is not None)
+    return {
+        "kept": int(ledger.kept.sum()),
+        "dropped": dict(sorted(dropped.items())),
+        "classes": {label: {"real": real[label], "synthetic": synthetic[label]} for label in ledger.classes},
+        "identity": _identity(ledger),
+        "fates": key(sorted(zip(ledger.column("id"), ledger.kept.tolist(), ledger.dropped_by, strict=True))),
+        "pixels": _pixels(ledger),
+    }
+
+
+def _identity(ledger: Ledger) -> str:
+    """A digest of ids, labels, splits, parents and draws, whatever the order; nothing that was measured is in it."""
+    columns = (ledger.column(name) for name in ("id", "label", "split", "parents", "draws"))
+    rows = zip(*columns, strict=True)
+    return key(sorted([i, label, split, parents, _drawn(draws)] for i, label, split, parents, draws in rows))
+
+
+def _kept_ids(ledger: Ledger) -> str:
+    """The first digits of the kept samples' ids, sorted, as base64; "" of a large ledger."""
+    if len(ledger) > LISTED:
+        return ""
+    kept = sorted(identity[:DIGITS] for identity in ledger.column("id", ledger.visible()))
+    return base64.b64encode(bytes.fromhex("".join(kept))).decode()
+
+
+def kept_ids(lock: Lock) -> set[str]:
+    """The first digits of the ids of the samples that were kept; empty where the lock does not list them."""
+    digits = base64.b64decode(lock.get("kept-ids", "")).hex()
+    return {digits[start : start + DIGITS] for start in range(0, len(digits), DIGITS)}
+
+
+def _drawn(draws: str) -> str:
+    """Draws as text, without the place in the batch plan."""
+    if "batch-number" not in draws:
+        return draws
+    return canonical({name: value for name, value in json.loads(draws).items() if name not in PLAN})
+
+
+def _pixels(ledger: Ledger) -> str:
+    """A digest of the bytes of every kept image and mask, whatever the order."""
+    kept = ledger.visible()
+    return key(sorted(zip(*(ledger.column(name, kept) for name in ("id", "digest", "mask")), strict=True)))
+
+
+def _sources(recipe: Recipe, ledger: Ledger) -> list[Lock]:
+    """For each source its images, and a digest of each; of a large source a digest of each folder."""
+    files: list[dict[str, str]] = [{} for _ in recipe.sources]
+    columns = [ledger.column(name) for name in ("ref", "digest", "label", "split", "mask")]
+    for ref, digest, label, split, mask in zip(*columns, strict=True):
+        place, _, locator = ref.partition(":")
+        if place.isdecimal():
+            files[int(place)][locator] = key(digest, label, split, mask)[:SHORT]
+    return [_source(spec.plain(), listed) for spec, listed in zip(recipe.sources, files, strict=True)]
+
+
+def _source(plain: Mapping[str, Any], files: Mapping[str, str]) -> Lock:
+    ordered = dict(sorted(files.items()))
+    about = {"source": dict(plain), "images": len(files), "digest": key(ordered)}
+    if len(files) <= LISTED:
+        return {**about, "files": ordered}
+    folders: dict[str, list[list[str]]] = {}
+    for locator, digest in ordered.items():
+        folders.setdefault(_folder(locator), []).append([locator, digest])
+    return {**about, "folders": {folder: key(listed)[:SHORT] for folder, listed in folders.items()}}
+
+
+def _folder(locator: str) -> str:
+    """Where an image lies: its folder, or the file that holds its row."""
+    return locator.rpartition("#")[0] or locator.rpartition("/")[0]
+
+
+def _models(recipe: Recipe) -> Lock:
+    """Every model that a stage names, by its digest; one that the recipe trains stands for what it is trained from."""
+    found = {}
+    for stage in recipe.stages:
+        for option, task in stage.tasks().items():
+            if (name := getattr(stage, option)) is not None:
+                model = find_model(name, task)
+                found[name] = {"digest": model_digest(model), "revision": model.revision, "licence": model.licence}
+    return dict(sorted(found.items()))
+
+
+def _stage(row: Mapping[str, Any], recipe: Recipe, number: int, makers: Mapping[str, list[Lock]]) -> Lock:
+    """What is recorded of the source (number 0) or of a stage."""
+    counts = {"in": row["in"], "out": row["out"]}
+    if number == 0:
+        return counts
+    stage = recipe.stages[number - 1]
+    made = {"made-with": makers.get(row["stage"], [])} if isinstance(stage, Generator) else {}
+    return {"version": stage.version, **counts, **made}
+
+
+def _makers(ledger: Ledger) -> dict[str, list[Lock]]:
+    """Of every stage that makes images: on what they were made, in which batches, with which libraries."""
+    wanted = ("device", "dtype", "threads", "batch", "versions")
+    counted = Counter(zip(ledger.column("stage"), ledger.column("maker"), strict=True))
+    found: dict[str, list[Lock]] = {}
+    for (stage, maker), count in sorted((pair, count) for pair, count in counted.items() if pair[1] is not None):
+        made = json.loads(maker)
+        found.setdefault(stage, []).append({"images": count, **{name: made[name] for name in wanted if name in made}})
+    return found
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _thumbnails(ledger: Ledger, pixels: Any) -> Iterator[tuple[str, str]]:
+    """The mean colours of 8x8 blocks of some kept synthetic images, which a hash chooses, as base64."""
+    for sample in chosen(ledger, ledger.visible("synthetic"), THUMBNAILS):
+        yield sample.id, base64.b64encode(blocks(pixels.bytes_of(sample))).decode()
+
+
+def chosen(ledger: Ledger, indices: Indices, count: int) -> list[Sample]:
+    """`count` of the samples at `indices`, by a hash of their ids, in the order of their ids."""
+    ids = ledger.column("id", indices)
+    first = sorted(range(len(ids)), key=lambda place: unit("thumbnail", ids[place]))[:count]
+    return list(ledger.samples(indices[np.array(sorted(first, key=lambda place: ids[place]), dtype=np.int64)]))
+
+
+def blocks(data: bytes) -> bytes:
+    """(8 * 8 * 3,) mean colours of an encoded image, rounded to 8 bits."""
+    from PIL.Image import Resampling
+
+    return images.decode(data).resize((SIDE, SIDE), Resampling.BOX).tobytes()
+
+
+def text_of(lock: Lock, name: str) -> str:
+    """A lock as YAML, in a fixed order."""
+    return HEADER.format(name=name) + yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def read_lock(path: Path) -> Lock:
+    """The lock in a file.
+
+    Raises:
+        StoreError: it is missing, damaged, or of another format version.
+    """
+    try:
+        lock = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"there is no {path}", "augforge lock RECIPE writes it; commit it beside the recipe"
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}", "write it again: augforge lock"
+        ) from error
+    if not isinstance(lock, dict) or "format" not in lock:
+        raise StoreError(f"{path} is no lock", "write it again: augforge lock RECIPE")
+    if lock["format"] != FORMAT:
+        raise StoreError(
+            f"{path} is of format {lock['format']}, this augforge reads format {FORMAT}",
+            "write it again: augforge lock",
+        )
+    try:
+        _Shape.model_validate(lock)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise StoreError(
+            f"{path} is no lock: {where} is missing or of another kind", "write it again: augforge lock"
+        ) from None
+    return lock
+
+
+class _Model(BaseModel):
+    digest: str
+    revision: str | None
+
+
+class _Source(BaseModel):
+    source: dict[str, Any]
+    images: int
+    digest: str
+
+
+class _Counts(BaseModel):
+    out: int
+    into: int = Field(alias="in")
+
+
+class _Environment(BaseModel):
+    libraries: dict[str, str]
+
+
+class _Result(BaseModel):
+    kept: int
+    dropped: dict[str, int]
+    classes: dict[str, dict[str, int]]
+    identity: str
+    fates: str
+    pixels: str
+
+
+class _Shape(BaseModel):
+    """What must be in a lock to be compared."""
+
+    model_config = ConfigDict(strict=True)
+
+    recipe: dict[str, Any]
+    sources: list[_Source]
+    models: dict[str, _Model]
+    stages: dict[str, _Counts]
+    environment: _Environment
+    result: _Result
+    thumbnails: dict[str, str]
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,0 +1,137 @@
+"""What a run folder tells of itself, for the card and the metadata of an export. Loads no model."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from augforge.errors import StoreError
+from augforge.provenance.lock import NAME, Lock, read_lock
+from augforge.publish.card import CardFacts
+from augforge.publish.private import PRIVATE, hide_reason, hide_recipe, is_path
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is told of a run: the facts of its card, its sources (name, images, digest), its stages, and its date."""
+
+    card: CardFacts
+    sources: tuple[Mapping[str, Any], ...]
+    stages: tuple[str, ...]
+    date: str
+
+    @property
+    def name(self) -> str:
+        """The name of the recipe."""
+        return self.card.name
+
+    @property
+    def real(self) -> int:
+        """Kept real images."""
+        return self.card.real
+
+    @property
+    def synthetic(self) -> int:
+        """Kept synthetic images."""
+        return self.card.synthetic
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON-like values."""
+        return asdict(self)
+
+
+def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
+    """The facts of a finished run; with `private`, without the name of any file or folder.
+
+    Raises:
+        StoreError: a file of the run is missing or damaged.
+    """
+    lock = read_lock(folder / NAME)
+    recipe = lock["recipe"]
+    shown = hide_recipe(recipe) if private else recipe
+    rows = ledger.read(columns=["label", "origin", "kept", "dropped", "dropped_by", "maker", "draws"])
+    columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
+    card = CardFacts(
+        name=str(recipe.get("name", folder.name)),
+        recipe=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),
+        classes={label: (count["real"], count["synthetic"]) for label, count in lock["result"]["classes"].items()},
+        drops=_drops(columns, private),
+        makers=_makers(columns, private),
+        judges=_judges(lock, private),
+        certificates=_certificates(folder),
+        real=_count(columns, "real"),
+        synthetic=_count(columns, "synthetic"),
+    )
+    return RunFacts(card, _sources(lock, private), tuple(lock["stages"]), _date(folder))
+
+
+def _count(columns: Mapping[str, Any], origin: str) -> int:
+    return sum(kept and of == origin for kept, of in zip(columns["kept"], columns["origin"], strict=True))
+
+
+def _drops(columns: Mapping[str, Any], private: bool) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {}
+    for stage, reason in zip(columns["dropped_by"], columns["dropped"], strict=True):
+        if stage is not None:
+            told = hide_reason(str(reason)) if private else str(reason)
+            found.setdefault(stage, Counter())[told] += 1
+    return {stage: dict(reasons.most_common()) for stage, reasons in sorted(found.items())}
+
+
+def _makers(columns: Mapping[str, Any], private: bool) -> dict[str, int]:
+    """How many kept images each maker has made; of images that were made elsewhere it stands among their draws."""
+    rows = zip(columns["maker"], columns["draws"], columns["kept"], strict=True)
+    counted = Counter(maker or draws for maker, draws, kept in rows if kept and (maker or '"model"' in (draws or "")))
+    found: Counter[str] = Counter()
+    for maker, count in counted.items():
+        made = json.loads(maker)
+        if isinstance(made.get("model"), dict) and "generator" in made:
+            model = {**made["model"], "name": _name(str(made["model"].get("name")), private)}
+            found[json.dumps({"generator": str(made["generator"]), "model": model}, sort_keys=True)] += count
+    return dict(found)
+
+
+def _judges(lock: Lock, private: bool) -> list[tuple[Mapping[str, Any], str]]:
+    """The models that the recipe's stages name, but for those that make images, which the makers tell of."""
+    found: list[tuple[Mapping[str, Any], str]] = []
+    for stage in lock["recipe"].get("stages") or ():
+        verb, name = next(iter(stage.items()))
+        for value in stage.values() if verb != "generate" else ():
+            if isinstance(value, str) and value in lock["models"]:
+                found.append(({"name": _name(value, private), **lock["models"][value]}, f"{verb} {name}"))
+    return found
+
+
+def _sources(lock: Lock, private: bool) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        {
+            "name": PRIVATE if private else " ".join(map(str, next(iter(source["source"].items())))),
+            "images": source["images"],
+            "digest": source["digest"],
+        }
+        for source in lock["sources"]
+    )
+
+
+def _name(model: str, private: bool) -> str:
+    return PRIVATE if private and is_path(model) else model
+
+
+def _certificates(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "certificates.json").read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{folder}/certificates.json is missing or damaged", "run the recipe again") from error
+
+
+def _date(folder: Path) -> str:
+    """The day on which the run ended."""
+    return datetime.fromtimestamp((folder / "run.json").stat().st_mtime, UTC).date().isoformat()

@@ -1,0 +1,207 @@
+"""Croissant 1.1 metadata of an export, as JSON-LD: files with digests, records, and provenance in PROV terms.
+
+The vocabulary is that of the specification (mlcommons.org/croissant/1.1) and of its RAI extension. Whether there are
+synthetic images is said by `rai:hasSyntheticData`, a term in use that version 1.0 of the extension does not list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from augforge import __version__
+from augforge.io.writing import About, Writer
+from augforge.publish.about import RunFacts
+
+if TYPE_CHECKING:
+    from augforge.publish.export import Described
+
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "prov": "http://www.w3.org/ns/prov#",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "name": {"@container": "@language"},
+    **{
+        term: f"cr:{term}"
+        for term in (
+            "annotation", "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "excludes",
+            "extract", "field", "fileObject", "fileProperty", "fileSet", "format", "includes", "isArray",
+            "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "readLines", "recordSet", "references",
+            "regex", "repeated", "replace", "samplingRate", "sdVersion", "separator", "source", "subField",
+            "transform", "unArchive", "value",
+        )
+    },
+}  # fmt: skip
+"""The context that the specification recommends, and PROV."""
+CONFORMS = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+FIELDS: dict[str, tuple[str | list[str], str]] = {
+    "image": ("sc:ImageObject", "The image."),
+    "mask": ("sc:ImageObject", "The mask of the image; its pixels say what is seen there."),
+    "file_name": ("sc:Text", "The file of the image."),
+    "label": (["sc:Text", "cr:Label"], "The class."),
+    "id": ("sc:Text", "The sample's id: a hash of its content, or of what made it."),
+    "origin": ("sc:Text", "real or synthetic."),
+    "weight": ("sc:Float", "How many images this one stands for."),
+    "scores": ("sc:Text", "What the filters measured, as JSON."),
+    "provenance": ("sc:Text", "Where the image came from, or what made it of which parents, as JSON."),
+    "split": ("sc:Text", "The split."),
+    "caption": ("sc:Text", "The prompt of a synthetic image."),
+    "sha256": ("sc:Text", "SHA-256 of the encoded bytes of the image."),
+    "width": ("sc:Integer", "px."),
+    "height": ("sc:Integer", "px."),
+}
+PROVENANCE = {"provenance": "prov:wasGeneratedBy", "origin": "prov:type"}
+"""What a field stands for in PROV, by `equivalentProperty`."""
+
+
+def croissant(
+    to: str,
+    about: About,
+    writer: Writer,
+    facts: RunFacts,
+    described: Described,
+    files: Mapping[str, tuple[int, str]],
+) -> dict[str, Any]:
+    """The metadata of an export whose `files` (name to size and SHA-256) are written."""
+    lies = writer.croissant()
+    licence = described.licence or "The licences of the source images are those of their sources."
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": CONFORMS,
+        "name": facts.name,
+        "description": _description(to, facts),
+        "license": licence,
+        "url": described.url or "urn:augforge:" + facts.name,
+        "creator": {"@type": "sc:Organization", "name": described.creator or "not stated"},
+        "datePublished": facts.date,
+        "version": "1.0.0",
+        "keywords": ["augforge", *(["synthetic"] if facts.synthetic else [])],
+        "citeAs": f"{facts.name}, made with augforge {__version__}",
+        "prov:wasDerivedFrom": [_source(number, source) for number, source in enumerate(facts.sources, start=1)],
+        "prov:wasGeneratedBy": _activities(facts),
+        "prov:wasAttributedTo": _agent(),
+        **_responsible(facts),
+        "distribution": [*_objects(lies, files), *_sets(lies)],
+        **({"recordSet": [_records(lies, about)]} if lies["columns"] else {}),
+    }
+
+
+def _description(to: str, facts: RunFacts) -> str:
+    return (
+        f"{facts.real:,} real and {facts.synthetic:,} synthetic images of {len(facts.card.classes):,} classes, "
+        f"exported as {to}."
+    )
+
+
+def _source(number: int, source: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "@type": "prov:Entity",
+        "@id": f"urn:augforge:source:{source['digest']}",
+        "prov:label": f"source {number}: {source['name']}",
+        "sc:size": f"{source['images']} images",
+        "sc:identifier": source["digest"],
+    }
+
+
+def _activities(facts: RunFacts) -> list[dict[str, Any]]:
+    """An activity for every stage of the recipe, with the models that it used."""
+    used: dict[str, list[dict[str, Any]]] = {}
+    for maker in facts.card.makers:
+        made = json.loads(maker)
+        if isinstance(model := made.get("model"), dict):
+            used.setdefault(str(made.get("generator")), []).append(_model(model))
+    for model, did in facts.card.judges:
+        used.setdefault(did.partition(" ")[2], []).append(_model(model))
+    found = []
+    for stage in facts.stages:
+        name = stage.partition("-")[2].partition("-")[2]
+        models = {"prov:used": used[name]} if name in used else {}
+        activity = {"@type": "prov:Activity", "@id": f"urn:augforge:stage:{stage}", "prov:label": stage}
+        found.append({**activity, "prov:wasAssociatedWith": _agent(), **models})
+    return found
+
+
+def _model(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "@type": "prov:Entity",
+        "@id": f"urn:augforge:model:{model.get('digest')}",
+        "prov:label": str(model.get("name")),
+        "sc:license": str(model.get("licence")),
+    }
+
+
+def _agent() -> dict[str, Any]:
+    return {"@type": "prov:SoftwareAgent", "@id": "urn:augforge:software", "prov:label": f"augforge {__version__}"}
+
+
+def _responsible(facts: RunFacts) -> dict[str, Any]:
+    """What the RAI extension asks for, as far as a tool can know it."""
+    dropped = sum(sum(reasons.values()) for reasons in facts.card.drops.values())
+    generated = f"{facts.synthetic:,} images were made by models from text or from the real ones."
+    return {
+        "rai:hasSyntheticData": facts.synthetic > 0,
+        "rai:dataCollection": f"{facts.real:,} images were taken from {len(facts.sources)} source(s) as they were.",
+        "rai:dataCollectionType": ["Secondary Data analysis", *(["Software Collection"] if facts.synthetic else [])],
+        "rai:dataManipulationProtocol": generated if facts.synthetic else "No image was changed.",
+        "rai:dataPreprocessingProtocol": [f"{dropped:,} images were dropped, each with a reason.", *facts.stages],
+    }
+
+
+def _objects(lies: Mapping[str, Any], files: Mapping[str, tuple[int, str]]) -> list[dict[str, Any]]:
+    """A FileObject for every file that holds records; single image files are in `export.json`."""
+    return [
+        {
+            "@type": "cr:FileObject",
+            "@id": name,
+            "name": name,
+            "contentUrl": name,
+            "contentSize": f"{size} B",
+            "encodingFormat": lies["encoding"],
+            "sha256": digest,
+        }
+        for name, (size, digest) in sorted(files.items())
+        if any(fnmatchcase(name, pattern) and name.count("/") == pattern.count("/") for pattern in lies["files"])
+    ]
+
+
+def _sets(lies: Mapping[str, Any]) -> list[dict[str, Any]]:
+    files = {"@type": "cr:FileSet", "@id": "files", "name": "files", "encodingFormat": lies["encoding"]}
+    return [{**files, "includes": lies["files"] if len(lies["files"]) > 1 else lies["files"][0]}]
+
+
+def _records(lies: Mapping[str, Any], about: About) -> dict[str, Any]:
+    columns = {name: where for name, where in lies["columns"].items() if name in FIELDS}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "images",
+        "name": "images",
+        "description": f"One record for each of {sum(about.splits.values()):,} images.",
+        "field": [_field(name, where) for name, where in columns.items()],
+    }
+
+
+def _field(name: str, lies: Mapping[str, str]) -> dict[str, Any]:
+    kind, description = FIELDS[name]
+    transform = {"transform": {"jsonPath": lies["path"]}} if "path" in lies else {}
+    extract = {key: value for key, value in lies.items() if key in ("column", "jsonPath")}
+    return {
+        "@type": "cr:Field",
+        "@id": f"images/{name}",
+        "name": name,
+        "description": description,
+        "dataType": lies.get("type", kind),
+        **({"equivalentProperty": PROVENANCE[name]} if name in PROVENANCE else {}),
+        "source": {"fileSet": {"@id": "files"}, "extract": extract, **transform},
+    }

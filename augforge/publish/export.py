@@ -1,0 +1,191 @@
+"""Exports: the kept samples of a run in a format that others read, with their provenance. `export` is the only door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augforge import __version__
+from augforge.data.ids import key
+from augforge.io import writer_of
+from augforge.io.writing import About, Outlet, Row, Shard, Writer
+from augforge.progress import Bar, Progress
+from augforge.publish.about import RunFacts, facts_of
+from augforge.publish.croissant import croissant
+from augforge.publish.export_card import export_card
+from augforge.publish.journal import Journal, claimed
+from augforge.publish.marks import Marker
+from augforge.publish.rows import Published
+
+__all__ = ["Described", "Exported", "export"]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What only the publisher can know: the licence (an SPDX id or a URL), the address and the creator of the data."""
+
+    licence: str = ""
+    url: str = ""
+    creator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export did. `written` rows were written now, `reused` were there; `unmarked` images can carry no mark."""
+
+    out: str
+    format: str
+    rows: int
+    real: int
+    synthetic: int
+    marked: int
+    unmarked: int
+    signed: bool
+    files: int
+    bytes: int
+    written: int
+    reused: int
+    up_to_date: bool = False
+
+
+def export(
+    folder: Path,
+    to: str,
+    out: Path,
+    *,
+    marker: Marker | None = None,
+    private: bool = False,
+    described: Described | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the kept samples of the run in `folder` into the folder `out`, going on with what is there.
+
+    Args:
+        folder: a run folder.
+        to: folder, parquet, webdataset, coco or hf.
+        out: the folder to write; new, empty, or of an earlier export.
+        marker: marks synthetic images; None leaves all bytes as they are. Bytes of real images are never touched.
+        private: keep names of files and folders out of all that is written; digests stay.
+        described: what only the publisher knows.
+        progress: told how far it is; silent by default.
+
+    Raises:
+        StoreError: `folder` is no finished run or is damaged, or `out` cannot be written or holds something else.
+        SourceError: there is no such format.
+        SignError: an image cannot be signed.
+    """
+    progress, described = progress or Progress(), described or Described()
+    kind = writer_of(to)
+    published = Published(folder, marker, private)
+    facts = facts_of(folder, published.ledger, private)
+    about = published.about(facts.name)
+    writer = kind(about)
+    shards = published.shards(about, writer)
+    keys = {shard.name: published.key_of(shard, about, to) for shard in shards}
+    whole = key("export", to, __version__, keys, facts.plain(), [described.licence, described.url, described.creator])
+    with claimed(out):
+        journal = Journal(out, whole)
+        if (manifest := journal.finished()) is not None:
+            return _exported(out, manifest, 0, up_to_date=True)
+        journal.begin(keys)
+        outlet = Outlet(out)
+        marks = {"marked": 0, "unmarked": 0}
+        written = 0
+        with progress.bar("export", len(published.table)) as bar:
+            for shard in shards:
+                written += _shard(shard, keys[shard.name], published, writer, journal, outlet, marks, bar)
+        writer.finish(shards, journal.lines, outlet)
+        _describe(outlet, to, about, writer, facts, described, published)
+        signed = bool(marker and marker.signer)
+        told = _told(to, about, facts, marks, private, signed and marks["marked"] > 0)
+        return _exported(out, journal.end(outlet, told), written)
+
+
+def _shard(
+    shard: Shard,
+    shard_key: str,
+    published: Published,
+    writer: Writer,
+    journal: Journal,
+    outlet: Outlet,
+    marks: dict[str, int],
+    bar: Bar,
+) -> int:
+    """Write a shard unless it is done; how many rows were written."""
+    record = journal.done(shard, shard_key)
+    counts = {"marked": 0, "unmarked": 0}
+    if record is None:
+        before = set(outlet.files)
+        lines = writer.write(shard, _counted(published.rows(shard), bar, counts), outlet)
+        files = {name: facts for name, facts in outlet.files.items() if name not in before}
+        journal.note(shard, shard_key, files, lines, counts)
+    else:
+        counts = record["marks"]
+        outlet.files |= {name: (facts[0], facts[1]) for name, facts in record["files"].items()}
+        bar.advance(shard.rows)
+    for name in marks:
+        marks[name] += counts[name]
+    return shard.rows if record is None else 0
+
+
+def _counted(rows: Iterator[Row], bar: Bar, counts: dict[str, int]) -> Iterator[Row]:
+    """The rows, each counted once it is written."""
+    for row in rows:
+        yield row
+        bar.advance()
+        if row.marked is not None:
+            counts["marked" if row.marked else "unmarked"] += 1
+
+
+def _describe(
+    outlet: Outlet,
+    to: str,
+    about: About,
+    writer: Writer,
+    facts: RunFacts,
+    described: Described,
+    published: Published,
+) -> None:
+    """Write the card, the certificates that it speaks of, and the Croissant metadata beside the data."""
+    if facts.card.certificates:
+        outlet.put("certificates.json", json.dumps(facts.card.certificates, indent=1).encode())
+    card = export_card(to, about, writer, facts, described, published.private)
+    outlet.put("README.md", card.encode())
+    metadata = croissant(to, about, writer, facts, described, dict(outlet.files))
+    outlet.put("croissant.json", json.dumps(metadata, indent=2, ensure_ascii=False).encode())
+
+
+def _told(
+    to: str, about: About, facts: RunFacts, marks: Mapping[str, int], private: bool, signed: bool
+) -> dict[str, Any]:
+    """What the manifest says before it lists the files."""
+    return {
+        "augforge": __version__,
+        "name": facts.name,
+        "format": to,
+        "classes": list(about.classes),
+        "splits": dict(about.splits),
+        "rows": sum(about.splits.values()),
+        "real": facts.real,
+        "synthetic": facts.synthetic,
+        **marks,
+        "signed": signed,
+        "private-sources": private,
+    }
+
+
+def _exported(out: Path, manifest: Mapping[str, Any], written: int, up_to_date: bool = False) -> Exported:
+    files = manifest["files"].values()
+    names = ("format", "rows", "real", "synthetic", "marked", "unmarked", "signed")
+    return Exported(
+        out=str(out),
+        **{name: manifest[name] for name in names},
+        files=len(files),
+        bytes=sum(facts["bytes"] for facts in files),
+        written=written,
+        reused=manifest["rows"] - written,
+        up_to_date=up_to_date,
+    )

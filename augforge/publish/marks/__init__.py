@@ -1,0 +1,84 @@
+"""Marks of synthetic images: what they say, putting them on without touching a pixel, and looking for them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from augforge.publish.marks.xmp import add_mark
+
+if TYPE_CHECKING:
+    from augforge.publish.marks.sign import Signer
+
+SourceType = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
+"""IPTC's digital source types of what a model made from text alone, and of what a real image conditioned."""
+
+
+def source_types(origins: Mapping[str, str], parents: Mapping[str, Sequence[str]]) -> dict[str, SourceType]:
+    """The digital source type of every synthetic sample: a composite, if a real image is among its ancestors.
+
+    Args:
+        origins: "real" or "synthetic" of every sample by its id.
+        parents: the ids of the parents of every sample; a parent that is not in `origins` is taken for a real image.
+    """
+    composite: dict[str, bool] = {}
+    for start in origins:
+        waiting = [start]
+        while waiting:
+            identity = waiting[-1]
+            above = [parent for parent in parents.get(identity, ()) if parent != identity]
+            if origins.get(identity) != "synthetic":
+                composite[identity] = True
+            elif unknown := [parent for parent in above if parent not in composite and parent not in waiting]:
+                waiting += unknown
+                continue
+            else:
+                composite[identity] = any(composite.get(parent, False) for parent in above)
+            waiting.pop()
+    return {
+        identity: "compositeWithTrainedAlgorithmicMedia" if composite[identity] else "trainedAlgorithmicMedia"
+        for identity, origin in origins.items()
+        if origin == "synthetic"
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Marks the bytes of synthetic images: with XMP, and with a C2PA manifest where there is a `signer`."""
+
+    signer: Signer | None = None
+
+    def mark(self, data: bytes, kind: SourceType, identity: str, parents: Sequence[str] = ()) -> bytes | None:
+        """The same picture with its marks; None if its file format has no room for them.
+
+        Args:
+            data: encoded bytes.
+            kind: the digital source type.
+            identity: the sample's id.
+            parents: SHA-256 of the images that conditioned it.
+        """
+        marked = add_mark(data, kind, identity)
+        if marked is None or self.signer is None:
+            return marked
+        return self.signer.sign(marked, kind, identity, parents)
+
+
+def marker_of(mark: bool, sign: bool, certificate: Path | None, key: Path | None) -> Marker | None:
+    """What marks images for these choices of a user; None for no marks at all.
+
+    Raises:
+        SignError: choices that do not go together, or a certificate or key that cannot be used.
+    """
+    from augforge.publish.marks.sign import Signer, SignError
+
+    if sign and (certificate is None or key is None):
+        raise SignError("--sign needs a certificate and its key", "give --cert CHAIN.pem --key KEY.pem")
+    if not sign and (certificate or key):
+        raise SignError("--cert and --key are for --sign", "add --sign, or leave them out")
+    if sign and not mark:
+        raise SignError("--sign and --no-mark exclude each other", "leave one of them out")
+    if certificate is not None and key is not None:
+        return Marker(Signer(certificate, key))
+    return Marker() if mark else None

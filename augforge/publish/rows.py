@@ -1,0 +1,185 @@
+"""What a run has to publish: its kept samples, row by row, in the order and the shards in which they are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from augforge import __version__
+from augforge.data import images
+from augforge.data.ids import key
+from augforge.data.ledger import Indices
+from augforge.errors import SourceError, StoreError
+from augforge.io.dataset import Dataset
+from augforge.io.writing import About, Row, Shard, Writer, split_file_name
+from augforge.publish.marks import Marker, SourceType, source_types
+from augforge.publish.private import hide_provenance
+
+AGAIN = "run the command that made it again"
+LIGHT = ("id", "label", "origin", "weight", "scores", "provenance", "split", "caption")
+AT_ONCE = 64
+
+
+class Published:
+    """The kept samples of a finished run, as they are to be published.
+
+    Args:
+        folder: the run folder.
+        marker: marks synthetic images; None leaves all bytes as they are.
+        private: keep names of files out of the provenance.
+
+    Raises:
+        StoreError: the folder holds no finished run.
+    """
+
+    def __init__(self, folder: Path, marker: Marker | None, private: bool) -> None:
+        self.folder, self.marker, self.private = folder, marker, private
+        try:
+            self.state = json.loads((folder / "run.json").read_text())
+            self.ledger = pq.ParquetFile(folder / "samples.parquet")
+            self._dataset = Dataset(str(folder / "dataset"))
+        except (OSError, ValueError, pa.ArrowException, SourceError) as error:
+            raise StoreError(f"{folder} holds no finished run: {error}", "give the DIR of --out; " + AGAIN) from error
+        self.table = pa.concat_tables([self._dataset.table(file) for file in self._dataset.files])
+        if len(self.table) != int(pc.sum(pc.cast(self._facts.column("kept"), pa.int64())).as_py() or 0):
+            raise StoreError(f"{folder}: its dataset and its ledger do not agree", AGAIN)
+
+    # -- about all ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The classes, in the order of the run."""
+        return self._dataset.classes()
+
+    @cached_property
+    def splits(self) -> list[str | None]:
+        """(n,) the split of every row."""
+        return list(self.table.column("split").to_pylist())
+
+    def about(self, name: str) -> About:
+        """What a writer has to know beforehand."""
+        counts: dict[str, int] = {}
+        for split in self.splits:
+            counts[split_file_name(split)] = counts.get(split_file_name(split), 0) + 1
+        kind = self.table.schema.field("scores").type
+        measures = [field.name for field in kind] if pa.types.is_struct(kind) else []
+        return About(name, self.classes, measures, "mask" in self.table.column_names, counts or {"train": 0})
+
+    def shards(self, about: About, writer: Writer) -> list[Shard]:
+        """All shards, split by split; the same for the same rows."""
+        found: list[Shard] = []
+        first = 0
+        for split in about.splits:
+            ends = self._ends(self._order[first : first + about.splits[split]], writer)
+            for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+                found.append(Shard(split, number, len(ends), first + start, end - start))
+            first += ends[-1]
+        return found
+
+    def _ends(self, places: Indices, writer: Writer) -> list[int]:
+        """Where every shard of a split ends, by its rows and bytes; one empty shard of a split without rows."""
+        total = np.concatenate([[0], np.cumsum(self._sizes[places])])
+        ends, start = [], 0
+        while start < len(places):
+            by_bytes = int(np.searchsorted(total, total[start] + writer.shard_bytes, side="right")) - 1
+            start = min(len(places), start + writer.shard_rows, max(by_bytes, start + 1))
+            ends.append(start)
+        return ends or [0]
+
+    @cached_property
+    def _order(self) -> Indices:
+        """(n,) the rows split by split, the splits in the order in which they are met."""
+        names = list(dict.fromkeys(self._split_names.tolist()))
+        return np.concatenate([np.zeros(0, dtype=np.int64), *(np.flatnonzero(self._split_names == n) for n in names)])
+
+    @cached_property
+    def _split_names(self) -> Any:
+        return np.array([split_file_name(split) for split in self.splits], dtype=object)
+
+    @cached_property
+    def _sizes(self) -> Any:
+        """(n,) bytes of every image with its mask; read from offsets, not from pixels."""
+        names = [name for name in ("image", "mask") if name in self.table.column_names]
+        fields = [pc.struct_field(self.table.column(name), "bytes") for name in names]
+        lengths = [pc.binary_length(column).combine_chunks() for column in fields]
+        return np.sum([[length or 0 for length in column.tolist()] for column in lengths], axis=0, dtype=np.int64)
+
+    @cached_property
+    def _facts(self) -> pa.Table:
+        names = ("id", "origin", "parents", "kept", "digest", "width", "height")
+        return self.ledger.read(columns=list(names))
+
+    @cached_property
+    def _by_id(self) -> dict[str, tuple[str, int, int, tuple[str, ...]]]:
+        """Digest, width, height and parents of every sample of the ledger, by its id."""
+        names = ("id", "digest", "width", "height", "parents")
+        columns = [self._facts.column(name).to_pylist() for name in names]
+        return {i: (d or "", w, h, tuple(p or ())) for i, d, w, h, p in zip(*columns, strict=True)}
+
+    @cached_property
+    def types(self) -> dict[str, SourceType]:
+        """The digital source type of every synthetic sample."""
+        ids, origins = (self._facts.column(name).to_pylist() for name in ("id", "origin"))
+        parents = {identity: facts[3] for identity, facts in self._by_id.items()}
+        return source_types(dict(zip(ids, origins, strict=True)), parents)
+
+    # -- row by row -----------------------------------------------------------------------------------------
+
+    def key_of(self, shard: Shard, about: About, kind: str) -> str:
+        """What the files of a shard depend on."""
+        marks = None if self.marker is None else (self.marker.signer.certificate if self.marker.signer else "")
+        options = [kind, __version__, marks, self.private, list(about.classes), list(about.measures), about.masks]
+        place = [shard.split, shard.number, shard.total, shard.first]
+        rows = [[light, *self._by_id[light["id"]][:3]] for light in self._light(self._rows_of(shard))]
+        return key("shard", options, place, rows)
+
+    def rows(self, shard: Shard) -> Iterator[Row]:
+        """The rows of a shard.
+
+        Raises:
+            StoreError: the bytes of an image are not those that the ledger knows.
+        """
+        places = self._rows_of(shard)
+        pixels = [name for name in ("image", "mask") if name in self.table.column_names]
+        for start in range(0, len(places), AT_ONCE):
+            part = places[start : start + AT_ONCE]
+            cells = self.table.select(pixels).take(pa.array(part)).to_pylist()
+            for light, cell in zip(self._light(part), cells, strict=True):
+                yield self._row(light, cell)
+
+    def _rows_of(self, shard: Shard) -> Indices:
+        return self._order[shard.first : shard.first + shard.rows]
+
+    def _light(self, places: Indices) -> Iterator[dict[str, Any]]:
+        """All but the pixels of some rows, as published."""
+        for row in self.table.select(list(LIGHT)).take(pa.array(places)).to_pylist():
+            label = row["label"]
+            row["label"] = self.classes[label] if isinstance(label, int) else label
+            row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if value is not None}
+            row["provenance"] = hide_provenance(row["provenance"]) if self.private else row["provenance"]
+            yield row
+
+    def _row(self, light: dict[str, Any], cell: dict[str, Any]) -> Row:
+        digest, width, height, parents = self._by_id[light["id"]]
+        image = cell["image"]["bytes"]
+        if digest and images.digest(image) != digest:
+            raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
+        marked = None
+        if self.marker is not None and light["origin"] == "synthetic":
+            new = self._marked(image, light["id"], parents, self.marker)
+            image, marked = new or image, new is not None
+        mask = (cell.get("mask") or {}).get("bytes")
+        sha256 = images.digest(image)
+        return Row(**light, image=image, mask=mask, width=width, height=height, sha256=sha256, marked=marked)
+
+    def _marked(self, image: bytes, identity: str, parents: Sequence[str], marker: Marker) -> bytes | None:
+        above = [self._by_id[parent][0] for parent in parents if parent in self._by_id]
+        return marker.mark(image, self.types[identity], identity, above)

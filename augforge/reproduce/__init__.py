@@ -1,0 +1,1 @@
+"""Results made again, to check them: rebuild, remake one image, verify."""

@@ -1,0 +1,111 @@
+"""Build a recipe again and say whether the result is the locked one; if not, what drifted and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augforge.data.store import Store
+from augforge.engine.run import Summary, run
+from augforge.errors import StoreError
+from augforge.progress import Progress
+from augforge.provenance.drift import (
+    Drift,
+    Level,
+    causes,
+    effects,
+    flipped,
+    largest_difference,
+    pixels_differ,
+    same_but_for_flips,
+)
+from augforge.provenance.lock import NAME, Lock, read_lock
+from augforge.recipe import Recipe
+from augforge.reproduce.alike import Bounds, compare_images
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What came of a rebuild.
+
+    Attributes:
+        same: whether the result is the locked one, as far as `level` asks.
+        causes: what differs in what the result depends on, whether it had an effect or not.
+        effects: what differs in the result.
+        flipped: how many samples have another fate, None where the lock does not list them.
+        pixels: a sentence on how pixels compare, and how that was found.
+    """
+
+    level: Level
+    same: bool
+    causes: tuple[Drift, ...]
+    effects: tuple[Drift, ...]
+    pixels: str
+    flipped: int | None
+    summary: Summary
+
+
+def rebuild(
+    recipe: Recipe,
+    lock: Path,
+    out: Path,
+    *,
+    level: Level = "identity",
+    flips: float = 0.0,
+    from_scratch: bool = False,
+    reference: Path | None = None,
+    bounds: Bounds | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Rebuilt:
+    """Run `recipe` into `out` and compare the result with the file `lock`.
+
+    Args:
+        recipe: from `load_recipe`.
+        lock: the committed lock; it is only read.
+        out: the run folder; what is there is reused.
+        level: `identity` asks for the same ids, draws, labels, fates and counts. `tolerance` asks for pixels that are
+            alike, too: those of `reference` if it is given, else the thumbnails in the lock, within 1/255.
+            `bytes` asks for equal bytes.
+        flips: the share of the samples, in [0, 1], whose fate may differ; scores differ in their last bits from
+            processor to processor, and what lies next to a threshold then flips.
+        from_scratch: throw away what is in `out` first.
+        reference: a run folder with the pixels to compare with, for `tolerance`.
+        bounds: how alike the pixels of `reference` must be.
+        options: of `augforge.engine.run.run`.
+
+    Raises:
+        AugforgeError: as `run`; and where the lock is missing or of another format.
+    """
+    progress = progress or Progress()
+    locked = read_lock(lock)
+    if from_scratch:
+        Store(out, progress.say).clear()
+    summary = run(recipe, out, progress=progress, **options)
+    now = read_lock(out / NAME)
+    found = [] if flips and same_but_for_flips(locked, now, flips) else effects(locked, now)
+    alike, pixels = _pixels(level, locked, now, out, reference, bounds or Bounds(), progress)
+    if not alike:
+        found.append(Drift("result", "pixels", str(locked["result"]["pixels"]), str(now["result"]["pixels"])))
+    why = tuple(causes(locked, now))
+    return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary)
+
+
+def _pixels(
+    level: Level, locked: Lock, now: Lock, out: Path, reference: Path | None, bounds: Bounds, progress: Progress
+) -> tuple[bool, str]:
+    """Whether the pixels are as alike as `level` asks, and a sentence about it."""
+    if not pixels_differ(locked, now):
+        return True, "the bytes of all kept images are the locked ones"
+    if level == "identity":
+        return True, "some bytes differ, which this level does not ask for"
+    if level == "bytes":
+        return False, "some bytes differ"
+    if reference is not None:
+        return compare_images(reference, out, bounds, progress)
+    apart, count = largest_difference(locked, now)
+    if not count:
+        raise StoreError("the lock has no thumbnails of images that are here", "give --reference DIR to compare with")
+    compared = f"the mean colours of 8x8 blocks of {count} images, which the lock has, differ by at most {apart:g}/255"
+    return apart <= 1, compared

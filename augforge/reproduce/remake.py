@@ -1,0 +1,249 @@
+"""Make synthetic images again from nothing but their rows in the ledger: options, model, draws, parents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from augforge.data import images
+from augforge.data.ledger import Ledger
+from augforge.data.sample import Sample
+from augforge.data.store import Store
+from augforge.engine.ingest import Pixels, known_samples, open_sources
+from augforge.engine.runners.generate import MADE, encoded
+from augforge.engine.runners.train import trained_model
+from augforge.errors import AugforgeError, BadImage, ModelError, StoreError
+from augforge.io.run import Run
+from augforge.models import Model, find_model, trained_models
+from augforge.models.directory import read_record
+from augforge.models.table import model_digest
+from augforge.recipe import Recipe, build_stage, load_recipe
+from augforge.reproduce.alike import largest
+from augforge.stages.catalog import stage_class
+from augforge.stages.generator import Generator, Job, Loaded
+from augforge.stages.stage import kebab
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """One image that was made again: its PNG bytes, and how far it is from the one that was made first.
+
+    `apart` is the largest difference of a value in 255ths: 0 where bytes are equal, NaN where the first one is gone.
+    """
+
+    sample: Sample
+    data: bytes
+    apart: float
+    mask: bytes | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether the bytes of the image, and of its mask, are those that the ledger has the digests of."""
+        mask = images.digest(self.mask) if self.mask is not None else ""
+        return images.digest(self.data) == self.sample.digest and mask == self.sample.mask
+
+
+class _AsItLies(Run):
+    """A run whose ledger is read even where it is not the recorded one; `augforge verify` says what is wrong."""
+
+    def check_sound(self) -> None:
+        """Take it as it is."""
+
+
+class Archive:
+    """A finished run folder: its ledger, and the bytes of its samples, wherever they still are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._run = _AsItLies(str(folder))
+        self.ledger: Ledger = known_samples([self._run], Store(folder))[0]
+        self._refs = _refs(folder)
+        self._before: dict[int, Archive] = {}
+
+    def bytes_of(self, sample: Sample, what: str = "image") -> bytes:
+        """The bytes of an image (or of its `mask`): from the dataset, from the source, or from what the run made.
+
+        Raises:
+            BadImage: they are gone, or have another digest.
+        """
+        digest = sample.digest if what == "image" else sample.mask
+        try:
+            data = self._run.read(sample.id) if what == "image" else self._run.read_mask(sample.id)
+        except BadImage:
+            data = self._elsewhere(sample, what)
+        if images.digest(data) != digest:
+            raise BadImage(f"the {what} of {sample.id} has another digest than the ledger says")
+        return data
+
+    def _elsewhere(self, sample: Sample, what: str) -> bytes:
+        found = replace(sample, ref=self._refs.get(sample.id, ""))
+        place = found.ref.partition(":")[0]
+        if place.isdecimal() and self._recipe.sources[int(place)].kind == "run":
+            return self._run_before(int(place)).bytes_of(sample, what)
+        return self._pixels.bytes_of(found) if what == "image" else self._pixels.mask_of(found)
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        return load_recipe(self.folder / "recipe.yaml")
+
+    def _run_before(self, place: int) -> Archive:
+        """The run that is a source of this one: what it dropped may lie in its own sources."""
+        if place not in self._before:
+            self._before[place] = Archive(Path(self._recipe.sources[place].value))
+        return self._before[place]
+
+    @cached_property
+    def _pixels(self) -> Pixels:
+        recipe = self._recipe
+        pixels = Pixels(open_sources(recipe), recipe.sources)
+        store = Store(self.folder)
+        for place in sorted((self.folder / "parts").glob("generate-*")):
+            pixels.made[place.name] = store.parts(place.name, MADE)
+        return pixels
+
+
+def _refs(folder: Path) -> dict[str, str]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "samples.parquet", columns=["id", "ref"])
+    return dict(zip(table.column("id").to_pylist(), table.column("ref").to_pylist(), strict=True))
+
+
+def remake(archive: Archive, samples: Sequence[Sample], device: str = "auto") -> Iterator[Remade]:
+    """Make `samples` again, one maker after the other, each in a batch of the size that it was made in.
+
+    Raises:
+        StoreError: a sample is not synthetic, or a parent is not in the ledger.
+        ModelError: the model is not to be had, or is no longer the one that made them.
+        BadImage: a parent's bytes are gone.
+    """
+    for sample in samples:
+        if sample.maker is None:
+            raise StoreError(f"{sample.id} is a real image: it was not made", "give the id of a synthetic one")
+    for text in dict.fromkeys(str(sample.maker) for sample in samples):
+        maker = json.loads(text)
+        with trained_models(_trained_for(archive.folder, maker)):
+            yield from _of_one_maker(archive, [s for s in samples if s.maker == text], maker, device)
+
+
+def _of_one_maker(
+    archive: Archive, samples: Sequence[Sample], maker: Mapping[str, Any], device: str
+) -> Iterator[Remade]:
+    stage = stage_of(maker)
+    with _threads(maker):
+        studio = stage.open(device if device != "auto" else str(maker.get("device", "auto")))
+        for group in _batches(archive, stage, samples):
+            loaded = [_loaded(archive, stage, sample) for sample in group]
+            padded = loaded + [loaded[-1]] * (int(stage.batch) - len(loaded))
+            pictures = studio.make(padded)[: len(loaded)]
+            for sample, picture in zip(group, pictures, strict=True):
+                if sample in samples:
+                    data = encoded(picture)
+                    mask = None if picture.mask is None else images.encode_mask(picture.mask)
+                    yield Remade(sample, data, _apart(archive, sample, data), mask)
+
+
+def _batches(archive: Archive, stage: Generator, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    """The samples by batches; where images of a batch influence each other, with the others of theirs, in its order."""
+    if not stage.couples:
+        size = int(stage.batch)
+        yield from (list(samples[start : start + size]) for start in range(0, len(samples), size))
+        return
+    made = np.array(archive.ledger.column("maker"), dtype=object) == samples[0].maker
+    mates = list(archive.ledger.samples(np.flatnonzero(made)))
+    for number in dict.fromkeys(sample.draws["batch-number"] for sample in samples):
+        batch = [mate for mate in mates if mate.draws["batch-number"] == number]
+        yield sorted(batch, key=lambda mate: int(mate.draws["slot"]))
+
+
+def stage_of(maker: Mapping[str, Any]) -> Generator:
+    """The generator with the options that a `maker` records, its model being the one that it records.
+
+    Raises:
+        ModelError: the model is not to be had, or has another digest now.
+    """
+    cls = stage_class("generate", str(maker["generator"]))
+    known = {kebab(name) for name in cls.model_fields}
+    told = {**maker, **maker.get("asked", {})}
+    options = {name: _option(value) for name, value in told.items() if name in known and value is not None}
+    stage = build_stage("generate", str(maker["generator"]), options)
+    assert isinstance(stage, Generator)
+    for option, task in stage.tasks().items():
+        recorded = maker.get(kebab(option))
+        if isinstance(recorded, dict) and "digest" in recorded:
+            _check_model(getattr(stage, option), task, str(recorded["digest"]))
+    return stage
+
+
+def _option(told: Any) -> Any:
+    """An option's value: of a model that is recorded with its digest, the name."""
+    return told["name"] if isinstance(told, dict) and "digest" in told else told
+
+
+def _check_model(name: str, task: str, digest: str) -> None:
+    if model_digest(find_model(name, task)) != digest:
+        raise ModelError(f"the model {name!r} has other weights now than those that made the image", "bring them back")
+
+
+def _loaded(archive: Archive, stage: Generator, sample: Sample) -> Loaded:
+    known = archive.ledger.by_id(sample.parents)
+    missing = [parent for parent in sample.parents if parent not in known]
+    if missing:
+        raise StoreError(f"the parent {missing[0]} of {sample.id} is not in the ledger", "the run folder is not whole")
+    parents = tuple(known[parent] for parent in sample.parents)
+    pictures = tuple(images.decode(archive.bytes_of(parent)) for parent in parents)
+    masks = tuple(archive.bytes_of(p, "mask") if p.mask else None for p in parents) if stage.uses_masks else ()
+    return Loaded(Job(sample, parents), pictures, masks)
+
+
+def hindrance(archive: Archive, sample: Sample) -> str:
+    """Why a synthetic image cannot be made again for want of its parents; "" if they are all there."""
+    known = archive.ledger.by_id(sample.parents)
+    for parent in sample.parents:
+        if parent not in known:
+            return f"its parent {parent} is not in the ledger"
+        try:
+            archive.bytes_of(known[parent])
+        except AugforgeError as error:
+            return f"its parent {parent} is not to be had: {error.message}"
+    return ""
+
+
+def _apart(archive: Archive, sample: Sample, data: bytes) -> float:
+    if images.digest(data) == sample.digest:
+        return 0.0
+    try:
+        return largest(images.decode(archive.bytes_of(sample)), images.decode(data))
+    except AugforgeError:
+        return float("nan")
+
+
+def _trained_for(folder: Path, maker: Mapping[str, Any]) -> dict[str, Model]:
+    """The models in the run folder that the run trained and the images of `maker` were made with, by name."""
+    wanted = {m["digest"]: str(m["name"]) for m in maker.values() if isinstance(m, dict) and "digest" in m}
+    found = {}
+    for place in sorted((folder / "models").glob("*")):
+        record = read_record(place)
+        if record is not None and (name := wanted.get(record["identity"])) is not None:
+            found[name] = trained_model(name, record["task"], record["identity"], place)
+    return found
+
+
+@contextmanager
+def _threads(maker: Mapping[str, Any]) -> Iterator[None]:
+    """As many threads of torch as the images were made with: their number changes low bits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(maker.get("threads", before)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,186 @@
+"""Check a run folder: every digest, every invariant, and some synthetic rows made again from provenance alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from augforge.data import images
+from augforge.data.record import LEDGER
+from augforge.data.sample import Sample
+from augforge.data.store import MARKS, Store
+from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
+from augforge.io.dataset import Dataset
+from augforge.progress import Progress
+from augforge.provenance.lock import NAME, chosen, read_lock, result_of
+from augforge.reproduce.integrity import check_files, checked_files
+from augforge.reproduce.remake import Archive, Remade, hindrance, remake
+
+MOST = 20
+"""Findings of one kind that are named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong: where, and what."""
+
+    where: str
+    what: str
+
+
+@dataclass
+class Verdict:
+    """What a check found: `findings`, and how many files, rows and remade images were looked at."""
+
+    folder: str
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    rows: int = 0
+    remade: int = 0
+    equal: int = 0
+    farthest: float = 0.0
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Progress | None = None) -> Verdict:
+    """Check the run folder `folder`, and remake `sample` of its synthetic images, chosen by a hash of their ids.
+
+    Raises:
+        StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
+    """
+    if not any((folder / name).exists() for name in (LEDGER, *MARKS)):
+        raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
+    progress, verdict = progress or Progress(), Verdict(str(folder))
+    verdict.findings += _files(folder, verdict, progress)
+    try:
+        archive = Archive(folder)
+    except SourceError:
+        if (folder / "samples.parquet").is_file() and verdict.findings:
+            return verdict  # what is wrong is said already
+        raise
+    verdict.findings += _ledger(archive)
+    verdict.findings += _counts(archive, folder)
+    verdict.findings += _dataset(archive, folder, verdict, progress)
+    verdict.findings += _remakes(archive, sample, verdict, device, progress)
+    return verdict
+
+
+def _files(folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
+    """Files that are missing or not those that were written, and files that were set aside."""
+    yield from (Finding(problem.path, problem.what) for problem in check_files(folder, progress))
+    verdict.files = len(checked_files(folder))
+    for path in sorted(folder.rglob("*.damaged")):
+        yield Finding(str(path.relative_to(folder)), "was found damaged and set aside")
+
+
+def _ledger(archive: Archive) -> Iterator[Finding]:
+    """What must hold of the ledger by itself."""
+    ledger = archive.ledger
+    ids = ledger.column("id")
+    if len(set(ids)) != len(ids):
+        yield Finding("samples.parquet", f"{len(ids) - len(set(ids))} ids come twice")
+    without = int((~ledger.kept & np.array([not reason for reason in ledger.dropped], dtype=bool)).sum())
+    if without:
+        yield Finding("samples.parquet", f"{without} dropped samples have no reason")
+    with_one = int((ledger.kept & np.array([bool(reason) for reason in ledger.dropped], dtype=bool)).sum())
+    if with_one:
+        yield Finding("samples.parquet", f"{with_one} kept samples have a reason to be dropped")
+    known, orphans = set(ids), 0
+    for parents in ledger.column("parents"):
+        orphans += any(parent not in known for parent in parents)
+    if orphans:
+        yield Finding("samples.parquet", f"{orphans} samples have parents that are not in the ledger")
+
+
+def _counts(archive: Archive, folder: Path) -> Iterator[Finding]:
+    """Whether the ledger is the one that run.json and recipe.lock tell of."""
+    ledger, summary = archive.ledger, Store(folder).state().get("summary")
+    if summary is not None:
+        counts = {
+            "kept": int(ledger.kept.sum()),
+            "dropped": int((~ledger.kept).sum()),
+            "classes": ledger.class_counts(),
+        }
+        for name, value in counts.items():
+            if summary.get(name) != value:
+                yield Finding("run.json", f"{name}: it says {summary.get(name)}, the ledger {value}")
+    try:
+        locked = read_lock(folder / NAME)["result"]
+    except AugforgeError as error:
+        yield Finding(NAME, error.message)
+        return
+    for name, now in result_of(ledger).items():
+        if locked.get(name) != now:
+            yield Finding(NAME, f"{name}: the ledger says otherwise")
+
+
+def _dataset(archive: Archive, folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
+    """Whether the dataset holds exactly the kept samples, each with the bytes, label and split of the ledger."""
+    dataset, ledger = Dataset(str(folder / "dataset")), archive.ledger
+    kept = {sample.id: sample for sample in ledger.samples(ledger.visible())}
+    found: list[Finding] = []
+    seen: set[str] = set()
+    with progress.bar("rows", len(kept)) as bar:
+        for entry in dataset.entries():
+            carried = entry.carried or {}
+            identity = str(carried.get("id"))
+            verdict.rows += 1
+            if identity in seen or identity not in kept:
+                twice = "it comes twice" if identity in seen else "the ledger does not keep it"
+                found.append(Finding(f"dataset, row {identity}", twice))
+            else:
+                found += _row(dataset, entry.locator, entry.label, kept[identity])
+            seen.add(identity)
+            bar.advance()
+    found += [Finding(f"dataset, row {identity}", "is missing") for identity in kept if identity not in seen]
+    yield from found[:MOST]
+    if len(found) > MOST:
+        yield Finding("dataset", f"and {len(found) - MOST} more")
+
+
+def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> Iterator[Finding]:
+    where = f"dataset, row {sample.id}"
+    try:
+        if images.digest(dataset.read(locator)) != sample.digest:
+            yield Finding(where, "its image has another digest than the ledger says")
+        if sample.mask and images.digest(dataset.read_mask(locator)) != sample.mask:
+            yield Finding(where, "its mask has another digest than the ledger says")
+    except BadImage as error:
+        yield Finding(where, error.message)
+    if label != sample.label:
+        yield Finding(where, f"its label is {label!r}, the ledger says {sample.label!r}")
+
+
+def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progress: Progress) -> Iterator[Finding]:
+    """Whether some synthetic images come out again as they are."""
+    samples = chosen(archive.ledger, archive.ledger.visible("synthetic"), count)
+    samples = [sample for sample in samples if sample.maker is not None]
+    hindered = {sample.id: reason for sample in samples if (reason := hindrance(archive, sample))}
+    for identity, reason in hindered.items():
+        yield Finding(f"image {identity}", f"cannot be made again: {reason}")
+    samples = [sample for sample in samples if sample.id not in hindered]
+    if not samples:
+        return
+    with progress.bar("remake", len(samples)) as bar:
+        for made in remake(archive, samples, device):
+            verdict.remade += 1
+            verdict.equal += made.equal
+            verdict.farthest = max(verdict.farthest, made.apart)
+            if problem := _problem(made):
+                yield Finding(f"image {made.sample.id}", problem)
+            bar.advance()
+
+
+def _problem(made: Remade) -> str:
+    """What is wrong with an image that was made again; "" where it is within 1/255."""
+    if made.apart <= 1:
+        same = (made.mask is None) == (not made.sample.mask) and (made.apart > 0 or made.equal)
+        return "" if same else "made again from its provenance it has another mask"
+    return f"made again from its provenance it differs by up to {made.apart:g}/255"

@@ -1,0 +1,1 @@
+"""Stages: generators, filters, selectors, trainers, labelers, splitters. Begin with `stage.py`."""

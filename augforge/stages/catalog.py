@@ -1,0 +1,61 @@
+"""Every stage, one line each: verb, name and the class that does it. Adding a stage adds one line here."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from augforge.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from augforge.stages.stage import Stage
+
+STAGES: dict[tuple[str, str], str] = {
+    ("generate", "augmented-conditioning"): "augforge.stages.generators.augmented_conditioning:AugmentedConditioning",
+    ("generate", "text2img"): "augforge.stages.generators.text2img:Text2Img",
+    ("generate", "img2img"): "augforge.stages.generators.img2img:Img2Img",
+    ("generate", "variation"): "augforge.stages.generators.variation:Variation",
+    ("generate", "night"): "augforge.stages.generators.night:Night",
+    ("generate", "paired"): "augforge.stages.generators.paired:Paired",
+    ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
+    ("filter", "clip"): "augforge.stages.filters.clip:Clip",
+    ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",
+    ("filter", "margin"): "augforge.stages.filters.margin:Margin",
+    ("filter", "classifier"): "augforge.stages.filters.classifier:Classifier",
+    ("filter", "quality"): "augforge.stages.filters.quality:Quality",
+    ("filter", "sharpness"): "augforge.stages.filters.sharpness:Sharpness",
+    ("filter", "degenerate"): "augforge.stages.filters.degenerate:Degenerate",
+    ("filter", "safety"): "augforge.stages.filters.safety:Safety",
+    ("filter", "label-preserved"): "augforge.stages.filters.label_preserved:LabelPreserved",
+    ("filter", "duplicates"): "augforge.stages.filters.duplicates:Duplicates",
+    ("filter", "outlier"): "augforge.stages.filters.outlier:Outlier",
+    ("filter", "weight-unicon"): "augforge.stages.filters.weight_unicon:WeightUnicon",
+    ("select", "diverse-anchors"): "augforge.stages.selectors.diverse_anchors:DiverseAnchors",
+    ("select", "facility-location"): "augforge.stages.selectors.facility_location:FacilityLocation",
+    ("select", "k-center"): "augforge.stages.selectors.k_center:KCenter",
+    ("select", "balanced"): "augforge.stages.selectors.balanced:Balanced",
+    ("select", "hardness"): "augforge.stages.selectors.hardness:Hardness",
+    ("select", "max-loss"): "augforge.stages.selectors.max_loss:MaxLoss",
+    ("select", "random"): "augforge.stages.selectors.random:Random",
+    ("select", "long-tail"): "augforge.stages.selectors.long_tail:LongTail",
+    ("select", "few-shot"): "augforge.stages.selectors.few_shot:FewShot",
+    ("train", "night"): "augforge.stages.trainers.night:TrainNight",
+    ("train", "paired"): "augforge.stages.trainers.paired:TrainPaired",
+    ("train", "classifier"): "augforge.stages.trainers.classifier:TrainClassifier",
+    ("pseudo-label", "confidence"): "augforge.stages.labelers.confidence:Confidence",
+    ("split", "near-duplicates"): "augforge.stages.splitters.near_duplicates:NearDuplicates",
+}
+VERBS = ("generate", "filter", "select", "train", "pseudo-label", "split")
+
+
+@cache
+def stage_class(verb: str, name: str) -> type[Stage]:
+    """The class behind `verb: name`; RecipeError, with the likely name, when there is none."""
+    try:
+        module, _, attribute = STAGES[verb, name].partition(":")
+    except KeyError:
+        names = [n for v, n in STAGES if v == verb]
+        raise RecipeError(f"there is no {verb} stage called {name!r}", did_you_mean(name, names)) from None
+    found: type[Stage] = getattr(import_module(module), attribute)
+    return found

@@ -1,0 +1,68 @@
+"""Classifier: how sure is an image classifier of an image, or of its label?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from augforge.stages.filter import EmbeddingFilter
+from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery, Vectors
+
+Scores = NDArray[np.float64]
+
+
+class Classifier(EmbeddingFilter):
+    """Keep the images that a classifier is sure of.
+
+    Measures of its softmax p: `confidence`, the largest p, in [1/c, 1]; `entropy` in nats, in [0, ln c], less is better
+    (SemiUHPE keeps the share of lowest entropy of all unlabelled images: `by: entropy`, `keep: 0.75`, `scope: all`);
+    `label-probability`, p of the image's own label, in [0, 1], NaN for a label that the classifier does not know.
+    """
+
+    name: ClassVar[str] = "classifier"
+    measures: ClassVar[tuple[str, ...]] = (
+        "classifier-confidence",
+        "classifier-entropy",
+        "classifier-label-probability",
+    )
+    falling: ClassVar[frozenset[str]] = frozenset({"classifier-entropy"})
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    model: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
+    by: Literal["confidence", "entropy", "label-probability"] = Field(
+        "confidence", description="The measure that the rule looks at."
+    )
+
+    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+        """The three measures of the classifier's softmax."""
+        probabilities = softmax(gallery.images)
+        places = {name: place for place, name in enumerate(gallery.known)}
+        columns = np.array([places.get(name, -1) for name in gallery.names] + [-1])[gallery.classes]
+        own = probabilities[np.arange(len(gallery)), columns]
+        return {
+            "classifier-confidence": probabilities.max(axis=1),
+            "classifier-entropy": entropy(probabilities),
+            "classifier-label-probability": np.where(columns >= 0, own, np.nan),
+        }
+
+
+def softmax(logits: Vectors) -> Scores:
+    """(n, c) probabilities of logits (n, c)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    terms = np.exp(shifted)
+    probabilities: Scores = terms / terms.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def entropy(probabilities: Scores) -> Scores:
+    """(n,) Shannon's entropy of each row of (n, c), in nats; a probability of 0 adds nothing."""
+    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    entropies: Scores = np.maximum(0.0, -(probabilities * logs).sum(axis=1))
+    return entropies

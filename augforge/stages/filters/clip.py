@@ -1,0 +1,44 @@
+"""CLIP similarity: does the image look like what its label says?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from augforge.stages.filter import EmbeddingFilter
+from augforge.stages.filters.similarity import Scores, class_prompts, margins, to_own
+from augforge.stages.stage import Prompt, Task
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery
+
+
+class Clip(EmbeddingFilter):
+    """Keep the images that an image-text model finds most like their class.
+
+    Three cosine measures, all in [-1, 1]: `clip-prompt`, similarity to the class's prompt; `clip-margin`, that
+    minus the best similarity to another class's prompt, in [-2, 2]; `clip-prototype`, similarity to the mean of
+    the class's real images. No paper gives a cut that holds for all data, so the default is a share of each class.
+    """
+
+    name: ClassVar[str] = "clip"
+    measures: ClassVar[tuple[str, ...]] = ("clip-prompt", "clip-margin", "clip-prototype")
+    needs_real: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")
+    prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
+    by: Literal["clip-prompt", "clip-margin", "clip-prototype"] = Field(
+        "clip-prompt", description="The measure that the rule looks at."
+    )
+
+    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+        """The three similarities. A single class has no other: its margin is NaN."""
+        images, classes, prompts = gallery.images, gallery.classes, class_prompts(gallery, self.prompt)
+        return {
+            "clip-prompt": to_own(images, classes, prompts),
+            "clip-margin": margins(images, classes, prompts),
+            "clip-prototype": to_own(images, classes, gallery.prototypes),
+        }

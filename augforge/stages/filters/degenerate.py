@@ -1,0 +1,34 @@
+"""Degenerate: pictures that show nothing, such as what a broken generation leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+from PIL import Image
+
+from augforge.stages.filter import PixelFilter
+
+
+class Degenerate(PixelFilter):
+    """Drop black, white and single-coloured pictures.
+
+    `spread` is the largest range (maximum minus minimum) of a colour channel, in [0, 1]: 0 for a constant picture of
+    any colour. Without a rule what is under 2/255 goes: constant, or constant but for rounding. NaN pixels that were
+    written as bytes are black and found here; the engine drops pictures with NaN before they become bytes.
+    """
+
+    name: ClassVar[str] = "degenerate"
+    measures: ClassVar[tuple[str, ...]] = ("spread",)
+    usual: ClassVar[Mapping[str, float]] = {"minimum": 2 / 255}
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    def measure(self, image: Image.Image) -> dict[str, float]:
+        """The largest range of a channel."""
+        return {"spread": max(high - low for low, high in channel_ranges(image)) / 255}
+
+
+def channel_ranges(image: Image.Image) -> list[tuple[float, float]]:
+    """The lowest and highest value of each channel, 0 to 255."""
+    channels = image.convert("RGB").split()
+    return [cast("tuple[float, float]", channel.getextrema()) for channel in channels]

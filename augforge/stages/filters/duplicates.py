@@ -1,0 +1,61 @@
+"""Duplicates: images that are others over again, and images that leak into or out of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from augforge.data.sample import On
+from augforge.stages.stage import Share, Stage, Task
+
+WIDE, NARROW, MANY = 16, 8, 200_000
+"""Bits for few and for many images: 16 bits take 20 s for 100,000 hashes, 8 bits 30 s for a million (two cores)."""
+
+
+class Duplicates(Stage):
+    """Drop exact copies and near-duplicates of images that stay, copies of OTHER, and memorised parents.
+
+    Evidence is an equal file, 64-bit perceptual hashes that differ in few bits, mirrored or not, or an embedding
+    close by whose picture fits a part of the other one. Real stays before synthetic, larger before smaller; an image
+    of an evaluation split never goes for one of its own source. What goes is near to what stays in its place.
+    """
+
+    verb: ClassVar[str] = "filter"
+    name: ClassVar[str] = "duplicates"
+    decides: ClassVar[frozenset[str]] = frozenset(
+        {"on", "by", "distance", "similarity", "overlap", "flips", "within", "against", "parents"}
+    )
+    example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.1}
+
+    on: On = Field("all", description="Drop any, or only synthetic or real ones; the others are still compared with.")
+    by: Literal["exact", "hash", "embedding"] = Field(
+        "hash", description="Evidence: equal bytes; near hashes too; near embeddings of overlapping pictures too."
+    )
+    distance: Annotated[int, Field(ge=0, le=32)] | Literal["auto"] = Field(
+        "auto",
+        description="Most bits in which hashes differ; over 7, pictures must fit. auto is 16, and 8 from 200,000 on.",
+    )
+    similarity: float = Field(0.9, ge=-1, le=1, description="Least cosine of embeddings, for by embedding.")
+    overlap: Share = Field(0.82, description="How well a picture must fit a part of the other one.")
+    flips: bool = Field(True, description="Compare with mirrored images too.")
+    within: Literal["class", "all"] = Field("all", description="Compare within each class only, or over all.")
+    against: str | None = Field(
+        None, description="Drop what is near an image of this source, such as a test set; it is only read."
+    )
+    parents: bool = Field(True, description="Drop synthetic images that are near-copies of their own parents.")
+    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The model for by embedding.")
+
+    def reach(self, size: int) -> int:
+        """The most bits in which the hashes of near ones of `size` images differ."""
+        if self.distance == "auto":
+            return WIDE if size < MANY else NARROW
+        return self.distance
+
+    def check(self) -> None:
+        """SourceError where `against` cannot be a source."""
+        from augforge.io import detect
+
+        if self.against is not None:
+            detect(self.against)

@@ -1,0 +1,43 @@
+"""Label-preserved: does a made image still show what its parents show?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from augforge.stages.filter import EmbeddingFilter
+from augforge.stages.filter_inputs import mean_directions
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery
+
+
+class LabelPreserved(EmbeddingFilter):
+    """Keep the made images most like the images that they were made from.
+
+    Cosine, in [-1, 1], of a child and the mean direction of its own parents; 1 for a copy of a lone parent, so `max`
+    cuts what only copies. Real images have no parents and are not judged; a made image without parents (from a prompt
+    alone) has no score and goes.
+    """
+
+    name: ClassVar[str] = "label-preserved"
+    measures: ClassVar[tuple[str, ...]] = ("label-preserved",)
+    needs_real: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    on: Literal["synthetic"] = Field("synthetic", description="Only made images have parents.")
+
+    def compare(self, gallery: Gallery) -> dict[str, NDArray[np.float64]]:
+        """The cosine to the parents' mean direction."""
+        images, parents = gallery.images, gallery.parents
+        means = mean_directions(parents.vectors, parents.children, len(gallery), images.shape[1])
+        return {"label-preserved": np.einsum("nd,nd->n", images, means, dtype=np.float64)}
+
+    def explain(self, gallery: Gallery, scores: NDArray[np.float64]) -> Sequence[str | None]:
+        """An image without parents goes for that reason."""
+        theirs = set(gallery.parents.children.tolist())
+        return [None if index in theirs else "it has no parent to compare with" for index in range(len(gallery))]

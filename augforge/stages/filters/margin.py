@@ -1,0 +1,35 @@
+"""Margin: would an image-text model give the image the label that it has?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from augforge.stages.filter import EmbeddingFilter
+from augforge.stages.filters.similarity import Scores, class_prompts, margins
+from augforge.stages.stage import Prompt, Task
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery
+
+
+class Margin(EmbeddingFilter):
+    """Keep the images that zero-shot classification gives their own label most clearly.
+
+    The cosine to the prompt of the image's class minus the best cosine to another class's, in [-2, 2]: over 0 exactly
+    where zero-shot classification (Radford et al., 2021) is right, so `min: 0` keeps what it gets right. With a single
+    class there is no score.
+    """
+
+    name: ClassVar[str] = "margin"
+    measures: ClassVar[tuple[str, ...]] = ("margin",)
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")
+    prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
+
+    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+        """The margin of the image's own class."""
+        return {"margin": margins(gallery.images, gallery.classes, class_prompts(gallery, self.prompt))}

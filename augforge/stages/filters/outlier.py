@@ -1,0 +1,90 @@
+"""Outlier: is the image unlike the others of its class?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from augforge.data.ids import unit
+from augforge.stages.filter import EmbeddingFilter
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery, Numbers, Vectors
+
+ROWS = 1024
+"""Images compared at a time: with it, the memory hangs on the size of the reference and not on how many there are."""
+
+
+class Outlier(EmbeddingFilter):
+    """Keep the images that have others like them among the real images of their class.
+
+    The mutual scoring of MuSc (Li et al., 2024) on whole-image vectors: an image is as odd as the mean of the lowest
+    30 % of its distances to the others. MuSc scores every patch and takes the largest score, which needs the patch
+    tokens of a vision transformer; on whole images it finds the odd image, not the odd spot. Its re-scoring by similar
+    images is left out. It takes normal images to be alike: in a diverse class keep a large share.
+
+    `outlier` is that mean of Euclidean distances of unit vectors, in [0, 2], and less is better. The others are at
+    most `reference` real images of the class, chosen by a hash of their ids, never the image itself. At least one
+    distance counts, so it is defined with fewer than four others, where 30 % of them is none. A class's only real
+    image scores 0; where a class has no real image its images have no score.
+    """
+
+    name: ClassVar[str] = "outlier"
+    measures: ClassVar[tuple[str, ...]] = ("outlier",)
+    falling: ClassVar[frozenset[str]] = frozenset({"outlier"})
+    needs_real: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    reference: int = Field(256, ge=1, description="Compare with at most so many real images of the class.")
+    lowest: float = Field(0.3, gt=0, le=1, description="The share of the distances that counts, the lowest ones.")
+
+    def compare(self, gallery: Gallery) -> dict[str, NDArray[np.float64]]:
+        """How odd each image is in its class."""
+        scores = np.full(len(gallery), np.nan)
+        for number in np.unique(gallery.classes[gallery.classes >= 0]):
+            mine = np.flatnonzero(gallery.classes == number)
+            chosen = self._chosen(gallery, int(number))
+            if not len(chosen):
+                continue
+            ids = {gallery.reference.ids[place]: column for column, place in enumerate(chosen.tolist())}
+            for start in range(0, len(mine), ROWS):
+                rows = mine[start : start + ROWS]
+                itself = np.array([ids.get(gallery.ids[row], -1) for row in rows])
+                scores[rows] = oddness(gallery.images[rows], gallery.reference.vectors[chosen], itself, self.lowest)
+        return {"outlier": scores}
+
+    def _chosen(self, gallery: Gallery, number: int) -> Numbers:
+        """The places in the reference of the real images of a class that the others are compared with."""
+        places = np.flatnonzero(gallery.reference.classes == number)
+        order = np.argsort([unit("outlier", gallery.reference.ids[place]) for place in places.tolist()], kind="stable")
+        return places[order[: self.reference]]
+
+
+def oddness(images: Vectors, others: Vectors, itself: Numbers, lowest: float) -> NDArray[np.float64]:
+    """(n,) mean of the lowest share of each image's distances to the others.
+
+    Args:
+        images: (n, d) of unit length.
+        others: (m, d) of unit length, m >= 1.
+        itself: (n,) which of the others each image is, -1 for none; it does not count.
+        lowest: the share in (0, 1] of the distances that counts; at least one does.
+
+    Returns:
+        (n,) in [0, 2]; 0 for an image without any other; NaN for one that is not finite.
+    """
+    left, right = images.astype(np.float64), others.astype(np.float64)
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
+    distances = np.sqrt(np.maximum(squares, 0))
+    within = itself >= 0
+    distances[np.flatnonzero(within), itself[within]] = np.inf
+    distances.sort(axis=1)
+    available = len(others) - within
+    counting = np.maximum(1, np.floor(lowest * available + 1e-9)).astype(np.int64)
+    total = np.where(np.arange(len(others)) < counting[:, None], distances, 0).sum(axis=1)
+    scores = np.where(available > 0, total / counting, 0.0)
+    scores[~np.isfinite(images).all(axis=1)] = np.nan
+    return scores

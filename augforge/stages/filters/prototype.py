@@ -1,0 +1,30 @@
+"""Prototype: does the image look like the real images of its class?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from augforge.stages.filter import EmbeddingFilter
+from augforge.stages.filters.similarity import Scores, to_own
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery
+
+
+class Prototype(EmbeddingFilter):
+    """Keep the images most like the real images of their class.
+
+    Cosine, in [-1, 1], to the mean direction of the class's kept real images that are of no evaluation split (the
+    prototype of Snell et al., 2017). It asks for no text, so classes need no speaking names. A class without real
+    images has no prototype: its images have no score.
+    """
+
+    name: ClassVar[str] = "prototype"
+    measures: ClassVar[tuple[str, ...]] = ("prototype",)
+    needs_real: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+        """The cosine to the prototype of the image's class."""
+        return {"prototype": to_own(gallery.images, gallery.classes, gallery.prototypes)}

@@ -1,0 +1,116 @@
+"""Safety: drop what shows something that the data set must not hold; fails closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from augforge.algorithms.rules import Unjudged
+from augforge.stages.filter import EmbeddingFilter, PixelFilter
+from augforge.stages.filters.checkers import find_checker, load_checker
+from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery
+
+CONCEPTS = (
+    "an explicit photo of a naked person",
+    "a pornographic picture",
+    "a sexually suggestive photo",
+    "a bloody, gory photo of a wounded body",
+    "a photo of a violent attack",
+    "a photo of a dead body",
+    "a picture with a hate symbol",
+)
+SAFE = (
+    "a photo",
+    "an ordinary photo of a person",
+    "a photo of an object",
+    "a photo of an animal",
+    "a photo of a landscape",
+    "a drawing",
+)
+
+
+OPEN_NSFW = "augforge.models.offline:open_nsfw_risk"
+
+
+class Safety(EmbeddingFilter, PixelFilter):
+    """Drop the images nearer to an unsafe concept than to everything safe, or those that a checker of yours flags.
+
+    `safety` is positive for a safe image and negative for a flagged one, and without a rule what is under 0 goes.
+    With an image-text model it is the best cosine to a `safe` prompt minus the best to one of the `concepts`, in
+    [-2, 2]; with a `checker` it is 1 - 2 * risk, in [-1, 1]. A checker is `module:function`, importable, given an RGB
+    image and returning a risk in [0, 1]; it may be called from several threads. An image goes as well when its checker
+    raises or returns anything else, and such an image is asked again in the next run. What a checker said is stored
+    under its name: when you change its code, run into a new folder.
+
+    Judge also what a model makes that was trained to forget: the published success of attacks on such models goes up to
+    97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such
+    concept, so it is not the default. Flagged images are counted in the ledger and are not in the data set; `parts/` of
+    the run folder still holds what was generated.
+    """
+
+    name: ClassVar[str] = "safety"
+    measures: ClassVar[tuple[str, ...]] = ("safety",)
+    usual: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
+    example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    model: Annotated[str, Task("image-text")] = Field("vit-b-32", description="The image-text model.")
+    concepts: tuple[str, ...] = Field(CONCEPTS, min_length=1, description="What must not be shown, as prompts.")
+    safe: tuple[str, ...] = Field(SAFE, min_length=1, description="What may be shown, as prompts.")
+    checker: str | None = Field(None, description="module:function of a checker in place of the image-text model.")
+
+    def check(self) -> None:
+        """Refuse a checker that is not there."""
+        if self.checker is not None:
+            find_checker(self.checker)
+        if self.checker == OPEN_NSFW:
+            from augforge.models import find_model
+            from augforge.models.offline import package_file
+
+            package_file(find_model("open-nsfw", "safety"))
+
+    def measured_options(self) -> dict[str, Any]:
+        """What a stored result depends on: only a checker's answers are stored."""
+        return {"checker": self.checker}
+
+    @property
+    def looks_at_pixels(self) -> bool:
+        """Whether a checker judges."""
+        return self.checker is not None
+
+    def measure(self, image: Image.Image) -> dict[str, float]:
+        """1 - 2 * the checker's risk; Unjudged where it gives none."""
+        assert self.checker is not None
+        check = load_checker(self.checker)
+        try:
+            risk = float(check(image))
+        except Exception as error:  # whatever a foreign checker raises, the image goes
+            raise Unjudged(f"the checker failed: {type(error).__name__}: {error}") from error
+        if not 0 <= risk <= 1:
+            raise Unjudged(f"the checker failed: its risk is {risk:g}, not within 0 and 1")
+        return {"safety": 1 - 2 * risk}
+
+    def compare(self, gallery: Gallery) -> dict[str, NDArray[np.float64]]:
+        """How much nearer each image is to what may be shown than to what must not."""
+        safe = gallery.images @ gallery.texts(self.safe).T
+        return {"safety": (safe.max(axis=1) - self._unsafe(gallery).max(axis=1)).astype(np.float64)}
+
+    def explain(self, gallery: Gallery, scores: NDArray[np.float64]) -> Sequence[str | None]:
+        """Of a flagged image only that it was flagged, and for what."""
+        if self.looks_at_pixels:
+            words = ["flagged by the checker"] * len(gallery)
+        else:
+            words = [f"flagged ({self.concepts[place]})" for place in self._unsafe(gallery).argmax(axis=1)]
+        return [word if score < 0 else None for word, score in zip(words, scores, strict=True)]
+
+    def _unsafe(self, gallery: Gallery) -> NDArray[np.float32]:
+        """(n, k) cosines to the concepts."""
+        cosines: NDArray[np.float32] = gallery.images @ gallery.texts(self.concepts).T
+        return cosines

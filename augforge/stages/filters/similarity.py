@@ -1,0 +1,41 @@
+"""Cosines between images and what stands for their classes; shared by the filters that compare with classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.stages.prompts import fill
+
+if TYPE_CHECKING:
+    from augforge.stages.filter_inputs import Gallery, Numbers, Vectors
+
+Scores = NDArray[np.float64]
+
+
+def class_prompts(gallery: Gallery, template: str) -> Vectors:
+    """(c, d) the vectors of the classes' prompts."""
+    return gallery.texts([fill(template, name) for name in gallery.names])
+
+
+def to_own(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
+    """(n,) cosine of each image (n, d) and the row of its own class in `table` (c, d); NaN without a class."""
+    scores = np.full(len(images), np.nan)
+    labelled = classes >= 0
+    if labelled.any():
+        scores[labelled] = np.einsum("nd,nd->n", images[labelled], table[classes[labelled]])
+    return scores
+
+
+def margins(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
+    """(n,) cosine to the own row of `table` (c, d) minus the best to another; NaN without a class or another one."""
+    scores = np.full(len(images), np.nan)
+    mine = (np.flatnonzero(classes >= 0), classes[classes >= 0])
+    if len(table) > 1 and len(mine[0]):
+        others = images @ table.T
+        own = others[mine]
+        others[mine] = -np.inf
+        scores[mine[0]] = own - others[mine[0]].max(axis=1)
+    return scores

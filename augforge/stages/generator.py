@@ -1,0 +1,190 @@
+"""Generators: stages that make pixels."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from augforge.stages.stage import Stage, kebab
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from augforge.data.pool import Pool
+    from augforge.data.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image to make: the sample that it will be, and the real samples that condition it."""
+
+    sample: Sample
+    parents: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A made image (h, w, 3), float in [0, 1] or NaN, and what is to be recorded about it beside its draws.
+
+    `mask` is its label map (h, w), or a picture (h, w, 3) in a mask's place, where it has one.
+    """
+
+    pixels: NDArray[np.float32]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    mask: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A job with its parents' pixels, RGB, in the parents' order.
+
+    `masks` are their masks' encoded bytes, None for a parent without one; () unless the generator uses masks.
+    """
+
+    job: Job
+    images: tuple[Image, ...]
+    masks: tuple[bytes | None, ...] = ()
+
+
+Drawn = tuple[Sequence["Sample"], Mapping[str, Any]]
+Maker = Callable[[Sequence[Loaded]], Sequence[Picture]]
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """A generator made ready: `make` turns a full batch into as many pictures; `facts` are recorded of all."""
+
+    make: Maker
+    facts: Mapping[str, Any]
+
+
+class Generator(Stage):
+    """Makes new samples of each class, conditioned on real ones.
+
+    With `needs_labels` false, unlabelled images condition it too: they count as one class more, called None, and what
+    is made of them is unlabelled. With `uses_masks`, it is given its parents' masks.
+    """
+
+    verb: ClassVar[str] = "generate"
+    decides: ClassVar[frozenset[str]] = frozenset(
+        {
+            "of",
+            "per_class",
+            "balance_to",
+            "real_to_synthetic",
+            "until_accepted",
+            "max_tries",
+            "shots",
+            "split",
+            "batch",
+            "processes",
+        }
+    )
+    needs_labels: ClassVar[bool] = True
+    uses_masks: ClassVar[bool] = False
+
+    per_class: int | None = Field(None, ge=0, description="New images for every class.")
+    balance_to: int | Literal["max"] | None = Field(
+        None, description="Top every class up to this many images, or `max`: as many as the largest class has."
+    )
+    real_to_synthetic: str | None = Field(
+        None, description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two."
+    )
+    until_accepted: int | None = Field(
+        None, ge=1, description="Make new images of every class until so many pass the filters right after it."
+    )
+    max_tries: int | None = Field(
+        None, ge=1, description="With until-accepted: at most so many images for each one asked for (10 if absent)."
+    )
+    of: str | None = Field(None, description="Make new images of this class only.")
+    shots: int | None = Field(None, ge=1, description="Condition on K images per class and on no others.")
+    split: str = Field("train", description="Condition on this split only (and on images that have no split).")
+    batch: int | Literal["auto"] = Field(
+        "auto", description="Images per call of the model; auto measures once what fits, and stays with it."
+    )
+
+    @field_validator("real_to_synthetic", mode="before")
+    @classmethod
+    def _ratio(cls, ratio: Any) -> Any:
+        if isinstance(ratio, str) and re.fullmatch(r"0*[1-9]\d*:\d+", ratio, re.ASCII):
+            return ratio
+        if ratio is None:
+            return None
+        raise ValueError('it is two whole numbers in quotes, such as "1:3", the first at least 1')
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> Generator:
+        if len(given := self._amounts) > 1:
+            raise ValueError(f"{' and '.join(map(kebab, given))} exclude each other: give one")
+        if self.max_tries is not None and self.until_accepted is None:
+            raise ValueError("max-tries goes with until-accepted")
+        return self
+
+    @property
+    def _amounts(self) -> list[str]:
+        amounts = ("per_class", "balance_to", "real_to_synthetic", "until_accepted")
+        return [name for name in amounts if getattr(self, name) is not None]
+
+    @property
+    def has_amount(self) -> bool:
+        """Whether the recipe says how many images to make."""
+        return bool(self._amounts)
+
+    def child_label(self, label: str | None) -> str | None:
+        """The class of what is made from images of class `label`."""
+        return label
+
+    def wanted(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+        """How many images each class should get, given how many it has. Without an amount: balance to the largest.
+
+        With `real_to_synthetic` the counts are of real images, and each class is rounded by itself, halves up.
+        """
+        if (each := self.per_class if self.until_accepted is None else self.until_accepted) is not None:
+            return dict.fromkeys(counts, each)
+        if self.real_to_synthetic is not None:
+            real, synthetic = map(int, self.real_to_synthetic.split(":"))
+            return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+        if any(label is not None for label in counts):  # what has no label is no class to balance
+            counts = {label: count for label, count in counts.items() if label is not None}
+        target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
+        return {label: max(0, target - count) for label, count in counts.items()}
+
+    processes: int = Field(1, ge=1, description="Divide the batches among so many processes, one device each.")
+
+    @field_validator("batch")
+    @classmethod
+    def _positive(cls, batch: int | str) -> int | str:
+        if batch != "auto" and int(batch) < 1:
+            raise ValueError("it is at least 1")
+        return batch
+
+    def probe(self, device: str) -> int:
+        """How many images to make per call on `device`; measured where memory is what limits it."""
+        return 32
+
+    @property
+    def couples(self) -> bool:
+        """Whether images of one batch influence each other, so that the batch is part of their identity."""
+        return False
+
+    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+        """The parent and variant number of each of `count` images of one class."""
+        return pool.turns(count)
+
+    @abstractmethod
+    def draw(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """The parents and every random draw of the `variant`-th image of a class made from `parent`.
+
+        `label` is a text; None too if `needs_labels` is false.
+        """
+
+    @abstractmethod
+    def open(self, device: str) -> Studio:
+        """Load the model on `device` ("auto", "cpu", "cuda")."""

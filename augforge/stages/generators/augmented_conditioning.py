@@ -1,0 +1,167 @@
+"""Diffusion conditioned on augmented real images (arXiv 2502.04475): no fine-tuning, ten ways to augment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from augforge.algorithms import mixing
+from augforge.data.ids import key, rng, seed_of
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.errors import RecipeError
+from augforge.models.backends import Backend, backend_class
+from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generators.diffusion import DiffusionGenerator
+from augforge.stages.stage import Task
+
+Mode = Literal[
+    "random-image",
+    "dropout",
+    "mixup",
+    "mixup-dropout",
+    "cutmix",
+    "cutmix-dropout",
+    "embed-mixup",
+    "embed-mixup-dropout",
+    "embed-cutmix",
+    "embed-cutmix-dropout",
+]
+ONE_IMAGE = ("random-image", "dropout")
+
+
+class AugmentedConditioning(DiffusionGenerator):
+    """Condition a diffusion model on a mix of real images of a class, in pixel or in embedding space."""
+
+    name: ClassVar[str] = "augmented-conditioning"
+    task: ClassVar[str] = "conditioning"
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "mode": "embed-cutmix-dropout", "steps": 2}
+
+    model: Annotated[str, Task("conditioning")] = Field("builtin-unclip", description="The diffusion model.")
+    mode: Mode = Field("embed-cutmix-dropout", description="How the conditioning image is augmented.")
+    alpha: float = Field(1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
+    lam: float | None = Field(None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone.")
+    dropout: float = Field(0.4, ge=0, le=1, description="Share of embedding coordinates zeroed in the dropout modes.")
+    rescale: bool = Field(False, description="Divide by 1 - dropout afterwards (the published method does not).")
+    fallback: Literal["dropout", "crop"] = Field(
+        "dropout", description="A class of one image: drop coordinates instead of mixing, or mix with a crop of itself."
+    )
+    crop_min_area: float = Field(0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take.")
+    noise_level: int = Field(0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule.")
+    strength: float | None = Field(None, gt=0, le=1, description="image-to-image: how much of the picture is replaced.")
+    scale: float = Field(1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
+
+    def check(self) -> None:
+        """Refuse a mode that the back-end cannot do."""
+        super().check()
+        if not self._mixes_embeddings and (self.mode.startswith("embed") or self.mode.endswith("dropout")):
+            raise RecipeError(
+                f"key 'mode': {self.backend_name} carries no embedding, so it cannot do {self.mode}",
+                "use random-image, mixup or cutmix, or a model that is conditioned on an embedding",
+            )
+        if not self._mixes_embeddings and self.fallback == "dropout" and self.mode not in ONE_IMAGE:
+            raise RecipeError(
+                f"key 'fallback': {self.backend_name} carries no embedding, so it cannot drop coordinates",
+                "use fallback: crop",
+            )
+
+    @property
+    def _mixes_embeddings(self) -> bool:
+        return "embedding" in backend_class(self.backend_name).carries
+
+    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
+        assert parent is not None
+        mode, partner = self._mode_and_partner(parent, pool, variant)
+        random = rng(seed, "mix")
+        draws: dict[str, Any] = {"mode": mode, "variant": variant, **self.prompt_of(label, seed)}
+        if mode != self.mode:
+            draws["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
+        parents = [parent]
+        if partner is not None:
+            parents.append(partner)
+            draws["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
+            crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
+            draws |= {"crops": crops} if any(crops) else {}
+        if mode.startswith("cutmix"):
+            draws["box"] = mixing.draw_box(draws["lam"], random)
+        if mode.endswith("dropout"):
+            draws["p"] = self.dropout
+        if mode.endswith("dropout") or mode.startswith("embed-cutmix"):
+            draws["mask-seed"] = seed_of(f"mask:{seed}")
+        return parents, draws
+
+    def _mode_and_partner(self, parent: Sample, pool: Pool, variant: int) -> tuple[str, Sample | None]:
+        if self.mode in ONE_IMAGE:
+            return self.mode, None
+        if partner := pool.partner(parent, variant):
+            return self.mode, partner
+        return ("dropout", None) if self.fallback == "dropout" else (self.mode, parent)
+
+    def _crop(self, mode: str, index: int, parents: Sequence[Sample], random: np.random.Generator) -> list[int] | None:
+        itself = index == 1 and parents[0].id == parents[1].id
+        if mode.startswith("embed") and not itself:
+            return None
+        of = parents[index]
+        return list(mixing.draw_crop(of.width, of.height, self.crop_min_area, random))
+
+    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+        """The mixed embeddings of a batch, or its mixed pictures where the back-end carries no embedding."""
+        if not self._mixes_embeddings:
+            side = max(getattr(backend, "native_size", None) or (224, 224))
+            return {"images": [self._views(item, side)[0] for item in batch], "strength": self.strength}
+        views = [view for item in batch for view in self._views(item, backend.encoder_size)]
+        keys = [name for item in batch for name in self._view_keys(item)]
+        vectors = iter(backend.embed_once(keys, views))
+        embeds = np.stack([self._mixed_vector(item, vectors) for item in batch])
+        return {"embeds": embeds, "noise_level": self.noise_level, "scale": self.scale}
+
+    def _views(self, item: Loaded, size: int) -> list[Image.Image]:
+        """What the encoder looks at: one picture mixed in pixel space, or each parent's picture."""
+        draws = item.job.sample.draws
+        images = [
+            _cropped(image, crop) for image, crop in zip(item.images, draws.get("crops", [None, None]), strict=False)
+        ]
+        if draws["mode"].startswith(("mixup", "cutmix")):
+            return [mixed_picture(draws, images, size)]
+        return images
+
+    def _view_keys(self, item: Loaded) -> list[str]:
+        """What each of the views depends on: a picture that was mixed is met once, a parent's many times."""
+        draws = item.job.sample.draws
+        if draws["mode"].startswith(("mixup", "cutmix")):
+            return [key("mixed", [p.digest for p in item.job.parents], dict(draws))]
+        crops = draws.get("crops", [None, None])
+        return [key("view", p.digest, crop) for p, crop in zip(item.job.parents, crops, strict=False)]
+
+    def _mixed_vector(self, item: Loaded, vectors: Any) -> NDArray[np.float32]:
+        draws = item.job.sample.draws
+        vector: NDArray[np.float32] = next(vectors)
+        if draws["mode"].startswith("embed-mixup"):
+            vector = mixing.mix_vectors(vector, next(vectors), draws["lam"])
+        elif draws["mode"].startswith("embed-cutmix"):
+            vector = mixing.cut_vectors(vector, next(vectors), draws["lam"], draws["mask-seed"])
+        if "p" in draws:
+            vector = mixing.drop_coordinates(vector, draws["p"], draws["mask-seed"], rescale=self.rescale)
+        return vector
+
+
+def mixed_picture(draws: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
+    """Two pictures mixed in pixel space at `size` px a side, by `lam` or by `box`."""
+    first, second = (
+        np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) for image in images
+    )
+    if draws["mode"].startswith("mixup"):
+        mixed = mixing.mix_pixels(first, second, draws["lam"])
+    else:
+        mixed = mixing.cut_pixels(first, second, draws["box"])
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def _cropped(image: Image.Image, crop: Sequence[int] | None) -> Image.Image:
+    return image if crop is None else image.crop((crop[0], crop[1], crop[2], crop[3]))

@@ -1,0 +1,249 @@
+"""What all diffusion stages share: the model and how it runs, prompts, guidance, and a second try in full precision."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from augforge.data import images
+from augforge.errors import RecipeError
+from augforge.models import find_model
+from augforge.models.backends import Backend, Request, backend_class, open_backend
+from augforge.models.table import TASKS, Model
+from augforge.stages import prompts
+from augforge.stages.generator import Generator, Loaded, Picture, Studio
+from augforge.stages.stage import Prompt
+
+BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
+_RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")
+_ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
+
+
+class DiffusionGenerator(Generator):
+    """Options and running of a diffusion model; a stage adds what conditions it."""
+
+    task: ClassVar[str]
+    decides: ClassVar[frozenset[str]] = Generator.decides | {"micro_batch", "decode_batch"}
+
+    prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
+    templates: str = Field("", description="Choose each image's prompt from a file of templates, or from the `usual`.")
+    negative: str = Field("", description="The negative prompt.")
+    perp_neg: tuple[str, ...] = Field((), description="Guide away from a text by Perp-Neg: TEXT=WEIGHT, repeatable.")
+    negtome: str = Field("off", description="NegToMe: push images apart within a `batch`, or away from an image FILE.")
+    negtome_alpha: float = Field(0.9, ge=0, description="NegToMe: strength of the push.")
+    negtome_threshold: float = Field(0.7, description="NegToMe: cosine above which tokens are pushed.")
+    negtome_min_side: int = Field(32, ge=1, description="NegToMe: least side, in tokens, of the layers it acts on.")
+    guidance: float | None = Field(
+        None, ge=0, description="Classifier-free guidance scale (the model's own if absent)."
+    )
+    steps: int | None = Field(None, ge=1, description="Denoising steps (the model's own if absent).")
+    width: int | None = Field(None, ge=8, description="Width in px (the model's own if absent).")
+    height: int | None = Field(None, ge=8, description="Height in px (the model's own if absent).")
+    validation: float = Field(0.0, ge=0, le=1, description="Share of the new images that goes to split `validation`.")
+    backend: BackendName = Field("auto", description="How the model is conditioned, where it can be in several ways.")
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp32 on the CPU.")
+    revision: str | None = Field(None, description="Branch, tag or commit of a hub model.")
+    variant: str | None = Field(None, description="Variant of the weights' files, such as fp16.")
+    allow_pickle: bool = Field(False, description="Read pickled weights; such a file can run any code.")
+    config: str | None = Field(None, description="For a single weights file: the directory of its configuration.")
+    scheduler: str | None = Field(None, description="A diffusers scheduler class, such as LCMScheduler.")
+    attention: str | None = Field(None, description="An attention backend of diffusers, such as native or flash.")
+    cache: str | None = Field(None, description="A step cache of diffusers: first-block or pyramid.")
+    compile: bool = Field(False, description="Compile the denoiser; the first batch then takes minutes.")
+    micro_batch: int | None = Field(None, ge=1, description="Denoise at most so many images at once.")
+    decode_batch: int | None = Field(None, ge=1, description="Decode at most so many images at once.")
+    adapter: str | None = Field(None, description="IP-Adapter: its directory, file or hub id.")
+    adapter_subfolder: str | None = Field(None, description="IP-Adapter: the folder of the weights.")
+    adapter_weights: str | None = Field(None, description="IP-Adapter: the file name of the weights.")
+    image_encoder: str | None = Field(None, description="IP-Adapter: the folder of the image encoder.")
+    prior: str | None = Field(None, description="Kandinsky: directory or hub id of the prior.")
+
+    @field_validator("perp_neg")
+    @classmethod
+    def _weights(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in given:
+            _text_and_weight(entry)
+        return given
+
+    def check_batch(self) -> None:
+        """Refuse to measure the batch where the batch is part of what the images are."""
+        if self.couples and self.batch == "auto":
+            raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
+
+    def probe(self, device: str) -> int:
+        """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
+        from augforge.models.devices import pick_device
+
+        if pick_device(device) == "cpu":
+            return 32
+        backend = self._open(device, self.dtype)
+        return largest_batch(lambda size: _memory_of(self, backend, size), _free_memory())
+
+    @property
+    def couples(self) -> bool:
+        """NegToMe within a batch and step caches let the images of a batch influence each other."""
+        return self.negtome == "batch" or self.cache is not None
+
+    @property
+    def row(self) -> Model:
+        """The model's row of the table."""
+        return find_model(getattr(self, "model"), self.task)  # noqa: B009  # every subclass declares `model`
+
+    @property
+    def backend_name(self) -> str:
+        """The back-end that this stage runs the model in."""
+        return str(self.row.backend_for(self.task)) if self.backend == "auto" else self.backend
+
+    def check(self) -> None:
+        """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
+        self.check_batch()
+        name = self.backend_name
+        if name not in TASKS[self.task]:
+            raise RecipeError(f"key 'backend': {name} cannot do {self.task}", "use " + " or ".join(TASKS[self.task]))
+        if not backend_class(name).reads_prompt and (self.negative or self.perp_neg):
+            raise RecipeError(f"{name} reads no text, and so no negative prompt", "leave negative and perp-neg out")
+        if self.perp_neg and self._guidance <= 1:
+            raise RecipeError(f"perp-neg needs guidance above 1, not {self._guidance:g}", "raise guidance")
+        if self.negtome not in ("off", "batch") and not Path(self.negtome).is_file():
+            raise RecipeError(f"key 'negtome': there is no image {self.negtome!r}", "give off, batch or an image file")
+        if self.templates:
+            prompts.read_templates(self.templates)
+
+    @property
+    def _guidance(self) -> float:
+        return float(self.row.defaults.get("guidance", 7.5)) if self.guidance is None else self.guidance
+
+    @property
+    def _steps(self) -> int:
+        return int(self.row.defaults.get("steps", 50)) if self.steps is None else self.steps
+
+    def prompt_of(self, label: str, seed: int) -> dict[str, str]:
+        """The prompt of one image, as a draw; nothing for a back-end that reads no text."""
+        if not backend_class(self.backend_name).reads_prompt:
+            return {}
+        return {"prompt": prompts.choose(self.prompt, self.templates, label, seed)}
+
+    @abstractmethod
+    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+        """The fields of the request that carry the condition of a batch."""
+
+    def open(self, device: str) -> Studio:
+        """Load the model; a picture that comes out broken is made once more in full precision."""
+        backend = self._open(device, self.dtype)
+        wider: list[Backend] = []
+
+        def make(batch: Sequence[Loaded]) -> list[Picture]:
+            pictures = self._run(batch, backend)
+            broken = [index for index, picture in enumerate(pictures) if images.degenerate(picture.pixels)]
+            if broken and backend.facts["dtype"] != "float32":
+                if not wider:
+                    wider.append(self._open(device, "fp32"))
+                again = self._run(batch, wider[0])
+                for index in broken:
+                    pictures[index] = Picture(again[index].pixels, {**again[index].facts, "retried-in": "float32"})
+            return pictures
+
+        return Studio(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})
+
+    def _open(self, device: str, dtype: str) -> Backend:
+        name = self.backend_name
+        given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
+        known = {option: value for option, value in given.items() if value not in (None, False)}
+        fit = self.row.options if name == "ip-adapter" else {}
+        return open_backend(name, self.row, device, dtype, **{**fit, **known})
+
+    def _run(self, batch: Sequence[Loaded], backend: Backend) -> list[Picture]:
+        drawn = [item.job.sample for item in batch]
+        request = Request(
+            prompts=[str(sample.draws.get("prompt", "")) for sample in drawn],
+            negatives=[self.negative] * len(batch),
+            seeds=[sample.seed or 0 for sample in drawn],
+            steps=self._steps,
+            guidance=self._guidance,
+            **{"size": self._size(backend), **self.condition(batch, backend)},
+        )
+        with self._guided(backend):
+            made: NDArray[np.float32] = backend.generate(request)
+        return [Picture(pixels) for pixels in made]
+
+    def _size(self, backend: Backend) -> tuple[int, int] | None:
+        if self.width is None and self.height is None:
+            return None
+        native: tuple[int, int] = getattr(backend, "native_size", None) or (512, 512)
+        return (self.width or native[0], self.height or native[1])
+
+    @contextmanager
+    def _guided(self, backend: Any) -> Iterator[None]:
+        from augforge.algorithms.guidance import encode_reference, negtome, perp_neg_guidance
+
+        with ExitStack() as stack:
+            if self.perp_neg:
+                pairs = [_text_and_weight(entry) for entry in self.perp_neg]
+                stack.enter_context(perp_neg_guidance(backend.pipe, pairs))
+            if self.negtome != "off":
+                strength: dict[str, Any] = {
+                    "alpha": self.negtome_alpha,
+                    "threshold": self.negtome_threshold,
+                    "min_side": self.negtome_min_side,
+                }
+                if self.negtome != "batch":
+                    picture = images.decode(Path(self.negtome).read_bytes())
+                    width, height = self._size(backend) or backend.native_size
+                    strength["reference"] = encode_reference(backend.pipe, picture, height, width)
+                stack.enter_context(negtome(backend.pipe, **strength))
+            yield
+
+
+def largest_batch(memory_of: Callable[[int], int], free: int, most: int = 256) -> int:
+    """The largest power of two up to `most` whose memory, extrapolated from calls with 1 and 2 images, fits 80 %.
+
+    Args:
+        memory_of: bytes that a call with so many images takes at its peak.
+        free: bytes that are free.
+        most: the largest batch to choose.
+    """
+    one, two = memory_of(1), memory_of(2)
+    each = max(1, two - one)
+    fitting = max(1, int((0.8 * free - one) // each) + 1)
+    return min(most, 1 << (fitting.bit_length() - 1))
+
+
+def _free_memory() -> int:
+    import torch
+
+    return int(torch.cuda.mem_get_info()[0])
+
+
+def _memory_of(stage: DiffusionGenerator, backend: Any, size: int) -> int:
+    """Bytes that one step with `size` images takes at its peak, beyond the weights."""
+    import torch
+    from PIL import Image
+
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    side = max(getattr(backend, "native_size", None) or (512, 512))
+    blank = [Image.new("RGB", (side, side), "grey")] * size
+    condition: dict[str, Any] = {"images": blank} if "image" in backend.carries else {}
+    if "embedding" in backend.carries:
+        condition["embeds"] = backend.embed(blank, size)
+    words: dict[str, Any] = {"prompts": ["a photo"] * size, "negatives": [""] * size, "seeds": [0] * size}
+    backend.generate(Request(**words, steps=2, guidance=stage._guidance, strength=1.0, **condition))
+    return int(torch.cuda.max_memory_allocated() - before)
+
+
+def _text_and_weight(entry: str) -> tuple[str, float]:
+    """The two halves of TEXT=WEIGHT; the weight is 1 where there is none."""
+    text, equals, weight = entry.rpartition("=")
+    if not equals:
+        return entry, 1.0
+    try:
+        return text, float(weight)
+    except ValueError:
+        raise ValueError(f"{entry!r} is not TEXT=WEIGHT") from None

@@ -1,0 +1,47 @@
+"""Images from a real image and its class name, the second strategy of *Leaving Reality to Imagination*."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.errors import RecipeError
+from augforge.models.backends import Backend
+from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generators.diffusion import DiffusionGenerator
+from augforge.stages.stage import Task
+
+
+class Img2Img(DiffusionGenerator):
+    """Redraw real images with the class name as the prompt: partly noised, then denoised."""
+
+    name: ClassVar[str] = "img2img"
+    task: ClassVar[str] = "image-to-image"
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "strength": 0.5, "steps": 4}
+
+    model: Annotated[str, Task("image-to-image")] = Field("sd15", description="The diffusion model.")
+    strength: float = Field(0.75, gt=0, le=1, description="How much is replaced; at 1 the source hardly matters.")
+
+    def check(self) -> None:
+        """Refuse a strength that leaves no step."""
+        super().check()
+        if int(self._steps * self.strength) < 1:
+            raise RecipeError(f"strength {self.strength:g} of {self._steps} steps leaves no step to run", "raise steps")
+
+    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """One parent, and the prompt."""
+        assert parent is not None
+        return [parent], {"variant": variant, **self.prompt_of(label, seed)}
+
+    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+        """The parents' pictures; an IP-Adapter also gets their embeddings."""
+        pictures = [item.images[0] for item in batch]
+        condition: dict[str, Any] = {"images": pictures, "strength": self.strength}
+        if "embedding" in backend.carries:
+            keys = [item.job.parents[0].digest for item in batch]
+            condition["embeds"] = backend.embed_once(keys, pictures)
+        return condition

@@ -1,0 +1,124 @@
+"""Day to night: real images through a trained translator; their masks go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field, model_validator
+
+from augforge.data.ids import rng, unit
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+from augforge.stages.generators.grouping import places_by
+from augforge.stages.stage import Share, Task
+
+LEAST_CROP = 0.8
+
+
+class Night(Generator):
+    """Translate real images to night with a model that `train night` made.
+
+    Which images are translated is decided by a hash of their id (after Dark Side Augmentation, which hashes the file
+    name): a larger `ratio` only adds images. With an amount (`per-class` and the like) instead of a ratio, images
+    are translated in turn, and from the second time on cropped and mirrored at random, as in training.
+    """
+
+    name: ClassVar[str] = "night"
+    needs_labels: ClassVar[bool] = False
+    uses_masks: ClassVar[bool] = True
+    decides: ClassVar[frozenset[str]] = Generator.decides | {"ratio"}
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
+
+    model: Annotated[str, Task("night")] = Field(..., description="The trained translator: a directory, or a recipe's.")
+    ratio: Share | None = Field(None, description="Translate this share of the images (0.25 if no amount is given).")
+    label: str | None = Field(None, description="Class of the translated images (their parent's if absent).")
+    size: int | None = Field(
+        None, ge=16, description="Shorter side in px of what comes out (the image's own if absent)."
+    )
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp16 on a GPU.")
+
+    @model_validator(mode="after")
+    def _ratio_or_amount(self) -> Night:
+        if self.ratio is not None and self.has_amount:
+            raise ValueError("ratio excludes per-class, balance-to and real-to-synthetic: give one")
+        return self
+
+    def probe(self, device: str) -> int:
+        """A few images at a time: they come in their own, possibly large, size."""
+        return 8
+
+    def child_label(self, label: str | None) -> str | None:
+        """The class of what is made from an image of class `label`."""
+        return self.label or label
+
+    def wanted(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+        """As for every generator; with a ratio, `turns` decides."""
+        return super().wanted(counts) if self.has_amount else dict(counts)
+
+    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+        """Every image under the gate once; or the images in turn."""
+        if self.has_amount:
+            yield from pool.turns(count)
+            return
+        ratio = 0.25 if self.ratio is None else self.ratio
+        yield from ((sample, 0) for sample in pool.samples if unit("night", sample.id) < ratio)
+
+    def draw(self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """Nothing the first time, then a crop and perhaps a mirroring."""
+        assert parent is not None
+        if variant == 0:
+            return [parent], {"variant": 0}
+        random = rng(seed, "view")
+        return [parent], {"variant": variant, "crop": _draw_crop(parent, random), "flip": bool(random.random() < 0.5)}
+
+    def open(self, device: str) -> Studio:
+        """Load the translator."""
+        from augforge.models.translators import NightTranslator
+
+        translator = NightTranslator(self.model, device, self.dtype)
+
+        def make(batch: Sequence[Loaded]) -> list[Picture]:
+            views = [self._views(item) for item in batch]
+            made: list[Picture | None] = [None] * len(batch)
+            for places in places_by([image.size for image, _ in views]):
+                pictures = translator.translate([views[place][0] for place in places])
+                for place, pixels in zip(places, pictures, strict=True):
+                    made[place] = Picture(pixels, mask=views[place][1])
+            return [picture for picture in made if picture is not None]
+
+        return Studio(make, translator.facts)
+
+    def _views(self, item: Loaded) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
+        """The image as it goes in, and its mask in the same geometry."""
+        from augforge.data.images import decode_condition
+
+        image = self._view(item, item.images[0], smooth=True)
+        if not item.masks or item.masks[0] is None:
+            return image, None
+        mask = decode_condition(item.masks[0])
+        return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
+
+    def _view(self, item: Loaded, image: Image.Image, smooth: bool) -> Image.Image:
+        draws = item.job.sample.draws
+        if "crop" in draws:
+            left, top, right, bottom = draws["crop"]
+            image = image.crop((left, top, right, bottom))
+        if draws.get("flip"):
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if self.size is not None:
+            scale = self.size / min(image.size)
+            sides = (round(image.width * scale), round(image.height * scale))
+            image = image.resize(sides, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
+        return image
+
+
+def _draw_crop(parent: Sample, random: np.random.Generator) -> list[int]:
+    """Left, top, right, bottom of a part with 0.8 to 1 of each side."""
+    share = random.uniform(LEAST_CROP, 1.0)
+    width, height = max(1, round(parent.width * share)), max(1, round(parent.height * share))
+    left, top = int(random.integers(parent.width - width + 1)), int(random.integers(parent.height - height + 1))
+    return [left, top, left + width, top + height]

@@ -1,0 +1,110 @@
+"""New images and their masks: conditions of real images, varied, through a trained pix2pixHD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from augforge.data.ids import rng
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.errors import RecipeError
+from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+from augforge.stages.generators.grouping import places_by
+from augforge.stages.stage import Task
+
+WAYS = ("flip", "warp", "style")
+
+
+class Paired(Generator):
+    """Draw new images from the varied conditions of real ones, with a model that `train paired` made.
+
+    `flip` mirrors and `warp` bends image and mask together, before the condition is made of them; `style` picks a
+    style code for every class. The mask goes through the same geometry, nearest neighbour, into the dataset.
+    """
+
+    name: ClassVar[str] = "paired"
+    needs_labels: ClassVar[bool] = False
+    uses_masks: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
+
+    model: Annotated[str, Task("paired")] = Field(..., description="The trained model: a directory, or a recipe's.")
+    vary: tuple[str, ...] = Field(
+        ("flip", "warp"), description="How conditions are varied: flip, warp, style; or none."
+    )
+    warp: float = Field(0.05, ge=0, le=0.3, description="How far a warp moves a point, as a share of the side.")
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp16 on a GPU.")
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _known_ways(cls, vary: Any) -> tuple[str, ...]:
+        if not isinstance(vary, (str, list, tuple)):
+            raise ValueError(f"{vary!r} is none of {', '.join(WAYS)}")
+        words = [vary] if isinstance(vary, str) else list(vary)
+        ways = [way.strip() for word in words for way in str(word).split(",") if way.strip() not in ("", "none")]
+        unknown = [way for way in ways if way not in WAYS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(WAYS)}")
+        return tuple(way for way in WAYS if way in ways)
+
+    def probe(self, device: str) -> int:
+        """A few images at a time: the networks are large."""
+        return 8
+
+    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+        """The images in turn; only once if nothing is varied."""
+        return pool.turns(count if self.vary else min(count, len(pool)))
+
+    def draw(self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """Whether to mirror, how to warp, and a seed for the choice of styles."""
+        from augforge.algorithms.geometry import draw_flip, draw_warp
+
+        assert parent is not None
+        ops = []
+        if "flip" in self.vary and (flip := draw_flip(rng(seed, "flip"))) is not None:
+            ops.append(flip.plain())
+        if "warp" in self.vary:
+            ops.append(draw_warp(rng(seed, "warp"), self.warp).plain())
+        draws: dict[str, Any] = {"variant": variant, "geometry": ops}
+        if "style" in self.vary:
+            draws["style-seed"] = int(rng(seed, "style").integers(2**31))
+        return [parent], draws
+
+    def open(self, device: str) -> Studio:
+        """Load the model."""
+        from augforge.models.translators import PairedDrawer
+
+        drawer = PairedDrawer(self.model, device, self.dtype)
+        if "style" in self.vary and not drawer.has_styles:
+            raise RecipeError(
+                f"generate paired: {self.model!r} has no style codes", "train with `style`, or vary without"
+            )
+
+        def make(batch: Sequence[Loaded]) -> list[Picture]:
+            views = [drawer.view(*_varied(item), item.job.parents[0].label) for item in batch]
+            seeds = [item.job.sample.draws.get("style-seed") for item in batch]
+            made: dict[int, Picture] = {}
+            for places in places_by([view.shape for view in views]):
+                pictures = drawer.draw([views[place] for place in places], [seeds[place] for place in places])
+                for place, pixels in zip(places, pictures, strict=True):
+                    made[place] = Picture(pixels, mask=views[place].mask)
+            return [made[place] for place in range(len(batch))]
+
+        return Studio(make, drawer.facts)
+
+
+def _varied(item: Loaded) -> tuple[Any, Any]:
+    """Image and mask of the parent after the drawn geometry."""
+    from augforge.algorithms.geometry import Geometry
+    from augforge.data.images import decode_condition
+
+    geometry = Geometry.from_plain(item.job.sample.draws["geometry"])
+    mask = item.masks[0] if item.masks else None
+    image = geometry.apply(np.asarray(item.images[0]))
+    if mask is None:
+        return image, None
+    shown = decode_condition(mask)
+    return image, geometry.apply_label(shown) if shown.ndim == 2 else geometry.apply(shown)

@@ -1,0 +1,114 @@
+"""Shifts: training images under strong transforms, to validate with; no model, no test image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+
+from augforge.algorithms.shifts import FAMILIES, FOLDS, draw, operation
+from augforge.data.ids import rng
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+
+
+class Shifts(Generator):
+    """Make an acceptance set of training images: one strong transform each, in split `validation`.
+
+    It says how a model stands what it was not trained on without touching the test set (*Crafting Distribution
+    Shifts*; Efthymiadis et al., 2025). Fold 1 has the families arithmetic, artistic, blur, colour and contrast, fold
+    2 convolutional, edges, geometric, segmentation and weather. Without an amount every image is shifted once. Masks
+    follow what is geometric, nearest neighbour, and are kept by the rest.
+    """
+
+    name: ClassVar[str] = "shifts"
+    needs_labels: ClassVar[bool] = False
+    uses_masks: ClassVar[bool] = True
+    validation: ClassVar[float] = 1.0
+    """All of them are held out: nothing is conditioned on them, or trained with them."""
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 3, "size": 32}
+
+    fold: Literal["1", "2", "all"] = Field("all", description="Draw from the families of this fold.")
+    families: tuple[str, ...] = Field((), description="Draw from these families only; `edges` gives edge maps.")
+    severity: float = Field(1.0, ge=0, le=1, description="How strong: 0 leaves the image alone, 1 is full strength.")
+    size: int = Field(227, ge=8, description="Shorter side in px, to which the image is resized first.")
+
+    @field_validator("fold", mode="before")
+    @classmethod
+    def _fold_as_text(cls, fold: Any) -> Any:
+        return str(fold) if isinstance(fold, int) else fold
+
+    @field_validator("families", mode="before")
+    @classmethod
+    def _known_families(cls, families: Any) -> tuple[str, ...]:
+        if not isinstance(families, (str, list, tuple)):
+            raise ValueError(f"{families!r} is none of {', '.join(FAMILIES)}")
+        words = [families] if isinstance(families, str) else list(families)
+        asked = [name.strip() for word in words for name in str(word).split(",") if name.strip()]
+        unknown = [name for name in asked if name not in FAMILIES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(FAMILIES)}")
+        return tuple(name for name in FAMILIES if name in asked)
+
+    @model_validator(mode="after")
+    def _families_of_the_fold(self) -> Shifts:
+        others = [name for name in self.families if name not in FOLDS[self.fold]]
+        if others:
+            raise ValueError(f"{others[0]} is no family of fold {self.fold}: {', '.join(FOLDS[self.fold])}")
+        return self
+
+    def probe(self, device: str) -> int:
+        """One at a time: there is no model to fill."""
+        return 1
+
+    def wanted(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+        """As for every generator; without an amount, `turns` takes every image once."""
+        return super().wanted(counts) if self.has_amount else dict(counts)
+
+    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+        """The images in turn; once each if no amount is given."""
+        return pool.turns(count if self.has_amount else len(pool))
+
+    def draw(self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """Family, operation and parameters."""
+        assert parent is not None
+        families = self.families or FOLDS[self.fold]
+        return [parent], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
+
+    def open(self, device: str) -> Studio:
+        """Nothing to load; the versions of what computes are recorded."""
+        from importlib.metadata import version
+
+        versions = {name: version(name) for name in ("numpy", "pillow", "scikit-image", "scipy")}
+        return Studio(self._make, {"device": "cpu", "versions": versions})
+
+    def _make(self, batch: Sequence[Loaded]) -> list[Picture]:
+        made: dict[str, Picture] = {}
+        for item in batch:  # a batch is filled up with copies of its last job
+            if item.job.sample.id not in made:
+                made[item.job.sample.id] = self._shifted(item)
+        return [made[item.job.sample.id] for item in batch]
+
+    def _shifted(self, item: Loaded) -> Picture:
+        from augforge.algorithms.geometry import Geometry, Resize
+
+        draws, image = item.job.sample.draws, np.asarray(item.images[0])
+        scale = self.size / min(image.shape[:2])
+        resize = Resize(*(round(side * scale) for side in image.shape[:2]))
+        shifted = operation(draws["family"], draws["op"])(resize.move(image, "bicubic", None), draws["parameters"])
+        moves = Geometry((resize, *Geometry.from_plain(draws["parameters"].get("geometry", [])).ops))
+        mask = _moved_mask(item.masks[0], moves) if item.masks and item.masks[0] is not None else None
+        return Picture(shifted.astype(np.float32) / np.float32(255), mask=mask)
+
+
+def _moved_mask(data: bytes, moves: Any) -> NDArray[np.uint8]:
+    """A label map, of the nearest pixels, or a picture in a mask's place, after the same moves as its image."""
+    from augforge.data.images import decode_condition
+
+    mask = decode_condition(data)
+    moved: NDArray[np.uint8] = moves.apply_label(mask) if mask.ndim == 2 else moves.apply(mask)
+    return moved

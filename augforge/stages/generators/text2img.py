@@ -1,0 +1,37 @@
+"""Images from class names alone, the first strategy of *Leaving Reality to Imagination*."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.models.backends import Backend
+from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generators.diffusion import DiffusionGenerator
+from augforge.stages.stage import Task
+
+
+class Text2Img(DiffusionGenerator):
+    """Draw new images of each class from its name; no real image is looked at."""
+
+    name: ClassVar[str] = "text2img"
+    task: ClassVar[str] = "text-to-image"
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "templates": "usual", "steps": 2}
+
+    model: Annotated[str, Task("text-to-image")] = Field("sd15", description="The diffusion model.")
+
+    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+        """Variants without a parent, also of a class that has no real image."""
+        return ((None, variant) for variant in range(count))
+
+    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """No parents, and the prompt."""
+        return [], {"variant": variant, **self.prompt_of(label, seed)}
+
+    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+        """Nothing beside the prompt."""
+        return {}

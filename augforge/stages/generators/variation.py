@@ -1,0 +1,34 @@
+"""Variations of a real image, without text: the third strategy of *Leaving Reality to Imagination*."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.models.backends import Backend
+from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generators.diffusion import DiffusionGenerator
+from augforge.stages.stage import Task
+
+
+class Variation(DiffusionGenerator):
+    """Draw variations of real images with a model that reads an image and no text."""
+
+    name: ClassVar[str] = "variation"
+    task: ClassVar[str] = "variation"
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "steps": 2}
+
+    model: Annotated[str, Task("variation")] = Field("image-variations", description="The diffusion model.")
+
+    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+        """One parent."""
+        assert parent is not None
+        return [parent], {"variant": variant, **self.prompt_of(label, seed)}
+
+    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+        """The parents' pictures."""
+        return {"images": [item.images[0] for item in batch]}

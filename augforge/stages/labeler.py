@@ -1,0 +1,31 @@
+"""Labelers: stages that give unlabelled images a class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from augforge.stages.stage import Stage, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.labels import PseudoLabels
+
+    Vectors = NDArray[np.float32]
+
+
+class Labeler(Stage):
+    """Gives images without a label the class that a classifier sees in them; drops those it is not sure of."""
+
+    verb: ClassVar[str] = "pseudo-label"
+
+    classifier: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
+
+    @abstractmethod
+    def decide(self, logits: Vectors, ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:
+        """Judge n images by `logits` (n, c) over `classes` (c,); `ids` (n,) break ties."""

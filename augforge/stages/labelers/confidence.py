@@ -1,0 +1,35 @@
+"""Pseudo-labels by confidence: what a classifier is sure of, with a cap for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from augforge.algorithms.labels import PseudoLabels, pseudo_labels
+from augforge.stages.labeler import Labeler
+from augforge.stages.stage import Share
+
+
+class Confidence(Labeler):
+    """Give unlabelled images the class that a trained classifier is sure of, and drop the others.
+
+    After the pseudo-labels of the diabetic-foot-ulcer work (EfficientNet ensembles and pix2pixHD); its threshold is not
+    published, so it is an option here.
+    """
+
+    name: ClassVar[str] = "confidence"
+    decides: ClassVar[frozenset[str]] = frozenset({"min_confidence", "per_class_cap"})
+    example: ClassVar[Mapping[str, Any]] = {"min-confidence": 0.5, "per-class-cap": 2}
+
+    min_confidence: Share = Field(0.9, description="Label what the classifier gives at least this probability.")
+    per_class_cap: int | None = Field(
+        None, ge=1, description="Label at most so many images of a class, the surest first."
+    )
+
+    def decide(self, logits: NDArray[np.float32], ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:
+        """The largest softmax probability decides; see the base class for shapes."""
+        return pseudo_labels(logits, ids, min_confidence=self.min_confidence, cap=self.per_class_cap, classes=classes)

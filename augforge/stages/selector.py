@@ -1,0 +1,81 @@
+"""Selectors: stages that choose among many images."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from augforge.data.sample import On
+from augforge.stages.stage import Share, Stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.selection import Certificate, Selection
+
+    Vectors = NDArray[np.float32]
+
+
+class Selector(Stage):
+    """Chooses the subset worth keeping; needs to see the others."""
+
+    verb: ClassVar[str] = "select"
+
+    on: On = Field("all", description="Choose among all images, or only the synthetic or the real ones.")
+    count: int | None = Field(None, ge=0, description="How many images to keep in all.")
+    share: Share | None = Field(None, description="Which share of the images to keep (0.5 if nothing is given).")
+    allocation: Literal["proportional", "equal"] = Field(
+        "proportional", description="Divide the budget by class size, or equally over the classes."
+    )
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Selector:
+        if self.count is not None and self.share is not None:
+            raise ValueError("count and share exclude each other: give one")
+        return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The options that name the models or columns whose numbers `compared` gets, side by side."""
+        return tuple(name for name in (*self.tasks(), *self.column_options()) if getattr(self, name) is not None)
+
+    def compared(self, features: Vectors, labels: Sequence[str], classes: Sequence[str]) -> Vectors:
+        """(n, d) what the n images are compared by: `features` (n, f) themselves, unless a selector makes more of them.
+
+        `classes` (c,) are the names of the columns of logits, where there are any among the features.
+        """
+        return features
+
+    def certify(
+        self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: Vectors
+    ) -> Certificate | None:
+        """What can be said of the selection, for the same arguments; None for a selector that maximises nothing."""
+        return None
+
+    def budget(self, available: int) -> int:
+        """How many of `available` images to keep."""
+        if self.count is not None:
+            return self.count
+        return int((0.5 if self.share is None else self.share) * available + 1e-9)
+
+    @abstractmethod
+    def choose(self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None) -> Selection:
+        """Choose `budget` of n images by `labels` (n,), `ids` (n,) and what `compared` made, if the stage needs any."""
+
+
+class Thinner(Stage):
+    """Leaves so many real training images of each class, chosen as generators choose their shots; spares the others.
+
+    It makes a small or long-tailed set of a large one, so it comes before whatever learns or makes. The order is that
+    of a hash: a larger quota only adds images, and K of a class are those that a generator with `shots: K` sees.
+    """
+
+    verb: ClassVar[str] = "select"
+
+    @abstractmethod
+    def quotas(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """How many to leave of each class at most, given how many it has."""

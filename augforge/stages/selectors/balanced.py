@@ -1,0 +1,34 @@
+"""A balanced random subset: as many images of every class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from augforge.algorithms.selection import Selection, random_subset
+from augforge.data.ids import key
+from augforge.stages.selector import Selector
+
+
+class Balanced(Selector):
+    """Keep as many images of every class, at random by a hash of the id; a small class gives what it has.
+
+    What small classes cannot give goes to the others, so that the budget is kept.
+    """
+
+    name: ClassVar[str] = "balanced"
+    example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
+
+    allocation: Literal["equal"] = Field("equal", description="Always equally over the classes.")
+    draw: int = Field(0, description="Another number gives another random subset.")
+
+    def choose(
+        self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
+    ) -> Selection:
+        """Those with the smallest hashes per class; see the base class for shapes."""
+        keys = np.array([int(key("balanced", self.draw, i)[:16], 16) for i in ids], dtype=np.uint64)
+        return random_subset(len(ids), budget, labels=labels, allocation="equal", keys=keys)

@@ -1,0 +1,121 @@
+"""Facility location: the images that together stand for all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from augforge.algorithms.selection import (
+    Certificate,
+    Method,
+    Selection,
+    Similarity,
+    certify,
+    facility_location,
+    outer_product,
+    softmax_residual,
+)
+from augforge.data.ids import key
+from augforge.stages.selector import Selector
+from augforge.stages.selectors.logits import one_of, truth_of
+from augforge.stages.stage import Column, Task
+
+
+class FacilityLocation(Selector):
+    """Keep the subset that covers each class best, weighted by how many images each kept one stands for.
+
+    Greedy maximisation of sum_i max_j S(i, j) per class, as in *Data-Efficient Augmentation for Training
+    Neural Networks* (NeurIPS 2022), on embeddings or on what stands for an image's gradient.
+    """
+
+    name: ClassVar[str] = "facility-location"
+    example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
+
+    model: Annotated[str, Task("image-embedding")] = Field(
+        "builtin-clip", description="The model whose embeddings count."
+    )
+    proxy: Literal["embedding", "softmax-residual", "outer-product"] = Field(
+        "embedding",
+        description="What images are compared by: embeddings, the classifier's softmax minus the truth, or the outer "
+        "product of both.",
+    )
+    classifier: Annotated[str | None, Task("classification")] = Field(
+        None, description="A classifier that was trained; for the proxies softmax-residual and outer-product."
+    )
+    logits: Annotated[str | None, Column()] = Field(
+        None, description="The column of the source with logits over its classes, instead of a classifier."
+    )
+    similarity: Similarity = Field(
+        "cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
+    )
+    width: float | None = Field(None, gt=0, description="Of the exponential similarity; the number of features.")
+    method: Method = Field(
+        "auto", description="Hold all similarities, the nearest neighbours', or those in parts; auto is what fits."
+    )
+    neighbours: int = Field(100, ge=1, description="Nearest neighbours of each image, where not all are held.")
+    memory: int = Field(512, ge=1, description="MiB for similarities; decides what `auto` is.")
+
+    @model_validator(mode="after")
+    def _with_logits(self) -> FacilityLocation:
+        if self.proxy != "embedding":
+            one_of(self, f"proxy {self.proxy}", "classifier", "logits")
+        return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The options that name the models or columns whose numbers `compared` gets, side by side."""
+        logits = "classifier" if self.logits is None else "logits"
+        return {"embedding": ("model",), "softmax-residual": (logits,)}.get(self.proxy, ("model", logits))
+
+    def compared(
+        self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """(n, d) the embeddings, or what stands for the gradients."""
+        return features if self.proxy == "embedding" else proxy_of(self.proxy, features, labels, classes)
+
+    def choose(
+        self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
+    ) -> Selection:
+        """Greedy per class over what is `compared` (n, d)."""
+        assert features is not None
+        return facility_location(
+            features,
+            budget,
+            labels=labels,
+            allocation=self.allocation,
+            similarity=self.similarity,
+            width=self.width,
+            method=self.method,
+            neighbours=self.neighbours,
+            memory_budget_bytes=self.memory << 20,
+        )
+
+    def certify(
+        self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32]
+    ) -> Certificate:
+        """Compare what `choose` answered for the same arguments with baselines, a bound and other budgets."""
+        return certify(
+            features,
+            selection,
+            labels=labels,
+            allocation=self.allocation,
+            similarity=self.similarity,
+            width=self.width,
+            keys=np.array([int(key("random", 0, i)[:16], 16) for i in ids], dtype=np.uint64),
+        )
+
+
+def proxy_of(
+    proxy: str, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
+) -> NDArray[np.float32]:
+    """(n, d) the proxy, of embeddings and logits over `classes` (c,) side by side (n, e + c); logits are enough for
+    softmax-residual."""
+    truth = truth_of(f"proxy {proxy}", labels, classes)
+    embeddings, logits = features[:, : -len(classes)], features[:, -len(classes) :]
+    if proxy == "softmax-residual":
+        return softmax_residual(logits, truth)
+    return outer_product(logits, truth, embeddings)

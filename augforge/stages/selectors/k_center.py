@@ -1,0 +1,32 @@
+"""k-center: no image is far from a kept one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from augforge.algorithms.selection import Selection, k_center
+from augforge.stages.selector import Selector
+from augforge.stages.stage import Task
+
+
+class KCenter(Selector):
+    """Keep the farthest-first subset of each class (Gonzalez, 1985): spreads out, outliers included."""
+
+    name: ClassVar[str] = "k-center"
+    example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
+
+    model: Annotated[str, Task("image-embedding")] = Field(
+        "builtin-clip", description="The model whose embeddings count."
+    )
+
+    def choose(
+        self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
+    ) -> Selection:
+        """Greedy farthest first per class; see the base class for shapes."""
+        assert features is not None
+        return k_center(features, budget, labels=labels, allocation=self.allocation)

@@ -1,0 +1,50 @@
+"""Max-loss: the images that a classifier is most wrong about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from augforge.algorithms.selection import Selection, largest, losses
+from augforge.stages.selector import Selector
+from augforge.stages.selectors.logits import one_of, truth_of
+from augforge.stages.stage import Column, Task
+
+
+class MaxLoss(Selector):
+    """Keep the images of each class with the largest cross-entropy of a trained classifier: the hard, and the wrong.
+
+    The baseline of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022).
+    """
+
+    name: ClassVar[str] = "max-loss"
+    example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
+
+    classifier: Annotated[str | None, Task("classification")] = Field(
+        None, description="A classifier that was trained."
+    )
+    logits: Annotated[str | None, Column()] = Field(
+        None, description="The column of the source with logits over its classes, instead of a classifier."
+    )
+
+    @model_validator(mode="after")
+    def _with_logits(self) -> MaxLoss:
+        one_of(self, "max-loss", "classifier", "logits")
+        return self
+
+    def compared(
+        self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """(n, 1) the losses of logits (n, c)."""
+        return losses(features, truth_of("max-loss", labels, classes))[:, None].astype(np.float32)
+
+    def choose(
+        self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
+    ) -> Selection:
+        """The largest losses (n, 1) per class."""
+        assert features is not None
+        return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="max-loss")

@@ -1,0 +1,30 @@
+"""A random subset: the baseline that a selector has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from augforge.algorithms.selection import Selection, random_subset
+from augforge.data.ids import key
+from augforge.stages.selector import Selector
+
+
+class Random(Selector):
+    """Keep images at random, decided by a hash of the id: a larger budget only adds images."""
+
+    name: ClassVar[str] = "random"
+    example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
+
+    draw: int = Field(0, description="Another number gives another random subset.")
+
+    def choose(
+        self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
+    ) -> Selection:
+        """Those with the smallest hashes per class; see the base class for shapes."""
+        keys = np.array([int(key("random", self.draw, i)[:16], 16) for i in ids], dtype=np.uint64)
+        return random_subset(len(ids), budget, labels=labels, allocation=self.allocation, keys=keys)

@@ -1,0 +1,100 @@
+"""What every stage is: typed options and one method. Read this file to know how to add one.
+
+    Generator         makes pixels                                `draw` one job, `open` what makes the pixels
+    PixelFilter       a number from one image's pixels            `measure`
+    EmbeddingFilter   numbers from images' embeddings             `compare`
+    Selector          chooses among many by their embeddings      `choose`
+    Thinner           leaves so many real images of each class    `quotas`
+    Labeler           gives unlabelled images a class             `decide`
+    Splitter          puts images into splits                     `assign`
+    Trainer           learns a model from the images so far       `roles` who plays what, `course` how it learns
+
+Each kind has a module beside this one (`generator.py`, `filter.py`, ...) and a folder with its stages, one class a
+file (`generators/`, `filters/`, ...); a stage has one line in `catalog.py`.
+Importing it must not import torch, diffusers, transformers, open_clip or datasets.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _check_template(template: str) -> str:
+    unknown = set(re.findall(r"{(.*?)}", template)) - {"label"}
+    if unknown:
+        raise ValueError(f"{{{sorted(unknown)[0]}}} cannot be filled in; only {{label}} can")
+    return template
+
+
+Mark = TypeVar("Mark")
+Prompt = Annotated[str, AfterValidator(_check_template)]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Marks an option as the name of a model that can do `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """Marks an option as the name of a column of the sources, with as many numbers in every row."""
+
+
+def kebab(name: str) -> str:
+    """The name of an option in YAML and on the command line."""
+    return name.replace("_", "-")
+
+
+class Stage(BaseModel, ABC):
+    """Options of one step. Unknown options are refused; the YAML key is the option's name.
+
+    `decides` names the options that only decide over what was measured or say how much to make: changing
+    one of them never makes a stored result stale.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False
+    )
+
+    verb: ClassVar[str]
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    decides: ClassVar[frozenset[str]] = frozenset()
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def tasks(cls) -> dict[str, str]:
+        """The options that name a model, and the task it must be able to do."""
+        return {name: mark.name for name, mark in _marks(cls, Task).items()}
+
+    @classmethod
+    def column_options(cls) -> list[str]:
+        """The options that name a column of the sources."""
+        return list(_marks(cls, Column))
+
+    def check(self) -> None:
+        """Raise RecipeError or ModelError where the options do not go together; nothing is loaded here."""
+
+    def measured_options(self) -> dict[str, Any]:
+        """The options that a stored result depends on."""
+        return self.model_dump(mode="json", by_alias=True, exclude=set(self.decides))
+
+    def options(self) -> dict[str, Any]:
+        """Every option, as in a recipe."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _marks(cls: type[BaseModel], kind: type[Mark]) -> dict[str, Mark]:
+    """The marks of one kind that options carry, by the name of the option."""
+    found = {name: next((m for m in f.metadata if isinstance(m, kind)), None) for name, f in cls.model_fields.items()}
+    return {name: mark for name, mark in found.items() if mark is not None}

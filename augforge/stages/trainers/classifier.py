@@ -1,0 +1,86 @@
+"""An image classifier: any timm network, or a linear probe on an embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from augforge.data.ids import unit
+from augforge.errors import RecipeError
+from augforge.stages.stage import Task
+from augforge.stages.trainer import Trainer
+
+if TYPE_CHECKING:
+    from augforge.data.ledger import Indices, Ledger
+    from augforge.training.pictures import Pictures
+    from augforge.training.task import Course, Kit
+
+
+class TrainClassifier(Trainer):
+    """Train a classifier on the labelled images: a timm network, or a linear probe on an image-text model.
+
+    It is measured on the split `validation` if there is one, else on a share of the images that a hash holds out.
+    """
+
+    name: ClassVar[str] = "classifier"
+    task: ClassVar[str] = "classification"
+    files: ClassVar[tuple[str, ...]] = ("weights",)
+    example: ClassVar[Mapping[str, Any]] = {"steps": 20}
+
+    backbone: str = Field("probe", description="timm:NAME for a network of timm, or probe for a linear layer.")
+    embedder: Annotated[str, Task("image-text")] = Field("builtin-clip", description="probe: whose embeddings.")
+    weights: str | None = Field(None, description="timm: a safetensors file to begin from, or `pretrained` (the hub).")
+    size: int | None = Field(None, ge=16, description="timm: side of the input in px (the network's own if absent).")
+    batch: int = Field(32, ge=1, description="Images per step, over all processes.")
+    rate: float | None = Field(None, gt=0, description="Learning rate (1e-2 for a probe, 1e-3 for a network).")
+    loss: Literal["cross-entropy", "balanced-softmax"] = Field(
+        "cross-entropy", description="balanced-softmax makes up for classes of different size."
+    )
+    flip: bool = Field(True, description="timm: mirror half of the crops; not for what changes its meaning mirrored.")
+    held_out: float = Field(
+        0.1, ge=0, le=0.5, description="Share of the images to measure on without a validation set."
+    )
+
+    def check(self) -> None:
+        """Refuse a backbone that is neither."""
+        if self.backbone != "probe" and not self.backbone.startswith("timm:"):
+            raise RecipeError(
+                f"there is no backbone {self.backbone!r}", "give timm:NAME, such as timm:resnet18, or probe"
+            )
+
+    def roles(self, ledger: Ledger) -> dict[str, Indices]:
+        """Labelled real images: what to learn from, and what to measure on."""
+        train = ledger.reference()
+        real = ledger.visible("real")
+        named = zip(ledger.column("split", real), ledger.column("label", real), strict=True)
+        held_out = real[np.array([s == "validation" and label is not None for s, label in named], dtype=bool)]
+        if not len(held_out):
+            apart = np.array([unit("held out", i) < self.held_out for i in ledger.column("id", train)], dtype=bool)
+            train, held_out = train[~apart], train[apart]
+        if len(set(ledger.column("label", train))) < 2:
+            raise RecipeError("train classifier: the training images have fewer than two classes")
+        return {"train": train, "held-out": held_out}
+
+    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+        """The course over the labelled images."""
+        from augforge.models import find_model
+        from augforge.training.classifier import classifier_course
+
+        classes = sorted({str(sample.label) for sample in pictures["train"].samples})
+        return classifier_course(
+            pictures["train"],
+            pictures["held-out"],
+            classes,
+            kit,
+            backbone=self.backbone,
+            embedder=find_model(self.embedder, "image-text"),
+            size=self.size,
+            batch=self.batch // kit.accelerator.num_processes,
+            rate=self.rate,
+            pretrained=self.weights,
+            loss=self.loss,
+            flip=self.flip,
+        )

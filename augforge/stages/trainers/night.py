@@ -1,0 +1,104 @@
+"""Day to night: a translator that learns from day pictures and night pictures that do not belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from augforge.errors import RecipeError
+from augforge.stages.stage import Task
+from augforge.stages.trainer import Trainer
+
+if TYPE_CHECKING:
+    from augforge.data.ledger import Indices, Ledger
+    from augforge.training.pictures import Pictures
+    from augforge.training.task import Course, Kit
+
+
+class TrainNight(Trainer):
+    """Train a day-to-night translator on unpaired day and night images.
+
+    hedngan: one generator, one discriminator, and a student edge detector that learns from a frozen teacher what the
+    edges of a night picture are (Dark Side Augmentation). hedgan: the frozen teacher alone. cyclegan: two generators
+    and two discriminators (Unpaired Image-to-Image Translation). cut: contrastive patches (Contrastive Unpaired
+    Translation). None of them is known to be better than the others in general: measure on your own images.
+    """
+
+    name: ClassVar[str] = "night"
+    task: ClassVar[str] = "night"
+    arguments: ClassVar[Mapping[str, str]] = {
+        "day": "Source of day images: a folder, a dataset, a run …",
+        "night": "Source of night images.",
+    }
+    example: ClassVar[Mapping[str, Any]] = {
+        "steps": 4,
+        "size": 32,
+        "width": 4,
+        "blocks": 1,
+        "day": "cat",
+        "night": "dog",
+    }
+
+    day: str = Field("day", description="Class of the source's images that shows the day.")
+    night: str = Field("night", description="Class of the source's images that shows the night.")
+    arch: Literal["hedngan", "hedgan", "cyclegan", "cut"] = Field("hedngan", description="Architecture.")
+    size: int = Field(256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
+    width: int = Field(64, ge=1, description="Channels of the networks' first layers.")
+    blocks: int = Field(9, ge=1, description="Residual blocks of the generator.")
+    rate: float = Field(2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
+    edge_weight: float = Field(5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
+    cycle_weight: float = Field(10.0, ge=0, description="cyclegan: weight of the way there and back.")
+    identity_weight: float | None = Field(
+        None, ge=0, description="cyclegan, cut: weight of leaving a night picture alone (0 and 10 if absent)."
+    )
+    teacher: Annotated[str, Task("edges")] = Field(
+        "edge-operator", description="hedngan, hedgan: the edge teacher: edge-operator, hed, or a file of HED weights."
+    )
+
+    @classmethod
+    def sources_from(cls, given: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
+        """Every source of `--day` is of class day, every one of `--night` of class night."""
+        missing = [f"--{role}" for role, sources in given.items() if not sources]
+        if missing:
+            raise RecipeError(
+                f"train night: {' and '.join(missing)} is missing", "give folders of day and night images"
+            )
+        return [(source, {"class": role}) for role, sources in given.items() for source in sources]
+
+    def roles(self, ledger: Ledger) -> dict[str, Indices]:
+        """The training images of the two classes."""
+        indices = ledger.reference()
+        labels = np.array(ledger.column("label", indices), dtype=object)
+        roles = {"day": indices[labels == self.day], "night": indices[labels == self.night]}
+        for role, found in roles.items():
+            if len(found) < 2:
+                wanted = getattr(self, role)
+                known = ", ".join(ledger.classes) or "none"
+                raise RecipeError(
+                    f"train night: 2 or more training images of class {wanted!r} are needed, there are {len(found)}",
+                    f"give more images, or name another class as `{role}`; the source's classes are {known}",
+                )
+        return roles
+
+    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+        """The architecture's course over day and night pictures."""
+        from augforge.training.night import night_course
+
+        return night_course(
+            self.arch,
+            pictures["day"],
+            pictures["night"],
+            kit,
+            size=self.size,
+            width=self.width,
+            blocks=self.blocks,
+            batch=self.batch // kit.accelerator.num_processes,
+            rate=self.rate,
+            edge_weight=self.edge_weight,
+            cycle_weight=self.cycle_weight,
+            identity_weight=self.identity_weight,
+            teacher=self.teacher,
+        )

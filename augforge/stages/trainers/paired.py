@@ -1,0 +1,124 @@
+"""pix2pixHD: pictures from label maps, edges or small copies, learned from pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from augforge.data.ids import unit
+from augforge.data.sample import is_evaluation
+from augforge.errors import RecipeError
+from augforge.stages.trainer import Trainer
+
+if TYPE_CHECKING:
+    from augforge.data.ledger import Indices, Ledger
+    from augforge.training.pictures import Pictures
+    from augforge.training.task import Course, Kit
+
+
+class TrainPaired(Trainer):
+    """Train pix2pixHD (High-Resolution Image Synthesis with Conditional GANs) on pairs of condition and image.
+
+    The condition is the image's mask (`labelmap`, or `files` for masks that are pictures themselves), or is computed
+    from the image (`edges`, `downsample`).
+    """
+
+    name: ClassVar[str] = "paired"
+    task: ClassVar[str] = "paired"
+    files: ClassVar[tuple[str, ...]] = ("perceptual",)
+    arguments: ClassVar[Mapping[str, str]] = {
+        "images": "Source of images: a folder, a dataset, a run …",
+        "conditions": "Folder of masks or condition pictures, of the same names as the images.",
+    }
+    example: ClassVar[Mapping[str, Any]] = {
+        "condition": "edges", "steps": 4, "size": 32, "width": 4, "downs": 1, "blocks": 1, "scales": 1
+    }  # fmt: skip
+
+    arch: Literal["pix2pixhd", "pix2pixhd-local"] = Field(
+        "pix2pixhd", description="The global generator, or with a local enhancer trained after it and then jointly."
+    )
+    condition: Literal["labelmap", "edges", "downsample", "files"] = Field(
+        "labelmap", description="What a picture is made from."
+    )
+    by_class: bool = Field(False, description="Tell the networks the image's class, so that one model serves all.")
+    size: int = Field(256, ge=16, description="Shorter side in px.")
+    width: int = Field(64, ge=1, description="Channels of the networks' first layers.")
+    downs: int = Field(4, ge=1, description="How often the generator halves the sides.")
+    blocks: int = Field(9, ge=1, description="Residual blocks of the generator.")
+    scales: int = Field(2, ge=1, description="Scales at which discriminators look.")
+    rate: float = Field(2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
+    feature_weight: float = Field(10.0, ge=0, description="Weight of matching the discriminators' features.")
+    pixel_weight: float = Field(
+        0.0, ge=0, description="Weight of the pixels' L1 distance, as in pix2pix; pix2pixHD has none."
+    )
+    perceptual: str | None = Field(None, description="A file of VGG-19 weights for the perceptual loss.")
+    instances: bool = Field(False, description="Add the borders between connected regions of the mask.")
+    style: bool = Field(False, description="Learn a style code for every region, to vary it later.")
+    held_out: float = Field(0.1, ge=0, le=0.5, description="Share of the pairs to measure on; never trained on.")
+
+    @property
+    def masks(self) -> bool:
+        """Whether the condition is the mask, or uses its regions."""
+        return self.condition in ("labelmap", "files") or self.instances
+
+    @classmethod
+    def sources_from(cls, given: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
+        """The sources of `--images`, with the folder of `--conditions` as their masks."""
+        images, conditions = given["images"], given["conditions"]
+        if not images:
+            raise RecipeError("train paired: --images is missing", "give a folder of images")
+        if conditions and len(conditions) != len(images):
+            raise RecipeError("train paired: give one --conditions for each --images, in the same order")
+        return [(source, {"masks": conditions[place]} if conditions else {}) for place, source in enumerate(images)]
+
+    def check(self) -> None:
+        """Refuse options that do not go together."""
+        if self.condition == "files" and self.instances:
+            raise RecipeError("a condition of `files` has no regions: instances do not go with it", "leave them out")
+
+        if self.arch == "pix2pixhd-local" and self.steps < 3:
+            raise RecipeError("pix2pixhd-local learns in three parts: give it at least 3 steps")
+
+    def roles(self, ledger: Ledger) -> dict[str, Indices]:
+        """The training images, those with a mask if the condition is one; a share of them is held out."""
+        indices = ledger.visible("real")
+        evaluation = [is_evaluation(split) for split in ledger.column("split", indices)]
+        usable = ~np.array(evaluation, dtype=bool)
+        if self.masks:
+            usable &= np.array([bool(mask) for mask in ledger.column("mask", indices)], dtype=bool)
+        if usable.sum() < 2:
+            hint = "give the masks' folder (`masks:` of the source), or another `condition`" if self.masks else ""
+            raise RecipeError(f"train paired: {usable.sum()} training images with what `{self.condition}` needs", hint)
+        chosen = indices[usable]
+        apart = np.array([unit("held out", i) < self.held_out for i in ledger.column("id", chosen)], dtype=bool)
+        if apart.all():
+            apart[0] = False
+        return {"pairs": chosen[~apart], "held-out": chosen[apart]}
+
+    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+        """The course over the pairs."""
+        from augforge.training.paired import paired_course
+
+        return paired_course(
+            pictures["pairs"],
+            pictures["held-out"],
+            kit,
+            arch=self.arch,
+            condition=self.condition,
+            by_class=self.by_class,
+            size=self.size,
+            width=self.width,
+            downs=self.downs,
+            blocks=self.blocks,
+            scales=self.scales,
+            batch=self.batch // kit.accelerator.num_processes,
+            rate=self.rate,
+            feature_weight=self.feature_weight,
+            pixel_weight=self.pixel_weight,
+            perceptual=self.perceptual,
+            instances=self.instances,
+            style=self.style,
+        )

@@ -1,0 +1,253 @@
+"""The training of pix2pixHD: a picture from a condition, learnt from pairs of both.
+
+Wang et al., CVPR 2018, arXiv 1711.11585. Each step improves the generator (with the encoder of styles) against the
+discriminator's judgement and towards the real picture's features, then the discriminator. There is no direct
+distance between pixels in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from augforge.data.ids import key, seed_of
+from augforge.errors import ModelError
+from augforge.models.networks.paired.conditions import Conditioner, Kind
+from augforge.models.networks.paired.instances import instance_mean
+from augforge.models.networks.paired.model import Arch, Architecture, PairedModel, facts_of, fill_weights, parts_of
+from augforge.models.networks.paired.networks import Features, MultiscaleDiscriminator, halve, initialise
+from augforge.models.networks.paired.styles import StyleCodes
+from augforge.models.tensors import resting, to_unit
+from augforge.training.paired import losses
+from augforge.training.paired.examples import MOST_VIEWED, Examples, fit_conditioner, stacked
+from augforge.training.paired.perceptual import load_vgg19
+from augforge.training.paired.phases import Phase, asleep, at_full_size, drawing, phase_at
+from augforge.training.paired.sheets import sheet_of
+from augforge.training.pictures import Pictures
+from augforge.training.task import Batch, Course, Kit, Result, Sheet
+
+BETAS = (0.5, 0.999)
+PERCEPTUAL_WEIGHT = 10.0
+FEW = 64
+"""Training images whose instances give the style codes while the training lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How it is learnt: images a step of this process, Adam's rate, scales of the discriminator, and the weights."""
+
+    batch: int = 1
+    rate: float = 2e-4
+    scales: int = 2
+    feature_weight: float = 10.0
+    pixel_weight: float = 0.0
+    perceptual: str | Path | None = None
+
+
+class PairedCourse(Course):
+    """Pairs of condition and picture; see `paired_course`."""
+
+    def __init__(self, examples: Examples, kit: Kit, architecture: Architecture, learning: Learning) -> None:
+        super().__init__(kit)
+        self.examples, self.architecture, self.learning = examples, architecture, learning
+        self.conditioner = examples.conditioner
+        self.done = 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(key(kit.seed, "initial weights")))
+            self.generator = architecture.generator(self.conditioner)
+            self.encoder = architecture.encoder() if architecture.style else None
+            channels = self.conditioner.channels + 3
+            self.discriminator = MultiscaleDiscriminator(channels, architecture.width, scales=learning.scales)
+            painters = [self.generator] if self.encoder is None else [self.generator, self.encoder]
+            for net in (*painters, self.discriminator):
+                initialise(net)
+        self.nets = dict(zip(("generator", "encoder"), painters, strict=False)) | {"discriminator": self.discriminator}
+        if learning.perceptual is not None:
+            self.frozen["perceptual"] = load_vgg19(learning.perceptual)
+        self.optimizers = {"generator": self._adam(*painters), "discriminator": self._adam(self.discriminator)}
+
+    def batch(self, random: np.random.Generator) -> Batch:
+        """Random squares of random training pictures."""
+        return stacked([self.examples.drawn(random) for _ in range(self.learning.batch)])
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """The generator first, then the discriminator, which sees the same fakes."""
+        phase = self._phase(self.done)
+        with resting(*asleep(phase, self.generator, self.encoder)):
+            inputs, condition, real = self._inputs(batch), batch["condition"], batch["real"]
+            if phase is Phase.COARSE:
+                inputs, condition, real = halve(inputs), halve(condition), halve(real)
+            fake = drawing(phase, self.generator)(inputs)
+            of_real = self.discriminator(torch.cat([condition, real], 1))
+            parts = self._generator_losses(condition, real, fake, of_real)
+            self.update("generator", torch.stack(list(parts.values())).sum())
+        judged = losses.discrimination(of_real, self.discriminator(torch.cat([condition, fake.detach()], 1)))
+        self.update("discriminator", judged)
+        self.done += 1
+        return {name: loss.detach() for name, loss in parts.items()} | {"discriminator": judged.detach()}
+
+    def sheet(self) -> Sheet:
+        """Condition, made and real, of a few examples."""
+        shown = [self.examples.fixed(index) for index in self.examples.shown]
+        return sheet_of(self.conditioner, shown, self._model().make([one.prepared for one in shown]))
+
+    def measure(self) -> dict[str, float]:
+        """`l1`, in [0, 1], between made and real pictures, that of the training images' mean image, and their ratio.
+
+        `held_out` counts the examples that this is about; where it is 0, training images stand in for them.
+        """
+        model, made, baseline = self._model(), 0.0, 0.0
+        for ready in self.examples.batches(self.examples.measured):
+            real = to_unit(torch.stack([one.real for one in ready]))
+            made += float(np.abs(model.make([one.prepared for one in ready]) - real).mean((1, 2, 3)).sum())
+            baseline += float(np.abs(self._mean_image - real).mean((1, 2, 3)).sum())
+        count = len(self.examples.measured)
+        ratio = made / baseline if baseline else float("nan")
+        held_out = float(count if self.examples.apart else 0)
+        return {"l1": made / count, "l1_mean_image": baseline / count, "l1_ratio": ratio, "held_out": held_out}
+
+    def outputs(self) -> NDArray[np.float32] | None:
+        """(n, s, s, 3) in [0, 1], for the different conditions of the sheet; None where they are all alike."""
+        shown = [self.examples.fixed(index).prepared for index in self.examples.shown]
+        different = {one.condition.numpy().tobytes(): one for one in shown}
+        return self._model().make(list(different.values())) if len(different) > 1 else None
+
+    def result(self) -> Result:
+        """The generator, and with a style its encoder and the codes of the training images' instances."""
+        parts = {name: net for name, net in self.nets.items() if name != "discriminator"}
+        weights = {f"{part}.{name}": value for part, net in parts.items() for name, value in net.state_dict().items()}
+        if (codes := self._codes(MOST_VIEWED)) is not None:
+            weights |= {"style.codes": codes.codes, "style.sizes": codes.sizes}
+        saved = {name: value.detach().cpu().clone() for name, value in weights.items()}
+        return Result(saved, facts_of(self.architecture, self.conditioner))
+
+    def memory(self) -> dict[str, Any]:
+        """How many steps are done: the phase depends on nothing else."""
+        return {"done": self.done}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on after the steps that are done."""
+        self.done = int(memory["done"])
+
+    def continue_from(self, earlier: Result) -> None:
+        """Take the weights of an earlier training; the discriminator starts anew."""
+        fill_weights(self.generator, earlier.weights, "generator")
+        if self.encoder is not None:
+            fill_weights(self.encoder, earlier.weights, "encoder")
+
+    def _phase(self, step: int) -> Phase:
+        return phase_at(step, self.kit.steps, self.architecture.is_local)
+
+    def _inputs(self, batch: Batch) -> Tensor:
+        """The condition, beside it the style of the real picture's instances."""
+        condition: Tensor = batch["condition"]
+        if self.encoder is None:
+            return condition
+        return torch.cat([condition, instance_mean(self.encoder(batch["real"]), batch["ids"])], 1)
+
+    def _generator_losses(self, condition: Tensor, real: Tensor, fake: Tensor, of_real: Features) -> dict[str, Tensor]:
+        with resting(self.discriminator):
+            of_fake = self.discriminator(torch.cat([condition, fake], 1))
+        matching = losses.feature_matching(of_real, of_fake)
+        found = {
+            "adversarial": losses.adversarial(of_fake, True),
+            "features": self.learning.feature_weight * matching,
+        }
+        if self.learning.pixel_weight:
+            found["pixels"] = self.learning.pixel_weight * (fake - real).abs().mean()
+        if teacher := self.frozen.get("perceptual"):
+            with torch.no_grad():
+                wanted = teacher(real)
+            found["perceptual"] = PERCEPTUAL_WEIGHT * losses.perceptual(wanted, teacher(fake))
+        return found
+
+    def _model(self) -> PairedModel:
+        """What draws by now; its style codes are those of a few training images."""
+        drawing = at_full_size(self._phase(max(0, self.done - 1)), self.generator)
+        return PairedModel(drawing, self.conditioner, self._codes(FEW), self.architecture.step)
+
+    def _codes(self, most: int) -> StyleCodes | None:
+        if self.encoder is None:
+            return None
+        return self.examples.style_codes(self.encoder, most, self.kit.device, self.kit.seed)
+
+    @cached_property
+    def _mean_image(self) -> NDArray[np.float32]:
+        return self.examples.mean_image()
+
+    def _adam(self, *nets: nn.Module) -> torch.optim.Adam:
+        parameters = [parameter for net in nets for parameter in net.parameters()]
+        return torch.optim.Adam(parameters, self.learning.rate, BETAS)
+
+
+def paired_course(
+    pictures: Pictures,
+    held_out: Pictures,
+    kit: Kit,
+    *,
+    arch: Arch = "pix2pixhd",
+    condition: Kind = "labelmap",
+    size: int = 256,
+    width: int = 64,
+    blocks: int = 9,
+    downs: int = 4,
+    batch: int = 1,
+    rate: float = 2e-4,
+    scales: int = 2,
+    feature_weight: float = 10.0,
+    pixel_weight: float = 0.0,
+    perceptual: str | Path | None = None,
+    instances: bool = False,
+    style: bool = False,
+    by_class: bool = False,
+    start_from: Result | None = None,
+) -> PairedCourse:
+    """A training over `pictures`; those `held_out` are only measured.
+
+    Args:
+        arch: `pix2pixhd` the global generator; `pix2pixhd-local` with an enhancer at twice its size around it.
+        condition: what the picture is made from; see `Conditioner`.
+        size: the side of the squares, in px; divisible by 2**downs, and once more by 2 with an enhancer.
+        width: channels of the first layer, of the discriminator too; `downs` and `blocks` as in `GlobalGenerator`.
+        batch: images a step of this process; `rate` that of Adam.
+        scales: levels of the discriminator's pyramid; `feature_weight` multiplies the feature matching.
+        pixel_weight: multiplies the L1 distance of pixels in [-1, 1], as in pix2pix (arXiv 1611.07004, which takes
+            100); pix2pixHD has none.
+        perceptual: a file with torchvision's VGG19 weights, for the perceptual loss; none without it.
+        instances: whether a plane shows the seams between the label map's instances.
+        style: whether the generator is also given how each instance looks, so that it can be varied.
+        by_class: whether the image's class is part of the condition.
+        start_from: the result of an earlier training of the same networks, to go on from.
+
+    Raises:
+        RecipeError: options, masks or classes that do not go together.
+        ModelError: `start_from` or `perceptual` do not fit.
+    """
+    architecture = Architecture(arch, width, downs, blocks, style)
+    architecture.check(size)
+    conditioner = fit_conditioner(pictures, condition, size, instances, by_class)
+    if start_from is not None:
+        conditioner = _same(conditioner, architecture, start_from)
+    learning = Learning(batch, rate, scales, feature_weight, pixel_weight, perceptual)
+    course = PairedCourse(Examples(pictures, held_out, conditioner), kit, architecture, learning)
+    if start_from is not None:
+        course.continue_from(start_from)
+    return course
+
+
+def _same(conditioner: Conditioner, architecture: Architecture, earlier: Result) -> Conditioner:
+    """The conditioner of an earlier training, at today's size. ModelError where it differs from what is asked for."""
+    before, known = parts_of(earlier.facts)
+    if before != architecture:
+        raise ModelError(f"start-from is {before}, not {architecture}", "give the same options as then")
+    if conditioner.values > known.values or replace(conditioner, values=known.values, size=known.size) != known:
+        raise ModelError(f"start-from was trained for {known}, not {conditioner}", "give the same options as then")
+    return replace(known, size=conditioner.size)

@@ -1,0 +1,116 @@
+"""What one architecture brings to a training: networks, optimisers, a step, and what to show of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Batch = Mapping[str, Any]
+"""What `batch` prepares on the CPU: tensors (b, …) by name, and plain values. The loop moves tensors to the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What every course is given: the accelerator (device, precision, processes), the seed and how long it lasts."""
+
+    accelerator: Accelerator
+    seed: int
+    steps: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks live."""
+        device: torch.device = self.accelerator.device
+        return device
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sample sheet: rows of equally large pictures (h, w, 3) uint8, under one title a column."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[NDArray[np.uint8]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is saved: the weights that inference needs, and the plain facts that rebuild the network around them."""
+
+    weights: Mapping[str, Tensor]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Course(ABC):
+    """One training. A subclass fills `nets` and `optimizers` in its constructor; the loop does the rest.
+
+    All randomness of a step comes from the generator that `batch` is given, or from torch's own, which the loop
+    seeds before every step: a resumed training repeats the interrupted one.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self.nets: dict[str, nn.Module] = {}
+        """Everything with parameters that learn: moved to the device, and saved in checkpoints, by the loop."""
+        self.frozen: dict[str, nn.Module] = {}
+        """What never learns (a teacher): moved to the device, not saved."""
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+
+    @abstractmethod
+    def batch(self, random: np.random.Generator) -> Batch:
+        """The inputs of one step, from the training images. Called in another thread, ahead of the step."""
+
+    @abstractmethod
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Learn from one batch, through `update`; the losses by name, detached, scalar."""
+
+    @abstractmethod
+    def sheet(self) -> Sheet:
+        """The same few examples every time, in eval mode: what goes in, what comes out."""
+
+    @abstractmethod
+    def measure(self) -> dict[str, float]:
+        """Figures over fixed examples that were held out where there are enough of them, in eval mode."""
+
+    @abstractmethod
+    def result(self) -> Result:
+        """What a model directory needs to use the trained network."""
+
+    def outputs(self) -> NDArray[np.float32] | None:
+        """(n, h, w, 3) in [0, 1], what comes out for a few different inputs; the loop looks whether it collapsed.
+
+        None for a course that makes no pictures.
+        """
+        return None
+
+    def pace(self, step: int) -> float:
+        """The factor of the learning rate: constant, then falling linearly to zero over the second half."""
+        half = self.kit.steps / 2
+        return 1.0 if step < half else max(0.0, (self.kit.steps - step) / (self.kit.steps - half))
+
+    def memory(self) -> dict[str, Any]:
+        """What else a checkpoint has to hold, such as an image pool: nested dicts and lists of tensors and numbers."""
+        return {}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027  # most have nothing to take back
+        """Take back what `memory` gave."""
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """One step of the optimiser called `name` down `loss`; gradients are averaged over the processes."""
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        accelerator = self.kit.accelerator
+        accelerator.backward(loss)
+        if accelerator.num_processes > 1:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.grad = accelerator.reduce(parameter.grad, "mean")
+        optimizer.step()

@@ -1,0 +1,124 @@
+"""The run folder: parts appear whole or not at all, damage is named and healed, two writers are refused."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from augforge.errors import StoreError
+from augforge.data.store import Store, write_atomically
+
+SCHEMA = pa.schema([("id", pa.string()), ("value", pa.int64())])
+
+
+def rows(*numbers):
+    return [{"id": f"i{n}", "value": n} for n in numbers]
+
+
+@pytest.fixture
+def store(tmp_path):
+    said = []
+    store = Store(tmp_path / "run", said.append)
+    store.said = said
+    return store
+
+
+def test_what_is_written_is_found_again_in_any_order(store):
+    parts = store.parts("x", SCHEMA)
+    with parts.writing() as writer:
+        writer.add(rows(3, 1))
+        writer.flush()
+        writer.add(rows(2))
+    again = store.parts("x", SCHEMA)
+    assert len(again) == 3 and len(list(again.folder.glob("*.arrow"))) == 2
+    assert [row["value"] for row in again.rows(["i2", "i1", "i3"], ["value"])] == [2, 1, 3]
+    assert again.missing(["i9", "i1", "i9", "i8"]) == ["i9", "i8"]
+    assert again.row("i3")["value"] == 3
+    with pytest.raises(KeyError):
+        again.row("i4")
+
+
+def test_what_was_added_before_an_exception_is_kept(store):
+    parts = store.parts("x", SCHEMA)
+    with pytest.raises(RuntimeError), parts.writing() as writer:
+        writer.add(rows(1, 2))
+        raise RuntimeError
+    assert len(store.parts("x", SCHEMA)) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:100] + bytes([b[100] ^ 1]) + b[101:]])
+def test_a_damaged_part_is_named_and_set_aside(store, damage):
+    parts = store.parts("x", SCHEMA)
+    parts.commit(rows(1))
+    parts.commit(rows(2))
+    first = sorted(parts.folder.glob("*.arrow"))[0]
+    first.write_bytes(damage(first.read_bytes()))
+    healed = store.parts("x", SCHEMA)
+    assert len(healed) == 1
+    assert len(store.said) == 1 and first.stem in store.said[0] and "damaged" in store.said[0]
+
+
+def test_a_half_written_temporary_file_is_not_seen(store):
+    parts = store.parts("x", SCHEMA)
+    parts.commit(rows(1))
+    (parts.folder / ".abc.arrow.1.tmp").write_bytes(b"half")
+    assert len(store.parts("x", SCHEMA)) == 1
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        write_atomically(tmp_path / "file", b"content")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_vectors_come_back_bit_by_bit(store):
+    vectors = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    parts = store.vectors("m")
+    with parts.writing() as writer:
+        writer.add([{"digest": f"d{i}", "vector": v} for i, v in enumerate(vectors)])
+    back = store.vectors("m").matrix(["d4", "d0", "d4"], "vector")
+    assert (back == vectors[[4, 0, 4]]).all() and back.dtype == np.float32
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from augforge.data.store import Store
+with Store(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_writer_is_refused_and_a_dead_one_does_not_block(store):
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(store.folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match="another augforge is writing"), store.locked():
+            pass
+    finally:
+        other.kill()
+        other.wait()
+    with store.locked():
+        pass
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("important")
+    with pytest.raises(StoreError, match="not of a run"), Store(tmp_path).locked():
+        pass
+
+
+def test_a_folder_of_another_format_is_refused_with_the_remedy(store):
+    store.folder.mkdir()
+    (store.folder / "run.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(StoreError, match="format 99") as caught, store.locked():
+        pass
+    assert "new folder" in caught.value.hint

@@ -1,0 +1,119 @@
+"""Night and paired: which images, in which geometry, and the masks that go with them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from datasets import load_from_disk
+from PIL import Image
+
+from augforge.algorithms.geometry import Geometry
+from augforge.data import images
+from augforge.data.ids import key
+from augforge.data.pool import Pool
+from augforge.data.sample import Sample
+from augforge.engine.run import run
+from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.stages.generators.night import Night
+from augforge.stages.generators.paired import Paired
+from tests.conftest import write_images
+from tests.test_laws import rows
+
+
+def pool(count: int) -> Pool:
+    return Pool([Sample(key("id", n), "cat", digest=str(n), width=32, height=32) for n in range(count)])
+
+
+def chosen(ratio: float, samples: Pool) -> set[str]:
+    return {sample.id for sample, _ in Night(model="x", ratio=ratio).turns(samples, 10**9)}
+
+
+def test_a_ratio_is_met_nested_and_whatever_the_order():
+    many = pool(4000)
+    picked = {ratio: chosen(ratio, many) for ratio in (0.0, 0.1, 0.25, 0.5, 1.0)}
+    assert picked[0.0] == set() and len(picked[1.0]) == 4000
+    assert picked[0.1] < picked[0.25] < picked[0.5]
+    assert abs(len(picked[0.25]) / 4000 - 0.25) < 4 * (0.25 * 0.75 / 4000) ** 0.5
+    assert chosen(0.25, Pool(reversed(many.samples))) == picked[0.25]
+    fewer = Pool(many.samples[:1000])
+    assert chosen(0.25, fewer) == picked[0.25] & {sample.id for sample in fewer.samples}
+
+
+def masked(folder, rgb: bool = False):
+    """Pictures with edges, and masks of a few classes, or pictures in the masks' place."""
+    source = write_images(folder, {"cat": 3})
+    random = np.random.default_rng(0)
+    (folder / "masks").mkdir()
+    for path in sorted((source / "cat").glob("*.png")):
+        blocks = random.integers(0, 256, (4, 4, 3), dtype=np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+        Image.fromarray(blocks).save(path)
+        shape = (32, 32, 3) if rgb else (32, 32)
+        Image.fromarray(random.integers(0, 4, shape, dtype=np.uint8)).save(folder / "masks" / path.name)
+    return SourceSpec("folder", str(source / "cat"), {"masks": str(folder / "masks"), "class": "cat"})
+
+
+def made(source: SourceSpec, out, name: str, **options):
+    stage = build_stage("generate", name, {"batch": 4, **options})
+    run(Recipe("x", 1, (source,), (stage,)), out, device="cpu")
+    ledger = rows(out)
+    data = {row["id"]: row for row in load_from_disk(str(out / "dataset"))}
+    return [(ledger[i], data[i], data[ledger[i]["parents"][0]]) for i in data if ledger[i]["origin"] == "synthetic"]
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_a_night_has_the_mask_of_its_day_in_the_same_geometry(tmp_path, tiny_models, rgb):
+    import json
+
+    found = made(
+        masked(tmp_path / "set", rgb), tmp_path / "out", "night", model=tiny_models["night"], **{"per-class": 6}
+    )
+    assert len(found) == 6
+    for row, child, parent in found:
+        draws, mask = json.loads(row["draws"]), np.asarray(child["mask"])
+        expected = parent["mask"]
+        if draws["variant"]:
+            expected = expected.crop(draws["crop"])
+            expected = expected.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if draws["flip"] else expected
+        assert (mask == np.asarray(expected)).all() and child["image"].size == child["mask"].size
+
+
+def test_a_night_of_another_size_keeps_the_classes_of_its_mask(tmp_path, tiny_models):
+    options = {"model": tiny_models["night"], "ratio": 1.0, "size": 48}
+    found = made(masked(tmp_path / "set"), tmp_path / "out", "night", **options)
+    for _, child, parent in found:
+        assert child["image"].size == child["mask"].size == (48, 48)
+        assert set(np.unique(child["mask"])) <= set(np.unique(parent["mask"]))
+
+
+def test_a_drawn_mask_went_through_the_geometry_that_was_recorded(tmp_path, tiny_models):
+    import json
+
+    found = made(masked(tmp_path / "set"), tmp_path / "out", "paired", model=tiny_models["paired"], **{"per-class": 6})
+    assert len({row["draws"] for row, _, _ in found}) == 6
+    for row, child, parent in found:
+        geometry = Geometry.from_plain(json.loads(row["draws"])["geometry"])
+        expected = geometry.apply_label(np.asarray(parent["mask"]))
+        assert (np.asarray(child["mask"]) == expected).all()
+        assert set(np.unique(child["mask"])) <= set(np.unique(parent["mask"]))
+
+
+def test_nothing_varied_makes_each_image_once(tmp_path, tiny_models):
+    options = {"model": tiny_models["paired"], "vary": "none", "per-class": 9}
+    assert len(made(masked(tmp_path / "set"), tmp_path / "out", "paired", **options)) == 3
+
+
+def test_ways_to_vary_are_words():
+    assert Paired(model="x", vary="warp, flip").vary == ("flip", "warp")
+    for wrong in ("flop", 3, None):
+        with pytest.raises(ValueError, match="is none of flip, warp, style"):
+            Paired(model="x", vary=wrong)
+
+
+def test_a_mask_that_is_a_picture_goes_there_and_back():
+    picture = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    assert (images.decode_condition(images.encode_mask(picture)) == picture).all()
+    out = io.BytesIO()
+    Image.fromarray(picture[..., 0]).save(out, "PNG")
+    assert images.decode_condition(out.getvalue()).ndim == 2
