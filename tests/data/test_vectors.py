@@ -178,8 +178,8 @@ def test_a_part_that_holds_all_the_others_is_not_removed(store, monkeypatch):
 
 WRITER = """
 import sys
-from augforge import vectors
-from tests.test_vectors import digest, unit, write
+from augforge.data import vectors
+from tests.data.test_vectors import digest, unit, write
 vectors.SMALL_PARTS, vectors.SMALL_ROWS = 4, 12
 start = int(sys.argv[2])
 store = vectors.Vectors(vectors.Path(sys.argv[1]))
