@@ -10,8 +10,8 @@ from PIL import Image
 
 from augforge.errors import ModelError
 from augforge.models import find_model
-from augforge.models.loading import load_embedder, processor_sight
-from augforge.models.vision import ClipTower, clip_sight, model_folder
+from augforge.models.loading import load_embedder
+from augforge.models.vision import ClipTower, clip_sight, model_folder, processor_sight
 from tests.data.test_preprocessing import photo
 
 LAYERS = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2}
