@@ -39,9 +39,9 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from augforge.data import images
-from augforge.data import preprocessing as sight
+from augforge.data import preprocessing as preprocessing
 from augforge.data.ledger import Ledger
-from augforge.data.preprocessing import Sight, decode
+from augforge.data.preprocessing import Preprocessing, decode
 from augforge.data.store import Store
 from augforge.data.vectors import Vectors
 from augforge.engine.embedding import BATCH, Embedder
@@ -49,7 +49,7 @@ from augforge.engine.ingest import Pixels, read_sources
 from augforge.io import open_source
 from augforge.models import find_model
 from augforge.models.loading import load_embedder
-from augforge.models.vision import clip_sight, in_batches
+from augforge.models.vision import clip_preprocessing, in_batches
 from augforge.progress import Progress
 
 WANTED = 2500
@@ -77,18 +77,18 @@ class RandomClip:
         import open_clip
 
         self._net = open_clip.create_model(architecture, device=device).eval()
-        self.sight, self.device = clip_sight(self._net.visual.preprocess_cfg), device
+        self.preprocessing, self.device = clip_preprocessing(self._net.visual.preprocess_cfg), device
 
     def embed_seen(self, seen: Any) -> Any:
         """(n, d) of unit length."""
-        assert self.sight is not None
-        return in_batches(self._net.encode_image, seen, self.sight, self.device)
+        assert self.preprocessing is not None
+        return in_batches(self._net.encode_image, seen, self.preprocessing, self.device)
 
 
 class Nothing:
     """Sees as ViT-B-32 does, and answers at once."""
 
-    sight = Sight(224, (0.5,) * 3, (0.5,) * 3, 224)
+    preprocessing = Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
 
     def embed_seen(self, seen: Any) -> Any:
         """(n, 512) of unit length."""
@@ -106,8 +106,8 @@ class Timed(Embedder):
 
 def measure_decode(size: tuple[int, int], seconds: float) -> None:
     """Print the table of decoding rates."""
-    data, eye = photos(32, size), Sight(224, (0.5,) * 3, (0.5,) * 3, 224)
-    simple = sight.simplejpeg()
+    data, eye = photos(32, size), Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
+    simple = preprocessing.simplejpeg()
     ways: dict[str, tuple[Any, Callable[[bytes], Any]]] = {
         "Pillow, full": (None, images.decode),
         "Pillow, scaled": (None, lambda b: decode(b, eye.least)),
@@ -121,7 +121,7 @@ def measure_decode(size: tuple[int, int], seconds: float) -> None:
     small = decode(data[0], eye.least)
     print(f"{size[0]}x{size[1]} px, {np.mean([len(b) for b in data]) / 1000:.0f} kB; scaled to {small.size}")
     for name, (module, way) in ways.items():
-        sight.simplejpeg = lambda module=module: module  # type: ignore[assignment]
+        preprocessing.simplejpeg = lambda module=module: module  # type: ignore[assignment]
         rate = _per_second(way, data, seconds)
         print(f"{name:28} {rate:7.0f} images per CPU second; {WANTED / rate:5.1f} cores for {WANTED}/s")
 
@@ -167,7 +167,7 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
     with tempfile.TemporaryDirectory() as folder:
         ledger, pixels = ingested(Path(folder), batches * BATCH, size)
         first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
-        seen = np.stack([model.sight.look(images.decode(data)) for data in first])
+        seen = np.stack([model.preprocessing.look(images.decode(data)) for data in first])
         model.embed_seen(seen)
         ratios = []
         for repeat in range(repeats):

@@ -28,7 +28,7 @@ from augforge.models import find_model
 from augforge.models.devices import quiet
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
-from augforge.stages.generator import Studio
+from augforge.stages.generator import LoadedGenerator
 from augforge.stages.generators.augmented_conditioning import AugmentedConditioning
 
 
@@ -57,15 +57,15 @@ def compare(args: argparse.Namespace, folder: Path, model: str) -> None:
     ours = "fp32" if args.device == "cpu" else half
     sources = write_sources(folder / "sources", args.batch)
     pipes = {dtype: load(model, args.device, dtype) for dtype in {"fp32", half, ours}}
-    roads: dict[str, tuple[int, Callable[[], float]]] = {
+    variants: dict[str, tuple[int, Callable[[], float]]] = {
         "a  one per call, fp32": (args.loop_images, lambda: loop(pipes["fp32"], args, args.loop_images, 1)),
         f"b  one per call, {half}": (args.loop_images, lambda: loop(pipes[half], args, args.loop_images, 1)),
         f"c  bare pipeline, {ours}": (args.images, lambda: loop(pipes[ours], args, args.images, args.batch)),
         f"ours, {ours}": (args.images, lambda: whole(model, sources, folder, args, ours)),
     }
-    best = dict.fromkeys(roads, 0.0)
+    best = dict.fromkeys(variants, 0.0)
     for _ in range(args.rounds):
-        for name, (count, timed) in roads.items():
+        for name, (count, timed) in variants.items():
             best[name] = max(best[name], count / timed())
     a, _, c, mine = best.values()
     print(f"{model} on {args.device}, {args.images} images, batch {args.batch}, {args.steps} steps")
@@ -117,18 +117,18 @@ class Timed(AugmentedConditioning):
     busy: ClassVar[float] = 0.0
     wall: ClassVar[float] = 1.0
 
-    def open(self, device: str) -> Studio:
+    def open(self, device: str) -> LoadedGenerator:
         """The studio; loading is not counted, as the others' is not."""
-        studio = super().open(device)
+        loaded = super().open(device)
         Timed.started, Timed.busy = time.perf_counter(), 0.0
 
         def make(batch: Any) -> Any:
             started = time.perf_counter()
-            made = studio.make(batch)
+            made = loaded.generate(batch)
             Timed.busy += time.perf_counter() - started
             return made
 
-        return Studio(make, studio.facts)
+        return LoadedGenerator(make, loaded.facts)
 
 
 def whole(model: str, sources: Path, folder: Path, args: argparse.Namespace, dtype: str) -> float:

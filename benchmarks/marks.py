@@ -62,16 +62,16 @@ def main() -> None:
     marked = [add_mark(image, KIND, "id") or b"" for image in images]
     signed = [ours.sign(image, KIND, "id") for image in marked]
     slow = images[: max(8, given.images // 20)]
-    roads: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
+    variants: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
         "XMP mark": (lambda image: add_mark(image, KIND, "id"), images),
         "look for the XMP mark": (source_type, marked),
         "C2PA, settings of c2pa-python": (lambda image: theirs.sign(image, KIND, "id"), slow),
         "C2PA, thumbnail and verify-after-sign off": (lambda image: ours.sign(image, KIND, "id"), images),
         "verify the signature": (state_of, signed),
     }
-    best = dict.fromkeys(roads, (0.0, 0.0))
+    best = dict.fromkeys(variants, (0.0, 0.0))
     for _ in range(given.rounds):
-        for name, (do, some) in roads.items():
+        for name, (do, some) in variants.items():
             clock, processor = rates(do, some)
             best[name] = max(best[name][0], clock), max(best[name][1], processor)
     size = sum(map(len, images)) / len(images)
@@ -82,7 +82,7 @@ def main() -> None:
         print(f"{name:<44} {clock:>9,.0f} {processor:>9,.0f}")
     print(f"bytes added: XMP {len(marked[0]) - len(images[0]):,}, C2PA {len(signed[0]) - len(marked[0]):,}", end="")
     print(f" (with the settings of c2pa-python {theirs_size:,})")
-    slowly, quickly = best[list(roads)[2]], best[list(roads)[3]]
+    slowly, quickly = best[list(variants)[2]], best[list(variants)[3]]
     print(f"ours over theirs: {quickly[0] / slowly[0]:.0f} times, by the processor {quickly[1] / slowly[1]:.0f} times")
 
 

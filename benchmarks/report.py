@@ -93,16 +93,20 @@ def _samples(rows: int, pixels: MadeUp, random: np.random.Generator) -> Iterator
             file = f"train/{label}/{number:06d}.jpg"
             yield Sample(source=f"folder data/photos: {file}", split="train", ref=f"0:{file}", **common)
             continue
-        draws = {"prompt": f"a photo of {label}, {number}", "lam": float(random.random()), "slot": number % 32}
-        draws |= {"mask-seed": int(random.integers(2**62)), "batch-number": number // 32, "variant": number % 5}
+        sampled_params = {"prompt": f"a photo of {label}, {number}", "lam": float(random.random()), "slot": number % 32}
+        sampled_params |= {
+            "mask-seed": int(random.integers(2**62)),
+            "batch-number": number // 32,
+            "variant": number % 5,
+        }
         yield Sample(
             origin="synthetic",
             parents=tuple(real[place] for place in random.integers(0, len(real), 2)),
             stage="1-generate-augmented-conditioning",
             seed=int(random.integers(2**62)),
             ref=f"made:{PART}",
-            draws=draws,
-            maker=MAKER,
+            sampled_params=sampled_params,
+            generation_config=MAKER,
             scores=scores,
             **common,
             **_fate(scores["clip-prompt"], random),

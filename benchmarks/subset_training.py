@@ -182,7 +182,7 @@ def _near(draw: np.random.Generator, n: int, steps: Labels) -> NDArray[np.bool_]
     return near
 
 
-class Course:
+class TrainingTask:
     """A network under training, and its running average."""
 
     def __init__(self, pool: Pictures, width: int, seed: int) -> None:
@@ -239,7 +239,7 @@ class Course:
         return 100 * float((predicted(self.average, test.images).argmax(axis=1) == test.labels).mean())
 
 
-Chooser = Callable[[Course, int], Selection]
+Chooser = Callable[[TrainingTask, int], Selection]
 
 
 @dataclass(frozen=True)
@@ -257,49 +257,49 @@ class Bench:
 
     def run(self, arm: str, share: float, seed: int) -> Training:
         """One training, tested `checks` times; a new subset for each of `rounds` parts where the arm says so."""
-        course = Course(self.pool, self.args.width, seed)
+        training_task = TrainingTask(self.pool, self.args.width, seed)
         found = Training(arm, share, seed)
         renewed = np.linspace(0, self.batches, self.args.rounds + 1).astype(int)[:-1]
         tested = np.linspace(0, self.batches, self.args.checks + 1).astype(int)[1:]
         marks = sorted({*renewed.tolist(), *tested.tolist()})
         for start, end in itertools.pairwise(marks):
             if start in renewed and (start == 0 or arm in AGAIN):
-                self._renew(course, arm, share, seed, round(start * self.args.rounds / self.batches))
-            course.steps(end - start)
+                self._renew(training_task, arm, share, seed, round(start * self.args.rounds / self.batches))
+            training_task.steps(end - start)
             if end in tested:
-                cost = course.cost
-                found.tests.append((cost.passes, cost.cpu, cost.wall, course.accuracy(self.test)))
-        found.selection = course.cost.selection
+                cost = training_task.cost
+                found.tests.append((cost.passes, cost.cpu, cost.wall, training_task.accuracy(self.test)))
+        found.selection = training_task.cost.selection
         return found
 
-    def _renew(self, course: Course, arm: str, share: float, seed: int, part: int) -> None:
+    def _renew(self, training_task: TrainingTask, arm: str, share: float, seed: int, part: int) -> None:
         budget = round(share * len(self.pool))
-        with course.cost.counted(selecting=True):
+        with training_task.cost.counted(selecting=True):
             if arm == "coreset-once":
-                subset = self._by_features(course, budget, seed)
+                subset = self._by_features(training_task, budget, seed)
             elif part == 0 or arm in ("full", "random-again"):
                 subset = self._by_chance(budget, seed, part)
             else:
-                subset = self._by_residual(course, arm, budget)
-        course.use(subset)
+                subset = self._by_residual(training_task, arm, budget)
+        training_task.use(subset)
 
     def _by_chance(self, budget: int, seed: int, part: int) -> Selection:
         drawn = keys(len(self.pool), seed, 2, part)
         return random_subset(len(self.pool), budget, labels=self.pool.labels, keys=drawn)
 
-    def _by_residual(self, course: Course, arm: str, budget: int) -> Selection:
-        logits, labels = predicted(course.network, self.pool.images), self.pool.labels
+    def _by_residual(self, training_task: TrainingTask, arm: str, budget: int) -> Selection:
+        logits, labels = predicted(training_task.network, self.pool.images), self.pool.labels
         if arm == "max-loss":
             return largest(losses(logits, labels), budget, labels=labels)
         found = facility_location(softmax_residual(logits, labels), budget, labels=labels, similarity="euclidean")
         return found if arm == "coreset-again" else _without_weights(found)
 
-    def _by_features(self, course: Course, budget: int, seed: int) -> Selection:
+    def _by_features(self, training_task: TrainingTask, budget: int, seed: int) -> Selection:
         """Of a network of its own, which is trained for a little on all; its passes are part of the cost."""
-        brief = Course(self.pool, self.args.width, seed + 1000)
+        brief = TrainingTask(self.pool, self.args.width, seed + 1000)
         brief.use(self._by_chance(len(self.pool), seed, 0))
         brief.steps(math.ceil(2 * len(self.pool) * self.args.warm / BATCH))
-        course.cost.passes += brief.cost.passes
+        training_task.cost.passes += brief.cost.passes
         features = predicted(brief.network.body, self.pool.images)
         return facility_location(features, budget, labels=self.pool.labels)
 

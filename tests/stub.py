@@ -11,7 +11,7 @@ from augforge.data.ids import unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.stages.filter import PixelFilter
-from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 
 
 class Coin(Generator):
@@ -23,18 +23,20 @@ class Coin(Generator):
     coupled: bool = False
 
     @property
-    def couples(self) -> bool:
+    def batch_dependent(self) -> bool:
         return self.coupled
 
-    def draw(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         assert parent is not None
         return [parent], {"variant": variant, "bright": is_bright(self, parent, variant)}
 
-    def open(self, device: str) -> Studio:
-        return Studio(self._make, {})
+    def load(self, device: str) -> LoadedGenerator:
+        return LoadedGenerator(self._make, {})
 
-    def _make(self, batch: Sequence[Loaded]) -> list[Picture]:
-        return [Picture(picture(item.job.sample.draws["bright"], item.job.sample.seed)) for item in batch]
+    def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
+        return [
+            GeneratedImage(picture(item.job.sample.sampled_params["bright"], item.job.sample.seed)) for item in batch
+        ]
 
 
 class Bright(PixelFilter):

@@ -69,11 +69,13 @@ def rows(out: Path | str) -> dict[str, dict[str, Any]]:
 
 def decisions(out: Path) -> dict[str, Any]:
     """Everything of the ledger that must not depend on batches, order, workers or crashes."""
-    hidden = {"digest", "draws", "maker", "scores", "ref"}
+    hidden = {"digest", "sampled_params", "generation_config", "scores", "ref"}
     kept = {}
     for identity, row in rows(out).items():
-        draws = {k: v for k, v in json.loads(row["draws"]).items() if k not in {"batch-number", "slot"}}
-        kept[identity] = {**{k: v for k, v in row.items() if k not in hidden}, "draws": draws}
+        sampled_params = {
+            k: v for k, v in json.loads(row["sampled_params"]).items() if k not in {"batch-number", "slot"}
+        }
+        kept[identity] = {**{k: v for k, v in row.items() if k not in hidden}, "sampled_params": sampled_params}
     return kept
 
 
@@ -118,7 +120,9 @@ def test_2_batch_size_does_not_matter(models, pictures, tmp_path, stage):
         stages = tuple(s.model_copy(update={"batch": batch}) if s.verb == "generate" else s for s in recipe.stages)
         run(Recipe(recipe.name, recipe.seed, recipe.sources, stages), tmp_path / name)
     if stage[0] != "generate":  # a last bit of a pixel may turn a tie; ids, draws and counts must not change
-        same = [{i: row["draws"] for i, row in decisions(tmp_path / name).items()} for name in ("four", "three")]
+        same = [
+            {i: row["sampled_params"] for i, row in decisions(tmp_path / name).items()} for name in ("four", "three")
+        ]
         assert same[0] == same[1]
         assert len(pixels(tmp_path / "four")) == len(pixels(tmp_path / "three"))
         return

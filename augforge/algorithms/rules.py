@@ -18,15 +18,15 @@ class Unjudged(Exception):
 class Rule:
     """One of: the best `keep` share, within `minimum` and `maximum`, or at least mean - `deviations` * std.
 
-    Applied within each group (a class) or over all, by `groups`. Higher is better, unless `falling`: then the best
-    share is the lowest one, and the last rule is "at most mean + `deviations` * std". Without anything all stay.
+    Applied within each group (a class) or over all, by `groups`. Higher is better, unless `lower_is_better`: then the
+    best share is the lowest one, and the last rule is "at most mean + `deviations` * std". Without anything all stay.
     """
 
     keep: float | None = None
     minimum: float | None = None
     maximum: float | None = None
     deviations: float | None = None
-    falling: bool = False
+    lower_is_better: bool = False
 
     def apply(self, scores: NDArray[np.float64], ids: ArrayLike, groups: NDArray[np.int64], within: str) -> Verdict:
         """Who stays, and why the others go.
@@ -55,7 +55,7 @@ class Rule:
             low = -np.inf if self.minimum is None else self.minimum
             high = np.inf if self.maximum is None else self.maximum
             return (scores >= low) & (scores <= high)
-        better = -scores if self.falling else scores
+        better = -scores if self.lower_is_better else scores
         if self.deviations is not None:
             return better >= floor_of(better, self.deviations)
         return best_share(better, ids, 1.0 if self.keep is None else self.keep)
@@ -70,7 +70,7 @@ class Rule:
 
     def _reason(self, within: str) -> str:
         if self.deviations is not None:
-            side = ("over", "+") if self.falling else ("under", "-")
+            side = ("over", "+") if self.lower_is_better else ("under", "-")
             return f"{side[0]} mean {side[1]} {self.deviations:g} std of {within}"
         return f"not among the best {100 * (1.0 if self.keep is None else self.keep):g} % of {within}"
 

@@ -36,8 +36,8 @@ ROWS = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("ref", pa.string()),
-        ("draws", pa.string()),
-        ("maker", pa.dictionary(pa.int32(), pa.string())),
+        ("sampled_params", pa.string()),
+        ("generation_config", pa.dictionary(pa.int32(), pa.string())),
         ("note", pa.string()),
         ("mask", pa.string()),
         ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
@@ -138,7 +138,7 @@ class Ledger:
             **{
                 **row,
                 "parents": tuple(row["parents"]),
-                "draws": json.loads(row["draws"]),
+                "sampled_params": json.loads(row["sampled_params"]),
                 "kept": bool(self.kept[index]),
                 "dropped": self.dropped[index],
                 "dropped_by": self.dropped_by[index],
@@ -302,7 +302,7 @@ def _compact(samples: Sequence[Sample]) -> pa.Table:
 def _table(samples: Sequence[Sample]) -> pa.Table:
     columns = {
         "parents": [list(s.parents) for s in samples],
-        "draws": [json.dumps(dict(s.draws), sort_keys=True) for s in samples],
+        "sampled_params": [json.dumps(dict(s.sampled_params), sort_keys=True) for s in samples],
     }
     arrays = [
         pa.array(columns[f.name] if f.name in columns else [getattr(s, f.name) for s in samples], f.type) for f in ROWS

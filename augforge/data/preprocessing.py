@@ -33,7 +33,7 @@ ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Preprocessing:
     """An image becomes `size` px wide and high, and each channel in [0, 1] loses `mean` and is divided by `std`.
 
     Its shorter side becomes `resize` px and the centre is cut out; with `resize` None it is squashed to the square.

@@ -19,8 +19,8 @@ class Sample:
 
     `ref` says where the encoded bytes are ("0:cats/1.jpg" in source 0, "made:…" in this run's parts);
     `source` says it to people. `mask` is the SHA-256 of the encoded label mask that goes with the image ("" where
-    there is none), `labelled_by` the stage that gave the label when it was not the source. `draws` holds every random
-    draw of the row, `maker` what all rows of its stage share (generator, options, model, device, versions), as JSON.
+    there is none), `labelled_by` the stage that gave the label when it was not the source. `sampled_params` holds every random
+    draw of the row, `generation_config` what all rows of its stage share (generator, options, model, device, versions), as JSON.
     """
 
     id: str
@@ -35,8 +35,8 @@ class Sample:
     width: int = 0
     height: int = 0
     ref: str = ""
-    draws: Mapping[str, Any] = field(default_factory=dict)
-    maker: str | None = None
+    sampled_params: Mapping[str, Any] = field(default_factory=dict)
+    generation_config: str | None = None
     note: str = ""
     mask: str = ""
     labelled_by: str | None = None
@@ -49,8 +49,8 @@ class Sample:
     @property
     def provenance(self) -> dict[str, Any]:
         """What made this sample, as one flat record: the maker's constants and this row's own draws."""
-        made = json.loads(self.maker) if self.maker else {}
-        return {**made, "stage": self.stage, "seed": self.seed, **self.draws}
+        made = json.loads(self.generation_config) if self.generation_config else {}
+        return {**made, "stage": self.stage, "seed": self.seed, **self.sampled_params}
 
 
 def is_evaluation(split: str | None) -> bool:

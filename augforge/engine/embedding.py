@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from augforge.data import images
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.preprocessing import DECODING, Sight, decode
+from augforge.data.preprocessing import DECODING, Preprocessing, decode
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.data.vectors import Precision, Vectors, vectors_folder
@@ -149,17 +149,17 @@ class Embedder:
 
     def _embed(self, samples: Sequence[Sample], drop: Callable[[list[str], str], None]) -> None:
         model = self._loaded()
-        sight: Sight | None = getattr(model, "sight", None)
+        preprocessing: Preprocessing | None = getattr(model, "sight", None)
         timing, began = self.timing, time.monotonic()
 
         def load(batch: Sequence[Sample]) -> tuple[Ready, float]:
             start = time.thread_time()
-            return self._load(batch, sight, drop), time.thread_time() - start
+            return self._load(batch, preprocessing, drop), time.thread_time() - start
 
         def work(loaded: tuple[Ready, float]) -> tuple[list[str], Matrix]:
             (digests, pictures), seconds = loaded
             start = time.monotonic()
-            vectors = _vectors(model, sight, pictures)
+            vectors = _vectors(model, preprocessing, pictures)
             timing.model += time.monotonic() - start
             timing.decode += seconds
             return digests, vectors
@@ -179,13 +179,19 @@ class Embedder:
         if timing.seconds >= WORTH_SAYING:
             self._progress.say(f"embed ({self._row.name}): {timing.sentence()}")
 
-    def _load(self, batch: Sequence[Sample], sight: Sight | None, drop: Callable[[list[str], str], None]) -> Ready:
+    def _load(
+        self, batch: Sequence[Sample], preprocessing: Preprocessing | None, drop: Callable[[list[str], str], None]
+    ) -> Ready:
         """The digests of those that can be read, and what the model sees of them (the images, if it looks itself)."""
         digests, pictures = [], []
         for sample in batch:
             try:
                 data = self._pixels.bytes_of(sample)
-                picture = images.decode(data) if sight is None else sight.look(decode(data, sight.least))
+                picture = (
+                    images.decode(data)
+                    if preprocessing is None
+                    else preprocessing.look(decode(data, preprocessing.least))
+                )
             except BadImage as error:
                 drop([sample.digest], error.message)
             else:
@@ -194,10 +200,10 @@ class Embedder:
         return digests, pictures
 
 
-def _vectors(model: Any, sight: Sight | None, pictures: Sequence[Any]) -> Matrix:
+def _vectors(model: Any, preprocessing: Preprocessing | None, pictures: Sequence[Any]) -> Matrix:
     if not len(pictures):
         return np.zeros((0, 0), dtype=np.float32)
-    vectors: Matrix = model.embed_images(pictures) if sight is None else model.embed_seen(np.stack(pictures))
+    vectors: Matrix = model.embed_images(pictures) if preprocessing is None else model.embed_seen(np.stack(pictures))
     return vectors
 
 

@@ -187,7 +187,7 @@ def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixel
             "scores": {name: sample.scores.get(name) for name in sorted(ledger.scores)} or None,
             "provenance": json.dumps(provenance(sample, parents), sort_keys=True, ensure_ascii=False),
             "split": sample.split,
-            "caption": sample.draws.get("prompt"),
+            "caption": sample.sampled_params.get("prompt"),
             "mask": mask,
         }
 

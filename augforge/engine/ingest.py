@@ -193,7 +193,7 @@ def _is_known(f: Found) -> bool:
 def _carried(f: Found) -> Sample:
     """A sample of another run, with its whole history."""
     carried = dict(f.entry.carried or {})
-    draws = carried.pop("draws", None) or {}
+    sampled_params = carried.pop("sampled_params", None) or {}
     known = {
         name: value for name, value in carried.items() if name in Sample.__dataclass_fields__ and value is not None
     }
@@ -204,7 +204,7 @@ def _carried(f: Found) -> Sample:
             "split": f.entry.split,
             "parents": tuple(carried.get("parents") or ()),
             "scores": dict(carried.get("scores") or {}),
-            "draws": json.loads(draws) if isinstance(draws, str) else dict(draws),
+            "sampled_params": json.loads(sampled_params) if isinstance(sampled_params, str) else dict(sampled_params),
             "ref": f"{f.number}:{f.entry.locator}",
         }
     )

@@ -34,7 +34,7 @@ def amounts(stage: Generator, ledger: Ledger) -> dict[str | None, int]:
         if stage.of not in ledger.classes:
             raise RecipeError(f"{stage.name}: there is no class {stage.of!r}", did_you_mean(stage.of, ledger.classes))
         counts = {stage.of: counts.get(stage.of, 0)}
-    return stage.wanted(counts)
+    return stage.target_counts(counts)
 
 
 def plan_by_class(
@@ -49,7 +49,7 @@ def plan_by_class(
     def jobs(label: str | None, count: int) -> Iterator[Job]:
         turns = stage.turns(pools[label], count)
         alone = (_job(stage, fingerprint, label, pools[label], *turn, title, split) for turn in turns)
-        return _coupled(alone, int(stage.batch)) if stage.couples else alone
+        return _coupled(alone, int(stage.batch)) if stage.batch_dependent else alone
 
     return {label: jobs(label, count) for label, count in wanted.items()}
 
@@ -65,8 +65,8 @@ def _coupled(jobs: Iterator[Job], size: int) -> Iterator[Job]:
         mates = [job.sample.id for job in batch]
         for job in batch:
             identity = key(job.sample.id, mates, size)
-            draws = {**job.sample.draws, "batch-of": mates}
-            yield Job(replace(job.sample, id=identity, draws=draws), job.parents)
+            sampled_params = {**job.sample.sampled_params, "batch-of": mates}
+            yield Job(replace(job.sample, id=identity, sampled_params=sampled_params), job.parents)
 
 
 def training_counts(ledger: Ledger, on: On = "all", unlabelled: bool = False) -> dict[str | None, int]:
@@ -91,8 +91,10 @@ def _job(
     split: str | None,
 ) -> Job:
     first = parent.id if parent else label
-    parents, draws = stage.draw(label, parent, pool, variant, seed_of(key(fingerprint, first, variant)))
-    identity = key(fingerprint, label, [p.id for p in parents], draws)
+    parents, sampled_params = stage.sample_params(
+        label, parent, pool, variant, seed_of(key(fingerprint, first, variant))
+    )
+    identity = key(fingerprint, label, [p.id for p in parents], sampled_params)
     held_out = unit("validation", identity) < getattr(stage, "validation", 0.0)
     sample = Sample(
         id=identity,
@@ -102,6 +104,6 @@ def _job(
         stage=title,
         seed=seed_of(identity),
         split="validation" if held_out else split,
-        draws=draws,
+        sampled_params=sampled_params,
     )
     return Job(sample, tuple(parents))

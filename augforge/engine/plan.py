@@ -22,7 +22,7 @@ from augforge.engine.rates import measured_rate
 from augforge.engine.runners.filter import measured_parts
 from augforge.engine.runners.generate import finished, generator_parts
 from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
-from augforge.engine.runners.subsample import run_thinner
+from augforge.engine.runners.subsample import run_subsampler
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
@@ -32,7 +32,7 @@ from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator
 from augforge.stages.labeler import Labeler
-from augforge.stages.selector import Selector, Thinner
+from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
 from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
@@ -111,7 +111,7 @@ def _counts(ledger: Ledger) -> Counts:
 def _step(stage: Stage, title: str, state: _State, store: Store) -> tuple[int, int]:
     if isinstance(stage, (Labeler, Splitter)):
         return _describe(stage, title, state, store)
-    if isinstance(stage, Thinner):
+    if isinstance(stage, Subsampler):
         return _thin(stage, title, state)
     seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
     todo = _unmeasured(stage, state, store)
@@ -210,10 +210,10 @@ def _select(stage: Selector, state: _State) -> None:
         _shrink(state, [key for key in members if key[0] == label], budget)
 
 
-def _thin(stage: Thinner, title: str, state: _State) -> tuple[int, int]:
+def _thin(stage: Subsampler, title: str, state: _State) -> tuple[int, int]:
     """As it will be: which images are left hangs on nothing but their ids."""
     before = state.ledger.class_counts(state.ledger.reference())
-    run_thinner(stage, title, state.ledger)
+    run_subsampler(stage, title, state.ledger)
     after = state.ledger.class_counts(state.ledger.reference())
     for label, count in before.items():
         if (label, "real") in state.counts:

@@ -118,7 +118,7 @@ class Rounds:
 
     def _full(self, count: int) -> int:
         """Up to whole batches where the images of a batch influence each other."""
-        return -(-count // int(self.stage.batch)) * int(self.stage.batch) if self.stage.couples else count
+        return -(-count // int(self.stage.batch)) * int(self.stage.batch) if self.stage.batch_dependent else count
 
     def _say(self, accepted: Mapping[str | None, Sequence[int]], more: int) -> None:
         done = sum(min(len(each), self.wanted) for each in accepted.values())

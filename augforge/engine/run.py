@@ -25,7 +25,7 @@ from augforge.engine.runners.filter import run_filter
 from augforge.engine.runners.generate import run_generator
 from augforge.engine.runners.label import run_labeler, run_splitter
 from augforge.engine.runners.select import run_selector
-from augforge.engine.runners.subsample import run_thinner
+from augforge.engine.runners.subsample import run_subsampler
 from augforge.engine.runners.train import run_trainer
 from augforge.errors import SourceError, TooManyBad
 from augforge.io import Source
@@ -39,7 +39,7 @@ from augforge.stages.filter import Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator
 from augforge.stages.labeler import Labeler
-from augforge.stages.selector import Selector, Thinner
+from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
 from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
@@ -205,8 +205,8 @@ def _step(
         return run_filter(stage, title, ledger, embedders, progress)
     if isinstance(stage, Selector):
         return run_selector(stage, title, ledger, embedders, progress, certificates)
-    if isinstance(stage, Thinner):
-        return run_thinner(stage, title, ledger)
+    if isinstance(stage, Subsampler):
+        return run_subsampler(stage, title, ledger)
     if isinstance(stage, Labeler):
         return run_labeler(stage, title, ledger, embedders)
     if isinstance(stage, Splitter):

@@ -20,7 +20,7 @@ from augforge.stages.catalog import VERBS
 from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filters.clip import Clip
 from augforge.stages.generator import Generator
-from augforge.stages.selector import Selector, Thinner
+from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.selectors.few_shot import FewShot
 from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
@@ -63,7 +63,7 @@ class Arm:
         return Arm(self.name, drawn, np.ones(len(drawn)))
 
 
-class Fates:
+class Outcomes:
     """What became of the n samples of a run that could train a learner, by the stages that dropped them.
 
     `real` (n,): labelled real images that the run still had when it began to generate. An evaluation split never
@@ -149,14 +149,14 @@ def _only_decided(by: str | None, reason: str | None) -> bool:
     return not unfit and _verb(by) in ("filter", "select")
 
 
-def arms_of(fates: Fates, names: Sequence[str], thinner: Thinner | None = None) -> list[Arm]:
+def arms_of(outcomes: Outcomes, names: Sequence[str], subsampler: Subsampler | None = None) -> list[Arm]:
     """The arms of these names; with `thinner`, of the real images that it leaves and of what was made from them alone.
 
     Raises:
         RecipeError: there is nothing real to train on, or the run saw more real images than the thinner leaves.
     """
-    among = np.ones(len(fates.ledger), dtype=bool) if thinner is None else _within(fates, thinner, names)
-    arms = [fates.arm(name, among) for name in names]
+    among = np.ones(len(outcomes.ledger), dtype=bool) if subsampler is None else _within(outcomes, subsampler, names)
+    arms = [outcomes.arm(name, among) for name in names]
     if not len(arms[0].rows):
         raise RecipeError("the run holds no labelled real image to train on", "is everything in an evaluation split?")
     return arms
@@ -168,76 +168,78 @@ def class_sizes(ledger: Ledger, rows: Indices) -> dict[str, int]:
     return {label: counts.get(label, 0) for label in ledger.classes}
 
 
-def _within(fates: Fates, thinner: Thinner, names: Sequence[str]) -> Flags:
+def _within(outcomes: Outcomes, subsampler: Subsampler, names: Sequence[str]) -> Flags:
     """(n,) the real images that a thinner leaves, and what was made from them alone."""
     pools: dict[str, list[Sample]] = {}
-    for sample in fates.ledger.samples(np.flatnonzero(fates.real)):
+    for sample in outcomes.ledger.samples(np.flatnonzero(outcomes.real)):
         pools.setdefault(str(sample.label), []).append(sample)
-    quotas = thinner.quotas({label: len(pools[label]) for label in fates.ledger.classes if label in pools})
-    ids = {sample.id for label, members in pools.items() for sample in Pool(members, quotas[label]).samples}
-    chosen: Flags = np.isin(np.array(fates.ledger.column("id")), list(ids))
+    max_per_class = subsampler.max_per_class(
+        {label: len(pools[label]) for label in outcomes.ledger.classes if label in pools}
+    )
+    ids = {sample.id for label, members in pools.items() for sample in Pool(members, max_per_class[label]).samples}
+    chosen: Flags = np.isin(np.array(outcomes.ledger.column("id")), list(ids))
     if any(name not in ("real", "real+classical") for name in names):
-        scarce = all(len(members) <= quotas[label] for label, members in pools.items())
-        chosen |= _made_from(fates, ids, thinner, scarce)
+        scarce = all(len(members) <= max_per_class[label] for label, members in pools.items())
+        chosen |= _made_from(outcomes, ids, subsampler, scarce)
         if not scarce:
-            _refuse_lookers(fates.stages, thinner, names)
-        if (fates.made & ~chosen).any() and set(FILTERED) & set(names):
+            _refuse_lookers(outcomes.stages, subsampler, names)
+        if (outcomes.made & ~chosen).any() and set(FILTERED) & set(names):
             raise RecipeError(
-                f"what was made from {_said(thinner)} was filtered or selected among images made from others",
-                f"use a run folder of its own that begins with {_begin(thinner)}, "
+                f"what was made from {_said(subsampler)} was filtered or selected among images made from others",
+                f"use a run folder of its own that begins with {_begin(subsampler)}, "
                 "or --arms real,real+classical,real+synthetic",
             )
     return chosen
 
 
-def _said(thinner: Thinner) -> str:
+def _said(subsampler: Subsampler) -> str:
     """What the real images are that a thinner leaves."""
-    return f"the {thinner.shots} shots" if isinstance(thinner, FewShot) else "the long tail"
+    return f"the {subsampler.shots} shots" if isinstance(subsampler, FewShot) else "the long tail"
 
 
-def _begin(thinner: Thinner) -> str:
+def _begin(subsampler: Subsampler) -> str:
     """The stage that a recipe could begin with."""
-    options = ", ".join(f"{name}: {value}" for name, value in thinner.model_dump(exclude_defaults=True).items())
-    return f"`- select: {thinner.name}`" + (f" and {options}" if options else "")
+    options = ", ".join(f"{name}: {value}" for name, value in subsampler.model_dump(exclude_defaults=True).items())
+    return f"`- select: {subsampler.name}`" + (f" and {options}" if options else "")
 
 
-def _made_from(fates: Fates, ids: set[str], thinner: Thinner, scarce: bool) -> Flags:
+def _made_from(outcomes: Outcomes, ids: set[str], subsampler: Subsampler, scarce: bool) -> Flags:
     """(n,) what was made from `ids` alone; of shots, by generators with just as many (or if the run has no others)."""
-    shots = thinner.shots if isinstance(thinner, FewShot) and not scarce else None
-    titles = {t for t, s in fates.stages if isinstance(s, Generator) and (shots is None or s.shots == shots)}
-    stages, parents = fates.ledger.column("stage"), fates.ledger.column("parents")
-    made: Flags = fates.made & np.array([stage in titles for stage in stages], dtype=bool)
+    shots = subsampler.shots if isinstance(subsampler, FewShot) and not scarce else None
+    titles = {t for t, s in outcomes.stages if isinstance(s, Generator) and (shots is None or s.shots == shots)}
+    stages, parents = outcomes.ledger.column("stage"), outcomes.ledger.column("parents")
+    made: Flags = outcomes.made & np.array([stage in titles for stage in stages], dtype=bool)
     inside = np.array([set(those) <= ids for those in parents], dtype=bool)
     if shots is not None and (made & ~inside).any():
         row = int(np.flatnonzero(made & ~inside)[0])
         raise RecipeError(
-            f"image {fates.ledger.column('id')[row]} was made from images that are not among the {shots} shots",
-            f"begin the recipe with {_begin(thinner)}",
+            f"image {outcomes.ledger.column('id')[row]} was made from images that are not among the {shots} shots",
+            f"begin the recipe with {_begin(subsampler)}",
         )
     made &= inside
-    if not made.any() and fates.made.any():
+    if not made.any() and outcomes.made.any():
         own = "" if shots is None else f"give its generator shots: {shots}, or "
         raise RecipeError(
-            f"the run made nothing from {_said(thinner)} alone: its generators saw more real images",
-            f"{own}begin the recipe with {_begin(thinner)}",
+            f"the run made nothing from {_said(subsampler)} alone: its generators saw more real images",
+            f"{own}begin the recipe with {_begin(subsampler)}",
         )
     return made
 
 
-def _refuse_lookers(stages: Stages, thinner: Thinner, names: Sequence[str]) -> None:
+def _refuse_lookers(stages: Stages, subsampler: Subsampler, names: Sequence[str]) -> None:
     """RecipeError if a stage let other real images than those that are left have a say in one of the arms."""
     for title, stage in stages:
-        if _looks(stage, thinner, names):
+        if _looks(stage, subsampler, names):
             raise RecipeError(
-                f"{title} looked at more real images than {_said(thinner)}, so what it chose knows more than they do",
-                f"begin the recipe with {_begin(thinner)}",
+                f"{title} looked at more real images than {_said(subsampler)}: its choice knows more than they do",
+                f"begin the recipe with {_begin(subsampler)}",
             )
 
 
-def _looks(stage: Stage, thinner: Thinner, names: Sequence[str]) -> bool:
+def _looks(stage: Stage, subsampler: Subsampler, names: Sequence[str]) -> bool:
     """Whether what a stage decides for one of the arms may hang on more real images than those that are left."""
     if isinstance(stage, Trainer):
-        return not isinstance(thinner, FewShot) or stage.shots is None or stage.shots > thinner.shots
+        return not isinstance(subsampler, FewShot) or stage.shots is None or stage.shots > subsampler.shots
     if isinstance(stage, Selector):
         return bool(set(SELECTED) & set(names)) and stage.on == "all"
     if not isinstance(stage, EmbeddingFilter) or not set(FILTERED) & set(names):

@@ -54,7 +54,7 @@ class Copies:
 
     def bytes_of(self, sample: Sample) -> bytes:
         """A PNG of the augmented parent."""
-        (parent,) = self._real.by_id({sample.draws[OF]}).values()
+        (parent,) = self._real.by_id({sample.sampled_params[OF]}).values()
         picture = images.decode(self._pixels.bytes_of(parent))
         return images.encode_png(Image.fromarray(np.asarray(rand_augment(picture, seed_of(sample.id)))))
 
@@ -68,5 +68,5 @@ def _copy(parent: Sample, number: int) -> Sample:
         origin="synthetic",
         parents=(parent.id,),
         digest=hashlib.sha256(f"randaugment {identity}".encode()).hexdigest(),
-        draws={OF: parent.id, NUMBER: number},
+        sampled_params={OF: parent.id, NUMBER: number},
     )

@@ -16,7 +16,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
 from augforge.engine.embedding import Embedders
-from augforge.evaluate.arms import Arm, Fates, arms_of, by_rarity, class_sizes
+from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
 from augforge.evaluate.intervals import interval, paired, verdict
@@ -28,7 +28,7 @@ from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
 from augforge.models.devices import pick_device
 from augforge.progress import Progress
-from augforge.stages.selector import Thinner
+from augforge.stages.selector import Subsampler
 from augforge.stages.selectors.few_shot import FewShot
 from augforge.stages.selectors.long_tail import LongTail
 
@@ -70,14 +70,14 @@ def evaluate(
     kept = Store(folder, progress.say, shared_store(store))
     with kept.locked():
         ledger = opened.ledger(kept, progress)
-        fates = Fates(ledger, opened.stages())
-        names = settings.arms or fates.differing()
+        outcomes = Outcomes(ledger, opened.stages())
+        names = settings.arms or outcomes.differing()
         held_out = [read_test(test, test_split, ledger.classes, kept, progress)]
         if shifts is not None:
             held_out.append(read_shifts(shifts, ledger.classes, kept, progress))
         embedders = Embedders(kept, opened, device, progress)  # type: ignore[arg-type]  # it has bytes_of
-        bench = Bench(opened, ledger, fates, settings, embedders, kept, device, progress)
-        records = [bench.record(names, held_out, thinner) for thinner in thinners(settings)]
+        bench = Bench(opened, ledger, outcomes, settings, embedders, kept, device, progress)
+        records = [bench.record(names, held_out, subsampler) for subsampler in thinners(settings)]
         about = {"format": FORMAT, "test": test, "learner": settings.learner, "seeds": settings.seeds}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
@@ -85,7 +85,7 @@ def evaluate(
     return record
 
 
-def thinners(settings: Settings) -> list[Thinner | None]:
+def thinners(settings: Settings) -> list[Subsampler | None]:
     """What the comparisons of an evaluation leave of the real images; None for all of them."""
     if settings.imbalance is not None:
         return [LongTail(imbalance=settings.imbalance)]
@@ -98,25 +98,25 @@ class Bench:
 
     opened: RunFolder
     ledger: Ledger
-    fates: Fates
+    outcomes: Outcomes
     settings: Settings
     embedders: Embedders
     store: Store
     device: str
     progress: Progress
 
-    def record(self, names: Sequence[str], held_out: Sequence[HeldOut], thinner: Thinner | None) -> Record:
+    def record(self, names: Sequence[str], held_out: Sequence[HeldOut], subsampler: Subsampler | None) -> Record:
         """One comparison: all arms, with `thinner` of the real images that it leaves."""
-        arms = arms_of(self.fates, names, thinner)
+        arms = arms_of(self.outcomes, names, subsampler)
         rows = np.unique(np.concatenate([arm.rows for arm in arms]))
         refuse_leaks(self.ledger, rows, self.opened, held_out[0], self.store, self.progress)
-        learner = self._learner(arms, thinner)
+        learner = self._learner(arms, subsampler)
         learner.prepare(arms, held_out)
         answers = self._trained(learner, arms, held_out)
         counts = class_sizes(self.ledger, arms[0].rows)
         classes = by_rarity(counts)
         results = Results(self.ledger.classes, classes, held_out[0].labels, [answers[arm.name][0] for arm in arms])
-        record: Record = {} if thinner is None else thinner.model_dump(include={"shots", "imbalance"})
+        record: Record = {} if subsampler is None else subsampler.model_dump(include={"shots", "imbalance"})
         record |= {"classes": classes, "counts": {label: counts[label] for label in classes}}
         record["arms"] = [
             {"name": arm.name, "images": arm.size, **results.of(number)} for number, arm in enumerate(arms)
@@ -131,12 +131,14 @@ class Bench:
         embedder = self.settings.embedder
         embeddings, judge = (Embeddings(name, self.embedders) for name in (embedder, self.settings.judge or embedder))
         real = arms[0]
-        measured = Bystanders(self.ledger, self.fates, self.settings, embeddings, judge, real, test).measures(arms)
+        measured = Bystanders(self.ledger, self.outcomes, self.settings, embeddings, judge, real, test).measures(arms)
         return {name: round(value, 6) for name, value in measured.items()}
 
-    def _learner(self, arms: Sequence[Arm], thinner: Thinner | None) -> Learner:
-        all_made = arms_of(self.fates, ["real", "real+synthetic"] if self.fates.made.any() else ["real"], thinner)[-1]
-        made = class_sizes(self.ledger, all_made.rows[self.fates.made[all_made.rows]])
+    def _learner(self, arms: Sequence[Arm], subsampler: Subsampler | None) -> Learner:
+        all_made = arms_of(
+            self.outcomes, ["real", "real+synthetic"] if self.outcomes.made.any() else ["real"], subsampler
+        )[-1]
+        made = class_sizes(self.ledger, all_made.rows[self.outcomes.made[all_made.rows]])
         if self.settings.learner == PROBE:
             embeddings = Embeddings(self.settings.embedder, self.embedders)
             return ProbeLearner(self.ledger, embeddings, self.settings, arms[0], made, self.opened)

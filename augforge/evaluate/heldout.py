@@ -76,7 +76,7 @@ def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progr
 
 def _drawn(sample: Sample) -> str | None:
     """The family that a sample's draws name."""
-    own = sample.draws.get(FAMILY)
+    own = sample.sampled_params.get(FAMILY)
     return None if own is None else str(own)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.metrics import frechet_distance, kernel_distance, manifolds, nearest_distances, vendi_score
 from augforge.data.ledger import Ledger
-from augforge.evaluate.arms import Arm, Fates, class_sizes
+from augforge.evaluate.arms import Arm, Outcomes, class_sizes
 from augforge.evaluate.heldout import HeldOut
 from augforge.evaluate.learners import Lesson, fit
 from augforge.evaluate.probe import RATE, STEPS, Embeddings
@@ -26,7 +26,7 @@ class Bystanders:
     """What made images are compared with: the real arm and the test set, and who embeds and who judges."""
 
     ledger: Ledger
-    fates: Fates
+    outcomes: Outcomes
     settings: Settings
     embeddings: Embeddings
     judge: Embeddings
@@ -36,7 +36,7 @@ class Bystanders:
     def measures(self, arms: Sequence[Arm]) -> dict[str, float]:
         """Every measure by name; those of the last arm with made images plainly, others ` of ARM`; of no random arm."""
         fixed = [arm for arm in arms if not arm.strata]
-        made = {arm.name: rows for arm in fixed if len(rows := arm.rows[self.fates.made[arm.rows]]) > 1}
+        made = {arm.name: rows for arm in fixed if len(rows := arm.rows[self.outcomes.made[arm.rows]]) > 1}
         if not made:
             return {}
         reference = self._embedded(self.test.ledger, self.test.rows, self.test.pixels)

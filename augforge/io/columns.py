@@ -183,8 +183,8 @@ def numbers_at(
 def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a row of an augforge dataset knows of its sample, by the names of `Sample`; None if it is none.
 
-    `draws` is its provenance but for what has a field of its own: stage, seed, source, digest, note, parents and who
-    gave the label.
+    `sampled_params` is its provenance but for what has a field of its own: stage, seed, source, digest, note, parents
+    and who gave the label.
     """
     try:
         made = json.loads(row["provenance"])
@@ -203,7 +203,7 @@ def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
         own["seed"] = seed
     if isinstance(made.get("labelled-by"), str):
         own["labelled_by"] = made.pop("labelled-by")
-    known = {"id": row["id"], "origin": row["origin"], "parents": parents, "scores": scores, "draws": made}
+    known = {"id": row["id"], "origin": row["origin"], "parents": parents, "scores": scores, "sampled_params": made}
     sound = weight is not None and math.isfinite(weight)
     return {**known, **own, **({"weight": weight} if sound else {})}
 

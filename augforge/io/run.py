@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AGAIN = "run the command that made it again"
 NEEDED = frozenset({
     "id", "label", "origin", "kept", "dropped", "parents", "stage", "seed", "source", "split", "digest", "weight",
-    "scores", "draws",
+    "scores", "sampled_params",
 })  # fmt: skip
 ELSEWHERE = frozenset({"label", "split", "ref"})
 """Columns that are not carried: the entry has its own, and `ref` only means something to the run that wrote it."""
@@ -30,8 +30,8 @@ CHUNK = 4096
 class Run(Source):
     """A finished run. Every row of its ledger is an entry, dropped ones too; the id is the locator.
 
-    `carried` holds all columns of the ledger but label, split and ref, with `scores` as a mapping and `draws` and
-    `maker` as JSON texts. `read` finds the bytes of kept samples in the run's dataset.
+    `carried` holds all columns of the ledger but label, split and ref, with `scores` as a mapping and `sampled_params`
+    and `generation_config` as JSON texts. `read` finds the bytes of kept samples in the run's dataset.
     """
 
     def __init__(self, value: str, *, split: str | None = None) -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device
 from augforge.models.table import Model, find_model
-from augforge.models.vision import Tower, timm_sight
+from augforge.models.vision import Tower, timm_preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,8 +64,8 @@ class Lite2(Tower):
 
         net = lite2_network(package_file(model)).to(pick_device(device))
         self._net = net.to(memory_format=torch.channels_last)  # 1.8 times as fast on a CPU
-        sight = timm_sight(timm.data.resolve_model_data_config(self._net))
-        super().__init__(model, sight, self._pooled, pick_device(device), "timm")
+        preprocessing = timm_preprocessing(timm.data.resolve_model_data_config(self._net))
+        super().__init__(model, preprocessing, self._pooled, pick_device(device), "timm")
         self.classes = imagenet_classes()
 
     def _pooled(self, batch: Tensor) -> Tensor:
@@ -77,8 +77,8 @@ class Lite2(Tower):
         from augforge.models.classifier import in_batches
 
         def load(few: Sequence[int]) -> NDArray[np.float32]:
-            seen = np.stack([self.sight.look(images[number]) for number in few])
-            return self.sight.normalised(seen, "cpu").numpy()
+            seen = np.stack([self.preprocessing.look(images[number]) for number in few])
+            return self.preprocessing.normalised(seen, "cpu").numpy()
 
         return in_batches(self._net, load, range(len(images)))
 

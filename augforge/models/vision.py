@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from augforge.data.preprocessing import Seen, Sight
+from augforge.data.preprocessing import Preprocessing, Seen
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, quiet, setting
 from augforge.models.image_text import BATCH, ImageText
@@ -32,34 +32,36 @@ class Embeds(Protocol):
 
 
 class Tower:
-    """A network that embeds images, its `sight` saying how it sees them. `encode` turns (n, 3, s, s) into (n, d)."""
+    """A network that embeds images after its `preprocessing`. `encode` turns (n, 3, s, s) into (n, d)."""
 
-    def __init__(self, model: Model, sight: Sight, encode: Callable[[Tensor], Tensor], device: str, library: str):
+    def __init__(
+        self, model: Model, preprocessing: Preprocessing, encode: Callable[[Tensor], Tensor], device: str, library: str
+    ):
         import torch
 
-        self.sight, self.device, self._encode = sight, device, encode
+        self.preprocessing, self.device, self._encode = preprocessing, device, encode
         self.facts = {"model": model.facts(), **setting(device, torch.float32, library)}
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """(n, d) embeddings of n RGB images, n >= 1, of unit length."""
-        return self.embed_seen(np.stack([self.sight.look(image) for image in images]))
+        return self.embed_seen(np.stack([self.preprocessing.look(image) for image in images]))
 
     def embed_seen(self, seen: Seen) -> Vectors:
-        """(n, d) embeddings of n images that `sight` has looked at, of unit length."""
-        return in_batches(self._encode, seen, self.sight, self.device)
+        """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
+        return in_batches(self._encode, seen, self.preprocessing, self.device)
 
 
 class ClipTower(ImageText):
-    """An image-text model of open_clip; `sight` is None where it sees in a way that `Sight` cannot say."""
+    """An image-text model of open_clip; `preprocessing` is None where `Preprocessing` cannot say how it sees."""
 
     def __init__(self, model: Model, device: str = "auto") -> None:
         super().__init__(model, device)
-        self.sight = clip_sight(self._net.visual.preprocess_cfg)
+        self.preprocessing = clip_preprocessing(self._net.visual.preprocess_cfg)
 
     def embed_seen(self, seen: Seen) -> Vectors:
-        """(n, d) embeddings of n images that `sight` has looked at, of unit length."""
-        assert self.sight is not None
-        return in_batches(self._net.encode_image, seen, self.sight, self.device)
+        """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
+        assert self.preprocessing is not None
+        return in_batches(self._net.encode_image, seen, self.preprocessing, self.device)
 
 
 def open_tower(model: Model, device: str = "auto") -> ClipTower | Tower:
@@ -98,7 +100,7 @@ def model_folder(model: Model) -> Path:
         raise ModelError(f"{name} cannot be had from the hub: {error}", hint) from error
 
 
-def in_batches(encode: Callable[[Tensor], Tensor], seen: Seen, sight: Sight, device: str) -> Vectors:
+def in_batches(encode: Callable[[Tensor], Tensor], seen: Seen, preprocessing: Preprocessing, device: str) -> Vectors:
     """(n, d) vectors of unit length of n >= 1 images (n, s, s, 3), computed in padded batches of one size."""
     import torch
 
@@ -107,13 +109,13 @@ def in_batches(encode: Callable[[Tensor], Tensor], seen: Seen, sight: Sight, dev
         few = seen[start : start + BATCH]
         full = few if len(few) == BATCH else np.concatenate([few, np.repeat(few[-1:], BATCH - len(few), axis=0)])
         with torch.inference_mode():
-            vectors = torch.nn.functional.normalize(encode(sight.normalised(full, device)).float(), dim=-1)
+            vectors = torch.nn.functional.normalize(encode(preprocessing.normalised(full, device)).float(), dim=-1)
         parts.append(vectors[: len(few)].cpu().numpy())
     return np.concatenate(parts)
 
 
-def clip_sight(facts: Mapping[str, Any]) -> Sight | None:
-    """How an open_clip model sees, None if in another way than `Sight` can say."""
+def clip_preprocessing(facts: Mapping[str, Any]) -> Preprocessing | None:
+    """How an open_clip model sees, None if in another way than `Preprocessing` can say."""
     size = facts["size"]
     sides = {size} if isinstance(size, int) else set(size)
     known = facts["resize_mode"] in ("shortest", "squash") and facts["interpolation"] in ("bicubic", "bilinear")
@@ -122,7 +124,7 @@ def clip_sight(facts: Mapping[str, Any]) -> Sight | None:
     (side,) = sides
     resize = side if facts["resize_mode"] == "shortest" else None
     resample = Image.Resampling[facts["interpolation"].upper()]
-    return Sight(side, tuple(facts["mean"]), tuple(facts["std"]), resize, resample)
+    return Preprocessing(side, tuple(facts["mean"]), tuple(facts["std"]), resize, resample)
 
 
 def _open_timm(model: Model, folder: Path, device: str) -> Tower:
@@ -130,17 +132,17 @@ def _open_timm(model: Model, folder: Path, device: str) -> Tower:
     import timm
 
     net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).to(device).eval()
-    return Tower(model, timm_sight(timm.data.resolve_model_data_config(net)), net, device, "timm")
+    return Tower(model, timm_preprocessing(timm.data.resolve_model_data_config(net)), net, device, "timm")
 
 
-def timm_sight(facts: Mapping[str, Any]) -> Sight:
+def timm_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
     """How a timm network sees, from its data configuration."""
     _, height, width = facts["input_size"]
     if height != width or facts["crop_mode"] not in ("center", "squash"):
         raise ValueError(f"it sees {height}x{width} px, crop mode {facts['crop_mode']}, which is not supported")
     shorter = None if facts["crop_mode"] == "squash" else int(height / facts["crop_pct"])
     resample = Image.Resampling[facts["interpolation"].upper()]
-    return Sight(height, tuple(facts["mean"]), tuple(facts["std"]), shorter, resample)
+    return Preprocessing(height, tuple(facts["mean"]), tuple(facts["std"]), shorter, resample)
 
 
 def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
@@ -148,7 +150,9 @@ def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
     import transformers
 
     quiet()
-    sight = processor_sight(json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8")))
+    preprocessing = processor_preprocessing(
+        json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    )
     names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
     projects = names[0].endswith("VisionModelWithProjection")
     loader = getattr(transformers, names[0]) if projects else transformers.AutoModel
@@ -158,7 +162,9 @@ def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
     if lost := [name for name in missing if "pooler." not in name]:
         raise ValueError(f"{len(lost)} of its tensors are missing, {lost[0]} for one")
     net = net.to(device).eval()
-    return Tower(model, sight, lambda batch: transformers_vectors(net, batch, not unpooled), device, "transformers")
+    return Tower(
+        model, preprocessing, lambda batch: transformers_vectors(net, batch, not unpooled), device, "transformers"
+    )
 
 
 def transformers_vectors(net: Any, batch: Tensor, pooled: bool) -> Tensor:
@@ -181,7 +187,7 @@ def transformers_vectors(net: Any, batch: Tensor, pooled: bool) -> Tensor:
     return flat
 
 
-def processor_sight(facts: Mapping[str, Any]) -> Sight:
+def processor_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
     """How a vision model of transformers sees, from its preprocessor_config.json; ValueError where it is not known."""
     wrong = [name for name in ("do_resize", "do_rescale", "do_normalize") if not facts.get(name, True)]
     if wrong or facts.get("do_pad") or abs(facts.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
@@ -191,10 +197,10 @@ def processor_sight(facts: Mapping[str, Any]) -> Sight:
     mean, std = tuple(facts["image_mean"]), tuple(facts["image_std"])
     shorter = size.get("shortest_edge") if isinstance(size, dict) else size if cropped else None
     if shorter is None and not cropped:
-        return Sight(_side(size), mean, std, None, resample)
+        return Preprocessing(_side(size), mean, std, None, resample)
     if shorter is None or not cropped:
         raise ValueError(f"the size {size} of its pictures is not supported")
-    return Sight(_side(facts.get("crop_size", shorter)), mean, std, shorter, resample)
+    return Preprocessing(_side(facts.get("crop_size", shorter)), mean, std, shorter, resample)
 
 
 def _side(size: Any) -> int:

@@ -66,7 +66,7 @@ def flipped(locked: Lock, now: Lock) -> int | None:
     if not before or not after:
         return None
     count = len(before ^ after)
-    if count and locked["result"]["fates"] == now["result"]["fates"]:
+    if count and locked["result"]["outcomes"] == now["result"]["outcomes"]:
         raise StoreError(
             "the lock contradicts itself: its kept-ids are not those of its fates", "was it edited by hand?"
         )
@@ -176,7 +176,7 @@ def _stages(locked: Lock, now: Lock) -> Iterator[Drift]:
 def _made_with(stage: Lock) -> dict[str, Any]:
     """Each setting of a stage's makers, all its values in one text; how many images each made does not matter."""
     settings: dict[str, set[str]] = {}
-    for maker in stage.get("made-with", ()):
-        for path, value in _leaves(_without(maker, "images")):
+    for generation_config in stage.get("made-with", ()):
+        for path, value in _leaves(_without(generation_config, "images")):
             settings.setdefault(path, set()).add(value)
     return {path: ", ".join(sorted(values)) for path, values in sorted(settings.items())}

@@ -54,8 +54,8 @@ def _life(path: Path, identity: str, above: set[str]) -> Life:
     if not rows:
         return Life({"id": identity, "source": None, "note": "not in this ledger"}, ())
     row: dict[str, Any] = rows[0]
-    row["draws"] = json.loads(row["draws"] or "{}")
-    row["maker"] = json.loads(row["maker"]) if row["maker"] else None
+    row["sampled_params"] = json.loads(row["sampled_params"] or "{}")
+    row["generation_config"] = json.loads(row["generation_config"]) if row["generation_config"] else None
     row["scores"] = dict(row["scores"] or ())
     ids = [parent for parent in row.pop("parents") or () if parent not in above]
     return Life(row, tuple(_life(path, parent, above | {identity}) for parent in dict.fromkeys(ids)))

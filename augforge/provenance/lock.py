@@ -32,7 +32,7 @@ from augforge.stages.generator import Generator
 
 Lock = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 NAME = "recipe.lock"
 """The lock of a run, in its folder."""
 LISTED = 10_000
@@ -79,16 +79,21 @@ def result_of(ledger: Ledger) -> Lock:
         "dropped": dict(sorted(dropped.items())),
         "classes": {label: {"real": real[label], "synthetic": synthetic[label]} for label in ledger.classes},
         "identity": _identity(ledger),
-        "fates": key(sorted(zip(ledger.column("id"), ledger.kept.tolist(), ledger.dropped_by, strict=True))),
+        "outcomes": key(sorted(zip(ledger.column("id"), ledger.kept.tolist(), ledger.dropped_by, strict=True))),
         "pixels": _pixels(ledger),
     }
 
 
 def _identity(ledger: Ledger) -> str:
     """A digest of ids, labels, splits, parents and draws, whatever the order; nothing that was measured is in it."""
-    columns = (ledger.column(name) for name in ("id", "label", "split", "parents", "draws"))
+    columns = (ledger.column(name) for name in ("id", "label", "split", "parents", "sampled_params"))
     rows = zip(*columns, strict=True)
-    return key(sorted([i, label, split, parents, _drawn(draws)] for i, label, split, parents, draws in rows))
+    return key(
+        sorted(
+            [i, label, split, parents, _without_plan(sampled_params)]
+            for i, label, split, parents, sampled_params in rows
+        )
+    )
 
 
 def _kept_ids(ledger: Ledger) -> str:
@@ -105,11 +110,11 @@ def kept_ids(lock: Lock) -> set[str]:
     return {digits[start : start + DIGITS] for start in range(0, len(digits), DIGITS)}
 
 
-def _drawn(draws: str) -> str:
+def _without_plan(sampled_params: str) -> str:
     """Draws as text, without the place in the batch plan."""
-    if "batch-number" not in draws:
-        return draws
-    return canonical({name: value for name, value in json.loads(draws).items() if name not in PLAN})
+    if "batch-number" not in sampled_params:
+        return sampled_params
+    return canonical({name: value for name, value in json.loads(sampled_params).items() if name not in PLAN})
 
 
 def _pixels(ledger: Ledger) -> str:
@@ -169,10 +174,12 @@ def _stage(row: Mapping[str, Any], recipe: Recipe, number: int, makers: Mapping[
 def _makers(ledger: Ledger) -> dict[str, list[Lock]]:
     """Of every stage that makes images: on what they were made, in which batches, with which libraries."""
     wanted = ("device", "dtype", "threads", "batch", "versions")
-    counted = Counter(zip(ledger.column("stage"), ledger.column("maker"), strict=True))
+    counted = Counter(zip(ledger.column("stage"), ledger.column("generation_config"), strict=True))
     found: dict[str, list[Lock]] = {}
-    for (stage, maker), count in sorted((pair, count) for pair, count in counted.items() if pair[1] is not None):
-        made = json.loads(maker)
+    for (stage, generation_config), count in sorted(
+        (pair, count) for pair, count in counted.items() if pair[1] is not None
+    ):
+        made = json.loads(generation_config)
         found.setdefault(stage, []).append({"images": count, **{name: made[name] for name in wanted if name in made}})
     return found
 
@@ -270,7 +277,7 @@ class _Result(BaseModel):
     dropped: dict[str, int]
     classes: dict[str, dict[str, int]]
     identity: str
-    fates: str
+    outcomes: str
     pixels: str
 
 

@@ -57,7 +57,9 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
     lock = read_lock(folder / NAME)
     recipe = lock["recipe"]
     shown = hide_recipe(recipe) if private else recipe
-    rows = ledger.read(columns=["label", "origin", "kept", "dropped", "dropped_by", "maker", "draws"])
+    rows = ledger.read(
+        columns=["label", "origin", "kept", "dropped", "dropped_by", "generation_config", "sampled_params"]
+    )
     columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
     card = CardFacts(
         name=str(recipe.get("name", folder.name)),
@@ -88,11 +90,15 @@ def _drops(columns: Mapping[str, Any], private: bool) -> dict[str, dict[str, int
 
 def _makers(columns: Mapping[str, Any], private: bool) -> dict[str, int]:
     """How many kept images each maker has made; of images that were made elsewhere it stands among their draws."""
-    rows = zip(columns["maker"], columns["draws"], columns["kept"], strict=True)
-    counted = Counter(maker or draws for maker, draws, kept in rows if kept and (maker or '"model"' in (draws or "")))
+    rows = zip(columns["generation_config"], columns["sampled_params"], columns["kept"], strict=True)
+    counted = Counter(
+        generation_config or sampled_params
+        for generation_config, sampled_params, kept in rows
+        if kept and (generation_config or '"model"' in (sampled_params or ""))
+    )
     found: Counter[str] = Counter()
-    for maker, count in counted.items():
-        made = json.loads(maker)
+    for generation_config, count in counted.items():
+        made = json.loads(generation_config)
         if isinstance(made.get("model"), dict) and "generator" in made:
             model = {**made["model"], "name": _name(str(made["model"].get("name")), private)}
             found[json.dumps({"generator": str(made["generator"]), "model": model}, sort_keys=True)] += count

@@ -125,8 +125,8 @@ def _certificate(title: str, facts: Mapping[str, Any]) -> str:
 def _model_list(facts: CardFacts) -> str:
     """The models that made an image that is there, and those that judged or chose."""
     lines = []
-    for maker, count in facts.makers.items():
-        made: dict[str, Any] = json.loads(maker)
+    for generation_config, count in facts.makers.items():
+        made: dict[str, Any] = json.loads(generation_config)
         if isinstance(made.get("model"), dict):
             lines.append(_model_line(made["model"], f"made {count:,} of the images ({plain(str(made['generator']))})"))
     lines += [_model_line(model, plain(did)) for model, did in facts.judges]
@@ -150,8 +150,8 @@ def _model_line(facts: Mapping[str, Any], did: str) -> str:
 
 def makers(ledger: Ledger) -> Counter[str]:
     """How many kept images each maker (as JSON) has made."""
-    counts = Counter(ledger.column("maker", ledger.visible()))
-    return Counter({maker: count for maker, count in counts.items() if maker})
+    counts = Counter(ledger.column("generation_config", ledger.visible()))
+    return Counter({generation_config: count for generation_config, count in counts.items() if generation_config})
 
 
 def plain(text: str) -> str:

@@ -44,7 +44,7 @@ def _check_bar(where: str, stage: Stage) -> None:
         return
     rule = stage.rule()
     fixed = rule.minimum is not None or rule.maximum is not None
-    measured_alone = not (isinstance(stage, EmbeddingFilter) and stage.weighs)
+    measured_alone = not (isinstance(stage, EmbeddingFilter) and stage.reweights)
     everything = not fixed and rule.deviations is None and rule.keep in (None, 1)
     if not everything and not (fixed and measured_alone):
         raise RecipeError(

@@ -77,22 +77,22 @@ def details(findings: Findings, rows: Sequence[int] | None = None) -> dict[str, 
     chosen = range(len(findings.rows)) if rows is None else sorted(rows)
     table = findings.rows.take(pa.array(chosen, pa.int64()))
     facts = {name: table.column(name).to_pylist() for name in FACTS}
-    makers, seeds = table.column("maker").to_pylist(), table.column("seed").to_pylist()
-    draws = [json.loads(text or "{}") for text in table.column("draws").to_pylist()]
+    makers, seeds = table.column("generation_config").to_pylist(), table.column("seed").to_pylist()
+    sampled_params = [json.loads(text or "{}") for text in table.column("sampled_params").to_pylist()]
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for place, drawn in enumerate(draws):
+    for place, drawn in enumerate(sampled_params):
         given = tuple(name for name in FACTS if facts[name][place])
         groups[makers[place], seeds[place] is not None, given, tuple(sorted(drawn))].append(place)
     return {
         "groups": [
             {
                 "rows": [chosen[place] for place in members],
-                "maker": json.loads(maker) if maker else None,
+                "generation_config": json.loads(generation_config) if generation_config else None,
                 "facts": {name: _shared([facts[name][p] for p in members]) for name in given},
                 "seed": _shared([seeds[p] for p in members]) if seeded else None,
-                "draws": {name: _shared([draws[p][name] for p in members]) for name in drawn},
+                "sampled_params": {name: _shared([sampled_params[p][name] for p in members]) for name in drawn},
             }
-            for (maker, seeded, given, drawn), members in groups.items()
+            for (generation_config, seeded, given, drawn), members in groups.items()
         ]
     }
 
@@ -152,7 +152,7 @@ def _measure(measure: dict[str, Any]) -> dict[str, Any]:
     whole = measure["groups"][0]
     return {
         "name": measure["name"],
-        "falling": measure["falling"],
+        "lower_is_better": measure["lower_is_better"],
         "edges": whole["edges"],
         "count": whole["count"],
         "cuts": whole["cuts"],

@@ -53,7 +53,7 @@ class Comparison(BaseModel):
     shifts: dict[str, dict[str, float]] = Field(default_factory=dict)
 
     @property
-    def thinned(self) -> str:
+    def subsampled(self) -> str:
         """What was left of the real images; "" where all were."""
         if self.imbalance is not None:
             return f"long tail of {self.imbalance:g}"

@@ -70,17 +70,17 @@ def _scores(panel: Any, findings: Findings, name: str) -> None:
     """Stacked bars of the scores: what is kept, and what went."""
     measure = next(measure for measure in findings.measures if measure.name == name)
     found = pc.map_lookup(findings.rows.column("scores"), name, "first").to_numpy()
-    scores, fates = np.asarray(found, dtype=np.float64), fates_of(findings.rows)
+    scores, outcomes = np.asarray(found, dtype=np.float64), fates_of(findings.rows)
     known = ~np.isnan(scores)
-    names = [fate for fate in FATES if (known & (fates == fate)).any()]
+    names = [outcome for outcome in FATES if (known & (outcomes == outcome)).any()]
     panel.hist(
-        [scores[known & (fates == fate)] for fate in names],
+        [scores[known & (outcomes == outcome)] for outcome in names],
         bins=list(measure.groups[0].edges),
         stacked=True,
-        color=[COLOURS[fate] for fate in names],
+        color=[COLOURS[outcome] for outcome in names],
         label=names,
     )
-    panel.set(xlabel=f"{name} ({'less' if measure.falling else 'more'} is better)", ylabel="images", title=name)
+    panel.set(xlabel=f"{name} ({'less' if measure.lower_is_better else 'more'} is better)", ylabel="images", title=name)
     panel.legend(frameon=False)
 
 
@@ -96,12 +96,14 @@ def _curve(panel: Any, title: str, facts: dict[str, Any]) -> None:
 
 
 def _map(panel: Any, findings: Findings, layout: Layout) -> None:
-    fates = fates_of(findings.rows)[layout.rows]
-    for fate in reversed(FATES):
-        mine = layout.places[fates == fate]
+    outcomes = fates_of(findings.rows)[layout.rows]
+    for outcome in reversed(FATES):
+        mine = layout.places[outcomes == outcome]
         if len(mine):
             size = 14 if len(layout.rows) < 5000 else 4
-            panel.scatter(mine[:, 0], mine[:, 1], s=size, color=COLOURS[fate], label=fate, alpha=0.7, linewidths=0)
+            panel.scatter(
+                mine[:, 0], mine[:, 1], s=size, color=COLOURS[outcome], label=outcome, alpha=0.7, linewidths=0
+            )
     first, second = layout.explained
     panel.set(xlabel=f"first component ({first:.0%})", ylabel=f"second component ({second:.0%})")
     panel.set(title=f"Embeddings by {_text(layout.model, 60)}", aspect="equal")
@@ -116,7 +118,7 @@ def _evaluation(panel: Any, evaluation: Evaluation, one: Comparison) -> None:
         scores = [arm.macro_f1 for arm in one.arms if arm.macro_f1]
         _intervals(panel, at - 0.12, scores, "macro-F1", COLOURS["synthetic"])
     panel.set_yticks(at, [_text(arm.name, 30) for arm in one.arms])
-    told = (_text(evaluation.test, 50), _text(evaluation.learner, 30), one.thinned)
+    told = (_text(evaluation.test, 50), _text(evaluation.learner, 30), one.subsampled)
     title = f"{', '.join(filter(None, told))}; {evaluation.seeds} seeds"
     panel.set(title=title, ylim=(-0.6, len(at) - 0.4))
     panel.grid(axis="x", alpha=0.3)

@@ -70,10 +70,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One score of a run: `falling` if less is better; its groups, all images first, then by origin and class."""
+    """One score of a run, and whether lower is better; its groups: all images, then by origin and class."""
 
     name: str
-    falling: bool
+    lower_is_better: bool
     groups: tuple[Group, ...]
 
 
@@ -150,19 +150,19 @@ def _measure(
 ) -> Measure:
     found = pc.map_lookup(rows.scores, name, "first").to_numpy(zero_copy_only=False)
     scores = np.asarray(found, dtype=np.float64)
-    falling = name in falling_measures()
+    lower_is_better = name in falling_measures()
     measured = ~np.isnan(scores)
     edges = _edges(scores[measured], bins)
     values = list(minimums) or sorted({float(v) for v in np.quantile(scores[measured], QUANTILES[1:-1])})
-    bound = "maximum" if falling else "minimum"
-    rules = [Rule(falling=falling, **{bound: value}) for value in values]
-    rules += [Rule(keep=share, falling=falling) for share in shares]
-    rules += [Rule(deviations=k, falling=falling) for k in deviations]
+    bound = "maximum" if lower_is_better else "minimum"
+    rules = [Rule(lower_is_better=lower_is_better, **{bound: value}) for value in values]
+    rules += [Rule(keep=share, lower_is_better=lower_is_better) for share in shares]
+    rules += [Rule(deviations=k, lower_is_better=lower_is_better) for k in deviations]
     groups = tuple(
         _group(origin, label, members, measured, scores, rows, edges, rules)
         for origin, label, members in _groups(rows, measured)
     )
-    return Measure(name, falling, groups)
+    return Measure(name, lower_is_better, groups)
 
 
 def _edges(scores: Scores, bins: int) -> Scores:
@@ -217,7 +217,7 @@ def _cut(rule: Rule, scores: Scores, ids: Numbers, classes: Numbers) -> Cut:
     whole, _ = rule.apply(scores, ids, np.zeros(len(scores), dtype=np.int64), "all")
     several = len(classes) > 0 and bool((classes != classes[0]).any())
     by_class = rule.apply(scores, ids, classes, "its class")[0] if several else whole
-    worst = np.max if rule.falling else np.min
+    worst = np.max if rule.lower_is_better else np.min
     bound = float(worst(scores[whole])) if whole.any() else None
     return Cut(option, value, int(whole.sum()), int(by_class.sum()), bound)
 
@@ -226,4 +226,4 @@ def _cut(rule: Rule, scores: Scores, ids: Numbers, classes: Numbers) -> Cut:
 def falling_measures() -> frozenset[str]:
     """The measures of the catalog's filters of which less is better."""
     filters = [stage_class(verb, name) for verb, name in STAGES if verb == Filter.verb]
-    return frozenset(name for cls in filters if issubclass(cls, Filter) for name in cls.falling)
+    return frozenset(name for cls in filters if issubclass(cls, Filter) for name in cls.lower_is_better)

@@ -27,7 +27,7 @@ from augforge.models.table import model_digest
 from augforge.recipe import Recipe, build_stage, load_recipe
 from augforge.reproduce.alike import largest
 from augforge.stages.catalog import stage_class
-from augforge.stages.generator import Generator, Job, Loaded
+from augforge.stages.generator import GenerationInput, Generator, Job
 from augforge.stages.stage import kebab
 
 
@@ -125,24 +125,26 @@ def remake(archive: Archive, samples: Sequence[Sample], device: str = "auto") ->
         BadImage: a parent's bytes are gone.
     """
     for sample in samples:
-        if sample.maker is None:
+        if sample.generation_config is None:
             raise StoreError(f"{sample.id} is a real image: it was not made", "give the id of a synthetic one")
-    for text in dict.fromkeys(str(sample.maker) for sample in samples):
-        maker = json.loads(text)
-        with trained_models(_trained_for(archive.folder, maker)):
-            yield from _of_one_maker(archive, [s for s in samples if s.maker == text], maker, device)
+    for text in dict.fromkeys(str(sample.generation_config) for sample in samples):
+        generation_config = json.loads(text)
+        with trained_models(_trained_for(archive.folder, generation_config)):
+            yield from _of_one_config(
+                archive, [s for s in samples if s.generation_config == text], generation_config, device
+            )
 
 
-def _of_one_maker(
-    archive: Archive, samples: Sequence[Sample], maker: Mapping[str, Any], device: str
+def _of_one_config(
+    archive: Archive, samples: Sequence[Sample], generation_config: Mapping[str, Any], device: str
 ) -> Iterator[Remade]:
-    stage = stage_of(maker)
-    with _threads(maker):
-        studio = stage.open(device if device != "auto" else str(maker.get("device", "auto")))
+    stage = stage_of(generation_config)
+    with _threads(generation_config):
+        loaded = stage.load(device if device != "auto" else str(generation_config.get("device", "auto")))
         for group in _batches(archive, stage, samples):
-            loaded = [_loaded(archive, stage, sample) for sample in group]
-            padded = loaded + [loaded[-1]] * (int(stage.batch) - len(loaded))
-            pictures = studio.make(padded)[: len(loaded)]
+            inputs = [_input(archive, stage, sample) for sample in group]
+            padded = inputs + [inputs[-1]] * (int(stage.batch) - len(inputs))
+            pictures = loaded.generate(padded)[: len(inputs)]
             for sample, picture in zip(group, pictures, strict=True):
                 if sample in samples:
                     data = encoded(picture)
@@ -152,31 +154,31 @@ def _of_one_maker(
 
 def _batches(archive: Archive, stage: Generator, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
     """The samples by batches; where images of a batch influence each other, with the others of theirs, in its order."""
-    if not stage.couples:
+    if not stage.batch_dependent:
         size = int(stage.batch)
         yield from (list(samples[start : start + size]) for start in range(0, len(samples), size))
         return
-    made = np.array(archive.ledger.column("maker"), dtype=object) == samples[0].maker
+    made = np.array(archive.ledger.column("generation_config"), dtype=object) == samples[0].generation_config
     mates = list(archive.ledger.samples(np.flatnonzero(made)))
-    for number in dict.fromkeys(sample.draws["batch-number"] for sample in samples):
-        batch = [mate for mate in mates if mate.draws["batch-number"] == number]
-        yield sorted(batch, key=lambda mate: int(mate.draws["slot"]))
+    for number in dict.fromkeys(sample.sampled_params["batch-number"] for sample in samples):
+        batch = [mate for mate in mates if mate.sampled_params["batch-number"] == number]
+        yield sorted(batch, key=lambda mate: int(mate.sampled_params["slot"]))
 
 
-def stage_of(maker: Mapping[str, Any]) -> Generator:
-    """The generator with the options that a `maker` records, its model being the one that it records.
+def stage_of(generation_config: Mapping[str, Any]) -> Generator:
+    """The generator with the options that a `generation_config` records, its model being the one that it records.
 
     Raises:
         ModelError: the model is not to be had, or has another digest now.
     """
-    cls = stage_class("generate", str(maker["generator"]))
+    cls = stage_class("generate", str(generation_config["generator"]))
     known = {kebab(name) for name in cls.model_fields}
-    told = {**maker, **maker.get("asked", {})}
+    told = {**generation_config, **generation_config.get("asked", {})}
     options = {name: _option(value) for name, value in told.items() if name in known and value is not None}
-    stage = build_stage("generate", str(maker["generator"]), options)
+    stage = build_stage("generate", str(generation_config["generator"]), options)
     assert isinstance(stage, Generator)
     for option, task in stage.tasks().items():
-        recorded = maker.get(kebab(option))
+        recorded = generation_config.get(kebab(option))
         if isinstance(recorded, dict) and "digest" in recorded:
             _check_model(getattr(stage, option), task, str(recorded["digest"]))
     return stage
@@ -192,7 +194,7 @@ def _check_model(name: str, task: str, digest: str) -> None:
         raise ModelError(f"the model {name!r} has other weights now than those that made the image", "bring them back")
 
 
-def _loaded(archive: Archive, stage: Generator, sample: Sample) -> Loaded:
+def _input(archive: Archive, stage: Generator, sample: Sample) -> GenerationInput:
     known = archive.ledger.by_id(sample.parents)
     missing = [parent for parent in sample.parents if parent not in known]
     if missing:
@@ -200,10 +202,10 @@ def _loaded(archive: Archive, stage: Generator, sample: Sample) -> Loaded:
     parents = tuple(known[parent] for parent in sample.parents)
     pictures = tuple(images.decode(archive.bytes_of(parent)) for parent in parents)
     masks = tuple(archive.bytes_of(p, "mask") if p.mask else None for p in parents) if stage.uses_masks else ()
-    return Loaded(Job(sample, parents), pictures, masks)
+    return GenerationInput(Job(sample, parents), pictures, masks)
 
 
-def hindrance(archive: Archive, sample: Sample) -> str:
+def why_not_reproducible(archive: Archive, sample: Sample) -> str:
     """Why a synthetic image cannot be made again for want of its parents; "" if they are all there."""
     known = archive.ledger.by_id(sample.parents)
     for parent in sample.parents:
@@ -225,9 +227,9 @@ def _apart(archive: Archive, sample: Sample, data: bytes) -> float:
         return float("nan")
 
 
-def _trained_for(folder: Path, maker: Mapping[str, Any]) -> dict[str, Model]:
-    """The models in the run folder that the run trained and the images of `maker` were made with, by name."""
-    wanted = {m["digest"]: str(m["name"]) for m in maker.values() if isinstance(m, dict) and "digest" in m}
+def _trained_for(folder: Path, generation_config: Mapping[str, Any]) -> dict[str, Model]:
+    """The models that the run trained and that images of `generation_config` were made with, by name."""
+    wanted = {m["digest"]: str(m["name"]) for m in generation_config.values() if isinstance(m, dict) and "digest" in m}
     found = {}
     for place in sorted((folder / "models").glob("*")):
         record = read_record(place)
@@ -237,12 +239,12 @@ def _trained_for(folder: Path, maker: Mapping[str, Any]) -> dict[str, Model]:
 
 
 @contextmanager
-def _threads(maker: Mapping[str, Any]) -> Iterator[None]:
+def _threads(generation_config: Mapping[str, Any]) -> Iterator[None]:
     """As many threads of torch as the images were made with: their number changes low bits."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(int(maker.get("threads", before)))
+    torch.set_num_threads(int(generation_config.get("threads", before)))
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ from augforge.io.dataset import Dataset
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME, chosen, read_lock, result_of
 from augforge.reproduce.integrity import check_files, checked_files
-from augforge.reproduce.remake import Archive, Remade, hindrance, remake
+from augforge.reproduce.remake import Archive, Remade, remake, why_not_reproducible
 
 MOST = 20
 """Findings of one kind that are named one by one."""
@@ -161,8 +161,8 @@ def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> I
 def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progress: Progress) -> Iterator[Finding]:
     """Whether some synthetic images come out again as they are."""
     samples = chosen(archive.ledger, archive.ledger.visible("synthetic"), count)
-    samples = [sample for sample in samples if sample.maker is not None]
-    hindered = {sample.id: reason for sample in samples if (reason := hindrance(archive, sample))}
+    samples = [sample for sample in samples if sample.generation_config is not None]
+    hindered = {sample.id: reason for sample in samples if (reason := why_not_reproducible(archive, sample))}
     for identity, reason in hindered.items():
         yield Finding(f"image {identity}", f"cannot be made again: {reason}")
     samples = [sample for sample in samples if sample.id not in hindered]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from augforge.algorithms.rules import Rule
-    from augforge.stages.filter_inputs import Gallery
+    from augforge.stages.filter_inputs import FilterInputs
 
     FloatArray = NDArray[np.float64]
 
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 class Filter(Stage):
     """Judges one image by itself. Numbers are measured once; the rule is applied at every run, for free.
 
-    `usual` is the rule where none is given, as fields of `Rule`; `falling` names the measures of which less is better.
+    `default_rule` is the rule where none is given, as fields of `Rule`; `lower_is_better` names the measures of which
+    less is better.
     """
 
     verb: ClassVar[str] = "filter"
-    decides: ClassVar[frozenset[str]] = frozenset({"on", "keep", "min", "max", "mean_minus_std", "scope", "by"})
+    decision_options: ClassVar[frozenset[str]] = frozenset(
+        {"on", "keep", "min", "max", "mean_minus_std", "scope", "by"}
+    )
     measures: ClassVar[tuple[str, ...]]
-    falling: ClassVar[frozenset[str]] = frozenset()
-    usual: ClassVar[Mapping[str, float]] = {"keep": 0.8}
+    lower_is_better: ClassVar[frozenset[str]] = frozenset()
+    default_rule: ClassVar[Mapping[str, float]] = {"keep": 0.8}
 
     on: On = Field("all", description="Judge all images, or only the synthetic or the real ones.")
     keep: Share | None = Field(
@@ -61,15 +64,15 @@ class Filter(Stage):
 
         options = {"keep": self.keep, "minimum": self.min, "maximum": self.max, "deviations": self.mean_minus_std}
         given = {name: value for name, value in options.items() if value is not None}
-        return Rule(**(given or self.usual), falling=self.decisive in self.falling)
+        return Rule(**(given or self.default_rule), lower_is_better=self.primary_measure in self.lower_is_better)
 
     @property
-    def decisive(self) -> str:
+    def primary_measure(self) -> str:
         """The measure that the rule looks at: the one that `by` names, in full or without the filter's name."""
         by = str(getattr(self, "by", self.measures[0]))
         return by if by in self.measures else f"{self.name}-{by}"
 
-    def explain(self, gallery: Gallery, scores: FloatArray) -> Sequence[str | None]:
+    def explain(self, inputs: FilterInputs, scores: FloatArray) -> Sequence[str | None]:
         """(n,) why each would go, given the decisive scores (n,); None or () where the rule says it well enough."""
         return ()
 
@@ -94,15 +97,15 @@ class PixelFilter(Filter):
 class EmbeddingFilter(Filter):
     """A filter that looks at one image's embedding, beside those of texts, of real images or of its parents.
 
-    `needs_real` says that it looks at real images beside those that it judges, `weighs` that the decisive measure
+    `needs_real` says that it looks at real images beside those that it judges, `reweights` that the decisive measure
     becomes a factor of the weight of those that stay.
     """
 
     needs_real: ClassVar[bool] = False
-    weighs: ClassVar[bool] = False
+    reweights: ClassVar[bool] = False
 
     model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model that embeds.")
 
     @abstractmethod
-    def compare(self, gallery: Gallery) -> dict[str, FloatArray]:
+    def compare(self, inputs: FilterInputs) -> dict[str, FloatArray]:
         """An array (n,) for each of `measures`, NaN where nothing can be said; computes only what it asks for."""

@@ -41,7 +41,7 @@ def _not_here(*_: object) -> NoReturn:
     raise LookupError("this gallery has no such thing")
 
 
-class Gallery:
+class FilterInputs:
     """n images of c classes, as a model sees them.
 
     Args:

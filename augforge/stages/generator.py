@@ -30,7 +30,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class GeneratedImage:
     """A made image (h, w, 3), float in [0, 1] or NaN, and what is to be recorded about it beside its draws.
 
     `mask` is its label map (h, w), or a picture (h, w, 3) in a mask's place, where it has one.
@@ -42,7 +42,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class GenerationInput:
     """A job with its parents' pixels, RGB, in the parents' order.
 
     `masks` are their masks' encoded bytes, None for a parent without one; () unless the generator uses masks.
@@ -53,15 +53,15 @@ class Loaded:
     masks: tuple[bytes | None, ...] = ()
 
 
-Drawn = tuple[Sequence["Sample"], Mapping[str, Any]]
-Maker = Callable[[Sequence[Loaded]], Sequence[Picture]]
+SampledParams = tuple[Sequence["Sample"], Mapping[str, Any]]
+GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
-    """A generator made ready: `make` turns a full batch into as many pictures; `facts` are recorded of all."""
+class LoadedGenerator:
+    """A generator made ready: `generate` turns a full batch into as many pictures; `facts` are recorded of all."""
 
-    make: Maker
+    generate: GenerateBatch
     facts: Mapping[str, Any]
 
 
@@ -73,7 +73,7 @@ class Generator(Stage):
     """
 
     verb: ClassVar[str] = "generate"
-    decides: ClassVar[frozenset[str]] = frozenset(
+    decision_options: ClassVar[frozenset[str]] = frozenset(
         {
             "of",
             "per_class",
@@ -141,7 +141,7 @@ class Generator(Stage):
         """The class of what is made from images of class `label`."""
         return label
 
-    def wanted(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
         """How many images each class should get, given how many it has. Without an amount: balance to the largest.
 
         With `real_to_synthetic` the counts are of real images, and each class is rounded by itself, halves up.
@@ -170,7 +170,7 @@ class Generator(Stage):
         return 32
 
     @property
-    def couples(self) -> bool:
+    def batch_dependent(self) -> bool:
         """Whether images of one batch influence each other, so that the batch is part of their identity."""
         return False
 
@@ -179,12 +179,12 @@ class Generator(Stage):
         return pool.turns(count)
 
     @abstractmethod
-    def draw(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """The parents and every random draw of the `variant`-th image of a class made from `parent`.
 
         `label` is a text; None too if `needs_labels` is false.
         """
 
     @abstractmethod
-    def open(self, device: str) -> Studio:
+    def load(self, device: str) -> LoadedGenerator:
         """Load the model on `device` ("auto", "cpu", "cuda")."""

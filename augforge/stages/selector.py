@@ -67,7 +67,7 @@ class Selector(Stage):
         """Choose `budget` of n images by `labels` (n,), `ids` (n,) and what `compared` made, if the stage needs any."""
 
 
-class Thinner(Stage):
+class Subsampler(Stage):
     """Leaves so many real training images of each class, chosen as generators choose their shots; spares the others.
 
     It makes a small or long-tailed set of a large one, so it comes before whatever learns or makes. The order is that
@@ -77,5 +77,5 @@ class Thinner(Stage):
     verb: ClassVar[str] = "select"
 
     @abstractmethod
-    def quotas(self, counts: Mapping[str, int]) -> dict[str, int]:
+    def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """How many to leave of each class at most, given how many it has."""

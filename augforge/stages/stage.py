@@ -4,7 +4,7 @@
     PixelFilter       a number from one image's pixels            `measure`
     EmbeddingFilter   numbers from images' embeddings             `compare`
     Selector          chooses among many by their embeddings      `choose`
-    Thinner           leaves so many real images of each class    `quotas`
+    Thinner           leaves so many real images of each class    `max_per_class`
     Labeler           gives unlabelled images a class             `decide`
     Splitter          puts images into splits                     `assign`
     Trainer           learns a model from the images so far       `roles` who plays what, `course` how it learns
@@ -58,7 +58,7 @@ def kebab(name: str) -> str:
 class Stage(BaseModel, ABC):
     """Options of one step. Unknown options are refused; the YAML key is the option's name.
 
-    `decides` names the options that only decide over what was measured or say how much to make: changing
+    `decision_options` names the options that only decide over what was measured or say how much to make: changing
     one of them never makes a stored result stale.
     """
 
@@ -69,7 +69,7 @@ class Stage(BaseModel, ABC):
     verb: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    decides: ClassVar[frozenset[str]] = frozenset()
+    decision_options: ClassVar[frozenset[str]] = frozenset()
     example: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
@@ -87,7 +87,7 @@ class Stage(BaseModel, ABC):
 
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""
-        return self.model_dump(mode="json", by_alias=True, exclude=set(self.decides))
+        return self.model_dump(mode="json", by_alias=True, exclude=set(self.decision_options))
 
     def options(self) -> dict[str, Any]:
         """Every option, as in a recipe."""

@@ -13,7 +13,7 @@ from augforge.stages.stage import Stage
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
     from augforge.training.pictures import Pictures
-    from augforge.training.task import Course, Kit
+    from augforge.training.task import TrainingContext, TrainingTask
 
 
 class Trainer(Stage):
@@ -28,7 +28,7 @@ class Trainer(Stage):
     task: ClassVar[str]
     arguments: ClassVar[Mapping[str, str]] = {}
     files: ClassVar[tuple[str, ...]] = ()
-    decides: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "look_every"})
+    decision_options: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "look_every"})
 
     called: str = Field("model", alias="as", description="The name by which later stages ask for the trained model.")
     shots: int | None = Field(None, ge=1, description="Learn from K images per class and from no others.")
@@ -40,7 +40,7 @@ class Trainer(Stage):
     )
     processes: int = Field(1, ge=1, description="Divide every batch among so many processes, one device each.")
     checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints.")
-    look_every: int = Field(500, ge=1, description="Steps between looks at what comes out: is it sound, and how good?")
+    eval_every: int = Field(500, ge=1, description="Steps between looks at what comes out: is it sound, and how good?")
 
     @model_validator(mode="after")
     def _whole_shares(self) -> Trainer:
@@ -63,5 +63,5 @@ class Trainer(Stage):
         """Which samples play which part in the training, by index; RecipeError where a part has too few."""
 
     @abstractmethod
-    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
         """The networks and their step, over the pictures of each role."""

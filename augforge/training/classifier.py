@@ -22,7 +22,7 @@ from augforge.models.networks.probe import Probe
 from augforge.models.table import Model
 from augforge.models.tensors import evaluating
 from augforge.training.pictures import Pictures
-from augforge.training.task import Batch, Course, Kit, Result, Sheet
+from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
 
 Loss = Literal["cross-entropy", "balanced-softmax"]
 Pixels = NDArray[np.uint8]
@@ -74,15 +74,15 @@ Inputs = Crops | Embedded
 """What the network sees of the pictures; its `facts` are what a model directory records about that."""
 
 
-class ClassifierCourse(Course):
-    """Labelled pictures and a network; see `classifier_course`."""
+class ClassifierTask(TrainingTask):
+    """Labelled pictures and a network; see `classifier_task`."""
 
     def __init__(
         self,
         train: Pictures,
         held_out: Pictures,
         classes: Sequence[str],
-        kit: Kit,
+        context: TrainingContext,
         net: nn.Module,
         inputs: Inputs,
         *,
@@ -92,7 +92,7 @@ class ClassifierCourse(Course):
         weight_decay: float,
         loss: Loss,
     ) -> None:
-        super().__init__(kit)
+        super().__init__(context)
         self.classes, self.inputs, self.size, self.architecture = list(classes), inputs, batch, architecture
         self.apart = len(held_out) > 0  # else the training pictures are judged
         self.judged = held_out if self.apart else train
@@ -160,11 +160,11 @@ class ClassifierCourse(Course):
         return [index for index, _ in zip(found, range(COLUMNS), strict=False)]
 
 
-def classifier_course(
+def classifier_task(
     train: Pictures,
     held_out: Pictures,
     classes: Sequence[str],
-    kit: Kit,
+    context: TrainingContext,
     *,
     backbone: str,
     embedder: Model | None = None,
@@ -175,7 +175,7 @@ def classifier_course(
     loss: Loss = "cross-entropy",
     weight_decay: float = 0.01,
     flip: bool = True,
-) -> ClassifierCourse:
+) -> ClassifierTask:
     """A training on the labelled pictures of `train`, judged by those `held_out`.
 
     Args:
@@ -199,17 +199,17 @@ def classifier_course(
     if kind == PROBE:
         if embedder is None:
             raise RecipeError("a probe needs an embedder", "name an image-text model, such as builtin-clip")
-        inputs = Embedded(train, held_out, embedder, kit.device.type)
+        inputs = Embedded(train, held_out, embedder, context.device.type)
         vectors = inputs.vectors[False]
         net: nn.Module = Probe(vectors.shape[1], len(classes)).standardise(vectors)
     else:
-        net, begun = begin_timm(backbone.removeprefix(TIMM), len(classes), size, pretrained, kit.seed)
+        net, begun = begin_timm(backbone.removeprefix(TIMM), len(classes), size, pretrained, context.seed)
         if batch < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
             raise RecipeError("batch norm cannot learn from one image at a time", "use a batch of at least 2")
         inputs = Crops(train, held_out, timm_view(net, size), flip)
         inputs.facts |= begun
-    return ClassifierCourse(
-        train, held_out, classes, kit, net, inputs,
+    return ClassifierTask(
+        train, held_out, classes, context, net, inputs,
         architecture=backbone, batch=batch, rate=rate or RATES[kind], weight_decay=weight_decay, loss=loss,
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from augforge.errors import AugforgeError, ModelError
 from augforge.models.directory import CHECKPOINT
 from augforge.progress import Bar, Progress
 from augforge.training.checkpoint import read_checkpoint, to_device, write_checkpoint
-from augforge.training.task import Batch, Course, Kit
+from augforge.training.task import Batch, TrainingContext, TrainingTask
 
 AHEAD = 4
 GRACE = 100  # steps; a network that has hardly begun draws grey, which is no collapse
@@ -37,7 +37,7 @@ class Plan:
     steps: int
     batch: int
     checkpoint_every: int
-    look_every: int
+    eval_every: int
 
 
 @dataclass
@@ -68,53 +68,55 @@ def accelerator_for(device: str, precision: str) -> Accelerator:
     return Accelerator(cpu=chosen == "cpu", mixed_precision=mixed, step_scheduler_with_optimizer=False)
 
 
-def train(course: Course, plan: Plan, folder: Path, progress: Progress, title: str) -> History:
+def train(training_task: TrainingTask, plan: Plan, folder: Path, progress: Progress, title: str) -> History:
     """Train to the end, from the checkpoint in `folder` if there is one of the same identity.
 
     Raises:
         ModelError: the losses are no numbers any more, or what comes out has collapsed; nothing is saved then.
     """
-    accelerator = course.kit.accelerator
-    _settle(course)
-    start, history = _resumed(course, plan, folder, progress)
-    with progress.bar(title, plan.steps * plan.batch) as bar, _Ahead(course, plan, start) as batches:
+    accelerator = training_task.context.accelerator
+    _settle(training_task)
+    start, history = _resumed(training_task, plan, folder, progress)
+    with progress.bar(title, plan.steps * plan.batch) as bar, _Ahead(training_task, plan, start) as batches:
         bar.advance(start * plan.batch)
         for step in range(start, plan.steps):
-            history.window.append(_step(course, step, next(batches)))
+            history.window.append(_step(training_task, step, next(batches)))
             bar.advance(plan.batch)
             if (step + 1) % LOOK_EVERY == 0 or step + 1 == plan.steps:
                 _look_at_losses(step + 1, history, bar)
-            if (step + 1) % plan.look_every == 0 or step + 1 == plan.steps:
-                _look_at_outputs(course, step + 1, history)
+            if (step + 1) % plan.eval_every == 0 or step + 1 == plan.steps:
+                _look_at_outputs(training_task, step + 1, history)
             if accelerator.is_main_process and (step + 1) % plan.checkpoint_every == 0:
-                write_checkpoint(folder / CHECKPOINT, _state(course, plan, step + 1, history))
+                write_checkpoint(folder / CHECKPOINT, _state(training_task, plan, step + 1, history))
     accelerator.wait_for_everyone()
     return history
 
 
-def _settle(course: Course) -> None:
+def _settle(training_task: TrainingTask) -> None:
     """Everything to the device; optimisers behind the accelerator, which scales losses in half precision."""
-    accelerator = course.kit.accelerator
-    for net in (*course.nets.values(), *course.frozen.values()):
+    accelerator = training_task.context.accelerator
+    for net in (*training_task.nets.values(), *training_task.frozen.values()):
         net.to(accelerator.device)
-    for net in course.frozen.values():
+    for net in training_task.frozen.values():
         net.eval().requires_grad_(False)
-    for name, optimizer in course.optimizers.items():
+    for name, optimizer in training_task.optimizers.items():
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
-        course.optimizers[name] = accelerator.prepare(optimizer)
+        training_task.optimizers[name] = accelerator.prepare(optimizer)
 
 
-def _step(course: Course, step: int, batch: Batch) -> dict[str, torch.Tensor]:
-    torch.manual_seed(seed_of(key(course.kit.seed, "step", step, course.kit.accelerator.process_index)))
-    pace = course.pace(step)
-    for optimizer in course.optimizers.values():
+def _step(training_task: TrainingTask, step: int, batch: Batch) -> dict[str, torch.Tensor]:
+    torch.manual_seed(
+        seed_of(key(training_task.context.seed, "step", step, training_task.context.accelerator.process_index))
+    )
+    lr_factor = training_task.lr_factor(step)
+    for optimizer in training_task.optimizers.values():
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * pace
-    for net in course.nets.values():
+            group["lr"] = group["initial_lr"] * lr_factor
+    for net in training_task.nets.values():
         net.train()
-    with course.kit.accelerator.autocast():
-        return course.step(to_device(batch, course.kit.device))
+    with training_task.context.accelerator.autocast():
+        return training_task.step(to_device(batch, training_task.context.device))
 
 
 def _look_at_losses(step: int, history: History, bar: Bar) -> None:
@@ -134,14 +136,14 @@ def _look_at_losses(step: int, history: History, bar: Bar) -> None:
     bar.note(f"step {step:,}  " + "  ".join(f"{name} {value:.3f}" for name, value in means.items()))
 
 
-def _look_at_outputs(course: Course, step: int, history: History) -> None:
-    outputs = course.outputs()
+def _look_at_outputs(training_task: TrainingTask, step: int, history: History) -> None:
+    outputs = training_task.outputs()
     if outputs is not None and (problem := collapsed(outputs)) and (step > GRACE or not np.isfinite(outputs).all()):
         raise ModelError(
             f"the training collapsed by step {step}: {problem}",
             "try a smaller --rate, more data or another --seed; no model was saved",
         )
-    found = {name: value for name, value in course.measure().items() if math.isfinite(value)}
+    found = {name: value for name, value in training_task.measure().items() if math.isfinite(value)}
     history.measured.append({"step": step, **found})
 
 
@@ -157,20 +159,20 @@ def collapsed(outputs: np.ndarray[Any, np.dtype[np.float32]]) -> str:
     return ""
 
 
-def _state(course: Course, plan: Plan, step: int, history: History) -> dict[str, Any]:
-    scaler = course.kit.accelerator.scaler
+def _state(training_task: TrainingTask, plan: Plan, step: int, history: History) -> dict[str, Any]:
+    scaler = training_task.context.accelerator.scaler
     return {
         "identity": plan.identity,
         "step": step,
-        "nets": {name: net.state_dict() for name, net in course.nets.items()},
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in course.optimizers.items()},
-        "memory": course.memory(),
+        "nets": {name: net.state_dict() for name, net in training_task.nets.items()},
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in training_task.optimizers.items()},
+        "memory": training_task.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else {},
         "history": asdict(history),
     }
 
 
-def _resumed(course: Course, plan: Plan, folder: Path, progress: Progress) -> tuple[int, History]:
+def _resumed(training_task: TrainingTask, plan: Plan, folder: Path, progress: Progress) -> tuple[int, History]:
     """The step to go on from; checkpoints of another training, or damaged ones, are left behind and said."""
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -183,24 +185,24 @@ def _resumed(course: Course, plan: Plan, folder: Path, progress: Progress) -> tu
     if state["identity"] != plan.identity:
         progress.say(f"{path} is of another training; beginning anew")
         return 0, History()
-    for name, net in course.nets.items():
+    for name, net in training_task.nets.items():
         net.load_state_dict(state["nets"][name])
-    for name, optimizer in course.optimizers.items():
+    for name, optimizer in training_task.optimizers.items():
         optimizer.load_state_dict(state["optimizers"][name])
-    if course.kit.accelerator.scaler is not None:
-        course.kit.accelerator.scaler.load_state_dict(state["scaler"])
-    course.recall(state["memory"])
+    if training_task.context.accelerator.scaler is not None:
+        training_task.context.accelerator.scaler.load_state_dict(state["scaler"])
+    training_task.load_state_dict(state["memory"])
     progress.say(f"going on at step {state['step']:,} of {plan.steps:,}")
     history = History(**state["history"])
-    history.window = [to_device(losses, course.kit.device) for losses in history.window]
+    history.window = [to_device(losses, training_task.context.device) for losses in history.window]
     return state["step"], history
 
 
 class _Ahead:
     """The batches of the steps to come, prepared in another thread."""
 
-    def __init__(self, course: Course, plan: Plan, start: int) -> None:
-        self._course, self._plan, self._next = course, plan, start
+    def __init__(self, training_task: TrainingTask, plan: Plan, start: int) -> None:
+        self._course, self._plan, self._next = training_task, plan, start
         self._pool = ThreadPoolExecutor(1)
         self._waiting: list[Future[Batch]] = []
 
@@ -215,8 +217,8 @@ class _Ahead:
             yield self._waiting.pop(0).result()
 
     def _prepare(self, step: int) -> Batch:
-        place = self._course.kit.accelerator.process_index
-        return self._course.batch(rng(self._course.kit.seed, f"batch-{step}-{place}"))
+        place = self._course.context.accelerator.process_index
+        return self._course.batch(rng(self._course.context.seed, f"batch-{step}-{place}"))
 
     def __exit__(self, *error: object) -> None:
         for future in self._waiting:
@@ -224,7 +226,7 @@ class _Ahead:
         self._pool.shutdown()
 
 
-def kit_for(accelerator: Accelerator, seed: int, steps: int) -> Kit:
+def context_for(accelerator: Accelerator, seed: int, steps: int) -> TrainingContext:
     """The kit of a course; torch's own generator is seeded, so that fresh networks begin the same."""
     torch.manual_seed(seed_of(key(seed, "initial weights")))
-    return Kit(accelerator, seed, steps)
+    return TrainingContext(accelerator, seed, steps)

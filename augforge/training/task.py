@@ -18,8 +18,8 @@ Batch = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kit:
-    """What every course is given: the accelerator (device, precision, processes), the seed and how long it lasts."""
+class TrainingContext:
+    """What every training task is given: the accelerator (device, precision, processes), the seed and how long it lasts."""
 
     accelerator: Accelerator
     seed: int
@@ -48,15 +48,15 @@ class Result:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Course(ABC):
+class TrainingTask(ABC):
     """One training. A subclass fills `nets` and `optimizers` in its constructor; the loop does the rest.
 
     All randomness of a step comes from the generator that `batch` is given, or from torch's own, which the loop
     seeds before every step: a resumed training repeats the interrupted one.
     """
 
-    def __init__(self, kit: Kit) -> None:
-        self.kit = kit
+    def __init__(self, context: TrainingContext) -> None:
+        self.context = context
         self.nets: dict[str, nn.Module] = {}
         """Everything with parameters that learn: moved to the device, and saved in checkpoints, by the loop."""
         self.frozen: dict[str, nn.Module] = {}
@@ -86,27 +86,27 @@ class Course(ABC):
     def outputs(self) -> NDArray[np.float32] | None:
         """(n, h, w, 3) in [0, 1], what comes out for a few different inputs; the loop looks whether it collapsed.
 
-        None for a course that makes no pictures.
+        None for a task that makes no pictures.
         """
         return None
 
-    def pace(self, step: int) -> float:
+    def lr_factor(self, step: int) -> float:
         """The factor of the learning rate: constant, then falling linearly to zero over the second half."""
-        half = self.kit.steps / 2
-        return 1.0 if step < half else max(0.0, (self.kit.steps - step) / (self.kit.steps - half))
+        half = self.context.steps / 2
+        return 1.0 if step < half else max(0.0, (self.context.steps - step) / (self.context.steps - half))
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What else a checkpoint has to hold, such as an image pool: nested dicts and lists of tensors and numbers."""
         return {}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027  # most have nothing to take back
-        """Take back what `memory` gave."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # most have nothing to take back
+        """Take back what `state_dict` gave."""
 
     def update(self, name: str, loss: Tensor) -> None:
         """One step of the optimiser called `name` down `loss`; gradients are averaged over the processes."""
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        accelerator = self.kit.accelerator
+        accelerator = self.context.accelerator
         accelerator.backward(loss)
         if accelerator.num_processes > 1:
             for group in optimizer.param_groups:

@@ -14,16 +14,16 @@ from augforge.training import show
 
 if TYPE_CHECKING:
     from augforge.training.loop import History
-    from augforge.training.task import Course
+    from augforge.training.task import TrainingTask
 
 
 def write_model(
-    folder: Path, record: Mapping[str, Any], course: Course, history: History, seconds: float | None
+    folder: Path, record: Mapping[str, Any], training_task: TrainingTask, history: History, seconds: float | None
 ) -> None:
     """Write everything that a finished training leaves, `model.json` last; the checkpoint goes."""
     from safetensors.torch import save
 
-    result = course.result()
+    result = training_task.result()
     if not all(bool(tensor.isfinite().all()) for tensor in result.weights.values()):
         raise ModelError("the training diverged in its last steps: weights are no numbers", "try a smaller --rate")
     whole = {
@@ -37,7 +37,7 @@ def write_model(
     content = save(weights)
     whole["weights"] = hashlib.sha256(content).hexdigest()
     write_atomically(folder / WEIGHTS, content)
-    write_atomically(folder / "samples.png", show.sheet_png(course.sheet()))
+    write_atomically(folder / "samples.png", show.sheet_png(training_task.sheet()))
     write_atomically(folder / "losses.png", show.curves_png(history.losses, history.measured))
     write_atomically(folder / "README.md", show.card(whole, folder.name, seconds).encode())
     write_atomically(folder / RECORD, seal(whole))

@@ -82,13 +82,16 @@ def test_maximum_keeps_equality_and_goes_together_with_minimum():
 def test_where_less_is_better_a_rule_keeps_what_it_keeps_of_the_negative_scores(scores, share, deviations):
     negative = [-score for score in scores]
     for options in ({"keep": share}, {"deviations": deviations}):
-        falling, mirrored = judge(Rule(**options, falling=True), scores)[0], judge(Rule(**options), negative)[0]
-        assert falling.tolist() == mirrored.tolist()
+        lower_is_better, mirrored = (
+            judge(Rule(**options, lower_is_better=True), scores)[0],
+            judge(Rule(**options), negative)[0],
+        )
+        assert lower_is_better.tolist() == mirrored.tolist()
 
 
 def test_where_less_is_better_the_lowest_stay_and_the_reason_says_so():
-    assert judge(Rule(keep=0.5, falling=True), [0.9, 0.1])[0].tolist() == [False, True]
-    stays, reasons = judge(Rule(deviations=1.0, falling=True), [0.0] * 9 + [1.0])
+    assert judge(Rule(keep=0.5, lower_is_better=True), [0.9, 0.1])[0].tolist() == [False, True]
+    stays, reasons = judge(Rule(deviations=1.0, lower_is_better=True), [0.0] * 9 + [1.0])
     assert not stays[-1] and reasons[-1] == "over mean + 1 std of its class"
 
 
@@ -96,7 +99,7 @@ def test_where_less_is_better_the_lowest_stay_and_the_reason_says_so():
 def test_minimum_and_maximum_mean_the_same_where_less_is_better(scores, one, other):
     low, high = min(one, other), max(one, other)
     plain = judge(Rule(minimum=low, maximum=high), scores)[0]
-    assert plain.tolist() == judge(Rule(minimum=low, maximum=high, falling=True), scores)[0].tolist()
+    assert plain.tolist() == judge(Rule(minimum=low, maximum=high, lower_is_better=True), scores)[0].tolist()
     assert plain.tolist() == [low <= score <= high for score in scores]
 
 
@@ -142,4 +145,4 @@ def test_the_bound_of_a_share_is_the_exact_quantile():
     scores = np.random.default_rng(0).permutation(97) / 97
     for share in (0.1, 0.5, 0.75, 0.95):
         strict = scores < np.sort(scores)[int(share * 97 + 1e-9)]
-        assert judge(Rule(keep=share, falling=True), scores.tolist())[0].tolist() == strict.tolist()
+        assert judge(Rule(keep=share, lower_is_better=True), scores.tolist())[0].tolist() == strict.tolist()

@@ -89,7 +89,7 @@ def test_commands_chain_and_why_goes_back_to_the_files(tmp_path, pictures, tiny_
     assert set(rows(tmp_path / "a")) == set(rows(tmp_path / "b")) == set(ledger)
     synthetic = next(i for i, row in ledger.items() if row["origin"] == "synthetic" and row["kept"])
     life = json.loads(call("why", tmp_path / "c", synthetic[:8], "--json").stdout)
-    assert life["maker"]["model"]["digest"] and life["draws"]["mode"] and life["scores"]
+    assert life["generation_config"]["model"]["digest"] and life["sampled_params"]["mode"] and life["scores"]
     for parent in life["parents"]:
         assert (pictures / parent["source"].partition(": ")[2]).is_file()
     told = call("why", tmp_path / "c", synthetic).stdout

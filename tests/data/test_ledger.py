@@ -22,14 +22,14 @@ def ledger():
     ledger = Ledger(["a", "b", "empty"])
     ledger.extend(some(6))
     ledger.extend(
-        [Sample(id="s1", label="a", origin="synthetic", parents=("0" * 20,), seed=3, draws={"lam": 0.5}, maker="{}")]
+        [Sample(id="s1", label="a", origin="synthetic", parents=("0" * 20,), seed=3, sampled_params={"lam": 0.5}, generation_config="{}")]
     )
     return ledger
 
 
 def test_samples_come_back_equal(ledger):
     samples = [
-        Sample(id="x", label=None, draws={"box": [0.1, 0.2]}, note="é", scores={"clip": 0.5}, weight=2.0),
+        Sample(id="x", label=None, sampled_params={"box": [0.1, 0.2]}, note="é", scores={"clip": 0.5}, weight=2.0),
         Sample(id="m", label="a", mask="ab" * 32, labelled_by="1-pseudo-label-confidence"),
         Sample(id="y", label="a", kept=False, dropped="bad", dropped_by="source", parents=("x", "z"), seed=2**62),
     ]

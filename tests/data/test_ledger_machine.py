@@ -47,17 +47,17 @@ class LedgerMachine(RuleBasedStateMachine):
         origin=st.sampled_from(["real", "synthetic"]),
         split=st.none() | st.sampled_from(["train", "test"]),
         note=TEXT,
-        draws=st.dictionaries(TEXT, NUMBERS, max_size=2),
+        sampled_params=st.dictionaries(TEXT, NUMBERS, max_size=2),
         broken=st.booleans(),
     )
-    def extend(self, count, label, origin, split, note, draws, broken) -> None:
+    def extend(self, count, label, origin, split, note, sampled_params, broken) -> None:
         parents = tuple(sample.id for sample in self.model[:2]) if origin == "synthetic" else ()
-        fate = {"kept": False, "dropped": "truncated", "dropped_by": "source"} if broken else {}
+        outcome = {"kept": False, "dropped": "truncated", "dropped_by": "source"} if broken else {}
         first = len(self.model)
         new = [
             Sample(
-                id=f"{first + n:020x}", label=label, origin=origin, split=split, note=note, draws=draws,
-                parents=parents, **fate,
+                id=f"{first + n:020x}", label=label, origin=origin, split=split, note=note, sampled_params=sampled_params,
+                parents=parents, **outcome,
             )
             for n in range(count)
         ]  # fmt: skip
@@ -125,7 +125,7 @@ class LedgerMachine(RuleBasedStateMachine):
             told = {name: row[name] for name in ("id", "label", "origin", "split", "note", "kept", "dropped", "weight")}
             assert told == {name: getattr(sample, name) for name in told}
             assert dict(row["scores"]) == dict(sample.scores) and tuple(row["parents"]) == sample.parents
-            assert json.loads(row["draws"]) == dict(sample.draws)
+            assert json.loads(row["sampled_params"]) == dict(sample.sampled_params)
 
     @invariant()
     def nothing_disappears(self) -> None:

@@ -10,8 +10,8 @@ from torchvision import transforms
 from augforge.data import images
 from augforge.errors import BadImage
 from augforge.models import find_model
-from augforge.data import preprocessing as sight
-from augforge.data.preprocessing import Sight, decode
+from augforge.data import preprocessing as preprocessing
+from augforge.data.preprocessing import Preprocessing, decode
 from augforge.models.vision import ClipTower
 
 MEAN, STD = (0.48, 0.45, 0.4), (0.27, 0.26, 0.28)
@@ -39,18 +39,18 @@ def test_it_is_what_torchvision_shows(size, side, resize):
     image = photo(*size)
     square = transforms.Resize((side, side) if resize is None else resize, transforms.InterpolationMode.BICUBIC)
     expected = transforms.Compose([square, transforms.CenterCrop(side)])(image)
-    seen = Sight(side, MEAN, STD, resize).look(image)
+    seen = Preprocessing(side, MEAN, STD, resize).look(image)
     off = np.abs(seen.astype(int) - np.asarray(expected))
     assert off.max() <= 1 and off.mean() < 5e-3  # only the crop is computed: now and then a value is rounded otherwise
     numbers = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])(Image.fromarray(seen))
-    found = Sight(side, MEAN, STD, resize).normalised(np.stack([seen, seen[::-1].copy()]), "cpu")
+    found = Preprocessing(side, MEAN, STD, resize).normalised(np.stack([seen, seen[::-1].copy()]), "cpu")
     np.testing.assert_array_equal(found[0].numpy(), numbers.numpy())
     assert not np.array_equal(found[1].numpy(), numbers.numpy())
 
 
 def test_a_centre_larger_than_the_image_is_refused():
     with pytest.raises(ValueError, match="no centre"):
-        Sight(32, MEAN, STD, 30)
+        Preprocessing(32, MEAN, STD, 30)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_both_decoders_give_the_same_pixels(mode, subsampling, progressive, monk
     for least in (30, 70, 140):
         fast = np.asarray(decode(data, least))
         with monkeypatch.context() as without:
-            without.setattr(sight, "simplejpeg", lambda: None)
+            without.setattr(preprocessing, "simplejpeg", lambda: None)
             np.testing.assert_array_equal(np.asarray(decode(data, least)), fast)
 
 
@@ -133,10 +133,10 @@ def test_the_vectors_hardly_change(monkeypatch):
     full = model.embed_images([images.decode(d) for d in data])
 
     def worst():
-        small = [decode(d, model.sight.least) for d in data]
+        small = [decode(d, model.preprocessing.least) for d in data]
         assert all(image.size != (1024, 560) for image in small)
         return float((full * model.embed_images(small)).sum(axis=1).min())
 
     close = worst()
-    monkeypatch.setattr(sight, "MARGIN", 1)
+    monkeypatch.setattr(preprocessing, "MARGIN", 1)
     assert close >= 0.995 and worst() < close

@@ -145,7 +145,7 @@ def test_loading_runs_beside_the_model(pictures, tmp_path, monkeypatch):
             time.sleep(0.15)
             return np.ones((len(images), 4), dtype=np.float32)
 
-    def slow(self, batch, sight, drop):
+    def slow(self, batch, preprocessing, drop):
         threads.add(threading.get_ident())
         time.sleep(0.15)
         return [sample.digest for sample in batch], [None] * len(batch)

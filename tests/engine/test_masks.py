@@ -26,7 +26,7 @@ from augforge.errors import BadImage, StoreError
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.catalog import stage_class
-from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from tests.bad_inputs import colours, encoded
 from tests.conftest import write_images
 from tests.test_laws import NoModels, decisions, rows
@@ -46,20 +46,20 @@ class Mirror(Generator):
     def child_label(self, label: str | None) -> str | None:
         return label + self.suffix if label and self.suffix else label
 
-    def draw(self, label, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(self, label, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         assert parent is not None
         return [parent], {"variant": variant}
 
-    def open(self, device: str) -> Studio:
-        return Studio(self._make, {})
+    def load(self, device: str) -> LoadedGenerator:
+        return LoadedGenerator(self._make, {})
 
-    def _make(self, batch: Sequence[Loaded]) -> list[Picture]:
+    def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
         made = []
         for item in batch:
             (mask,) = item.masks
             assert (mask is None) == (not item.job.parents[0].mask)
             label = None if mask is None else decode_mask(mask)[:, :: -1 if not self.crooked else 2]
-            made.append(Picture(np.asarray(item.images[0], dtype=np.float32)[:, ::-1] / 255, mask=label))
+            made.append(GeneratedImage(np.asarray(item.images[0], dtype=np.float32)[:, ::-1] / 255, mask=label))
         return made
 
 
@@ -70,9 +70,9 @@ class Blind(Mirror):
     needs_labels: ClassVar[bool] = True
     uses_masks: ClassVar[bool] = False
 
-    def _make(self, batch: Sequence[Loaded]) -> list[Picture]:
+    def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
         assert all(item.masks == () for item in batch)
-        return [Picture(np.asarray(item.images[0], dtype=np.float32)[:, ::-1] / 255) for item in batch]
+        return [GeneratedImage(np.asarray(item.images[0], dtype=np.float32)[:, ::-1] / 255) for item in batch]
 
 
 def recipe(*sources: Path | SourceSpec, stages: Sequence = (SHARP,), **options: str) -> Recipe:
@@ -304,7 +304,7 @@ def test_children_may_be_of_another_class(streets, tmp_path):
     st.integers(1, 20), st.integers(0, 20), st.dictionaries(st.sampled_from(["a", "b", None]), st.integers(0, 10**6))
 )
 def test_real_to_synthetic_is_the_nearest_count(real, synthetic, counts):
-    wanted = Mirror(real_to_synthetic=f"{real}:{synthetic}").wanted(counts)
+    wanted = Mirror(real_to_synthetic=f"{real}:{synthetic}").target_counts(counts)
     assert wanted.keys() == counts.keys()
     for label, count in counts.items():
         off = 2 * (wanted[label] * real - count * synthetic)
@@ -312,10 +312,10 @@ def test_real_to_synthetic_is_the_nearest_count(real, synthetic, counts):
 
 
 def test_real_to_synthetic_counts():
-    assert Mirror(real_to_synthetic="1:3").wanted({"a": 5, "b": 0, None: 2}) == {"a": 15, "b": 0, None: 6}
-    assert Mirror(real_to_synthetic="2:1").wanted({"a": 5, "b": 4, "c": 1}) == {"a": 3, "b": 2, "c": 1}
-    assert Mirror(real_to_synthetic="3:1").wanted({"a": 4, "b": 5, "c": 1}) == {"a": 1, "b": 2, "c": 0}
-    assert "real_to_synthetic" in Mirror.decides
+    assert Mirror(real_to_synthetic="1:3").target_counts({"a": 5, "b": 0, None: 2}) == {"a": 15, "b": 0, None: 6}
+    assert Mirror(real_to_synthetic="2:1").target_counts({"a": 5, "b": 4, "c": 1}) == {"a": 3, "b": 2, "c": 1}
+    assert Mirror(real_to_synthetic="3:1").target_counts({"a": 4, "b": 5, "c": 1}) == {"a": 1, "b": 2, "c": 0}
+    assert "real_to_synthetic" in Mirror.decision_options
 
 
 @pytest.mark.parametrize("ratio", ["0:1", "1", "1:", ":1", "a:b", "-1:2", "1:2:3", "1.5:1", 63, 1.5, True])

@@ -17,7 +17,7 @@ from augforge.engine.runners import generate
 from augforge.errors import BadImage, RecipeError
 from augforge.io.folder import Folder
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from augforge.stages.generator import Studio
+from augforge.stages.generator import LoadedGenerator
 from tests.conftest import write_images
 from tests.test_laws import decisions, pixels, rows
 
@@ -77,18 +77,18 @@ def breaking(original, which: set[int]):
     """Opens a studio whose pictures with these numbers are NaN."""
 
     def opened(self, device):
-        studio, count = original(self, device), 0
+        loaded, count = original(self, device), 0
 
-        def make(loaded):
+        def generate(inputs):
             nonlocal count
-            pictures = list(studio.make(loaded))
+            pictures = list(loaded.generate(inputs))
             for picture in pictures:
                 if count in which:
                     picture.pixels[:] = np.nan
                 count += 1
             return pictures
 
-        return Studio(make, studio.facts)
+        return LoadedGenerator(generate, loaded.facts)
 
     return opened
 

@@ -34,13 +34,13 @@ def two(tmp_path) -> Path:
 
 def synthetic(out: Path) -> list[dict]:
     rows = pq.read_table(out / "samples.parquet").to_pylist()
-    return [row | {"draws": json.loads(row["draws"])} for row in rows if row["origin"] == "synthetic"]
+    return [row | {"sampled_params": json.loads(row["sampled_params"])} for row in rows if row["origin"] == "synthetic"]
 
 
 def in_order(rows: list[dict]) -> list[dict]:
     """A class's tries as they were planned: every parent once, in the order of the first turn, then again."""
-    turns = [row["parents"][0] for row in rows if row["draws"]["variant"] == 0]
-    return sorted(rows, key=lambda row: (row["draws"]["variant"], turns.index(row["parents"][0])))
+    turns = [row["parents"][0] for row in rows if row["sampled_params"]["variant"] == 0]
+    return sorted(rows, key=lambda row: (row["sampled_params"]["variant"], turns.index(row["parents"][0])))
 
 
 SHARES = [{"cat": 1.0, "dog": 1.0}, {"cat": 0.5, "dog": 0.9}, {"cat": 0.2, "dog": 0.0}, {"cat": 0.05, "dog": 0.6}]
@@ -52,7 +52,7 @@ def test_exactly_so_many_are_kept_or_all_tries_were_made(two, tmp_path, shares, 
     run(recipe(two, until_accepted=wanted, shares=shares, max_tries=6), tmp_path / "out")
     for label in shares:
         tries = in_order([row for row in synthetic(tmp_path / "out") if row["label"] == label])
-        good = [row["id"] for row in tries if row["draws"]["bright"]]
+        good = [row["id"] for row in tries if row["sampled_params"]["bright"]]
         assert [row["id"] for row in tries if row["kept"]] == good[:wanted]
         assert len(good) >= wanted or len(tries) == 6 * wanted
         assert len(tries) <= 6 * wanted
@@ -146,7 +146,7 @@ def test_where_a_batch_counts_no_image_is_made_twice(two, tmp_path):
     summary = run(recipe(two, until_accepted=6, share=0.3, coupled=True), tmp_path / "out")
     tries = synthetic(tmp_path / "out")
     assert summary.work[1]["made"] == len(tries)
-    assert all(len(row["draws"]["batch-of"]) == 4 for row in tries)
+    assert all(len(row["sampled_params"]["batch-of"]) == 4 for row in tries)
     assert Counter(row["label"] for row in tries if row["kept"]) == {"cat": 6, "dog": 6}
 
 

@@ -48,10 +48,10 @@ def test_a_recipe_trains_and_uses_its_model(pictures, tmp_path):
     made = [row for row in ledger.values() if row["origin"] == "synthetic"]
     assert len(made) == 6 and {row["label"] for row in made} == {"dog"}
     assert {ledger[parent]["label"] for row in made for parent in row["parents"]} == {"cat"}
-    maker = json.loads(made[0]["maker"])
+    generation_config = json.loads(made[0]["generation_config"])
     (folder,) = (out / "models").iterdir()
     record = json.loads((folder / "model.json").read_text())
-    assert maker["model"]["name"] == "mine" and maker["model"]["digest"] == record["identity"]
+    assert generation_config["model"]["name"] == "mine" and generation_config["model"]["digest"] == record["identity"]
     assert folder.name == f"night-{record['identity'][:12]}"
     assert {path.name for path in folder.iterdir()} == {
         "model.json", "model.safetensors", "samples.png", "losses.png", "README.md"
@@ -62,7 +62,7 @@ def test_it_trains_again_only_when_images_or_options_change(pictures, tmp_path):
     out = tmp_path / "out"
     run(recipe(pictures), out)
     assert run(recipe(pictures), out).up_to_date
-    deciding = run(recipe(pictures, train=", look-every: 2", ratio=0.5), out)
+    deciding = run(recipe(pictures, train=", eval-every: 2", ratio=0.5), out)
     assert [row.get("trained") for row in deciding.work] == [None, 0, None]
     assert [row.get("trained") for row in run(recipe(pictures, steps=4), out).work] == [None, 4, None]
     write_images(pictures, {"lone": 2}, seed=5)

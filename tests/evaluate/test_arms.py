@@ -9,9 +9,9 @@ import pytest
 
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
-from augforge.engine.runners.subsample import run_thinner
+from augforge.engine.runners.subsample import run_subsampler
 from augforge.errors import RecipeError
-from augforge.evaluate.arms import Fates, arms_of, by_rarity
+from augforge.evaluate.arms import Outcomes, arms_of, by_rarity
 from augforge.evaluate.settings import ARMS
 from augforge.recipe import build_stage
 from augforge.stages.catalog import stage_class
@@ -39,7 +39,7 @@ def sample(identity: str, origin: str = "real", by: str | None = None, **more) -
 
 ROWS = [
     sample("real"),
-    sample("thinned", by="1-select-random"),
+    sample("subsampled", by="1-select-random"),
     sample("test", split="test"),
     sample("broken", by="source"),
     sample("unlabelled", label=None),
@@ -54,24 +54,24 @@ ROWS = [
 ]
 
 
-def fates_of(rows=ROWS, chain=CHAIN, classes=("cat",)) -> Fates:
+def fates_of(rows=ROWS, chain=CHAIN, classes=("cat",)) -> Outcomes:
     ledger = Ledger(list(classes))
     ledger.extend(rows)
-    return Fates(ledger, chain)
+    return Outcomes(ledger, chain)
 
 
-def ids(fates: Fates, arm) -> set[str]:
-    return set(fates.ledger.column("id", arm.rows))
+def ids(outcomes: Outcomes, arm) -> set[str]:
+    return set(outcomes.ledger.column("id", arm.rows))
 
 
 def test_each_arm_has_what_its_name_says():
-    fates = fates_of()
+    outcomes = fates_of()
     names = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected")
-    arms = {arm.name: arm for arm in arms_of(fates, names)}
-    assert ids(fates, arms["real"]) == ids(fates, arms["real+classical"]) == {"real", "real-filtered"}
-    assert ids(fates, arms["real+synthetic"]) == {"real", "real-filtered", "made", "filtered", "left"}
-    assert ids(fates, arms["real+kept"]) == {"real", "made", "left"}
-    assert ids(fates, arms["real+selected"]) == {"real", "made"}
+    arms = {arm.name: arm for arm in arms_of(outcomes, names)}
+    assert ids(outcomes, arms["real"]) == ids(outcomes, arms["real+classical"]) == {"real", "real-filtered"}
+    assert ids(outcomes, arms["real+synthetic"]) == {"real", "real-filtered", "made", "filtered", "left"}
+    assert ids(outcomes, arms["real+kept"]) == {"real", "made", "left"}
+    assert ids(outcomes, arms["real+selected"]) == {"real", "made"}
     assert [name for name, arm in arms.items() if arm.classical] == ["real+classical"]
 
 
@@ -92,19 +92,19 @@ def test_the_random_arm_is_as_large_as_the_selected_one_in_every_class():
     for n in range(40):
         by = {0: "3-filter-clip", 1: "5-select-k-center", 2: "5-select-k-center"}.get(n % 5)
         rows.append(sample(f"made-{n}", "synthetic", by, label="cat" if n < 30 else "dog", weight=3.0))
-    fates = fates_of(rows, classes=("cat", "dog"))
-    selected, random = arms_of(fates, ("real+selected", "real+random"))
-    draws = [random.drawn(seed) for seed in range(60)]
+    outcomes = fates_of(rows, classes=("cat", "dog"))
+    selected, random = arms_of(outcomes, ("real+selected", "real+random"))
+    sampled_params = [random.drawn(seed) for seed in range(60)]
 
     def kinds(arm):
-        return Counter(zip(fates.ledger.column("label", arm.rows), fates.made[arm.rows], strict=True))
+        return Counter(zip(outcomes.ledger.column("label", arm.rows), outcomes.made[arm.rows], strict=True))
 
     assert random.size == len(selected.rows)
-    for draw in draws:
+    for draw in sampled_params:
         assert kinds(draw) == kinds(selected) and set(draw.weights) == {1.0} and len(set(draw.rows)) == len(draw.rows)
-    seen = set().union(*(draw.rows.tolist() for draw in draws))
-    assert seen == set(np.flatnonzero(~fates.filtered).tolist())  # everything kept has its chance, nothing else
-    assert random.drawn(3).rows.tolist() == draws[3].rows.tolist() != draws[4].rows.tolist()
+    seen = set().union(*(draw.rows.tolist() for draw in sampled_params))
+    assert seen == set(np.flatnonzero(~outcomes.filtered).tolist())  # everything kept has its chance, nothing else
+    assert random.drawn(3).rows.tolist() == sampled_params[3].rows.tolist() != sampled_params[4].rows.tolist()
     assert selected.drawn(3) is selected
 
 
@@ -130,19 +130,21 @@ def first_shots(count: int) -> list[str]:
 
 
 def test_shots_are_those_of_the_generator():
-    fates = fates_of(with_children(first_shots(2)), few_shot(2))
-    real, made = arms_of(fates, ("real", "real+synthetic"), FewShot(shots=2))
-    assert ids(fates, real) == set(first_shots(2))
-    assert ids(fates, made) == {*first_shots(2), "child"}
+    outcomes = fates_of(with_children(first_shots(2)), few_shot(2))
+    real, made = arms_of(outcomes, ("real", "real+synthetic"), FewShot(shots=2))
+    assert ids(outcomes, real) == set(first_shots(2))
+    assert ids(outcomes, made) == {*first_shots(2), "child"}
 
 
 @pytest.mark.parametrize("made_with", [None, 4])
 def test_a_generator_that_saw_more_than_the_shots_is_refused(made_with):
-    fates = fates_of(with_children(first_shots(2)), few_shot(made_with))
+    outcomes = fates_of(with_children(first_shots(2)), few_shot(made_with))
     with pytest.raises(RecipeError, match="saw more real images") as error:
-        arms_of(fates, ("real", "real+synthetic"), FewShot(shots=2))
+        arms_of(outcomes, ("real", "real+synthetic"), FewShot(shots=2))
     assert "few-shot" in error.value.hint
-    assert len(arms_of(fates, ("real", "real+classical"), FewShot(shots=2))[0].rows) == 2  # nothing made is asked for
+    assert (
+        len(arms_of(outcomes, ("real", "real+classical"), FewShot(shots=2))[0].rows) == 2
+    )  # nothing made is asked for
 
 
 def test_a_parent_outside_the_shots_is_refused():
@@ -152,8 +154,8 @@ def test_a_parent_outside_the_shots_is_refused():
 
 
 def test_a_run_that_has_no_more_images_needs_no_shots_of_its_generator():
-    fates = fates_of(with_children(["r5"]), few_shot(None))
-    assert len(arms_of(fates, ("real", "real+synthetic"), FewShot(shots=6))[1].rows) == 7
+    outcomes = fates_of(with_children(["r5"]), few_shot(None))
+    assert len(arms_of(outcomes, ("real", "real+synthetic"), FewShot(shots=6))[1].rows) == 7
 
 
 @pytest.mark.parametrize(
@@ -171,23 +173,26 @@ def test_a_run_that_has_no_more_images_needs_no_shots_of_its_generator():
 )
 def test_a_stage_that_looked_at_more_than_the_shots_is_refused(verb, name, options, refused):
     chain = few_shot(2, (f"3-{verb}-{name}", build_stage(verb, name, options)))
-    fates = fates_of(with_children(first_shots(2)), chain)
+    outcomes = fates_of(with_children(first_shots(2)), chain)
     names = ("real", "real+synthetic", "real+kept", "real+selected")
     if not refused:
-        assert len(arms_of(fates, names, FewShot(shots=2))) == 4
+        assert len(arms_of(outcomes, names, FewShot(shots=2))) == 4
         return
     with pytest.raises(RecipeError, match=f"3-{verb}-{name} looked at more"):
-        arms_of(fates, names, FewShot(shots=2))
+        arms_of(outcomes, names, FewShot(shots=2))
 
 
 def test_what_was_judged_among_images_of_other_shots_is_refused():
     """The road of five generators in one run: what is kept of K = 1 would hang on what was made from K = 16."""
     rows = [*with_children(first_shots(2)), sample("more", "synthetic", stage="3-generate-augmented-conditioning")]
     more = build_stage("generate", "augmented-conditioning", {"shots": 4})
-    fates = fates_of(rows, few_shot(2, ("3-generate-augmented-conditioning", more)))
-    assert ids(fates, arms_of(fates, ("real", "real+synthetic"), FewShot(shots=2))[1]) == {*first_shots(2), "child"}
+    outcomes = fates_of(rows, few_shot(2, ("3-generate-augmented-conditioning", more)))
+    assert ids(outcomes, arms_of(outcomes, ("real", "real+synthetic"), FewShot(shots=2))[1]) == {
+        *first_shots(2),
+        "child",
+    }
     with pytest.raises(RecipeError, match="among images made from others"):
-        arms_of(fates, ("real", "real+kept"), FewShot(shots=2))
+        arms_of(outcomes, ("real", "real+kept"), FewShot(shots=2))
 
 
 LARGE = [sample(f"{label}{n}", label=label) for label in ("a", "b") for n in range(16)]
@@ -197,14 +202,14 @@ def tail_of(rows: list[Sample], imbalance: float) -> set[str]:
     """What the stage leaves."""
     ledger = Ledger(["a", "b"])
     ledger.extend(rows)
-    run_thinner(LongTail(imbalance=imbalance), "1-select-long-tail", ledger)
+    run_subsampler(LongTail(imbalance=imbalance), "1-select-long-tail", ledger)
     return set(ledger.column("id", ledger.visible()))
 
 
 def test_a_long_tail_is_that_of_the_stage():
-    fates = fates_of(LARGE, [], ("a", "b"))
-    (arm,) = arms_of(fates, ("real",), LongTail(imbalance=8))
-    assert ids(fates, arm) == tail_of(LARGE, 8) and len(arm.rows) == 16 + 2
+    outcomes = fates_of(LARGE, [], ("a", "b"))
+    (arm,) = arms_of(outcomes, ("real",), LongTail(imbalance=8))
+    assert ids(outcomes, arm) == tail_of(LARGE, 8) and len(arm.rows) == 16 + 2
 
 
 def test_a_long_tail_takes_what_was_made_from_it_and_from_no_other():
@@ -215,11 +220,11 @@ def test_a_long_tail_takes_what_was_made_from_it_and_from_no_other():
         sample("within", "synthetic", label="b", parents=tuple(inside)),
         sample("across", "synthetic", label="b", parents=(inside[0], outside)),
     ]
-    fates = fates_of([*LARGE, *children], few_shot(None), ("a", "b"))
-    _, made = arms_of(fates, ("real", "real+synthetic"), LongTail(imbalance=8))
-    assert ids(fates, made) == tail | {"within"}
+    outcomes = fates_of([*LARGE, *children], few_shot(None), ("a", "b"))
+    _, made = arms_of(outcomes, ("real", "real+synthetic"), LongTail(imbalance=8))
+    assert ids(outcomes, made) == tail | {"within"}
     with pytest.raises(RecipeError, match="the long tail was filtered or selected among") as error:
-        arms_of(fates, ("real", "real+kept"), LongTail(imbalance=8))
+        arms_of(outcomes, ("real", "real+kept"), LongTail(imbalance=8))
     assert "`- select: long-tail` and imbalance: 8" in error.value.hint
     alone = fates_of([*LARGE, children[1]], few_shot(None), ("a", "b"))
     with pytest.raises(RecipeError, match="made nothing from the long tail alone"):
@@ -229,10 +234,10 @@ def test_a_long_tail_takes_what_was_made_from_it_and_from_no_other():
 def test_a_trainer_that_saw_more_than_the_long_tail_is_refused():
     trainer = build_stage("train", "classifier", {"backbone": "probe", "embedder": "builtin-clip"})
     child = sample("within", "synthetic", label="b", parents=(min(tail_of(LARGE, 8)),))
-    fates = fates_of([*LARGE, child], [("1-train-classifier", trainer), *few_shot(None)], ("a", "b"))
+    outcomes = fates_of([*LARGE, child], [("1-train-classifier", trainer), *few_shot(None)], ("a", "b"))
     with pytest.raises(RecipeError, match="1-train-classifier looked at more real images than the long tail"):
-        arms_of(fates, ("real", "real+synthetic"), LongTail(imbalance=8))
-    assert len(arms_of(fates, ("real", "real+synthetic"), LongTail(imbalance=1))[1].rows) == 33  # it leaves all
+        arms_of(outcomes, ("real", "real+synthetic"), LongTail(imbalance=8))
+    assert len(arms_of(outcomes, ("real", "real+synthetic"), LongTail(imbalance=1))[1].rows) == 33  # it leaves all
 
 
 def test_rare_classes_come_first():
@@ -242,6 +247,6 @@ def test_rare_classes_come_first():
 def test_the_order_of_stages_goes_through_chained_runs():
     """A filter of the first run has the same number as the generator of the second."""
     chain = [("1-filter-clip", CHAIN[2][1]), ("1-generate-augmented-conditioning", CHAIN[1][1])]
-    fates = fates_of([sample("real"), sample("gone", by="1-filter-clip")], chain)
-    assert ids(fates, arms_of(fates, ("real",))[0]) == {"real"}
-    assert np.flatnonzero(fates.real).tolist() == [0]
+    outcomes = fates_of([sample("real"), sample("gone", by="1-filter-clip")], chain)
+    assert ids(outcomes, arms_of(outcomes, ("real",))[0]) == {"real"}
+    assert np.flatnonzero(outcomes.real).tolist() == [0]

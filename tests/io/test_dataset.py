@@ -202,9 +202,10 @@ def test_rows_of_augforge_carry_their_history(tmp_path):
     assert dict(entries[0].carried) == {
         "id": "1" * 20, "origin": "synthetic", "weight": 2.0, "scores": {"clip": 0.5}, "parents": ["p1"],
         "stage": "1 generate", "seed": 7, "digest": "d" * 64,
-        "draws": {"generator": "augmented-conditioning", "lam": 0.25},
+        "sampled_params": {"generator": "augmented-conditioning", "lam": 0.25},
     }  # fmt: skip
     assert dict(entries[1].carried) == {
-        "id": "2" * 20, "origin": "real", "weight": 2.0, "scores": {"clip": 0.5}, "parents": [], "draws": {}, **real,
+        "id": "2" * 20, "origin": "real", "weight": 2.0, "scores": {"clip": 0.5}, "parents": [],
+        "sampled_params": {}, **real,
     }  # fmt: skip
     assert [entry.carried for entry in entries[2:]] == [None] * 5

@@ -16,7 +16,7 @@ from augforge.io import detect, open_source
 ROW = {
     "id": "", "label": "cat", "origin": "real", "kept": True, "dropped": None, "dropped_by": None, "parents": [],
     "stage": "source", "seed": None, "source": "folder f: a.png", "split": None, "digest": "d", "width": 8,
-    "height": 9, "ref": "0:a.png", "draws": "{}", "maker": None, "note": "",
+    "height": 9, "ref": "0:a.png", "sampled_params": "{}", "generation_config": None, "note": "",
     "mask": "", "labelled_by": None, "weight": 1.0, "scores": [],
 }  # fmt: skip
 
@@ -35,7 +35,7 @@ ROWS = [
     {"id": "a", "split": "train"},
     {
         "id": "b", "label": "dog", "origin": "synthetic", "parents": ["a"], "seed": 5, "scores": [("clip", 0.5)],
-        "draws": json.dumps({"lam": 0.5}), "maker": json.dumps({"generator": "g"}),
+        "sampled_params": json.dumps({"lam": 0.5}), "generation_config": json.dumps({"generator": "g"}),
     },
     {"id": "c", "label": None, "kept": False, "dropped": "truncated", "dropped_by": "source", "digest": ""},
 ]  # fmt: skip
@@ -48,7 +48,7 @@ def test_all_rows_come_with_what_is_known_of_them(tmp_path):
     first, made, dropped = source.entries()
     assert (first.locator, first.label, first.split, first.stamp) == ("a", "cat", "train", "d")
     assert made.carried["parents"] == ["a"] and made.carried["scores"] == {"clip": 0.5} and made.carried["seed"] == 5
-    assert json.loads(made.carried["draws"]) == {"lam": 0.5}
+    assert json.loads(made.carried["sampled_params"]) == {"lam": 0.5}
     assert dropped.carried["dropped"] == "truncated" and not dropped.carried["kept"] and dropped.label is None
     assert first.carried.keys() == ROW.keys() - {"label", "split", "ref"}
 

@@ -17,10 +17,10 @@ from tests.training.test_classifier import COLOURS, colours, learn, probe, tiny
 VIEW = View(32, 36, "bicubic", (0.5, 0.4, 0.3), (0.2, 0.25, 0.5))
 
 
-def save(course, folder, **changes):
+def save(training_task, folder, **changes):
     """A model directory with what a classifier needs of it."""
     folder.mkdir()
-    result = course.result()
+    result = training_task.result()
     save_file(dict(result.weights), folder / "model.safetensors")
     record = {"format": 1, "task": "classification", "facts": dict(result.facts), **changes}
     seal(folder, record)
@@ -45,8 +45,8 @@ def trained():
         "network": tiny(train, held_out, rate=3e-3),
         "probe": probe(train, held_out, classes=sorted(COLOURS), steps=20),
     }
-    for course in courses.values():
-        learn(course, 0, 10)
+    for training_task in courses.values():
+        learn(training_task, 0, 10)
     return courses, images_of(held_out)
 
 
@@ -78,11 +78,11 @@ def test_the_neighbours_of_an_image_do_not_matter(trained, kind, tmp_path):
 
 def test_a_network_left_in_training_mode_would_be_noticed(trained):
     """Batch norm in training mode lets neighbours in: the test above is able to fail."""
-    course, images = trained[0]["network"], trained[1]
-    inputs = course.inputs.fixed(range(len(images)), True)
-    course.net.train()
-    together = in_batches(course.net, lambda few: inputs[list(few)], range(len(images)))
-    alone = in_batches(course.net, lambda few: inputs[list(few)], [0])
+    training_task, images = trained[0]["network"], trained[1]
+    inputs = training_task.inputs.fixed(range(len(images)), True)
+    training_task.net.train()
+    together = in_batches(training_task.net, lambda few: inputs[list(few)], range(len(images)))
+    alone = in_batches(training_task.net, lambda few: inputs[list(few)], [0])
     assert np.abs(together[0] - alone[0]).max() > 1e-2
 
 

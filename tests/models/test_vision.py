@@ -11,7 +11,7 @@ from PIL import Image
 from augforge.errors import ModelError
 from augforge.models import find_model
 from augforge.models.loading import load_embedder
-from augforge.models.vision import ClipTower, clip_sight, model_folder, processor_sight
+from augforge.models.vision import ClipTower, clip_preprocessing, model_folder, processor_preprocessing
 from tests.data.test_preprocessing import photo
 
 LAYERS = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2}
@@ -129,7 +129,7 @@ def test_timm_networks_answer_as_in_timm(timm_folder, images):
 
 def test_clip_sees_what_open_clip_shows_it(images):
     tower = ClipTower(find_model("builtin-clip", "image-embedding"), "cpu")
-    seen = np.stack([tower.sight.look(image) for image in images])
+    seen = np.stack([tower.preprocessing.look(image) for image in images])
     cosines = (tower.embed_seen(seen) * tower.embed_images(images)).sum(axis=1)
     assert cosines.min() > 1 - 1e-5
     mirrored = (tower.embed_seen(np.ascontiguousarray(seen[:, :, ::-1])) * tower.embed_images(images)).sum(axis=1)
@@ -189,17 +189,17 @@ def test_incomplete_directories_are_named(damage, tmp_path):
 )
 def test_what_cannot_be_said_of_seeing_is_refused(facts):
     usual = {**SQUASH, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    assert processor_sight(usual).resize is None
+    assert processor_preprocessing(usual).resize is None
     with pytest.raises((ValueError, KeyError)):
-        processor_sight({**usual, **facts})
+        processor_preprocessing({**usual, **facts})
 
 
 def test_an_unusual_open_clip_model_looks_for_itself():
     facts = {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
-    assert clip_sight(facts).resize == 32
-    assert clip_sight({**facts, "resize_mode": "squash"}).resize is None
-    assert clip_sight({**facts, "resize_mode": "longest"}) is None
-    assert clip_sight({**facts, "size": [32, 48]}) is None
+    assert clip_preprocessing(facts).resize == 32
+    assert clip_preprocessing({**facts, "resize_mode": "squash"}).resize is None
+    assert clip_preprocessing({**facts, "resize_mode": "longest"}) is None
+    assert clip_preprocessing({**facts, "size": [32, 48]}) is None
 
 
 def test_a_hub_model_comes_from_the_local_cache(tmp_path, monkeypatch, images):

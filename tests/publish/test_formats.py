@@ -45,7 +45,7 @@ def test_every_sample_comes_back_with_its_bytes_label_split_mask_and_history(fin
         assert (carried["origin"], carried["weight"]) == (row["origin"], row["weight"])
         assert carried["scores"] == {name: value for name, value in row["scores"].items() if value is not None}
         made = json.loads(row["provenance"])
-        assert carried.get("seed") == made.get("seed") and carried["draws"].get("prompt") == made.get("prompt")
+        assert carried.get("seed") == made.get("seed") and carried["sampled_params"].get("prompt") == made.get("prompt")
         assert carried["parents"] == [parent["id"] for parent in made.get("parents", [])]
 
 

@@ -16,7 +16,7 @@ from augforge.recipe import parse_recipe
 from tests.conftest import write_images
 from tests.test_laws import rows
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 
 

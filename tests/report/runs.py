@@ -121,8 +121,8 @@ def _ledger(source: Path, per_class: int) -> tuple[Ledger, list[dict[str, Any]]]
                 height=40,
                 ref="made:generate-x-1",
                 mask=images.digest(labels),
-                draws={"prompt": f"a photo of {label}", "lam": 0.1 * place},
-                maker=json.dumps(MAKER),
+                sampled_params={"prompt": f"a photo of {label}", "lam": 0.1 * place},
+                generation_config=json.dumps(MAKER),
                 **_synthetic_fate(place),
             )
             samples.append(sample)
@@ -247,7 +247,7 @@ def _one_of_many(place: int, real: list[str], labels: list[str], random: np.rand
         return Sample(
             real[place], label, source=f"folder photos: {label}/{place}.jpg", digest=f"{place:064x}", ref="0:x"
         )
-    fate = {} if score > 0.27 else {"kept": False, **_went(FILTER, "clip-prompt: under 0.27")}
+    outcome = {} if score > 0.27 else {"kept": False, **_went(FILTER, "clip-prompt: under 0.27")}
     return Sample(
         id=key("synthetic", place),
         label=label,
@@ -257,8 +257,8 @@ def _one_of_many(place: int, real: list[str], labels: list[str], random: np.rand
         seed=int(random.integers(2**62)),
         digest=f"{place:064x}",
         ref="made:x",
-        draws={"prompt": f"a photo of {label}, {place}", "lam": float(random.random())},
-        maker=json.dumps(MAKER),
+        sampled_params={"prompt": f"a photo of {label}, {place}", "lam": float(random.random())},
+        generation_config=json.dumps(MAKER),
         scores={"clip-prompt": score},
-        **fate,
+        **outcome,
     )

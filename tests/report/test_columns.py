@@ -45,7 +45,8 @@ def test_every_sample_has_its_row_and_its_provenance(run):
     for place, row in enumerate(ledger):
         group, at = told[place]
         drawn = {
-            name: column.get("one", column.get("each", [])[at : at + 1]) for name, column in group["draws"].items()
+            name: column.get("one", column.get("each", [])[at : at + 1])
+            for name, column in group["sampled_params"].items()
         }
         assert columns["id"][place] == row["id"]
         assert columns["label"]["values"][columns["label"]["codes"][place]] == row["label"]
@@ -53,8 +54,8 @@ def test_every_sample_has_its_row_and_its_provenance(run):
         assert {name for name, values in columns["scores"].items() if values[place] is not None} == dict(
             row["scores"]
         ).keys()
-        assert set(drawn) == json.loads(row["draws"]).keys()
-        assert (group["maker"] is None) == (row["maker"] is None)
+        assert set(drawn) == json.loads(row["sampled_params"]).keys()
+        assert (group["generation_config"] is None) == (row["generation_config"] is None)
     assert (columns["by"]["codes"].count(-1)) == sum(row["kept"] for row in ledger)
 
 

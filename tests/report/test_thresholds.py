@@ -51,7 +51,7 @@ def members(origin, label):
 
 def test_groups_are_counted_as_by_hand(folder):
     (measure,) = thresholds(folder, bins=8)
-    assert measure.name == "sharpness" and not measure.falling
+    assert measure.name == "sharpness" and not measure.lower_is_better
     named = {(group.origin, group.label): group for group in measure.groups}
     assert set(named) == {(o, c) for o in (None, "real", "synthetic") for c in (None, "cat", "dog")}
     assert next(iter(named)) == (None, None)

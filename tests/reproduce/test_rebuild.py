@@ -101,7 +101,7 @@ def test_identity_hangs_on_ids_and_splits_but_not_on_scores_or_fates(built):
     kept = int(ledger.visible()[0])
     ledger.drop(np.array([kept]), ["because"], "2-filter-sharpness")
     changed = result_of(ledger)
-    assert changed["fates"] != first["fates"] and changed["kept"] == first["kept"] - 1
+    assert changed["outcomes"] != first["outcomes"] and changed["kept"] == first["kept"] - 1
     assert changed["identity"] == first["identity"]
     ledger.resplit(np.array([kept]), ["test"])
     assert result_of(ledger)["identity"] != first["identity"]
@@ -160,7 +160,7 @@ def test_a_changed_option_is_named(place):
     found = place.rebuilt()
     assert not found.same
     assert [(d.kind, d.what, d.locked, d.now) for d in found.causes] == [("recipe", "stages[2].keep", "0.7", "0.4")]
-    assert {"kept", "dropped.2-filter-sharpness", "fates"} <= {drift.what for drift in found.effects}
+    assert {"kept", "dropped.2-filter-sharpness", "outcomes"} <= {drift.what for drift in found.effects}
 
 
 def test_causes_without_effect_are_told_and_do_not_fail(place):
@@ -366,7 +366,7 @@ def test_fates_may_flip_only_as_far_as_is_asked(place):
     digits = base64.b64decode(plain["kept-ids"]).hex()
     other = ("0" if digits[0] != "0" else "1") + digits[1:]
     plain["kept-ids"] = base64.b64encode(bytes.fromhex(other)).decode()
-    plain["result"] |= {"fates": "0" * 20, "kept": kept}
+    plain["result"] |= {"outcomes": "0" * 20, "kept": kept}
     place.lock.write_text(yaml.safe_dump(plain))
     found = place.rebuilt()
     assert not found.same and found.flipped == 2

@@ -18,16 +18,16 @@ from augforge.errors import ModelError, RecipeError
 from augforge.io import sample_sets as samples
 from augforge.models import find_model
 from augforge.models.networks.probe import Probe
-from augforge.training.classifier import class_counts, class_loss, classifier_course, framed
+from augforge.training.classifier import class_counts, class_loss, classifier_task, framed
 from augforge.training.pictures import Pictures
-from augforge.training.task import Kit
+from augforge.training.task import TrainingContext
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 DIGITS = [str(digit) for digit in range(10)]
 
 
-def kit(steps, seed=0):
-    return Kit(Accelerator(cpu=True), seed, steps)
+def context(steps, seed=0):
+    return TrainingContext(Accelerator(cpu=True), seed, steps)
 
 
 def pictures_of(found):
@@ -51,30 +51,32 @@ def digits(split):
     return pictures_of([(picture.label, picture.data) for picture in samples.pictures("digits", split)])
 
 
-def learn(course, first, last):
+def learn(training_task, first, last):
     """The training loop without all that makes it safe."""
     for step in range(first, last):
         torch.manual_seed(step)
-        for optimizer in course.optimizers.values():
+        for optimizer in training_task.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = group.setdefault("initial_lr", group["lr"]) * course.pace(step)
-        course.net.train()
-        losses = course.step(course.batch(rng(course.kit.seed, f"batch {step}")))
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * training_task.lr_factor(step)
+        training_task.net.train()
+        losses = training_task.step(training_task.batch(rng(training_task.context.seed, f"batch {step}")))
     return losses
 
 
 def probe(train, held_out, steps=200, classes=DIGITS, **options):
     row = find_model("builtin-clip", "image-text")
-    return classifier_course(train, held_out, classes, kit(steps), backbone="probe", embedder=row, **options)
+    return classifier_task(train, held_out, classes, context(steps), backbone="probe", embedder=row, **options)
 
 
 def tiny(train, held_out, steps=40, backbone="timm:test_resnet", size=32, batch=12, **options):
     classes = sorted(COLOURS)
-    return classifier_course(train, held_out, classes, kit(steps), backbone=backbone, size=size, batch=batch, **options)
+    return classifier_task(
+        train, held_out, classes, context(steps), backbone=backbone, size=size, batch=batch, **options
+    )
 
 
-def same(course, other):
-    pairs = zip(course.result().weights.items(), other.result().weights.items(), strict=True)
+def same(training_task, other):
+    pairs = zip(training_task.result().weights.items(), other.result().weights.items(), strict=True)
     return all(name == again and torch.equal(value, twin) for (name, value), (again, twin) in pairs)
 
 
@@ -85,21 +87,21 @@ def long_tailed():
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "balanced-softmax"])
 def test_a_probe_learns_the_digits(long_tailed, loss):
-    course = probe(*long_tailed, loss=loss)
-    assert course.measure()["accuracy"] < 0.2  # it begins with equal logits
-    learn(course, 0, 200)
-    measured = course.measure()
+    training_task = probe(*long_tailed, loss=loss)
+    assert training_task.measure()["accuracy"] < 0.2  # it begins with equal logits
+    learn(training_task, 0, 200)
+    measured = training_task.measure()
     assert measured["accuracy"] >= 0.9
     assert measured["macro-f1"] >= 0.9
     assert len([name for name in measured if name.startswith("recall ")]) == 10
 
 
 def test_a_small_network_learns_three_colours():
-    course = tiny(colours(8), colours(5, seed=1), rate=3e-3)
-    losses = learn(course, 0, 40)
+    training_task = tiny(colours(8), colours(5, seed=1), rate=3e-3)
+    losses = learn(training_task, 0, 40)
     assert losses.keys() == {"loss"}
     assert not losses["loss"].requires_grad
-    measured = course.measure()
+    measured = training_task.measure()
     assert measured["accuracy"] > 0.9
     assert measured.keys() == {"accuracy", "macro-f1", "recall blue", "recall green", "recall red"}
 
@@ -197,24 +199,24 @@ def test_a_probe_standardises_and_leaves_what_hardly_varies():
 
 
 def test_without_held_out_pictures_it_is_measured_on_the_training_ones_and_says_so():
-    course = tiny(colours(2), pictures_of([]))
-    assert course.measure().keys() >= {"train-accuracy", "train-macro-f1", "train-recall red"}
-    assert course.sheet().titles[0].startswith("training")
+    training_task = tiny(colours(2), pictures_of([]))
+    assert training_task.measure().keys() >= {"train-accuracy", "train-macro-f1", "train-recall red"}
+    assert training_task.sheet().titles[0].startswith("training")
 
 
 def test_a_held_out_class_that_was_never_learnt_counts_as_wrong():
     held_out = pictures_of([("violet", Image.new("RGB", (32, 32), "violet"))])
-    course = tiny(colours(2), held_out)
-    measured = course.measure()
+    training_task = tiny(colours(2), held_out)
+    measured = training_task.measure()
     assert (measured["accuracy"], measured["recall violet"]) == (0.0, 0.0)
-    assert len(course.sheet().rows) == 1
+    assert len(training_task.sheet().rows) == 1
 
 
 def test_the_sheet_has_a_row_for_each_class_and_frames_that_tell_right_from_wrong():
-    course = probe(colours(3), colours(8, seed=1), classes=sorted(COLOURS))
+    training_task = probe(colours(3), colours(8, seed=1), classes=sorted(COLOURS))
     with torch.no_grad():
-        course.net.head.bias += torch.tensor([9.0, 0, 0])  # everything looks blue to it
-    sheet = course.sheet()
+        training_task.net.head.bias += torch.tensor([9.0, 0, 0])  # everything looks blue to it
+    sheet = training_task.sheet()
     assert len(sheet.titles) == 6
     assert [len(row) for row in sheet.rows] == [6, 6, 6]
     assert len({cell.shape for row in sheet.rows for cell in row}) == 1
@@ -231,8 +233,8 @@ def test_a_framed_picture_holds_the_whole_picture_and_is_of_one_size():
 
 
 def test_batches_are_random_crops_that_only_their_generator_decides():
-    course = tiny(colours(4), colours(1))
-    one, again, other = (course.batch(rng(seed)) for seed in (1, 1, 2))
+    training_task = tiny(colours(4), colours(1))
+    one, again, other = (training_task.batch(rng(seed)) for seed in (1, 1, 2))
     assert one["inputs"].shape == (12, 3, 32, 32)
     assert torch.equal(one["inputs"], again["inputs"])
     assert not torch.equal(one["inputs"], other["inputs"])
@@ -253,11 +255,11 @@ def test_what_is_saved_of_a_network_and_of_a_probe():
 def test_it_begins_from_a_file_of_weights_and_makes_a_new_head(tmp_path):
     thousand = timm.create_model("test_resnet", num_classes=1000)
     save_file(thousand.state_dict(), tmp_path / "net.safetensors")
-    course = tiny(colours(1), colours(1), pretrained=str(tmp_path / "net.safetensors"))
-    mine, theirs = course.net.state_dict(), thousand.state_dict()
+    training_task = tiny(colours(1), colours(1), pretrained=str(tmp_path / "net.safetensors"))
+    mine, theirs = training_task.net.state_dict(), thousand.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs if not name.startswith("fc."))
     assert mine["fc.weight"].shape[0] == 3
-    assert course.result().facts["began-with"]["name"] == "net.safetensors"
+    assert training_task.result().facts["began-with"]["name"] == "net.safetensors"
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):
@@ -297,10 +299,10 @@ def test_wrong_names_labels_and_batches():
     with pytest.raises(RecipeError, match="'blue', which is none of the classes"):
         probe(colours(1), colours(1), classes=["green", "red"])
     with pytest.raises(RecipeError, match="needs an embedder"):
-        classifier_course(colours(1), colours(1), sorted(COLOURS), kit(1), backbone="probe")
+        classifier_task(colours(1), colours(1), sorted(COLOURS), context(1), backbone="probe")
 
 
 def test_a_network_of_fixed_size_is_built_for_the_size_that_is_asked_for():
-    course = tiny(colours(2), colours(1), backbone="timm:test_vit", batch=2)
-    learn(course, 0, 1)
-    assert math.isfinite(course.measure()["accuracy"])
+    training_task = tiny(colours(2), colours(1), backbone="timm:test_vit", batch=2)
+    learn(training_task, 0, 1)
+    assert math.isfinite(training_task.measure()["accuracy"])

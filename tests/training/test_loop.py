@@ -18,7 +18,7 @@ from augforge.training.loop import Plan, accelerator_for, collapsed, train
 from augforge.training.writing import write_model
 from tests.training.toy import toy
 
-PLAN = Plan("toy", 40, 2, checkpoint_every=7, look_every=20)
+PLAN = Plan("toy", 40, 2, checkpoint_every=7, eval_every=20)
 RECORD = {
     "task": "night", "identity": "toy", "options": {"rate": 1}, "seed": 1, "steps": 40, "batch": 2,
     "data": {"day": {"images": 3, "digest": "abc"}}, "device-name": "cpu", "dtype": "float32",
@@ -60,8 +60,8 @@ class KillAt(Progress):
         return counting()
 
 
-def state_of(course) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in course.nets["net"].state_dict().items()}
+def state_of(training_task) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in training_task.nets["net"].state_dict().items()}
 
 
 @pytest.mark.parametrize("after", [3, 9, 20, 36])
@@ -80,28 +80,28 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, after):
 
 def test_another_seed_ends_elsewhere(tmp_path):
     courses = toy(), toy(seed=2)
-    for number, course in enumerate(courses):
-        train(course, PLAN, tmp_path / str(number), Progress(), "toy")
-    assert not torch.equal(*(state_of(course)["0.weight"] for course in courses))
+    for number, training_task in enumerate(courses):
+        train(training_task, PLAN, tmp_path / str(number), Progress(), "toy")
+    assert not torch.equal(*(state_of(training_task)["0.weight"] for training_task in courses))
 
 
 def test_the_rate_is_constant_and_then_falls_to_zero(tmp_path):
-    course = toy(steps=40)
-    assert [course.pace(step) for step in (0, 19, 20, 30, 39)] == pytest.approx([1, 1, 1, 0.5, 0.05])
-    train(course, PLAN, tmp_path, Progress(), "toy")
-    assert course.optimizers["net"].param_groups[0]["lr"] == pytest.approx(0.05 * 0.05)
+    training_task = toy(steps=40)
+    assert [training_task.lr_factor(step) for step in (0, 19, 20, 30, 39)] == pytest.approx([1, 1, 1, 0.5, 0.05])
+    train(training_task, PLAN, tmp_path, Progress(), "toy")
+    assert training_task.optimizers["net"].param_groups[0]["lr"] == pytest.approx(0.05 * 0.05)
 
 
 def test_a_divergent_training_says_so_and_saves_nothing(tmp_path):
-    course = toy(rate=1.0)
-    course.nets["net"][0].weight.data[0, 0, 0, 0] = float("nan")
+    training_task = toy(rate=1.0)
+    training_task.nets["net"][0].weight.data[0, 0, 0, 0] = float("nan")
     with pytest.raises(ModelError, match="diverged by step 10: loss is nan") as error:
-        train(course, PLAN, tmp_path, Progress(), "toy")
+        train(training_task, PLAN, tmp_path, Progress(), "toy")
     assert "rate" in error.value.hint and not (tmp_path / "model.json").exists()
 
 
 def test_a_collapsed_training_says_so(tmp_path):
-    plan = Plan("toy", 120, 2, checkpoint_every=50, look_every=20)
+    plan = Plan("toy", 120, 2, checkpoint_every=50, eval_every=20)
     with pytest.raises(ModelError, match="collapsed by step 120: every picture is of one colour"):
         train(toy(120, collapse=True), plan, tmp_path, Progress(), "toy")
 
@@ -147,15 +147,15 @@ def test_checkpoints_hold_nested_state(tmp_path):
 
 
 def test_the_model_directory_holds_all(tmp_path):
-    course = toy()
-    history = train(course, PLAN, tmp_path, Progress(), "toy")
+    training_task = toy()
+    history = train(training_task, PLAN, tmp_path, Progress(), "toy")
     assert read_record(tmp_path) is None
-    write_model(tmp_path, RECORD, course, history, 2.0)
+    write_model(tmp_path, RECORD, training_task, history, 2.0)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"model.json", "model.safetensors", "samples.png", "losses.png", "README.md"}
     trained = read_model(tmp_path)
     assert trained.facts == {"architecture": "toy"}
-    assert torch.equal(trained.weights["0.weight"], state_of(course)["0.weight"])
+    assert torch.equal(trained.weights["0.weight"], state_of(training_task)["0.weight"])
     record = json.loads((tmp_path / "model.json").read_text())
     assert [row["step"] for row in record["history"]["losses"]] == [10, 20, 30, 40]
     assert [row["step"] for row in record["history"]["measured"]] == [20, 40] and "level" in record["measured"]

@@ -131,7 +131,7 @@ def test_pool_goes_on_from_its_memory():
     torch.manual_seed(0)
     first, second = ImagePool(5), ImagePool(5)
     first.swap(numbered(*range(9)))
-    second.recall(first.memory(), torch.device("cpu"))
+    second.load_state_dict(first.state_dict(), torch.device("cpu"))
     torch.manual_seed(1)
     expected = first.swap(numbered(*range(10, 30)))
     torch.manual_seed(1)

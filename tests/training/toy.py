@@ -10,15 +10,15 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from augforge.models.tensors import evaluating, to_picture
-from augforge.training.loop import kit_for
-from augforge.training.task import Batch, Course, Kit, Result, Sheet
+from augforge.training.loop import context_for
+from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
 
 
-class Inverting(Course):
+class Inverting(TrainingTask):
     """Learns y = -x; remembers a running sum, which a checkpoint has to hold."""
 
-    def __init__(self, kit: Kit, rate: float = 0.05, collapse: bool = False) -> None:
-        super().__init__(kit)
+    def __init__(self, context: TrainingContext, rate: float = 0.05, collapse: bool = False) -> None:
+        super().__init__(context)
         self.nets = {"net": nn.Sequential(nn.Conv2d(3, 3, 1), nn.Dropout(0.1))}
         self.optimizers = {"net": torch.optim.Adam(self.nets["net"].parameters(), lr=rate)}
         self.total, self.seen = 0.0, []
@@ -37,7 +37,7 @@ class Inverting(Course):
     def _fixed(self) -> Tensor:
         inputs = torch.linspace(-1, 1, 3 * 16 * 3).reshape(3, 3, 4, 4)
         with evaluating(self.nets["net"]):
-            return self.nets["net"](inputs.to(self.kit.device)).float().cpu()
+            return self.nets["net"](inputs.to(self.context.device)).float().cpu()
 
     def sheet(self) -> Sheet:
         return Sheet(["out"], [[to_picture(picture)] for picture in self._fixed()])
@@ -52,12 +52,12 @@ class Inverting(Course):
     def result(self) -> Result:
         return Result(self.nets["net"].state_dict(), {"architecture": "toy"})
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {"total": self.total, "nested": [torch.ones(2), {"a": None}]}
 
-    def recall(self, memory: Any) -> None:
-        self.total = memory["total"]
+    def load_state_dict(self, state: Any) -> None:
+        self.total = state["total"]
 
 
 def toy(steps: int = 40, seed: int = 1, **options: Any) -> Inverting:
-    return Inverting(kit_for(Accelerator(cpu=True), seed, steps), **options)
+    return Inverting(context_for(Accelerator(cpu=True), seed, steps), **options)

@@ -9,8 +9,8 @@ operations, undone in reverse order, all of them consumed) is that of AugUndo (W
 from augforge.algorithms.geometry.base import Op
 from augforge.algorithms.geometry.bend import Jigsaw, Perspective, Shear
 from augforge.algorithms.geometry.chain import VOID, Geometry, Log
-from augforge.algorithms.geometry.draws import draw_affine, draw_flip, draw_warp
 from augforge.algorithms.geometry.ops import OPS, Affine, Crop, Flip, Resize, Shift, Turn, Warp
+from augforge.algorithms.geometry.sampling import draw_affine, draw_flip, draw_warp
 
 __all__ = [
     "OPS",

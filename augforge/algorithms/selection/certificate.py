@@ -219,8 +219,8 @@ def _bound(closest: Floats, budget: int, n: int) -> tuple[float, float]:
 
 def _bend(closest: Floats, share: float) -> float:
     """The t that makes the bound least: the share of rows with 1 - e_i over t is `share`."""
-    falling = np.sort(1 - closest)[::-1]
-    return float(falling[min(len(falling) - 1, int(share * len(falling)))])
+    lower_is_better = np.sort(1 - closest)[::-1]
+    return float(lower_is_better[min(len(lower_is_better) - 1, int(share * len(lower_is_better)))])
 
 
 def _blocks(rows: Indices, width: int) -> Iterator[Indices]:

@@ -16,7 +16,7 @@ from augforge.algorithms.selection.lists import lists_of
 from augforge.algorithms.selection.partition import partitioned, represented_in_parts
 from augforge.algorithms.selection.points import Likeness, Points, Similarity, checked, likeness_of, placed
 from augforge.algorithms.selection.selection import Floats, Indices, Labels, Part, Selection, over_classes, sizes_of
-from augforge.algorithms.selection.strategies import Method, Roads
+from augforge.algorithms.selection.strategies import Method, Strategies
 
 _MEMORY = 512 << 20
 
@@ -71,17 +71,17 @@ def facility_location(
             option out of range.
     """
     array = checked(features, similarity)
-    roads = Roads(method, neighbours, memory_budget_bytes)
+    strategies = Strategies(method, neighbours, memory_budget_bytes)
     breadth = width_of(width, array.shape[1])
 
     def choose(members: Indices, share: int) -> Part:
         if share == len(members):
             return _whole(share)
         points, scale = placed(_rows(array, members), similarity)
-        return _choose(points, share, likeness_of(similarity, scale, breadth), roads)
+        return _choose(points, share, likeness_of(similarity, scale, breadth), strategies)
 
     found = over_classes(len(array), budget, labels, allocation, choose, math.fsum)
-    return replace(found, notes=[*found.notes, roads.note()]) if roads.note() else found
+    return replace(found, notes=[*found.notes, strategies.note()]) if strategies.note() else found
 
 
 def width_of(width: float | None, d: int) -> float:
@@ -101,25 +101,25 @@ def _whole(n: int) -> Part:
     return Part(np.arange(n, dtype=np.int64), ones, ones, float(n), float(n), "all")
 
 
-def _choose(points: Points, budget: int, likeness: Likeness, roads: Roads) -> Part:
-    road = roads.take(len(points))
-    if road == "partition":
-        return _in_parts(points, budget, likeness, roads)
-    sparse = road == "sparse"
-    kernel: Kernel = Sparse(points, likeness, roads.neighbours) if sparse else Dense(points, likeness)
-    chosen, gains, reached = (naive_greedy if road == "naive" else lazy_greedy)(kernel, budget)
+def _choose(points: Points, budget: int, likeness: Likeness, strategies: Strategies) -> Part:
+    strategy = strategies.take(len(points))
+    if strategy == "partition":
+        return _in_parts(points, budget, likeness, strategies)
+    sparse = strategy == "sparse"
+    kernel: Kernel = Sparse(points, likeness, strategies.neighbours) if sparse else Dense(points, likeness)
+    chosen, gains, reached = (naive_greedy if strategy == "naive" else lazy_greedy)(kernel, budget)
     cover, owner = kernel.represented(chosen)
     objective = _sum(cover)
     bound = _upper_bound(kernel, cover, budget)
     if not sparse:
         bound = min(bound, objective / (1 - 1 / math.e))
-    note = _far(reached, roads.neighbours)
-    return Part(chosen, gains, sizes_of(owner, budget), objective, max(bound, objective), road, note)
+    note = _far(reached, strategies.neighbours)
+    return Part(chosen, gains, sizes_of(owner, budget), objective, max(bound, objective), strategy, note)
 
 
-def _in_parts(points: Points, budget: int, likeness: Likeness, roads: Roads) -> Part:
-    lists = lists_of(points, likeness, max(1, roads.part(len(points)) // 2))  # a list is at most twice as long
-    found = partitioned(points, budget, likeness, roads.neighbours, lists)
+def _in_parts(points: Points, budget: int, likeness: Likeness, strategies: Strategies) -> Part:
+    lists = lists_of(points, likeness, max(1, strategies.part(len(points)) // 2))  # a list is at most twice as long
+    found = partitioned(points, budget, likeness, strategies.neighbours, lists)
     cover, owner = represented_in_parts(points, found.chosen, likeness, lists)
     objective = _sum(cover)
     bound = max(_nearest_bound(found.closest, budget), objective)

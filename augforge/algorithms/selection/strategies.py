@@ -14,7 +14,7 @@ MOST_ROWS = 32_768  # no part is larger: telling whom each row is nearest to tak
 
 
 @dataclass(slots=True)
-class Roads:
+class Strategies:
     """Which way is taken for a class of n rows, and what was taken so far.
 
     `method` "auto" is dense where all similarities fit into `memory` bytes, sparse where those of the `neighbours`
@@ -34,11 +34,11 @@ class Roads:
 
     def take(self, n: int) -> str:
         """The way for a class of n rows; it is remembered."""
-        road = self._road(n)
-        self._taken.setdefault(road, []).append(n)
-        return road
+        strategy = self._strategy(n)
+        self._taken.setdefault(strategy, []).append(n)
+        return strategy
 
-    def _road(self, n: int) -> str:
+    def _strategy(self, n: int) -> str:
         if self.method != "auto":
             return self.method
         if self.bytes("dense", n) <= self.memory:
@@ -53,19 +53,19 @@ class Roads:
         """How many of n rows a part has at most."""
         return min(MOST_ROWS, self.chunk(n))
 
-    def bytes(self, road: str, n: int) -> int:
+    def bytes(self, strategy: str, n: int) -> int:
         """About how much memory the similarities of n rows take at most."""
-        if road in ("dense", "naive"):
+        if strategy in ("dense", "naive"):
             return 4 * n * n
-        rows = min(n, self.part(n)) if road == "partition" else n
+        rows = min(n, self.part(n)) if strategy == "partition" else n
         return SPARSE_BYTES * min(self.neighbours, n) * rows
 
     def note(self) -> str:
         """The ways taken, for how many rows, and their memory; empty if nothing had to be computed."""
         parts = []
-        for road, sizes in sorted(self._taken.items()):
+        for strategy, sizes in sorted(self._taken.items()):
             classes = f"{len(sizes):,} classes of up to {max(sizes):,}" if len(sizes) > 1 else f"{sizes[0]:,}"
-            parts.append(f"{road} for {classes} rows, about {_size(self.bytes(road, max(sizes)))}")
+            parts.append(f"{strategy} for {classes} rows, about {_size(self.bytes(strategy, max(sizes)))}")
         return "; ".join(parts)
 
 

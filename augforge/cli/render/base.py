@@ -137,7 +137,7 @@ def show_thresholds(measures: Sequence[Measure], as_json: bool) -> None:
     if not measures:
         say("no filter has measured anything in this run")
     for measure in measures:
-        say(f"{measure.name} ({'less' if measure.falling else 'more'} is better)")
+        say(f"{measure.name} ({'less' if measure.lower_is_better else 'more'} is better)")
         for group in (g for g in measure.groups if g.label is None and g.count):
             who = group.origin or "all"
             spread = f"mean {group.mean:.4g}, std {group.std:.4g}"
@@ -235,8 +235,8 @@ def _tree(life: Life, tree: Tree) -> Tree:
 
 
 def _headline(row: Mapping[str, Any]) -> str:
-    fate = "kept" if row.get("kept") else f"dropped by {row.get('dropped_by')}: {row.get('dropped')}"
-    about = f"{row.get('origin', '')} {row.get('label')!r}, {fate}"
+    outcome = "kept" if row.get("kept") else f"dropped by {row.get('dropped_by')}: {row.get('dropped')}"
+    about = f"{row.get('origin', '')} {row.get('label')!r}, {outcome}"
     return f"[bold]{literal(row['id'])}[/bold] {literal(about)}"
 
 
@@ -251,22 +251,22 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"note    {row['note']}"
     if row.get("digest"):
         yield f"sha256  {row['digest']}"
-    maker = row.get("maker") or {}
-    if maker:
-        model = maker.get("model")
+    generation_config = row.get("generation_config") or {}
+    if generation_config:
+        model = generation_config.get("model")
         by = f" by {model.get('name')} (weights {str(model.get('digest'))[:12]})" if isinstance(model, dict) else ""
         yield f"made    {row['stage']}{by}, seed {row['seed']}"
         hidden = {"model", "generator", "generator-version", "versions", "asked"}
         off: tuple[Any, ...] = (None, False, "", [], "off")
         options = {
             name: value
-            for name, value in maker.items()
-            if name not in hidden and value not in off and name not in row["draws"]
+            for name, value in generation_config.items()
+            if name not in hidden and value not in off and name not in row["sampled_params"]
         }
         yield "options " + ", ".join(f"{name} {value}" for name, value in options.items())
-        yield "with    " + ", ".join(f"{name} {value}" for name, value in maker.get("versions", {}).items())
-    if row.get("draws"):
-        yield "drawn   " + ", ".join(f"{name} {_short(value)}" for name, value in row["draws"].items())
+        yield "with    " + ", ".join(f"{name} {value}" for name, value in generation_config.get("versions", {}).items())
+    if row.get("sampled_params"):
+        yield "drawn   " + ", ".join(f"{name} {_short(value)}" for name, value in row["sampled_params"].items())
     if row.get("scores"):
         yield "scores  " + ", ".join(f"{name} {value:.4f}" for name, value in row["scores"].items())
     if row.get("kept"):

@@ -72,7 +72,7 @@ class References:
     drop: Any
 
 
-class Crowd:
+class Candidates:
     """All that are compared: the n kept samples, then the references. `fixed` ones stay whatever they are near to."""
 
     def __init__(self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts) -> None:

@@ -21,7 +21,7 @@ from augforge.data.store import Parts, Store
 from augforge.engine.embedding import Embedder, Embedders, dropper
 from augforge.engine.ingest import Pixels, read_sources
 from augforge.engine.rows import without_rows
-from augforge.engine.runners.candidates import Crowd, References, look, look_parts
+from augforge.engine.runners.candidates import Candidates, References, look, look_parts
 from augforge.io import detect, open_source
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
@@ -48,13 +48,15 @@ def run_duplicates(
         embedded = _embed(models, ledger, others, dropper(ledger, title))
     others = replace(others, indices=others.ledger.visible())
     if stage.parents and stage.by != "exact":
-        _drop_memorised(Crowd(stage, ledger, others, parts), title)
-    crowd = Crowd(stage, ledger, others, parts)
-    if stage.distance == "auto" and stage.by != "exact" and crowd.distance < stage.reach(0):
-        progress.say(f"duplicates: {crowd.size:,} images: hashes within {crowd.distance} bits, see --distance")
+        _drop_memorised(Candidates(stage, ledger, others, parts), title)
+    candidates = Candidates(stage, ledger, others, parts)
+    if stage.distance == "auto" and stage.by != "exact" and candidates.distance < stage.reach(0):
+        progress.say(
+            f"duplicates: {candidates.size:,} images: hashes within {candidates.distance} bits, see --distance"
+        )
     if models:
-        close = _close(crowd, _vectors(crowd, models, dropper(ledger, title)))
-    _drop_duplicates(crowd, title, close, progress)
+        close = _close(candidates, _vectors(candidates, models, dropper(ledger, title)))
+    _drop_duplicates(candidates, title, close, progress)
     return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
 
 
@@ -115,121 +117,121 @@ def _embed(models: tuple[Embedder, Embedder], ledger: Ledger, others: References
     return own.computed - before + theirs.computed
 
 
-def _vectors(crowd: Crowd, models: tuple[Embedder, Embedder], drop: Any) -> NDArray[np.float32]:
+def _vectors(candidates: Candidates, models: tuple[Embedder, Embedder], drop: Any) -> NDArray[np.float32]:
     """(size, d) the vectors of all that are compared, which were embedded before."""
     own, theirs = models
-    found = [own.images(crowd.ledger, crowd.indices, drop)]
-    if len(crowd.others.indices):
-        found.append(theirs.images(crowd.others.ledger, crowd.others.indices, crowd.others.drop))
+    found = [own.images(candidates.ledger, candidates.indices, drop)]
+    if len(candidates.others.indices):
+        found.append(theirs.images(candidates.others.ledger, candidates.others.indices, candidates.others.drop))
     return np.concatenate(found)
 
 
-def _close(crowd: Crowd, vectors: NDArray[np.float32]) -> Pairs:
+def _close(candidates: Candidates, vectors: NDArray[np.float32]) -> Pairs:
     """(p, 2) pairs of which one is among the nearest of the other, and whose pictures overlap."""
-    stage = crowd.stage
-    if crowd.size < 2:
+    stage = candidates.stage
+    if candidates.size < 2:
         return np.zeros((0, 2), dtype=np.int64)
-    near = nearest(vectors, Likeness("cosine"), min(crowd.size, NEIGHBOURS + 1))
-    left, right = np.repeat(np.arange(crowd.size), near.near.shape[1]), near.near.reshape(-1).astype(np.int64)
+    near = nearest(vectors, Likeness("cosine"), min(candidates.size, NEIGHBOURS + 1))
+    left, right = np.repeat(np.arange(candidates.size), near.near.shape[1]), near.near.reshape(-1).astype(np.int64)
     alike = (near.values.reshape(-1) >= stage.similarity) & (left != right)
     pairs = np.unique(np.sort(np.stack([left, right], axis=1)[alike], axis=1), axis=0)
-    pairs = pairs[crowd.comparable(pairs)]
+    pairs = pairs[candidates.comparable(pairs)]
     left, right = pairs.T
-    bits = crowd.apart(crowd.hashes[left], crowd.hashes[right])
-    return pairs[crowd.confirmed(crowd.digests_of(left), crowd.digests_of(right), bits, SMALLEST)]
+    bits = candidates.apart(candidates.hashes[left], candidates.hashes[right])
+    return pairs[candidates.confirmed(candidates.digests_of(left), candidates.digests_of(right), bits, SMALLEST)]
 
 
-def _drop_memorised(crowd: Crowd, title: str) -> None:
+def _drop_memorised(candidates: Candidates, title: str) -> None:
     """Drop the synthetic samples that are near-copies of a parent, whether that was kept or not."""
-    stage, ledger = crowd.stage, crowd.ledger
-    free = np.flatnonzero(~crowd.fixed[: crowd.n])
-    lists = ledger.column("parents", crowd.indices[free])
+    stage, ledger = candidates.stage, candidates.ledger
+    free = np.flatnonzero(~candidates.fixed[: candidates.n])
+    lists = ledger.column("parents", candidates.indices[free])
     wanted = {parent for parents in lists for parent in parents}
     digests = {i: d for i, d in zip(ledger.column("id"), ledger.column("digest"), strict=True) if i in wanted and d}
     pairs = [(row, p) for row, ps in zip(free.tolist(), lists, strict=True) for p in ps if p in digests]
-    there = crowd.looked_at([digests[p] for _, p in pairs])
+    there = candidates.looked_at([digests[p] for _, p in pairs])
     pairs = [pair for pair, known in zip(pairs, there, strict=True) if known]
     rows = np.array([row for row, _ in pairs], dtype=np.int64)
-    left, right = crowd.digests_of(rows), [digests[p] for _, p in pairs]
-    bits = crowd.apart(crowd.hash_of(left), crowd.hash_of(right))
-    candidate = np.flatnonzero((bits <= crowd.distance) | (stage.by == "embedding") | (np.array(left) == right))
+    left, right = candidates.digests_of(rows), [digests[p] for _, p in pairs]
+    bits = candidates.apart(candidates.hash_of(left), candidates.hash_of(right))
+    candidate = np.flatnonzero((bits <= candidates.distance) | (stage.by == "embedding") | (np.array(left) == right))
     same, parent = ([side[place] for place in candidate.tolist()] for side in (left, right))
     smallest = SMALLEST if stage.by == "embedding" else SLIGHTLY
-    found = candidate[crowd.confirmed(same, parent, bits[candidate], smallest)]
+    found = candidate[candidates.confirmed(same, parent, bits[candidate], smallest)]
     for place in found[np.argsort(-bits[found], kind="stable")].tolist():  # the nearest parent has the last word
-        index = crowd.indices[rows[place : place + 1]]
+        index = candidates.indices[rows[place : place + 1]]
         ledger.drop(index, f"memorised: near-copy of its parent {pairs[place][1][:8]} ({_bits(bits[place])})", title)
         ledger.score(DISTANCE, index, bits[place : place + 1].astype(np.float64))
 
 
-def _drop_duplicates(crowd: Crowd, title: str, close: Pairs, progress: Progress) -> None:
+def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress: Progress) -> None:
     """Settle who stays among all, and give the others their reasons and scores."""
-    _, codes = np.unique(np.array(crowd.digests, dtype=np.str_), return_inverse=True)
-    copies = _copies(crowd, codes)
-    nearest_bits = np.full(crowd.size, np.nan)
+    _, codes = np.unique(np.array(candidates.digests, dtype=np.str_), return_inverse=True)
+    copies = _copies(candidates, codes)
+    nearest_bits = np.full(candidates.size, np.nan)
     nearest_bits[copies.reshape(-1)] = 0
-    with _bar(crowd, progress) as tell:
-        verdict = settle(crowd.rank, crowd.fixed, copies, _search(crowd, close, nearest_bits, tell))
-    gone = np.flatnonzero(verdict.by[: crowd.n] != NOBODY)
-    reasons = _reasons(crowd, gone, verdict)
-    crowd.ledger.drop(crowd.indices[gone], np.array(reasons, dtype=object), title)
-    known = np.flatnonzero(~np.isnan(nearest_bits[: crowd.n]))
-    crowd.ledger.score(DISTANCE, crowd.indices[known], nearest_bits[known])
+    with _bar(candidates, progress) as tell:
+        verdict = settle(candidates.rank, candidates.fixed, copies, _search(candidates, close, nearest_bits, tell))
+    gone = np.flatnonzero(verdict.by[: candidates.n] != NOBODY)
+    reasons = _reasons(candidates, gone, verdict)
+    candidates.ledger.drop(candidates.indices[gone], np.array(reasons, dtype=object), title)
+    known = np.flatnonzero(~np.isnan(nearest_bits[: candidates.n]))
+    candidates.ledger.score(DISTANCE, candidates.indices[known], nearest_bits[known])
 
 
-def _copies(crowd: Crowd, codes: NDArray[np.int64]) -> Pairs:
+def _copies(candidates: Candidates, codes: NDArray[np.int64]) -> Pairs:
     """(p, 2) exact copies, each with the one that stays: of references, and among samples."""
     groups = codes
-    if crowd.stage.within == "class":
-        groups = np.unique(np.stack([codes, crowd.labels]), axis=1, return_inverse=True)[1].reshape(-1)
-    rank = np.where(crowd.fixed, crowd.rank - crowd.size, crowd.rank)
-    pairs = copies_of(codes if len(crowd.others.indices) else groups, rank)
-    if len(crowd.others.indices):
-        pairs = np.concatenate([pairs[crowd.reference[pairs].any(axis=1)], copies_of(groups, rank)])
+    if candidates.stage.within == "class":
+        groups = np.unique(np.stack([codes, candidates.labels]), axis=1, return_inverse=True)[1].reshape(-1)
+    rank = np.where(candidates.fixed, candidates.rank - candidates.size, candidates.rank)
+    pairs = copies_of(codes if len(candidates.others.indices) else groups, rank)
+    if len(candidates.others.indices):
+        pairs = np.concatenate([pairs[candidates.reference[pairs].any(axis=1)], copies_of(groups, rank)])
     left, right = pairs.T
-    open_: Pairs = pairs[~(crowd.evaluation[left] & crowd.evaluation[right])]
+    open_: Pairs = pairs[~(candidates.evaluation[left] & candidates.evaluation[right])]
     return open_
 
 
-def _search(crowd: Crowd, close: Pairs, nearest_bits: NDArray[np.float64], tell: Tell) -> Search:
+def _search(candidates: Candidates, close: Pairs, nearest_bits: NDArray[np.float64], tell: Tell) -> Search:
     """Finds pairs that are near by hash, and takes from `close` (p, 2); notes the bits to the nearest of each."""
-    stage = crowd.stage
+    stage = candidates.stage
 
     def near(rows: Rows) -> Iterator[Pairs]:
-        blocks = pair_blocks(crowd.hashes[rows], crowd.distance, flips=stage.flips, tell=tell)
+        blocks = pair_blocks(candidates.hashes[rows], candidates.distance, flips=stage.flips, tell=tell)
         for found, bits in blocks if stage.by != "exact" else ():
             pairs = rows[found]
-            good = np.flatnonzero(crowd.comparable(pairs))
+            good = np.flatnonzero(candidates.comparable(pairs))
             left, right = pairs[good].T
-            good = good[crowd.confirmed(crowd.digests_of(left), crowd.digests_of(right), bits[good])]
+            good = good[candidates.confirmed(candidates.digests_of(left), candidates.digests_of(right), bits[good])]
             for side in (0, 1):
                 np.fmin.at(nearest_bits, pairs[good, side], bits[good].astype(np.float64))
             yield pairs[good]
-        here = np.zeros(crowd.size, dtype=bool)
+        here = np.zeros(candidates.size, dtype=bool)
         here[rows] = True
         yield close[here[close].all(axis=1)]
 
     return near
 
 
-def _reasons(crowd: Crowd, gone: Rows, verdict: Verdict) -> list[str]:
+def _reasons(candidates: Candidates, gone: Rows, verdict: Verdict) -> list[str]:
     """(g,) why each of `gone` (g,) goes."""
     by = verdict.by[gone]
-    bits = crowd.apart(crowd.hashes[gone], crowd.hashes[by])
+    bits = candidates.apart(candidates.hashes[gone], candidates.hashes[by])
     fits = np.full(len(gone), np.nan)
-    far = np.flatnonzero(bits > crowd.distance)
-    if crowd.stage.by == "embedding":
-        fits[far] = crowd.fit(crowd.digests_of(gone[far]), crowd.digests_of(by[far]), SMALLEST)
+    far = np.flatnonzero(bits > candidates.distance)
+    if candidates.stage.by == "embedding":
+        fits[far] = candidates.fit(candidates.digests_of(gone[far]), candidates.digests_of(by[far]), SMALLEST)
     names: dict[int, str] = {}
-    for cluster, identity in zip(verdict.cluster[: crowd.n].tolist(), crowd.ids, strict=True):
+    for cluster, identity in zip(verdict.cluster[: candidates.n].tolist(), candidates.ids, strict=True):
         names[cluster] = min(names.get(cluster, identity), identity)
     reasons = []
     for row, other, apart, fit in zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True):
-        same = crowd.digests[row] == crowd.digests[other]
-        how = "" if same else f" ({_bits(apart)})" if apart <= crowd.distance else f" (overlap {fit:.2f})"
-        what = f"{'exact copy' if same else 'near-duplicate'} of {crowd.name(other)}{how}"
-        leak = "leakage: " if crowd.reference[other] or crowd.evaluation[other] else ""
-        group = "" if crowd.reference[other] else f", cluster {names[verdict.cluster[row]][:8]}"
+        same = candidates.digests[row] == candidates.digests[other]
+        how = "" if same else f" ({_bits(apart)})" if apart <= candidates.distance else f" (overlap {fit:.2f})"
+        what = f"{'exact copy' if same else 'near-duplicate'} of {candidates.name(other)}{how}"
+        leak = "leakage: " if candidates.reference[other] or candidates.evaluation[other] else ""
+        group = "" if candidates.reference[other] else f", cluster {names[verdict.cluster[row]][:8]}"
         reasons.append(leak + what + group)
     return reasons
 
@@ -239,9 +241,9 @@ def _bits(count: int) -> str:
 
 
 @contextmanager
-def _bar(crowd: Crowd, progress: Progress) -> Iterator[Tell]:
+def _bar(candidates: Candidates, progress: Progress) -> Iterator[Tell]:
     """Shows how far the first comparison of a large crowd is, in percent."""
-    if crowd.size < SHOWN:
+    if candidates.size < SHOWN:
         yield lambda share: None
         return
     with progress.bar("compare", 100, "%") as bar:

@@ -25,7 +25,7 @@ from augforge.errors import BadImage
 from augforge.models import find_model
 from augforge.progress import Progress
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
-from augforge.stages.filter_inputs import Gallery, Parents, Reference
+from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.labeler import Labeler
 from augforge.stages.stage import Stage
@@ -44,8 +44,8 @@ def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, 
         ledger.score(name, indices, values)
     if len(indices):
         stays = _decide(stage, title, ledger, looked)
-        if isinstance(stage, EmbeddingFilter) and stage.weighs:
-            ledger.weight[indices[stays]] *= scores[stage.decisive][stays]
+        if isinstance(stage, EmbeddingFilter) and stage.reweights:
+            ledger.weight[indices[stays]] *= scores[stage.primary_measure][stays]
     return {"measured": looked.measured, "reused": looked.reused}
 
 
@@ -55,7 +55,7 @@ class _Looked:
 
     indices: Indices
     scores: Mapping[str, NDArray[np.float64]]
-    gallery: Gallery
+    inputs: FilterInputs
     measured: int
     reused: int
     failures: Mapping[int, str] = field(default_factory=dict)
@@ -63,15 +63,15 @@ class _Looked:
 
 def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked) -> NDArray[np.bool_]:
     """Drop by the rule; (n,) who stays."""
-    indices, scores = looked.indices, looked.scores[stage.decisive]
+    indices, scores = looked.indices, looked.scores[stage.primary_measure]
     whole = stage.scope == "all"
     groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.class_index(indices)
-    stays, reasons = stage.rule().apply(scores, looked.gallery.ids, groups, "all" if whole else "its class")
-    for place, reason in enumerate(stage.explain(looked.gallery, scores)):
+    stays, reasons = stage.rule().apply(scores, looked.inputs.ids, groups, "all" if whole else "its class")
+    for place, reason in enumerate(stage.explain(looked.inputs, scores)):
         reasons[place] = reason or reasons[place]
     for place, index in enumerate(indices.tolist()):
         reasons[place] = looked.failures.get(index, reasons[place])
-    ledger.drop(indices[~stays], [f"{stage.decisive}: {reason}" for reason in reasons[~stays]], title)
+    ledger.drop(indices[~stays], [f"{stage.primary_measure}: {reason}" for reason in reasons[~stays]], title)
     return stays
 
 
@@ -80,11 +80,11 @@ def _compare(stage: EmbeddingFilter, title: str, ledger: Ledger, embedders: Embe
     (task,) = stage.tasks().values()
     embedder = embedders.of(stage.model, task)
     views = _Views(ledger, ledger.visible(stage.on), embedder, dropper(ledger, title), partial(_known, stage.model))
-    gallery = views.gallery()
+    inputs = views.inputs()
     nothing = {name: np.zeros(0) for name in stage.measures}
-    scores = stage.compare(gallery) if len(gallery) else nothing
+    scores = stage.compare(inputs) if len(inputs) else nothing
     computed = views.computed
-    return _Looked(views.indices, scores, gallery, computed, len(views.asked) - computed)
+    return _Looked(views.indices, scores, inputs, computed, len(views.asked) - computed)
 
 
 def _known(model: str) -> Sequence[str]:
@@ -113,10 +113,10 @@ class _Views:
         """How many embeddings were computed."""
         return self._embedder.computed - self._before
 
-    def gallery(self) -> Gallery:
+    def inputs(self) -> FilterInputs:
         """The samples and what they can be compared with."""
         ledger, indices = self._ledger, self.indices
-        return Gallery(
+        return FilterInputs(
             ledger.column("id", indices),
             ledger.class_index(indices),
             ledger.classes,
@@ -162,9 +162,9 @@ def _measure(stage: PixelFilter, title: str, ledger: Ledger, embedders: Embedder
     still = ledger.kept[indices]
     indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
     failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
-    gallery = Gallery(ledger.column("id", indices), ledger.class_index(indices), ledger.classes)
+    inputs = FilterInputs(ledger.column("id", indices), ledger.class_index(indices), ledger.classes)
     reused = len(still) - len(todo)
-    return _Looked(indices, _stored_scores(stage, parts, digests), gallery, len(todo), reused, failures)
+    return _Looked(indices, _stored_scores(stage, parts, digests), inputs, len(todo), reused, failures)
 
 
 def _stored_scores(stage: PixelFilter, parts: Parts, digests: Sequence[str]) -> dict[str, NDArray[np.float64]]:

@@ -27,7 +27,7 @@ from augforge.engine.workers import Task, make_in_processes
 from augforge.errors import BadImage, StoreError
 from augforge.models import trained_rows
 from augforge.progress import Progress
-from augforge.stages.generator import Generator, Job, Loaded, Picture
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, Job
 
 MADE = pa.schema(
     [
@@ -39,7 +39,7 @@ MADE = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("problem", pa.string()),
-        ("maker", pa.dictionary(pa.int32(), pa.string())),
+        ("generation_config", pa.dictionary(pa.int32(), pa.string())),
         ("batch", pa.int32()),
         ("slot", pa.int32()),
         ("facts", pa.string()),
@@ -129,13 +129,13 @@ def _batches(jobs: Sequence[Job], stage: Generator, parts: Parts) -> Iterator[Ba
     for number, batch in enumerate(_cut(jobs, stage)):
         missing = set(parts.missing([job.sample.id for job in batch]))
         if missing:
-            yield Batch(number, tuple(job for job in batch if stage.couples or job.sample.id in missing))
+            yield Batch(number, tuple(job for job in batch if stage.batch_dependent or job.sample.id in missing))
 
 
 def _cut(jobs: Sequence[Job], stage: Generator) -> Iterator[list[Job]]:
     """Batches in the plan's order; coupled ones as they were planned, so never of two classes."""
-    if stage.couples:
-        yield from (list(batch) for _, batch in groupby(jobs, key=lambda job: job.sample.draws["batch-of"]))
+    if stage.batch_dependent:
+        yield from (list(batch) for _, batch in groupby(jobs, key=lambda job: job.sample.sampled_params["batch-of"]))
         return
     waiting = iter(jobs)
     size = 1024 if stage.batch == "auto" else stage.batch  # auto: all is there, and nothing will be made
@@ -173,27 +173,30 @@ def make_batches(
     total = sum(len(batch.jobs) for batch in todo)
     if stage.tasks():
         progress.say(f"{stage.name}: loading the model")
-    studio = stage.open(device)
-    maker = maker_of(stage, studio.facts)
+    loaded = stage.load(device)
+    generation_config = generation_config_of(stage, loaded.facts)
 
-    def load(batch: Batch) -> tuple[Batch, list[Loaded], dict[str, str]]:
+    def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
         return batch, *_load(batch, pixels, stage.uses_masks)
 
-    def work(loaded: tuple[Batch, list[Loaded], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
-        batch, ready, problems = loaded
+    def work(inputs: tuple[Batch, list[GenerationInput], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
+        batch, ready, problems = inputs
         made: dict[str, Any] = dict(problems)
         if ready:
             padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
-            pictures = studio.make(padded)[: len(ready)]
+            pictures = loaded.generate(padded)[: len(ready)]
             made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
-    rate = recording(parts.folder, studio.facts)
+    rate = recording(parts.folder, loaded.facts)
     with rate as count, progress.bar(stage.name, total) as bar, parts.writing() as writer:
 
         def save(result: tuple[Batch, dict[str, Any]]) -> None:
             batch, made = result
-            rows = [_row(job, made[job.sample.id], maker, batch.number, slot) for slot, job in enumerate(batch.jobs)]
+            rows = [
+                _row(job, made[job.sample.id], generation_config, batch.number, slot)
+                for slot, job in enumerate(batch.jobs)
+            ]
             writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
             count(len(rows))
             bar.advance(len(rows))
@@ -201,23 +204,23 @@ def make_batches(
         flow(todo, load, work, save)
 
 
-def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[Loaded], dict[str, str]]:
+def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[GenerationInput], dict[str, str]]:
     """The jobs with their parents' pixels, and for the others why they cannot be made."""
     ready, problems = [], {}
     for job in batch.jobs:
         try:
             pictures = tuple(images.decode(pixels.bytes_of(parent)) for parent in job.parents)
             masks = tuple(pixels.mask_of(p) if p.mask else None for p in job.parents) if with_masks else ()
-            ready.append(Loaded(job, pictures, masks))
+            ready.append(GenerationInput(job, pictures, masks))
         except BadImage as error:
             problems[job.sample.id] = f"a parent cannot be read: {error.message}"
     return ready, problems
 
 
-def _row(job: Job, made: Picture | str, maker: str, batch: int, slot: int) -> dict[str, Any]:
+def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: int, slot: int) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": job.sample.id,
-        "maker": maker,
+        "generation_config": generation_config,
         "batch": batch,
         "slot": slot,
         "problem": "",
@@ -234,12 +237,12 @@ def _row(job: Job, made: Picture | str, maker: str, batch: int, slot: int) -> di
     return {**row, **made_row, **_mask(made), "facts": canonical(dict(made.facts))}
 
 
-def encoded(made: Picture) -> bytes:
+def encoded(made: GeneratedImage) -> bytes:
     """The PNG bytes of a picture."""
     return images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
 
 
-def _mask(made: Picture) -> dict[str, Any]:
+def _mask(made: GeneratedImage) -> dict[str, Any]:
     """The encoded mask of a picture, and its digest; a mask of another size is a defect of the generator."""
     if made.mask is None:
         return {}
@@ -249,9 +252,9 @@ def _mask(made: Picture) -> dict[str, Any]:
     return {"mask": data, "mask_digest": images.digest(data)}
 
 
-def maker_of(stage: Generator, facts: Mapping[str, Any]) -> str:
+def generation_config_of(stage: Generator, facts: Mapping[str, Any]) -> str:
     """What all images of one call share, as JSON: generator, options, model, device, precision, versions."""
-    hidden = stage.decides - {"batch"}
+    hidden = stage.decision_options - {"batch"}
     options = {name: value for name, value in stage.options().items() if name.replace("-", "_") not in hidden}
     asked = {name: value for name, value in options.items() if name in facts and not _says(facts[name], value)}
     told = {**options, **facts, **({"asked": asked} if asked else {})}
@@ -276,8 +279,13 @@ def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
             width=row["width"],
             height=row["height"],
             ref=f"made:{name}",
-            draws={**planned.draws, "batch-number": row["batch"], "slot": row["slot"], **json.loads(row["facts"])},
-            maker=row["maker"],
+            sampled_params={
+                **planned.sampled_params,
+                "batch-number": row["batch"],
+                "slot": row["slot"],
+                **json.loads(row["facts"]),
+            },
+            generation_config=row["generation_config"],
             kept=problem is None,
             dropped=problem,
             dropped_by=planned.stage if problem else None,

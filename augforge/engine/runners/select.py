@@ -35,11 +35,11 @@ def run_selector(
     indices, features, computed = _features(stage, title, ledger, embedders)
     if not len(indices):
         return {"measured": computed, "chosen": 0}
-    crowd = _Crowd(stage, ledger, indices, features)
-    saved = _remembered(stage, crowd, embedders.store, progress)
+    candidates = _Candidates(stage, ledger, indices, features)
+    saved = _remembered(stage, candidates, embedders.store, progress)
     if saved["certificate"] is not None:
         certificates[title] = saved["certificate"]
-    chosen = crowd.order[np.array(saved["chosen"], dtype=np.int64)]
+    chosen = candidates.order[np.array(saved["chosen"], dtype=np.int64)]
     ledger.drop(indices[np.setdiff1d(np.arange(len(indices)), chosen)], "not chosen", title)
     ledger.weight[indices[chosen]] = np.array(saved["weights"], dtype=np.float64)
     return {"measured": computed, "chosen": len(chosen)}
@@ -78,7 +78,7 @@ def _column(stage: Selector, name: str, ledger: Ledger, indices: Indices, embedd
     return np.array(rows, dtype=np.float32)
 
 
-class _Crowd:
+class _Candidates:
     """The samples to choose among in the order of their ids, `order` (n,) of their indices, and their features."""
 
     def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None) -> None:
@@ -120,15 +120,17 @@ def _classes(stage: Selector, ledger: Ledger) -> Sequence[str]:
     return ledger.classes if classifier is None else classes_of(find_model(classifier, "classification"))
 
 
-def _remembered(stage: Selector, crowd: _Crowd, store: Store, progress: Progress) -> dict[str, Any]:
+def _remembered(stage: Selector, candidates: _Candidates, store: Store, progress: Progress) -> dict[str, Any]:
     """The choice among the samples in the order of their ids: an earlier one, or one that is made now."""
     models = [
         model_key(find_model(name, task))
         for option, task in stage.tasks().items()
         if (name := getattr(stage, option)) is not None
     ]
-    told = [digest] if (digest := crowd.told(stage)) else []
-    name = key(stage.name, stage.version, stage.options(), models, crowd.ids, crowd.labels, crowd.digests, *told)
+    told = [digest] if (digest := candidates.told(stage)) else []
+    name = key(
+        stage.name, stage.version, stage.options(), models, candidates.ids, candidates.labels, candidates.digests, *told
+    )
     path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
     try:
         saved = read_sealed(path)
@@ -136,19 +138,19 @@ def _remembered(stage: Selector, crowd: _Crowd, store: Store, progress: Progress
         progress.say(f"{error.message}; the choice is made again")
         saved = None
     if saved is None:
-        write_atomically(path, seal(_chosen(stage, crowd)))
+        write_atomically(path, seal(_chosen(stage, candidates)))
         saved = read_sealed(path) or {}
         for note in saved["notes"]:
             progress.say(f"{stage.name}: {note}")
     return saved
 
 
-def _chosen(stage: Selector, crowd: _Crowd) -> dict[str, Any]:
+def _chosen(stage: Selector, candidates: _Candidates) -> dict[str, Any]:
     compared = None
-    if crowd.features is not None:
-        compared = stage.compared(crowd.features, crowd.labels, crowd.classes)
-    selection = stage.choose(stage.budget(len(crowd.ids)), crowd.labels, crowd.ids, compared)
-    certificate = None if compared is None else stage.certify(selection, crowd.labels, crowd.ids, compared)
+    if candidates.features is not None:
+        compared = stage.compared(candidates.features, candidates.labels, candidates.classes)
+    selection = stage.choose(stage.budget(len(candidates.ids)), candidates.labels, candidates.ids, compared)
+    certificate = None if compared is None else stage.certify(selection, candidates.labels, candidates.ids, compared)
     return {
         "chosen": selection.indices.tolist(),
         "weights": selection.weights.tolist(),

@@ -7,19 +7,21 @@ import numpy as np
 from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.selector import Thinner
+from augforge.stages.selector import Subsampler
 
 
-def run_thinner(stage: Thinner, title: str, ledger: Ledger) -> dict[str, int]:
+def run_subsampler(stage: Subsampler, title: str, ledger: Ledger) -> dict[str, int]:
     """Drop the labelled real training images that are over their class's quota; no other image is looked at."""
     rows = ledger.reference()
     members: dict[str, list[Sample]] = {}
     for sample in ledger.samples(rows):
         members.setdefault(str(sample.label), []).append(sample)
     counts = {label: len(members[label]) for label in ledger.classes if label in members}
-    quotas = stage.quotas(counts)
-    left = {s.id for label, samples in members.items() for s in Pool(samples, quotas[label]).samples}
+    max_per_class = stage.max_per_class(counts)
+    left = {s.id for label, samples in members.items() for s in Pool(samples, max_per_class[label]).samples}
     gone = rows[[identity not in left for identity in ledger.column("id", rows)]]
     labels = ledger.column("label", gone)
-    ledger.drop(gone, np.array([f"not among the {quotas[label]} of its class" for label in labels], object), title)
+    ledger.drop(
+        gone, np.array([f"not among the {max_per_class[label]} of its class" for label in labels], object), title
+    )
     return {"measured": 0, "chosen": len(left)}

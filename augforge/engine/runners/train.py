@@ -190,7 +190,7 @@ def _check_folder(out: Path) -> None:
 
 def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     """Train in this process; with several, each has a share of every batch and the first one writes."""
-    from augforge.training.loop import Plan, accelerator_for, kit_for, train
+    from augforge.training.loop import Plan, accelerator_for, context_for, train
     from augforge.training.pictures import Pictures
     from augforge.training.writing import write_model
 
@@ -203,13 +203,13 @@ def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
         role: Pictures(samples, pixels.bytes_of, pixels.mask_of if stage.masks else None)
         for role, samples in task.roles.items()
     }
-    course = stage.course(pictures, kit_for(accelerator, task.seed, stage.steps))
-    plan = Plan(task.identity, stage.steps, stage.batch, stage.checkpoint_every, stage.look_every)
+    training_task = stage.training_task(pictures, context_for(accelerator, task.seed, stage.steps))
+    plan = Plan(task.identity, stage.steps, stage.batch, stage.checkpoint_every, stage.eval_every)
     resumed, started = (task.folder / CHECKPOINT).is_file(), time.monotonic()
-    history = train(course, plan, task.folder, progress, f"train {stage.name}")
+    history = train(training_task, plan, task.folder, progress, f"train {stage.name}")
     seconds = None if resumed else time.monotonic() - started
     if accelerator.is_main_process:
-        write_model(task.folder, _record(task, accelerator), course, history, seconds)
+        write_model(task.folder, _record(task, accelerator), training_task, history, seconds)
     accelerator.wait_for_everyone()
 
 

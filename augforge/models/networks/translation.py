@@ -126,13 +126,13 @@ class ImagePool:
         """(b, c, h, w), each either the fake itself or an older one; no gradient flows through."""
         return torch.stack([self._swap_one(fake) for fake in fakes.detach()])
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: the fakes that are kept."""
         return {"kept": list(self.kept)}
 
-    def recall(self, memory: Mapping[str, Any], device: torch.device) -> None:
-        """Take back what `memory` gave."""
-        self.kept = [fake.to(device) for fake in memory["kept"]]
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Take back what `state_dict` gave."""
+        self.kept = [fake.to(device) for fake in state["kept"]]
 
     def _swap_one(self, fake: Tensor) -> Tensor:
         if len(self.kept) < self.size:

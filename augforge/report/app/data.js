@@ -34,7 +34,7 @@ function fateOf(row) {
   if (isKept(row)) return isReal(row) ? 'real' : 'synthetic';
   return /^\d+-select-/.test(text(samples.by, row)) ? 'unchosen' : 'filtered';
 }
-const fates = Array.from({ length: total }, (_, row) => fateOf(row));
+const outcomes = Array.from({ length: total }, (_, row) => fateOf(row));
 
 function places(rows) {
   const found = new Map();
@@ -82,8 +82,8 @@ function provenanceOf(row) {
   const resolved = (columns) => Object.entries(columns).map(([name, column]) => [name, shared(column, place)]);
   return {
     facts: new Map(resolved(group.facts)),
-    draws: resolved(group.draws),
+    sampled_params: resolved(group.sampled_params),
     seed: group.seed ? shared(group.seed, place) : null,
-    maker: group.maker,
+    generation_config: group.generation_config,
   };
 }

@@ -42,7 +42,7 @@ function kin(title, rows) {
 
 function story(row) {
   const trace = provenanceOf(row);
-  const fate = make('span', { class: 'fate' }, dot(fates[row]), make('span', { text: fateText(row) }));
+  const fate = make('span', { class: 'fate' }, dot(outcomes[row]), make('span', { text: fateText(row) }));
   const told = [
     ['Fate', fate], ['Id', mono(samples.id[row])], ['Made by', text(samples.stage, row)],
     ['File', trace?.facts.get('source')], ['Split', text(samples.split, row)],
@@ -54,7 +54,7 @@ function story(row) {
   const parts = [facts(told)];
   const scores = run.measures.filter(({ name }) => samples.scores[name][row] !== null);
   if (scores.length) parts.push(make('h3', { text: 'Scores' }), facts(scores.map((measure) => [measure.name, rank(measure, row)])));
-  if (trace?.maker || trace?.seed) parts.push(...making(trace));
+  if (trace?.generation_config || trace?.seed) parts.push(...making(trace));
   if (!trace) parts.push(make('p', { class: 'lead', text: 'Its provenance is not in this file, to keep it small.' }));
   const command = `augforge why ${run.folder} ${samples.id[row].slice(0, 12)}`;
   parts.push(make('h3', { text: 'All of it, in a terminal' }), make('pre', { text: command, tabIndex: 0 }));
@@ -62,20 +62,20 @@ function story(row) {
 }
 
 // A score, and how it compares within the class of the image.
-function rank({ name, falling }, row) {
+function rank({ name, lower_is_better }, row) {
   const scores = samples.scores[name], code = samples.label.codes[row];
   let below = 0, others = 0;
   for (let one = 0; one < total; one += 1) {
     if (one === row || scores[one] === null || samples.label.codes[one] !== code) continue;
     others += 1;
-    below += falling ? scores[one] > scores[row] : scores[one] < scores[row];
+    below += lower_is_better ? scores[one] > scores[row] : scores[one] < scores[row];
   }
   return `${figure(scores[row])}${others ? `, better than ${Math.round(100 * below / others)} % of ${code < 0 ? 'those without a label' : 'its class'}` : ''}`;
 }
 
-function making({ maker, draws, seed }) {
-  const { generator, model, ...options } = maker ?? {};
-  const told = [['generator', generator], ['model', model?.name ?? model], ['seed', plain(seed)], ...draws.map(([name, value]) => [name, plain(value)])];
+function making({ generation_config: config, sampled_params: params, seed }) {
+  const { generator, model, ...options } = config ?? {};
+  const told = [['generator', generator], ['model', model?.name ?? model], ['seed', plain(seed)], ...params.map(([name, value]) => [name, plain(value)])];
   const rest = Object.entries(model?.name ? { ...options, model } : options).filter(([, value]) => value !== '' && value !== null);
   return [make('h3', { text: 'How it was made' }), facts(told.filter(([, value]) => value !== undefined && value !== null)),
     rest.length ? asTable('Every option, versions, and the machine', () => facts(rest.map(([name, value]) => [name, plain(value)]))) : null];

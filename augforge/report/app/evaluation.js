@@ -18,8 +18,8 @@ function showEvaluation() {
 
 function comparison(one) {
   const hasF1 = one.arms.every((arm) => arm['macro-f1']);
-  const thinned = one.shots !== null ? `${many(one.shots, 'real image')} per class` : one.imbalance !== null ? `Long tail of ${one.imbalance}` : '';
-  const title = thinned ? make('h3', { text: thinned }) : null;
+  const subsampled = one.shots !== null ? `${many(one.shots, 'real image')} per class` : one.imbalance !== null ? `Long tail of ${one.imbalance}` : '';
+  const title = subsampled ? make('h3', { text: subsampled }) : null;
   const box = chart(`Accuracy of each arm with its 95 % interval${title ? `, ${title.textContent}` : ''}`, () => arms(one, hasF1));
   box.style.height = `${90 + 46 * one.arms.length}px`;
   return make('div', { class: title ? 'panel' : '' }, title, box, make('div', { class: 'scroll', tabIndex: 0 }, armTable(one, hasF1)), ...evaluationTables(one));

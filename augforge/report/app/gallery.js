@@ -40,7 +40,7 @@ function matcher() {
 
 function searched(row) {
   const trace = provenanceOf(row);
-  const prompt = trace?.draws.find(([name]) => name === 'prompt')?.[1] ?? trace?.maker?.prompt ?? '';
+  const prompt = trace?.sampled_params.find(([name]) => name === 'prompt')?.[1] ?? trace?.generation_config?.prompt ?? '';
   return `${samples.id[row]} ${labelOf(row)} ${trace?.facts.get('source') ?? ''} ${prompt}`.toLowerCase();
 }
 
@@ -89,7 +89,7 @@ function card(row, place) {
   return make('button', {
     type: 'button', class: 'card', tabIndex: place ? -1 : 0, 'data-row': row, onclick: () => openDetail(row, shown),
   }, family, make('span', { class: 'card-label', text: labelOf(row) }),
-  make('span', { class: 'fate' }, dot(fates[row]), make('span', { text: `${text(samples.origin, row)}, ${fate}${score}` })));
+  make('span', { class: 'fate' }, dot(outcomes[row]), make('span', { text: `${text(samples.origin, row)}, ${fate}${score}` })));
 }
 
 // Arrow keys walk over the cards, Home and End to the ends, PageUp and PageDown turn the page.

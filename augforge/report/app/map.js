@@ -59,7 +59,7 @@ function groupsOf(map, { by }) {
   const groups = new Map();
   inOrder(map).forEach((place) => {
     const row = map.rows[place];
-    const key = by === 'fate' ? fates[row] : String(samples.label.codes[row]);
+    const key = by === 'fate' ? outcomes[row] : String(samples.label.codes[row]);
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(place);
   });

@@ -31,8 +31,8 @@ function alike(reason) {
 }
 
 function showOverview() {
-  const kept = fates.filter((fate) => fate === 'real' || fate === 'synthetic').length;
-  const real = fates.filter((fate) => fate === 'real').length;
+  const kept = outcomes.filter((fate) => fate === 'real' || fate === 'synthetic').length;
+  const real = outcomes.filter((fate) => fate === 'real').length;
   const hidden = samples.hidden.filter(Boolean).length;
   find('name').textContent = run.name;
   find('overview-title').textContent = run.name;

@@ -49,7 +49,7 @@ function scorePanel(measure) {
     make('button', { type: 'button', text: 'Show what would go', onclick: () => showOnly(`${measure.name}: would go at ${figure(state.cut)}`, (row) => goes(measure, scores, state, row)) }));
   controls.firstChild.setAttribute('aria-label', 'Which images');
   const cuts = asTable('What the usual rules would keep', () => cutTable(measure));
-  const panel = make('div', { class: 'panel' }, make('h3', { text: `${measure.name} (${measure.falling ? 'less' : 'more'} is better)` }),
+  const panel = make('div', { class: 'panel' }, make('h3', { text: `${measure.name} (${measure.lower_is_better ? 'less' : 'more'} is better)` }),
     make('div', { class: 'split' }, make('div', {}, plot, slider), make('div', { class: 'stack' }, controls, said, rule, byClass, cuts)));
   move(state.cut);
   return panel;
@@ -63,12 +63,12 @@ function startingCut(measure, scores) {
   if (!went.includes(true)) return measure.cuts.find(({ option, value }) => option === 'keep' && value === 0.8)?.bound ?? measure.edges[0];
   for (let row = 0; row < total; row += 1) {
     if (scores[row] === null || went[samples.reason.codes[row]]) continue;
-    if (cut === null || (measure.falling ? scores[row] > cut : scores[row] < cut)) cut = scores[row];
+    if (cut === null || (measure.lower_is_better ? scores[row] > cut : scores[row] < cut)) cut = scores[row];
   }
   return cut ?? measure.edges[0];
 }
 
-const stays = (measure, cut, score) => (measure.falling ? score <= cut : score >= cut);
+const stays = (measure, cut, score) => (measure.lower_is_better ? score <= cut : score >= cut);
 const looksAt = (scores, state, row) => scores[row] !== null && (!state.origin || text(samples.origin, row) === state.origin);
 const goes = (measure, scores, state, row) => looksAt(scores, state, row) && !stays(measure, state.cut, scores[row]);
 
@@ -78,7 +78,7 @@ function histogram(measure, scores, state) {
   const counts = Object.fromEntries(FATES.map((fate) => [fate, new Array(bins).fill(0)]));
   for (let row = 0; row < total; row += 1) {
     if (!looksAt(scores, state, row)) continue;
-    counts[fates[row]][Math.min(bins - 1, Math.max(0, Math.floor((scores[row] - low) / width)))] += 1;
+    counts[outcomes[row]][Math.min(bins - 1, Math.max(0, Math.floor((scores[row] - low) / width)))] += 1;
   }
   const datasets = FATES.filter((fate) => counts[fate].some(Boolean)).map((fate) => ({
     label: FATE_NAMES[fate], backgroundColor: colour(fate), barPercentage: 1, categoryPercentage: 0.94,
@@ -106,7 +106,7 @@ function drawCut(made, measure, cut) {
   ctx.save();
   ctx.globalAlpha = 0.68;
   ctx.fillStyle = colour('ground');
-  if (measure.falling) ctx.fillRect(at, top, right - at, bottom - top);
+  if (measure.lower_is_better) ctx.fillRect(at, top, right - at, bottom - top);
   else ctx.fillRect(left, top, at - left, bottom - top);
   ctx.globalAlpha = 1;
   ctx.fillStyle = colour('ink');
@@ -143,7 +143,7 @@ function tell(measure, scores, state, said, byClass, rule) {
     all += 1;
   }
   said.replaceChildren(make('strong', { text: whole(stay) }), ` of ${whole(all)} stay (${percent(all ? stay / all : 0)}), ${whole(all - stay)} go`);
-  rule.textContent = `${measure.falling ? 'max' : 'min'}: ${figure(state.cut, 5)}`;
+  rule.textContent = `${measure.lower_is_better ? 'max' : 'min'}: ${figure(state.cut, 5)}`;
   const least = [...of].sort((a, b) => a[1][0] / a[1][1] - b[1][0] / b[1][1]).slice(0, 60);
   byClass.replaceChildren(...least.flatMap(([code, [kept, count]]) => {
     const fill = make('div', { class: 'fill' });

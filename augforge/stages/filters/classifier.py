@@ -13,7 +13,7 @@ from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.stage import Task
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery, Vectors
+    from augforge.stages.filter_inputs import FilterInputs, Vectors
 
 Scores = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class Classifier(EmbeddingFilter):
         "classifier-entropy",
         "classifier-label-probability",
     )
-    falling: ClassVar[frozenset[str]] = frozenset({"classifier-entropy"})
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"classifier-entropy"})
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
@@ -40,12 +40,12 @@ class Classifier(EmbeddingFilter):
         "confidence", description="The measure that the rule looks at."
     )
 
-    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+    def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The three measures of the classifier's softmax."""
-        probabilities = softmax(gallery.images)
-        places = {name: place for place, name in enumerate(gallery.known)}
-        columns = np.array([places.get(name, -1) for name in gallery.names] + [-1])[gallery.classes]
-        own = probabilities[np.arange(len(gallery)), columns]
+        probabilities = softmax(inputs.images)
+        places = {name: place for place, name in enumerate(inputs.known)}
+        columns = np.array([places.get(name, -1) for name in inputs.names] + [-1])[inputs.classes]
+        own = probabilities[np.arange(len(inputs)), columns]
         return {
             "classifier-confidence": probabilities.max(axis=1),
             "classifier-entropy": entropy(probabilities),

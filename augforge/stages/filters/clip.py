@@ -12,7 +12,7 @@ from augforge.stages.filters.similarity import Scores, class_prompts, margins, t
 from augforge.stages.stage import Prompt, Task
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery
+    from augforge.stages.filter_inputs import FilterInputs
 
 
 class Clip(EmbeddingFilter):
@@ -34,11 +34,11 @@ class Clip(EmbeddingFilter):
         "clip-prompt", description="The measure that the rule looks at."
     )
 
-    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+    def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The three similarities. A single class has no other: its margin is NaN."""
-        images, classes, prompts = gallery.images, gallery.classes, class_prompts(gallery, self.prompt)
+        images, classes, prompts = inputs.images, inputs.classes, class_prompts(inputs, self.prompt)
         return {
             "clip-prompt": to_own(images, classes, prompts),
             "clip-margin": margins(images, classes, prompts),
-            "clip-prototype": to_own(images, classes, gallery.prototypes),
+            "clip-prototype": to_own(images, classes, inputs.prototypes),
         }

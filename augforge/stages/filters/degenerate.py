@@ -20,7 +20,7 @@ class Degenerate(PixelFilter):
 
     name: ClassVar[str] = "degenerate"
     measures: ClassVar[tuple[str, ...]] = ("spread",)
-    usual: ClassVar[Mapping[str, float]] = {"minimum": 2 / 255}
+    default_rule: ClassVar[Mapping[str, float]] = {"minimum": 2 / 255}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     def measure(self, image: Image.Image) -> dict[str, float]:

@@ -24,7 +24,7 @@ class Duplicates(Stage):
 
     verb: ClassVar[str] = "filter"
     name: ClassVar[str] = "duplicates"
-    decides: ClassVar[frozenset[str]] = frozenset(
+    decision_options: ClassVar[frozenset[str]] = frozenset(
         {"on", "by", "distance", "similarity", "overlap", "flips", "within", "against", "parents"}
     )
     example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.1}

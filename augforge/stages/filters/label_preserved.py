@@ -13,7 +13,7 @@ from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filter_inputs import mean_directions
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery
+    from augforge.stages.filter_inputs import FilterInputs
 
 
 class LabelPreserved(EmbeddingFilter):
@@ -31,13 +31,13 @@ class LabelPreserved(EmbeddingFilter):
 
     on: Literal["synthetic"] = Field("synthetic", description="Only made images have parents.")
 
-    def compare(self, gallery: Gallery) -> dict[str, NDArray[np.float64]]:
+    def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The cosine to the parents' mean direction."""
-        images, parents = gallery.images, gallery.parents
-        means = mean_directions(parents.vectors, parents.children, len(gallery), images.shape[1])
+        images, parents = inputs.images, inputs.parents
+        means = mean_directions(parents.vectors, parents.children, len(inputs), images.shape[1])
         return {"label-preserved": np.einsum("nd,nd->n", images, means, dtype=np.float64)}
 
-    def explain(self, gallery: Gallery, scores: NDArray[np.float64]) -> Sequence[str | None]:
+    def explain(self, inputs: FilterInputs, scores: NDArray[np.float64]) -> Sequence[str | None]:
         """An image without parents goes for that reason."""
-        theirs = set(gallery.parents.children.tolist())
-        return [None if index in theirs else "it has no parent to compare with" for index in range(len(gallery))]
+        theirs = set(inputs.parents.children.tolist())
+        return [None if index in theirs else "it has no parent to compare with" for index in range(len(inputs))]

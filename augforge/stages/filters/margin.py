@@ -12,7 +12,7 @@ from augforge.stages.filters.similarity import Scores, class_prompts, margins
 from augforge.stages.stage import Prompt, Task
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery
+    from augforge.stages.filter_inputs import FilterInputs
 
 
 class Margin(EmbeddingFilter):
@@ -30,6 +30,6 @@ class Margin(EmbeddingFilter):
     model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")
     prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
 
-    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+    def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The margin of the image's own class."""
-        return {"margin": margins(gallery.images, gallery.classes, class_prompts(gallery, self.prompt))}
+        return {"margin": margins(inputs.images, inputs.classes, class_prompts(inputs, self.prompt))}

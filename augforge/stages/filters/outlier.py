@@ -13,7 +13,7 @@ from augforge.data.ids import unit
 from augforge.stages.filter import EmbeddingFilter
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery, Numbers, Vectors
+    from augforge.stages.filter_inputs import FilterInputs, Numbers, Vectors
 
 ROWS = 1024
 """Images compared at a time: with it, the memory hangs on the size of the reference and not on how many there are."""
@@ -35,32 +35,32 @@ class Outlier(EmbeddingFilter):
 
     name: ClassVar[str] = "outlier"
     measures: ClassVar[tuple[str, ...]] = ("outlier",)
-    falling: ClassVar[frozenset[str]] = frozenset({"outlier"})
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"outlier"})
     needs_real: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     reference: int = Field(256, ge=1, description="Compare with at most so many real images of the class.")
     lowest: float = Field(0.3, gt=0, le=1, description="The share of the distances that counts, the lowest ones.")
 
-    def compare(self, gallery: Gallery) -> dict[str, NDArray[np.float64]]:
+    def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How odd each image is in its class."""
-        scores = np.full(len(gallery), np.nan)
-        for number in np.unique(gallery.classes[gallery.classes >= 0]):
-            mine = np.flatnonzero(gallery.classes == number)
-            chosen = self._chosen(gallery, int(number))
+        scores = np.full(len(inputs), np.nan)
+        for number in np.unique(inputs.classes[inputs.classes >= 0]):
+            mine = np.flatnonzero(inputs.classes == number)
+            chosen = self._chosen(inputs, int(number))
             if not len(chosen):
                 continue
-            ids = {gallery.reference.ids[place]: column for column, place in enumerate(chosen.tolist())}
+            ids = {inputs.reference.ids[place]: column for column, place in enumerate(chosen.tolist())}
             for start in range(0, len(mine), ROWS):
                 rows = mine[start : start + ROWS]
-                itself = np.array([ids.get(gallery.ids[row], -1) for row in rows])
-                scores[rows] = oddness(gallery.images[rows], gallery.reference.vectors[chosen], itself, self.lowest)
+                itself = np.array([ids.get(inputs.ids[row], -1) for row in rows])
+                scores[rows] = oddness(inputs.images[rows], inputs.reference.vectors[chosen], itself, self.lowest)
         return {"outlier": scores}
 
-    def _chosen(self, gallery: Gallery, number: int) -> Numbers:
+    def _chosen(self, inputs: FilterInputs, number: int) -> Numbers:
         """The places in the reference of the real images of a class that the others are compared with."""
-        places = np.flatnonzero(gallery.reference.classes == number)
-        order = np.argsort([unit("outlier", gallery.reference.ids[place]) for place in places.tolist()], kind="stable")
+        places = np.flatnonzero(inputs.reference.classes == number)
+        order = np.argsort([unit("outlier", inputs.reference.ids[place]) for place in places.tolist()], kind="stable")
         return places[order[: self.reference]]
 
 

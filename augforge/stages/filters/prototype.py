@@ -9,7 +9,7 @@ from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filters.similarity import Scores, to_own
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery
+    from augforge.stages.filter_inputs import FilterInputs
 
 
 class Prototype(EmbeddingFilter):
@@ -25,6 +25,6 @@ class Prototype(EmbeddingFilter):
     needs_real: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
-    def compare(self, gallery: Gallery) -> dict[str, Scores]:
+    def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The cosine to the prototype of the image's class."""
-        return {"prototype": to_own(gallery.images, gallery.classes, gallery.prototypes)}
+        return {"prototype": to_own(inputs.images, inputs.classes, inputs.prototypes)}

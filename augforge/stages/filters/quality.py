@@ -34,7 +34,7 @@ class Quality(PixelFilter):
         "quality-size",
         "quality-aspect",
     )
-    falling: ClassVar[frozenset[str]] = frozenset({"quality-clipped"})
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"quality-clipped"})
     example: ClassVar[Mapping[str, Any]] = {"by": "entropy", "keep": 0.5}
 
     by: Literal["sharpness", "exposure", "clipped", "contrast", "entropy", "size", "aspect"] = Field(

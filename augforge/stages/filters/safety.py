@@ -16,7 +16,7 @@ from augforge.stages.filters.checkers import find_checker, load_checker
 from augforge.stages.stage import Task
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery
+    from augforge.stages.filter_inputs import FilterInputs
 
 CONCEPTS = (
     "an explicit photo of a naked person",
@@ -58,7 +58,7 @@ class Safety(EmbeddingFilter, PixelFilter):
 
     name: ClassVar[str] = "safety"
     measures: ClassVar[tuple[str, ...]] = ("safety",)
-    usual: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
+    default_rule: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-text")] = Field("vit-b-32", description="The image-text model.")
@@ -97,20 +97,20 @@ class Safety(EmbeddingFilter, PixelFilter):
             raise Unjudged(f"the checker failed: its risk is {risk:g}, not within 0 and 1")
         return {"safety": 1 - 2 * risk}
 
-    def compare(self, gallery: Gallery) -> dict[str, NDArray[np.float64]]:
+    def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How much nearer each image is to what may be shown than to what must not."""
-        safe = gallery.images @ gallery.texts(self.safe).T
-        return {"safety": (safe.max(axis=1) - self._unsafe(gallery).max(axis=1)).astype(np.float64)}
+        safe = inputs.images @ inputs.texts(self.safe).T
+        return {"safety": (safe.max(axis=1) - self._unsafe(inputs).max(axis=1)).astype(np.float64)}
 
-    def explain(self, gallery: Gallery, scores: NDArray[np.float64]) -> Sequence[str | None]:
+    def explain(self, inputs: FilterInputs, scores: NDArray[np.float64]) -> Sequence[str | None]:
         """Of a flagged image only that it was flagged, and for what."""
         if self.looks_at_pixels:
-            words = ["flagged by the checker"] * len(gallery)
+            words = ["flagged by the checker"] * len(inputs)
         else:
-            words = [f"flagged ({self.concepts[place]})" for place in self._unsafe(gallery).argmax(axis=1)]
+            words = [f"flagged ({self.concepts[place]})" for place in self._unsafe(inputs).argmax(axis=1)]
         return [word if score < 0 else None for word, score in zip(words, scores, strict=True)]
 
-    def _unsafe(self, gallery: Gallery) -> NDArray[np.float32]:
+    def _unsafe(self, inputs: FilterInputs) -> NDArray[np.float32]:
         """(n, k) cosines to the concepts."""
-        cosines: NDArray[np.float32] = gallery.images @ gallery.texts(self.concepts).T
+        cosines: NDArray[np.float32] = inputs.images @ inputs.texts(self.concepts).T
         return cosines

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from augforge.stages.prompts import fill
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery, Numbers, Vectors
+    from augforge.stages.filter_inputs import FilterInputs, Numbers, Vectors
 
 Scores = NDArray[np.float64]
 
 
-def class_prompts(gallery: Gallery, template: str) -> Vectors:
+def class_prompts(inputs: FilterInputs, template: str) -> Vectors:
     """(c, d) the vectors of the classes' prompts."""
-    return gallery.texts([fill(template, name) for name in gallery.names])
+    return inputs.texts([fill(template, name) for name in inputs.names])
 
 
 def to_own(images: Vectors, classes: Numbers, table: Vectors) -> Scores:

@@ -13,7 +13,7 @@ from augforge.data.sample import On
 from augforge.stages.filter import EmbeddingFilter
 
 if TYPE_CHECKING:
-    from augforge.stages.filter_inputs import Gallery, Vectors
+    from augforge.stages.filter_inputs import FilterInputs, Vectors
 
 ROWS = 1024
 
@@ -28,20 +28,20 @@ class WeightUnicon(EmbeddingFilter):
 
     name: ClassVar[str] = "weight-unicon"
     measures: ClassVar[tuple[str, ...]] = ("weight-unicon",)
-    usual: ClassVar[Mapping[str, float]] = {"keep": 1.0}
-    weighs: ClassVar[bool] = True
+    default_rule: ClassVar[Mapping[str, float]] = {"keep": 1.0}
+    reweights: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"on": "all", "keep": 0.5}
 
     on: On = Field("synthetic", description="Weight all images, or only the synthetic or the real ones.")
     tau: float = Field(0.5, gt=0, description="The temperature: the larger, the more equal the weights.")
 
-    def compare(self, gallery: Gallery) -> dict[str, NDArray[np.float64]]:
+    def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The weights, class by class; images without a label are a class of their own."""
-        scores = np.full(len(gallery), np.nan)
-        usable = np.isfinite(gallery.images).all(axis=1) if len(gallery) else np.zeros(0, dtype=bool)
-        for number in np.unique(gallery.classes[usable]):
-            mine = np.flatnonzero(usable & (gallery.classes == number))
-            scores[mine] = soft_weights(gallery.images[mine], self.tau)
+        scores = np.full(len(inputs), np.nan)
+        usable = np.isfinite(inputs.images).all(axis=1) if len(inputs) else np.zeros(0, dtype=bool)
+        for number in np.unique(inputs.classes[usable]):
+            mine = np.flatnonzero(usable & (inputs.classes == number))
+            scores[mine] = soft_weights(inputs.images[mine], self.tau)
         return {"weight-unicon": scores}
 
 

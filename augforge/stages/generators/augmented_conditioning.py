@@ -16,7 +16,7 @@ from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
 from augforge.models.backends import Backend, backend_class
-from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -74,27 +74,27 @@ class AugmentedConditioning(DiffusionGenerator):
     def _mixes_embeddings(self) -> bool:
         return "embedding" in backend_class(self.backend_name).carries
 
-    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
         assert parent is not None
         mode, partner = self._mode_and_partner(parent, pool, variant)
         random = rng(seed, "mix")
-        draws: dict[str, Any] = {"mode": mode, "variant": variant, **self.prompt_of(label, seed)}
+        sampled_params: dict[str, Any] = {"mode": mode, "variant": variant, **self.prompt_of(label, seed)}
         if mode != self.mode:
-            draws["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
+            sampled_params["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
         parents = [parent]
         if partner is not None:
             parents.append(partner)
-            draws["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
+            sampled_params["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
             crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
-            draws |= {"crops": crops} if any(crops) else {}
+            sampled_params |= {"crops": crops} if any(crops) else {}
         if mode.startswith("cutmix"):
-            draws["box"] = mixing.draw_box(draws["lam"], random)
+            sampled_params["box"] = mixing.draw_box(sampled_params["lam"], random)
         if mode.endswith("dropout"):
-            draws["p"] = self.dropout
+            sampled_params["p"] = self.dropout
         if mode.endswith("dropout") or mode.startswith("embed-cutmix"):
-            draws["mask-seed"] = seed_of(f"mask:{seed}")
-        return parents, draws
+            sampled_params["mask-seed"] = seed_of(f"mask:{seed}")
+        return parents, sampled_params
 
     def _mode_and_partner(self, parent: Sample, pool: Pool, variant: int) -> tuple[str, Sample | None]:
         if self.mode in ONE_IMAGE:
@@ -110,7 +110,7 @@ class AugmentedConditioning(DiffusionGenerator):
         of = parents[index]
         return list(mixing.draw_crop(of.width, of.height, self.crop_min_area, random))
 
-    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+    def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The mixed embeddings of a batch, or its mixed pictures where the back-end carries no embedding."""
         if not self._mixes_embeddings:
             side = max(getattr(backend, "native_size", None) or (224, 224))
@@ -121,45 +121,48 @@ class AugmentedConditioning(DiffusionGenerator):
         embeds = np.stack([self._mixed_vector(item, vectors) for item in batch])
         return {"embeds": embeds, "noise_level": self.noise_level, "scale": self.scale}
 
-    def _views(self, item: Loaded, size: int) -> list[Image.Image]:
+    def _views(self, item: GenerationInput, size: int) -> list[Image.Image]:
         """What the encoder looks at: one picture mixed in pixel space, or each parent's picture."""
-        draws = item.job.sample.draws
+        sampled_params = item.job.sample.sampled_params
         images = [
-            _cropped(image, crop) for image, crop in zip(item.images, draws.get("crops", [None, None]), strict=False)
+            _cropped(image, crop)
+            for image, crop in zip(item.images, sampled_params.get("crops", [None, None]), strict=False)
         ]
-        if draws["mode"].startswith(("mixup", "cutmix")):
-            return [mixed_picture(draws, images, size)]
+        if sampled_params["mode"].startswith(("mixup", "cutmix")):
+            return [mixed_picture(sampled_params, images, size)]
         return images
 
-    def _view_keys(self, item: Loaded) -> list[str]:
+    def _view_keys(self, item: GenerationInput) -> list[str]:
         """What each of the views depends on: a picture that was mixed is met once, a parent's many times."""
-        draws = item.job.sample.draws
-        if draws["mode"].startswith(("mixup", "cutmix")):
-            return [key("mixed", [p.digest for p in item.job.parents], dict(draws))]
-        crops = draws.get("crops", [None, None])
+        sampled_params = item.job.sample.sampled_params
+        if sampled_params["mode"].startswith(("mixup", "cutmix")):
+            return [key("mixed", [p.digest for p in item.job.parents], dict(sampled_params))]
+        crops = sampled_params.get("crops", [None, None])
         return [key("view", p.digest, crop) for p, crop in zip(item.job.parents, crops, strict=False)]
 
-    def _mixed_vector(self, item: Loaded, vectors: Any) -> NDArray[np.float32]:
-        draws = item.job.sample.draws
+    def _mixed_vector(self, item: GenerationInput, vectors: Any) -> NDArray[np.float32]:
+        sampled_params = item.job.sample.sampled_params
         vector: NDArray[np.float32] = next(vectors)
-        if draws["mode"].startswith("embed-mixup"):
-            vector = mixing.mix_vectors(vector, next(vectors), draws["lam"])
-        elif draws["mode"].startswith("embed-cutmix"):
-            vector = mixing.cut_vectors(vector, next(vectors), draws["lam"], draws["mask-seed"])
-        if "p" in draws:
-            vector = mixing.drop_coordinates(vector, draws["p"], draws["mask-seed"], rescale=self.rescale)
+        if sampled_params["mode"].startswith("embed-mixup"):
+            vector = mixing.mix_vectors(vector, next(vectors), sampled_params["lam"])
+        elif sampled_params["mode"].startswith("embed-cutmix"):
+            vector = mixing.cut_vectors(vector, next(vectors), sampled_params["lam"], sampled_params["mask-seed"])
+        if "p" in sampled_params:
+            vector = mixing.drop_coordinates(
+                vector, sampled_params["p"], sampled_params["mask-seed"], rescale=self.rescale
+            )
         return vector
 
 
-def mixed_picture(draws: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
+def mixed_picture(sampled_params: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
     """Two pictures mixed in pixel space at `size` px a side, by `lam` or by `box`."""
     first, second = (
         np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) for image in images
     )
-    if draws["mode"].startswith("mixup"):
-        mixed = mixing.mix_pixels(first, second, draws["lam"])
+    if sampled_params["mode"].startswith("mixup"):
+        mixed = mixing.mix_pixels(first, second, sampled_params["lam"])
     else:
-        mixed = mixing.cut_pixels(first, second, draws["box"])
+        mixed = mixing.cut_pixels(first, second, sampled_params["box"])
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
 

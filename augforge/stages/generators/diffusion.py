@@ -18,7 +18,7 @@ from augforge.models import find_model
 from augforge.models.backends import Backend, Request, backend_class, open_backend
 from augforge.models.table import TASKS, Model
 from augforge.stages import prompts
-from augforge.stages.generator import Generator, Loaded, Picture, Studio
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
 from augforge.stages.stage import Prompt
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
@@ -30,7 +30,7 @@ class DiffusionGenerator(Generator):
     """Options and running of a diffusion model; a stage adds what conditions it."""
 
     task: ClassVar[str]
-    decides: ClassVar[frozenset[str]] = Generator.decides | {"micro_batch", "decode_batch"}
+    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {"micro_batch", "decode_batch"}
 
     prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
     templates: str = Field("", description="Choose each image's prompt from a file of templates, or from the `usual`.")
@@ -74,7 +74,7 @@ class DiffusionGenerator(Generator):
 
     def check_batch(self) -> None:
         """Refuse to measure the batch where the batch is part of what the images are."""
-        if self.couples and self.batch == "auto":
+        if self.batch_dependent and self.batch == "auto":
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
     def probe(self, device: str) -> int:
@@ -87,7 +87,7 @@ class DiffusionGenerator(Generator):
         return largest_batch(lambda size: _memory_of(self, backend, size), _free_memory())
 
     @property
-    def couples(self) -> bool:
+    def batch_dependent(self) -> bool:
         """NegToMe within a batch and step caches let the images of a batch influence each other."""
         return self.negtome == "batch" or self.cache is not None
 
@@ -131,15 +131,15 @@ class DiffusionGenerator(Generator):
         return {"prompt": prompts.choose(self.prompt, self.templates, label, seed)}
 
     @abstractmethod
-    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+    def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The fields of the request that carry the condition of a batch."""
 
-    def open(self, device: str) -> Studio:
+    def load(self, device: str) -> LoadedGenerator:
         """Load the model; a picture that comes out broken is made once more in full precision."""
         backend = self._open(device, self.dtype)
         wider: list[Backend] = []
 
-        def make(batch: Sequence[Loaded]) -> list[Picture]:
+        def make(batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
             pictures = self._run(batch, backend)
             broken = [index for index, picture in enumerate(pictures) if images.degenerate(picture.pixels)]
             if broken and backend.facts["dtype"] != "float32":
@@ -147,10 +147,12 @@ class DiffusionGenerator(Generator):
                     wider.append(self._open(device, "fp32"))
                 again = self._run(batch, wider[0])
                 for index in broken:
-                    pictures[index] = Picture(again[index].pixels, {**again[index].facts, "retried-in": "float32"})
+                    pictures[index] = GeneratedImage(
+                        again[index].pixels, {**again[index].facts, "retried-in": "float32"}
+                    )
             return pictures
 
-        return Studio(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})
+        return LoadedGenerator(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})
 
     def _open(self, device: str, dtype: str) -> Backend:
         name = self.backend_name
@@ -159,10 +161,10 @@ class DiffusionGenerator(Generator):
         fit = self.row.options if name == "ip-adapter" else {}
         return open_backend(name, self.row, device, dtype, **{**fit, **known})
 
-    def _run(self, batch: Sequence[Loaded], backend: Backend) -> list[Picture]:
+    def _run(self, batch: Sequence[GenerationInput], backend: Backend) -> list[GeneratedImage]:
         drawn = [item.job.sample for item in batch]
         request = Request(
-            prompts=[str(sample.draws.get("prompt", "")) for sample in drawn],
+            prompts=[str(sample.sampled_params.get("prompt", "")) for sample in drawn],
             negatives=[self.negative] * len(batch),
             seeds=[sample.seed or 0 for sample in drawn],
             steps=self._steps,
@@ -171,7 +173,7 @@ class DiffusionGenerator(Generator):
         )
         with self._guided(backend):
             made: NDArray[np.float32] = backend.generate(request)
-        return [Picture(pixels) for pixels in made]
+        return [GeneratedImage(pixels) for pixels in made]
 
     def _size(self, backend: Backend) -> tuple[int, int] | None:
         if self.width is None and self.height is None:

@@ -11,7 +11,7 @@ from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
 from augforge.models.backends import Backend
-from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -32,12 +32,12 @@ class Img2Img(DiffusionGenerator):
         if int(self._steps * self.strength) < 1:
             raise RecipeError(f"strength {self.strength:g} of {self._steps} steps leaves no step to run", "raise steps")
 
-    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, and the prompt."""
         assert parent is not None
         return [parent], {"variant": variant, **self.prompt_of(label, seed)}
 
-    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+    def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The parents' pictures; an IP-Adapter also gets their embeddings."""
         pictures = [item.images[0] for item in batch]
         condition: dict[str, Any] = {"images": pictures, "strength": self.strength}

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from augforge.data.ids import rng, unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
 
@@ -30,7 +30,7 @@ class Night(Generator):
     name: ClassVar[str] = "night"
     needs_labels: ClassVar[bool] = False
     uses_masks: ClassVar[bool] = True
-    decides: ClassVar[frozenset[str]] = Generator.decides | {"ratio"}
+    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {"ratio"}
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
 
     model: Annotated[str, Task("night")] = Field(..., description="The trained translator: a directory, or a recipe's.")
@@ -55,9 +55,9 @@ class Night(Generator):
         """The class of what is made from an image of class `label`."""
         return self.label or label
 
-    def wanted(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
         """As for every generator; with a ratio, `turns` decides."""
-        return super().wanted(counts) if self.has_amount else dict(counts)
+        return super().target_counts(counts) if self.has_amount else dict(counts)
 
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Every image under the gate once; or the images in turn."""
@@ -67,7 +67,9 @@ class Night(Generator):
         ratio = 0.25 if self.ratio is None else self.ratio
         yield from ((sample, 0) for sample in pool.samples if unit("night", sample.id) < ratio)
 
-    def draw(self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(
+        self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
+    ) -> SampledParams:
         """Nothing the first time, then a crop and perhaps a mirroring."""
         assert parent is not None
         if variant == 0:
@@ -75,24 +77,24 @@ class Night(Generator):
         random = rng(seed, "view")
         return [parent], {"variant": variant, "crop": _draw_crop(parent, random), "flip": bool(random.random() < 0.5)}
 
-    def open(self, device: str) -> Studio:
+    def load(self, device: str) -> LoadedGenerator:
         """Load the translator."""
         from augforge.models.translators import NightTranslator
 
         translator = NightTranslator(self.model, device, self.dtype)
 
-        def make(batch: Sequence[Loaded]) -> list[Picture]:
+        def make(batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
             views = [self._views(item) for item in batch]
-            made: list[Picture | None] = [None] * len(batch)
+            made: list[GeneratedImage | None] = [None] * len(batch)
             for places in places_by([image.size for image, _ in views]):
                 pictures = translator.translate([views[place][0] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
-                    made[place] = Picture(pixels, mask=views[place][1])
+                    made[place] = GeneratedImage(pixels, mask=views[place][1])
             return [picture for picture in made if picture is not None]
 
-        return Studio(make, translator.facts)
+        return LoadedGenerator(make, translator.facts)
 
-    def _views(self, item: Loaded) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
+    def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The image as it goes in, and its mask in the same geometry."""
         from augforge.data.images import decode_condition
 
@@ -102,12 +104,12 @@ class Night(Generator):
         mask = decode_condition(item.masks[0])
         return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
 
-    def _view(self, item: Loaded, image: Image.Image, smooth: bool) -> Image.Image:
-        draws = item.job.sample.draws
-        if "crop" in draws:
-            left, top, right, bottom = draws["crop"]
+    def _view(self, item: GenerationInput, image: Image.Image, smooth: bool) -> Image.Image:
+        sampled_params = item.job.sample.sampled_params
+        if "crop" in sampled_params:
+            left, top, right, bottom = sampled_params["crop"]
             image = image.crop((left, top, right, bottom))
-        if draws.get("flip"):
+        if sampled_params.get("flip"):
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if self.size is not None:
             scale = self.size / min(image.size)

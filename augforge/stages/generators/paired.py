@@ -12,7 +12,7 @@ from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Task
 
@@ -58,7 +58,9 @@ class Paired(Generator):
         """The images in turn; only once if nothing is varied."""
         return pool.turns(count if self.vary else min(count, len(pool)))
 
-    def draw(self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(
+        self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
+    ) -> SampledParams:
         """Whether to mirror, how to warp, and a seed for the choice of styles."""
         from augforge.algorithms.geometry import draw_flip, draw_warp
 
@@ -68,12 +70,12 @@ class Paired(Generator):
             ops.append(flip.plain())
         if "warp" in self.vary:
             ops.append(draw_warp(rng(seed, "warp"), self.warp).plain())
-        draws: dict[str, Any] = {"variant": variant, "geometry": ops}
+        sampled_params: dict[str, Any] = {"variant": variant, "geometry": ops}
         if "style" in self.vary:
-            draws["style-seed"] = int(rng(seed, "style").integers(2**31))
-        return [parent], draws
+            sampled_params["style-seed"] = int(rng(seed, "style").integers(2**31))
+        return [parent], sampled_params
 
-    def open(self, device: str) -> Studio:
+    def load(self, device: str) -> LoadedGenerator:
         """Load the model."""
         from augforge.models.translators import PairedDrawer
 
@@ -83,25 +85,25 @@ class Paired(Generator):
                 f"generate paired: {self.model!r} has no style codes", "train with `style`, or vary without"
             )
 
-        def make(batch: Sequence[Loaded]) -> list[Picture]:
+        def make(batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
             views = [drawer.view(*_varied(item), item.job.parents[0].label) for item in batch]
-            seeds = [item.job.sample.draws.get("style-seed") for item in batch]
-            made: dict[int, Picture] = {}
+            seeds = [item.job.sample.sampled_params.get("style-seed") for item in batch]
+            made: dict[int, GeneratedImage] = {}
             for places in places_by([view.shape for view in views]):
                 pictures = drawer.draw([views[place] for place in places], [seeds[place] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
-                    made[place] = Picture(pixels, mask=views[place].mask)
+                    made[place] = GeneratedImage(pixels, mask=views[place].mask)
             return [made[place] for place in range(len(batch))]
 
-        return Studio(make, drawer.facts)
+        return LoadedGenerator(make, drawer.facts)
 
 
-def _varied(item: Loaded) -> tuple[Any, Any]:
+def _varied(item: GenerationInput) -> tuple[Any, Any]:
     """Image and mask of the parent after the drawn geometry."""
     from augforge.algorithms.geometry import Geometry
     from augforge.data.images import decode_condition
 
-    geometry = Geometry.from_plain(item.job.sample.draws["geometry"])
+    geometry = Geometry.from_plain(item.job.sample.sampled_params["geometry"])
     mask = item.masks[0] if item.masks else None
     image = geometry.apply(np.asarray(item.images[0]))
     if mask is None:

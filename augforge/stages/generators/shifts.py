@@ -13,7 +13,7 @@ from augforge.algorithms.shifts import FAMILIES, FOLDS, draw, operation
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import Drawn, Generator, Loaded, Picture, Studio
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 
 
 class Shifts(Generator):
@@ -65,44 +65,48 @@ class Shifts(Generator):
         """One at a time: there is no model to fill."""
         return 1
 
-    def wanted(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
         """As for every generator; without an amount, `turns` takes every image once."""
-        return super().wanted(counts) if self.has_amount else dict(counts)
+        return super().target_counts(counts) if self.has_amount else dict(counts)
 
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; once each if no amount is given."""
         return pool.turns(count if self.has_amount else len(pool))
 
-    def draw(self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(
+        self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
+    ) -> SampledParams:
         """Family, operation and parameters."""
         assert parent is not None
         families = self.families or FOLDS[self.fold]
         return [parent], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
 
-    def open(self, device: str) -> Studio:
+    def load(self, device: str) -> LoadedGenerator:
         """Nothing to load; the versions of what computes are recorded."""
         from importlib.metadata import version
 
         versions = {name: version(name) for name in ("numpy", "pillow", "scikit-image", "scipy")}
-        return Studio(self._make, {"device": "cpu", "versions": versions})
+        return LoadedGenerator(self._make, {"device": "cpu", "versions": versions})
 
-    def _make(self, batch: Sequence[Loaded]) -> list[Picture]:
-        made: dict[str, Picture] = {}
+    def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
+        made: dict[str, GeneratedImage] = {}
         for item in batch:  # a batch is filled up with copies of its last job
             if item.job.sample.id not in made:
                 made[item.job.sample.id] = self._shifted(item)
         return [made[item.job.sample.id] for item in batch]
 
-    def _shifted(self, item: Loaded) -> Picture:
+    def _shifted(self, item: GenerationInput) -> GeneratedImage:
         from augforge.algorithms.geometry import Geometry, Resize
 
-        draws, image = item.job.sample.draws, np.asarray(item.images[0])
+        sampled_params, image = item.job.sample.sampled_params, np.asarray(item.images[0])
         scale = self.size / min(image.shape[:2])
         resize = Resize(*(round(side * scale) for side in image.shape[:2]))
-        shifted = operation(draws["family"], draws["op"])(resize.move(image, "bicubic", None), draws["parameters"])
-        moves = Geometry((resize, *Geometry.from_plain(draws["parameters"].get("geometry", [])).ops))
+        shifted = operation(sampled_params["family"], sampled_params["op"])(
+            resize.move(image, "bicubic", None), sampled_params["parameters"]
+        )
+        moves = Geometry((resize, *Geometry.from_plain(sampled_params["parameters"].get("geometry", [])).ops))
         mask = _moved_mask(item.masks[0], moves) if item.masks and item.masks[0] is not None else None
-        return Picture(shifted.astype(np.float32) / np.float32(255), mask=mask)
+        return GeneratedImage(shifted.astype(np.float32) / np.float32(255), mask=mask)
 
 
 def _moved_mask(data: bytes, moves: Any) -> NDArray[np.uint8]:

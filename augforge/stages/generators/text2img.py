@@ -10,7 +10,7 @@ from pydantic import Field
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.models.backends import Backend
-from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -28,10 +28,10 @@ class Text2Img(DiffusionGenerator):
         """Variants without a parent, also of a class that has no real image."""
         return ((None, variant) for variant in range(count))
 
-    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """No parents, and the prompt."""
         return [], {"variant": variant, **self.prompt_of(label, seed)}
 
-    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+    def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """Nothing beside the prompt."""
         return {}

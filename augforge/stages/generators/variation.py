@@ -10,7 +10,7 @@ from pydantic import Field
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.models.backends import Backend
-from augforge.stages.generator import Drawn, Loaded
+from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -24,11 +24,11 @@ class Variation(DiffusionGenerator):
 
     model: Annotated[str, Task("variation")] = Field("image-variations", description="The diffusion model.")
 
-    def draw(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> Drawn:
+    def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent."""
         assert parent is not None
         return [parent], {"variant": variant, **self.prompt_of(label, seed)}
 
-    def condition(self, batch: Sequence[Loaded], backend: Backend) -> Mapping[str, Any]:
+    def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The parents' pictures."""
         return {"images": [item.images[0] for item in batch]}

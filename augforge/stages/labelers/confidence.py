@@ -22,7 +22,7 @@ class Confidence(Labeler):
     """
 
     name: ClassVar[str] = "confidence"
-    decides: ClassVar[frozenset[str]] = frozenset({"min_confidence", "per_class_cap"})
+    decision_options: ClassVar[frozenset[str]] = frozenset({"min_confidence", "per_class_cap"})
     example: ClassVar[Mapping[str, Any]] = {"min-confidence": 0.5, "per-class-cap": 2}
 
     min_confidence: Share = Field(0.9, description="Label what the classifier gives at least this probability.")

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from augforge.stages.selector import Thinner
+from augforge.stages.selector import Subsampler
 
 
-class FewShot(Thinner):
+class FewShot(Subsampler):
     """Leave K real training images of each class, those that a generator with `shots: K` would see.
 
     After it no stage sees others, filters and selectors included.
@@ -21,6 +21,6 @@ class FewShot(Thinner):
 
     shots: int = Field(..., ge=1, description="Leave K images of each class; those of a smaller K are among them.")
 
-    def quotas(self, counts: Mapping[str, int]) -> dict[str, int]:
+    def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """K of each."""
         return dict.fromkeys(counts, self.shots)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from augforge.io.base import natural
-from augforge.stages.selector import Thinner
+from augforge.stages.selector import Subsampler
 
 
-class LongTail(Thinner):
+class LongTail(Subsampler):
     """Leave n * imbalance^(-i / (C - 1)) real training images of class i of C, n those of the largest class.
 
     Classes are in the natural order of their names; a class that has fewer keeps what it has. With imbalance 100 it is
@@ -23,7 +23,7 @@ class LongTail(Thinner):
 
     imbalance: float = Field(100.0, ge=1, description="How many times as large the first class is as the last.")
 
-    def quotas(self, counts: Mapping[str, int]) -> dict[str, int]:
+    def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The published sizes, rounded down, but at least 1."""
         largest, last = max(counts.values(), default=0), max(1, len(counts) - 1)
         order = sorted(counts, key=natural)

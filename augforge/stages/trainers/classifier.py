@@ -16,7 +16,7 @@ from augforge.stages.trainer import Trainer
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
     from augforge.training.pictures import Pictures
-    from augforge.training.task import Course, Kit
+    from augforge.training.task import TrainingContext, TrainingTask
 
 
 class TrainClassifier(Trainer):
@@ -64,21 +64,21 @@ class TrainClassifier(Trainer):
             raise RecipeError("train classifier: the training images have fewer than two classes")
         return {"train": train, "held-out": held_out}
 
-    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
         """The course over the labelled images."""
         from augforge.models import find_model
-        from augforge.training.classifier import classifier_course
+        from augforge.training.classifier import classifier_task
 
         classes = sorted({str(sample.label) for sample in pictures["train"].samples})
-        return classifier_course(
+        return classifier_task(
             pictures["train"],
             pictures["held-out"],
             classes,
-            kit,
+            context,
             backbone=self.backbone,
             embedder=find_model(self.embedder, "image-text"),
             size=self.size,
-            batch=self.batch // kit.accelerator.num_processes,
+            batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
             pretrained=self.weights,
             loss=self.loss,

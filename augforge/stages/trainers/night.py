@@ -15,7 +15,7 @@ from augforge.stages.trainer import Trainer
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
     from augforge.training.pictures import Pictures
-    from augforge.training.task import Course, Kit
+    from augforge.training.task import TrainingContext, TrainingTask
 
 
 class TrainNight(Trainer):
@@ -83,19 +83,19 @@ class TrainNight(Trainer):
                 )
         return roles
 
-    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
         """The architecture's course over day and night pictures."""
-        from augforge.training.night import night_course
+        from augforge.training.night import night_task
 
-        return night_course(
+        return night_task(
             self.arch,
             pictures["day"],
             pictures["night"],
-            kit,
+            context,
             size=self.size,
             width=self.width,
             blocks=self.blocks,
-            batch=self.batch // kit.accelerator.num_processes,
+            batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
             edge_weight=self.edge_weight,
             cycle_weight=self.cycle_weight,

@@ -16,7 +16,7 @@ from augforge.stages.trainer import Trainer
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
     from augforge.training.pictures import Pictures
-    from augforge.training.task import Course, Kit
+    from augforge.training.task import TrainingContext, TrainingTask
 
 
 class TrainPaired(Trainer):
@@ -98,14 +98,14 @@ class TrainPaired(Trainer):
             apart[0] = False
         return {"pairs": chosen[~apart], "held-out": chosen[apart]}
 
-    def course(self, pictures: Mapping[str, Pictures], kit: Kit) -> Course:
+    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
         """The course over the pairs."""
-        from augforge.training.paired import paired_course
+        from augforge.training.paired import paired_task
 
-        return paired_course(
+        return paired_task(
             pictures["pairs"],
             pictures["held-out"],
-            kit,
+            context,
             arch=self.arch,
             condition=self.condition,
             by_class=self.by_class,
@@ -114,7 +114,7 @@ class TrainPaired(Trainer):
             downs=self.downs,
             blocks=self.blocks,
             scales=self.scales,
-            batch=self.batch // kit.accelerator.num_processes,
+            batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
             feature_weight=self.feature_weight,
             pixel_weight=self.pixel_weight,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from augforge.models.edges import open_teacher
-from augforge.training.night.base import Design, NightCourse
+from augforge.training.night.base import Design, NightTask
 from augforge.training.night.cut import Cut
 from augforge.training.night.cyclegan import CycleGan
 from augforge.training.night.hedngan import HedNGan
 from augforge.training.night.views import Unpaired
 from augforge.training.pictures import Pictures
-from augforge.training.task import Kit
+from augforge.training.task import TrainingContext
 
-__all__ = ["Arch", "NightCourse", "night_course"]
+__all__ = ["Arch", "NightTask", "night_task"]
 
 Arch = Literal["hedngan", "hedgan", "cyclegan", "cut"]
 DETECTOR_RATES = {"hed": 1e-6, "edge-operator": 1e-4}
@@ -23,11 +23,11 @@ to 0.65 instead of 0.71 to 0.81, three seeds each)."""
 IDENTITY = {"cyclegan": 0.0, "cut": 10.0}
 
 
-def night_course(
+def night_task(
     arch: Arch,
     day: Pictures,
     night: Pictures,
-    kit: Kit,
+    context: TrainingContext,
     *,
     size: int = 256,
     width: int = 64,
@@ -39,7 +39,7 @@ def night_course(
     identity_weight: float | None = None,
     teacher: str = "edge-operator",
     detector_rate: float | None = None,
-) -> NightCourse:
+) -> NightTask:
     """A training over day and night pictures that do not belong together.
 
     Args:
@@ -59,9 +59,9 @@ def night_course(
     design = Design(arch, size, width, blocks, "batch" if arch in ("hedngan", "hedgan") else "instance", rate)
     if arch == "cyclegan":
         weight = IDENTITY[arch] if identity_weight is None else identity_weight
-        return CycleGan(pictures, kit, design, cycle_weight, weight)
+        return CycleGan(pictures, context, design, cycle_weight, weight)
     if arch == "cut":
-        return Cut(pictures, kit, design, IDENTITY[arch] if identity_weight is None else identity_weight)
+        return Cut(pictures, context, design, IDENTITY[arch] if identity_weight is None else identity_weight)
     detector, facts = open_teacher(teacher)
     student_rate = DETECTOR_RATES[facts["teacher"]] if detector_rate is None else detector_rate
-    return HedNGan(pictures, kit, design, edge_weight, detector, facts, student_rate, learns=arch == "hedngan")
+    return HedNGan(pictures, context, design, edge_weight, detector, facts, student_rate, learns=arch == "hedngan")

@@ -16,7 +16,7 @@ from augforge.models.edges import LUMA, EdgeOperator, edge_overlap
 from augforge.models.networks.translation import Norm, PatchDiscriminator, ResnetGenerator, initialise
 from augforge.models.tensors import evaluating, to_picture, to_tensor
 from augforge.training.night.views import SHOWN, Pixels, Unpaired
-from augforge.training.task import Batch, Course, Kit, Result, Sheet
+from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
 
 BETAS = (0.5, 0.999)
 AT_ONCE = 8
@@ -52,11 +52,11 @@ class Design:
         return torch.optim.Adam(parameters, self.rate, BETAS)
 
 
-class NightCourse(Course):
+class NightTask(TrainingTask):
     """Unpaired days and nights; a subclass brings the step, and whatever it needs beside one generator."""
 
-    def __init__(self, pictures: Unpaired, kit: Kit, design: Design) -> None:
-        super().__init__(kit)
+    def __init__(self, pictures: Unpaired, context: TrainingContext, design: Design) -> None:
+        super().__init__(context)
         self.pictures, self.design = pictures, design
         self.generator, self.discriminator = design.generator(), design.discriminator()
         self.nets = {"generator": self.generator, "discriminator": self.discriminator}
@@ -128,7 +128,7 @@ class NightCourse(Course):
         for start in range(0, len(pictures), AT_ONCE):
             days = torch.stack([to_tensor(picture) for picture in pictures[start : start + AT_ONCE]])
             with evaluating(self.generator):
-                made.append(self.generator(days.to(self.kit.device)).float().cpu())
+                made.append(self.generator(days.to(self.context.device)).float().cpu())
         return made
 
     def _translated(self, pictures: Sequence[Pixels]) -> list[Pixels]:
@@ -136,9 +136,9 @@ class NightCourse(Course):
 
     def _edges(self, picture: Pixels) -> Pixels:
         """(s, s, 3) grey: white where there is no edge, black where there is one."""
-        eye = self.eye.to(self.kit.device)
+        eye = self.eye.to(self.context.device)
         with evaluating(eye):
-            edges = eye(to_tensor(picture)[None].to(self.kit.device)).float().sigmoid()[0]
+            edges = eye(to_tensor(picture)[None].to(self.context.device)).float().sigmoid()[0]
         return to_picture(1 - 2 * edges.expand(3, -1, -1))
 
 

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from augforge.models.networks.translation import ResnetGenerator, fooling_loss, judging_loss
 from augforge.models.tensors import resting
-from augforge.training.night.base import Design, NightCourse
+from augforge.training.night.base import Design, NightTask
 from augforge.training.night.losses import PatchHeads, draw_places, patch_nce, patches_at
 from augforge.training.night.views import Unpaired
-from augforge.training.task import Batch, Kit
+from augforge.training.task import Batch, TrainingContext
 
 LAYERS = (4, 8, 12, 16)
 
 
-class Cut(NightCourse):
+class Cut(NightTask):
     """Fool the discriminator, and keep the content of every patch.
 
     Args:
@@ -26,8 +26,8 @@ class Cut(NightCourse):
             two are averaged.
     """
 
-    def __init__(self, pictures: Unpaired, kit: Kit, design: Design, identity_weight: float) -> None:
-        super().__init__(pictures, kit, design)
+    def __init__(self, pictures: Unpaired, context: TrainingContext, design: Design, identity_weight: float) -> None:
+        super().__init__(pictures, context, design)
         self.identity_weight = identity_weight
         self.layers = encoder_layers(self.generator)
         self.heads = PatchHeads(channels_of(self.generator, self.layers))

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from augforge.models.networks.translation import ImagePool, fooling_loss, judging_loss
 from augforge.models.tensors import resting
-from augforge.training.night.base import Design, NightCourse
+from augforge.training.night.base import Design, NightTask
 from augforge.training.night.views import Unpaired
-from augforge.training.task import Batch, Kit
+from augforge.training.task import Batch, TrainingContext
 
 
-class CycleGan(NightCourse):
+class CycleGan(NightTask):
     """A day that became night is to become the same day again, and the other way round.
 
     Args:
@@ -24,9 +24,9 @@ class CycleGan(NightCourse):
     """
 
     def __init__(
-        self, pictures: Unpaired, kit: Kit, design: Design, cycle_weight: float, identity_weight: float
+        self, pictures: Unpaired, context: TrainingContext, design: Design, cycle_weight: float, identity_weight: float
     ) -> None:
-        super().__init__(pictures, kit, design)
+        super().__init__(pictures, context, design)
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
         self.back, self.day_discriminator = design.generator(), design.discriminator()
         self.nets |= {"back": self.back, "day-discriminator": self.day_discriminator}
@@ -53,14 +53,14 @@ class CycleGan(NightCourse):
         self.update("discriminator", nights + days)
         return (nights + days).detach()
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """The pools."""
-        return {name: pool.memory() for name, pool in self.pools.items()}
+        return {name: pool.state_dict() for name, pool in self.pools.items()}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the pools back."""
         for name, pool in self.pools.items():
-            pool.recall(memory[name], self.kit.device)
+            pool.load_state_dict(state[name], self.context.device)
 
     def _generator_losses(self, day: Tensor, night: Tensor, made: Mapping[str, Tensor]) -> dict[str, Tensor]:
         fooling = fooling_loss(self.discriminator(made["night"])) + fooling_loss(self.day_discriminator(made["day"]))

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from augforge.models.networks.translation import fooling_loss, judging_loss
 from augforge.models.tensors import resting
-from augforge.training.night.base import BETAS, Design, NightCourse
+from augforge.training.night.base import BETAS, Design, NightTask
 from augforge.training.night.losses import detector_loss, edge_loss
 from augforge.training.night.views import Unpaired
-from augforge.training.task import Batch, Kit
+from augforge.training.task import Batch, TrainingContext
 
 DETECTOR_DECAY = 2e-4
 
 
-class HedNGan(NightCourse):
+class HedNGan(NightTask):
     """Fool the discriminator, and keep the edges that the teacher sees in the day picture.
 
     Args:
@@ -35,7 +35,7 @@ class HedNGan(NightCourse):
     def __init__(
         self,
         pictures: Unpaired,
-        kit: Kit,
+        context: TrainingContext,
         design: Design,
         edge_weight: float,
         teacher: nn.Module,
@@ -43,7 +43,7 @@ class HedNGan(NightCourse):
         detector_rate: float,
         learns: bool = True,
     ) -> None:
-        super().__init__(pictures, kit, design)
+        super().__init__(pictures, context, design)
         self.edge_weight, self.learns, self._teacher_facts = edge_weight, learns, dict(teacher_facts)
         self.teacher = self.detector = self.eye = teacher
         self.frozen = {"teacher": teacher}

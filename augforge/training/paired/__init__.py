@@ -3,15 +3,15 @@
 from augforge.models.networks.paired.conditions import Conditioner, Prepared
 from augforge.models.networks.paired.model import PairedModel, load_paired
 from augforge.models.networks.paired.styles import Choice, StyleCodes
-from augforge.training.paired.task import PairedCourse, paired_course
+from augforge.training.paired.task import PairedTask, paired_task
 
 __all__ = [
     "Choice",
     "Conditioner",
-    "PairedCourse",
+    "PairedTask",
     "PairedModel",
     "Prepared",
     "StyleCodes",
     "load_paired",
-    "paired_course",
+    "paired_task",
 ]

@@ -32,7 +32,7 @@ from augforge.training.paired.perceptual import load_vgg19
 from augforge.training.paired.phases import Phase, asleep, at_full_size, drawing, phase_at
 from augforge.training.paired.sheets import sheet_of
 from augforge.training.pictures import Pictures
-from augforge.training.task import Batch, Course, Kit, Result, Sheet
+from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
 
 BETAS = (0.5, 0.999)
 PERCEPTUAL_WEIGHT = 10.0
@@ -52,16 +52,18 @@ class Learning:
     perceptual: str | Path | None = None
 
 
-class PairedCourse(Course):
-    """Pairs of condition and picture; see `paired_course`."""
+class PairedTask(TrainingTask):
+    """Pairs of condition and picture; see `paired_task`."""
 
-    def __init__(self, examples: Examples, kit: Kit, architecture: Architecture, learning: Learning) -> None:
-        super().__init__(kit)
+    def __init__(
+        self, examples: Examples, context: TrainingContext, architecture: Architecture, learning: Learning
+    ) -> None:
+        super().__init__(context)
         self.examples, self.architecture, self.learning = examples, architecture, learning
         self.conditioner = examples.conditioner
         self.done = 0
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(key(kit.seed, "initial weights")))
+            torch.manual_seed(seed_of(key(context.seed, "initial weights")))
             self.generator = architecture.generator(self.conditioner)
             self.encoder = architecture.encoder() if architecture.style else None
             channels = self.conditioner.channels + 3
@@ -129,13 +131,13 @@ class PairedCourse(Course):
         saved = {name: value.detach().cpu().clone() for name, value in weights.items()}
         return Result(saved, facts_of(self.architecture, self.conditioner))
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """How many steps are done: the phase depends on nothing else."""
         return {"done": self.done}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on after the steps that are done."""
-        self.done = int(memory["done"])
+        self.done = int(state["done"])
 
     def continue_from(self, earlier: Result) -> None:
         """Take the weights of an earlier training; the discriminator starts anew."""
@@ -144,7 +146,7 @@ class PairedCourse(Course):
             fill_weights(self.encoder, earlier.weights, "encoder")
 
     def _phase(self, step: int) -> Phase:
-        return phase_at(step, self.kit.steps, self.architecture.is_local)
+        return phase_at(step, self.context.steps, self.architecture.is_local)
 
     def _inputs(self, batch: Batch) -> Tensor:
         """The condition, beside it the style of the real picture's instances."""
@@ -177,7 +179,7 @@ class PairedCourse(Course):
     def _codes(self, most: int) -> StyleCodes | None:
         if self.encoder is None:
             return None
-        return self.examples.style_codes(self.encoder, most, self.kit.device, self.kit.seed)
+        return self.examples.style_codes(self.encoder, most, self.context.device, self.context.seed)
 
     @cached_property
     def _mean_image(self) -> NDArray[np.float32]:
@@ -188,10 +190,10 @@ class PairedCourse(Course):
         return torch.optim.Adam(parameters, self.learning.rate, BETAS)
 
 
-def paired_course(
+def paired_task(
     pictures: Pictures,
     held_out: Pictures,
-    kit: Kit,
+    context: TrainingContext,
     *,
     arch: Arch = "pix2pixhd",
     condition: Kind = "labelmap",
@@ -209,7 +211,7 @@ def paired_course(
     style: bool = False,
     by_class: bool = False,
     start_from: Result | None = None,
-) -> PairedCourse:
+) -> PairedTask:
     """A training over `pictures`; those `held_out` are only measured.
 
     Args:
@@ -237,10 +239,10 @@ def paired_course(
     if start_from is not None:
         conditioner = _same(conditioner, architecture, start_from)
     learning = Learning(batch, rate, scales, feature_weight, pixel_weight, perceptual)
-    course = PairedCourse(Examples(pictures, held_out, conditioner), kit, architecture, learning)
+    training_task = PairedTask(Examples(pictures, held_out, conditioner), context, architecture, learning)
     if start_from is not None:
-        course.continue_from(start_from)
-    return course
+        training_task.continue_from(start_from)
+    return training_task
 
 
 def _same(conditioner: Conditioner, architecture: Architecture, earlier: Result) -> Conditioner:

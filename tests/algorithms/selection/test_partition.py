@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from augforge.algorithms.selection import Similarity, facility_location
-from augforge.algorithms.selection.strategies import Roads
+from augforge.algorithms.selection.strategies import Strategies
 from tests.algorithms.selection.reference import clusters, similarity_matrix, value
 from tests.algorithms.selection.test_neighbours import mixture
 
@@ -63,15 +63,21 @@ def test_parts_of_copies_and_a_budget_smaller_than_the_number_of_parts() -> None
 
 
 def test_auto_takes_the_first_that_fits() -> None:
-    roads = Roads("auto", 100, 20 * 100 * 5000)
-    assert [roads.take(n) for n in (100, 1581, 1582, 5000, 5001)] == ["dense", "dense", "sparse", "sparse", "partition"]
+    strategies = Strategies("auto", 100, 20 * 100 * 5000)
+    assert [strategies.take(n) for n in (100, 1581, 1582, 5000, 5001)] == [
+        "dense",
+        "dense",
+        "sparse",
+        "sparse",
+        "partition",
+    ]
     note = "dense for 2 classes of up to 1,581 rows, about 10 MiB; partition for 5,001 rows, about 10 MiB; "
-    assert roads.note() == note + "sparse for 2 classes of up to 5,000 rows, about 10 MiB"
-    assert Roads("auto", 100, 1).take(1000) == "sparse"  # so few are never divided
-    assert Roads("auto", 100, 512 << 20).take(11_585) == "dense"
-    assert Roads("auto", 100, 512 << 20).take(200_000) == "sparse"
-    assert Roads("auto", 100, 512 << 20).take(1_000_000) == "partition"
-    assert Roads("auto", 1, 1).note() == ""
+    assert strategies.note() == note + "sparse for 2 classes of up to 5,000 rows, about 10 MiB"
+    assert Strategies("auto", 100, 1).take(1000) == "sparse"  # so few are never divided
+    assert Strategies("auto", 100, 512 << 20).take(11_585) == "dense"
+    assert Strategies("auto", 100, 512 << 20).take(200_000) == "sparse"
+    assert Strategies("auto", 100, 512 << 20).take(1_000_000) == "partition"
+    assert Strategies("auto", 1, 1).note() == ""
 
 
 def test_the_choice_names_the_way_and_its_memory() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from augforge.stages.filter_inputs import Gallery, Parents, Reference
+from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 
 X, Y, Z = np.eye(3, dtype=np.float32)
 
 
-def gallery(images, classes, names="abcdefgh", *, texts=None, reference=None, parents=None, known=None, ids=None):
+def inputs(images, classes, names="abcdefgh", *, texts=None, reference=None, parents=None, known=None, ids=None):
     """`texts` maps a text to its vector, `reference` is (vectors, classes, ids), `parents` a list for each image."""
     given = {}
     if texts is not None:
@@ -25,7 +25,7 @@ def gallery(images, classes, names="abcdefgh", *, texts=None, reference=None, pa
         given["parents"] = lambda: Parents(children, stacked)
     if known is not None:
         given["known"] = lambda: known
-    return Gallery(
+    return FilterInputs(
         ids or [f"{number:03d}" for number in range(len(images))],
         np.array(classes, dtype=np.int64),
         list(names),

@@ -6,13 +6,13 @@ from scipy.special import softmax as reference_softmax
 from scipy.stats import entropy as reference_entropy
 
 from augforge.stages.filters.classifier import Classifier, entropy, softmax
-from tests.stages.filters.galleries import gallery
+from tests.stages.filters.galleries import inputs
 
 LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5], [1 / 3] * 3], dtype=np.float32))
 
 
 def compare(logits, classes, names="abc", known="abc"):
-    return Classifier(model="m").compare(gallery(logits, classes, names, known=known))
+    return Classifier(model="m").compare(inputs(logits, classes, names, known=known))
 
 
 def test_known_answers():
@@ -58,5 +58,7 @@ def test_the_share_of_lowest_entropy_is_exact_also_at_one(share, kept):
 
 
 def test_by_names_the_measure():
-    assert Classifier(model="m", by="label-probability").decisive == "classifier-label-probability"
-    assert not Classifier(model="m").rule().falling and Classifier(model="m", by="entropy").rule().falling
+    assert Classifier(model="m", by="label-probability").primary_measure == "classifier-label-probability"
+    assert (
+        not Classifier(model="m").rule().lower_is_better and Classifier(model="m", by="entropy").rule().lower_is_better
+    )

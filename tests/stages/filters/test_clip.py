@@ -10,7 +10,7 @@ from augforge.models.image_text import ImageText
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.filter_inputs import mean_directions
 from augforge.stages.filters.clip import Clip
-from tests.stages.filters.galleries import X, Y, Z, gallery
+from tests.stages.filters.galleries import X, Y, Z, inputs
 
 NONE = np.full(3, np.nan, dtype=np.float32)
 
@@ -18,7 +18,7 @@ NONE = np.full(3, np.nan, dtype=np.float32)
 def compare(images, classes, prompts, real, theirs):
     names = "abcdefgh"[: len(prompts)]
     texts = {f"a photo of a {name}": prompt for name, prompt in zip(names, prompts, strict=True)}
-    return Clip().compare(gallery(images, classes, names, texts=texts, reference=(real, theirs, list("uvwxyz"))))
+    return Clip().compare(inputs(images, classes, names, texts=texts, reference=(real, theirs, list("uvwxyz"))))
 
 
 def test_known_similarities():

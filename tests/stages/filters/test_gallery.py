@@ -18,7 +18,7 @@ from augforge.engine.runners.filter import run_filter
 from augforge.errors import BadImage
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
-from augforge.stages.filter_inputs import Gallery
+from augforge.stages.filter_inputs import FilterInputs
 from augforge.stages.filters.clip import Clip
 from augforge.stages.filters.label_preserved import LabelPreserved
 from augforge.stages.filters.margin import Margin
@@ -26,7 +26,7 @@ from augforge.stages.filters.outlier import Outlier
 from augforge.stages.filters.prototype import Prototype
 from augforge.stages.filters.safety import Safety
 from augforge.stages.filters.weight_unicon import WeightUnicon
-from tests.stages.filters.galleries import X, gallery, noise
+from tests.stages.filters.galleries import X, inputs, noise
 from tests.test_laws import rows
 
 ALONE = (Safety, WeightUnicon, Margin)
@@ -75,7 +75,7 @@ def judge(stage, tmp_path, gone=()):
 
 
 def test_what_was_not_given_raises():
-    bare = Gallery(["a"], np.array([0]), ["x"])
+    bare = FilterInputs(["a"], np.array([0]), ["x"])
     for ask in (lambda: bare.images, lambda: bare.reference, lambda: bare.parents, lambda: bare.known):
         with pytest.raises(LookupError):
             ask()
@@ -86,7 +86,7 @@ def test_what_was_not_given_raises():
 
 def test_each_is_asked_for_once():
     asked = []
-    shown = Gallery(["a"], np.array([0]), ["x"], images=lambda: asked.append(1) or X[None])
+    shown = FilterInputs(["a"], np.array([0]), ["x"], images=lambda: asked.append(1) or X[None])
     assert (shown.images is shown.images) and len(asked) == 1
 
 
@@ -175,4 +175,4 @@ def test_weights_are_written_and_multiply_what_was_there(pictures, tmp_path, tin
 
 
 def test_a_gallery_by_hand_is_a_gallery():
-    assert gallery([X], [0], reference=([X], [0], "u")).prototypes[0].tolist() == X.tolist()
+    assert inputs([X], [0], reference=([X], [0], "u")).prototypes[0].tolist() == X.tolist()

@@ -3,11 +3,11 @@ import pytest
 from pydantic import ValidationError
 
 from augforge.stages.filters.label_preserved import LabelPreserved
-from tests.stages.filters.galleries import X, Y, Z, directions, gallery
+from tests.stages.filters.galleries import X, Y, Z, directions, inputs
 
 
 def preserved(images, parents):
-    return LabelPreserved().compare(gallery(images, [0] * len(images), parents=parents))["label-preserved"]
+    return LabelPreserved().compare(inputs(images, [0] * len(images), parents=parents))["label-preserved"]
 
 
 def test_known_cosines():
@@ -25,7 +25,7 @@ def test_each_child_is_compared_with_its_own_parents():
 
 
 def test_without_parents_there_is_no_score_but_a_reason():
-    shown = gallery([X, Z], [0, 0], parents=[[X], []])
+    shown = inputs([X, Z], [0, 0], parents=[[X], []])
     scores = LabelPreserved().compare(shown)["label-preserved"]
     assert scores[0] == pytest.approx(1) and np.isnan(scores[1])
     assert LabelPreserved().explain(shown, scores) == [None, "it has no parent to compare with"]

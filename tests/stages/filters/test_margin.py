@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from augforge.stages.filters.margin import Margin
-from tests.stages.filters.galleries import X, Y, Z, directions, gallery
+from tests.stages.filters.galleries import X, Y, Z, directions, inputs
 
 
 def margin(images, classes, prompts):
     names = "abcdefgh"[: len(prompts)]
     texts = {f"a {name}": prompt for name, prompt in zip(names, prompts, strict=True)}
-    return Margin(prompt="a {label}").compare(gallery(images, classes, names, texts=texts))["margin"]
+    return Margin(prompt="a {label}").compare(inputs(images, classes, names, texts=texts))["margin"]
 
 
 def test_known_margins():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from augforge.stages.filters import outlier
 from augforge.stages.filters.outlier import Outlier, oddness
-from tests.stages.filters.galleries import X, Y, directions, gallery
+from tests.stages.filters.galleries import X, Y, directions, inputs
 
 
 def brute_force(image, others, lowest):
@@ -14,7 +14,7 @@ def brute_force(image, others, lowest):
 
 
 def scores(images, classes, real, theirs, ids=None, **options):
-    shown = gallery(images, classes, reference=(real, theirs, [f"r{i:03d}" for i in range(len(real))]), ids=ids)
+    shown = inputs(images, classes, reference=(real, theirs, [f"r{i:03d}" for i in range(len(real))]), ids=ids)
     return Outlier(**options).compare(shown)["outlier"]
 
 
@@ -66,7 +66,7 @@ def test_permuting_the_images_permutes_the_scores():
 
 def test_the_reference_is_a_fixed_subset_that_only_grows():
     real, images = directions(50), directions(4, seed=1)
-    shown = gallery(images, [0] * 4, reference=(real, [0] * 50, [f"r{i:03d}" for i in range(50)]))
+    shown = inputs(images, [0] * 4, reference=(real, [0] * 50, [f"r{i:03d}" for i in range(50)]))
     few, more = (set(Outlier(reference=size)._chosen(shown, 0).tolist()) for size in (8, 16))
     assert len(few) == 8 and len(more) == 16 and few < more
     assert few != set(range(8))

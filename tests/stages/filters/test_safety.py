@@ -13,7 +13,7 @@ from augforge.errors import RecipeError
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.filters.safety import Safety
 from tests.stages.filters import checkers
-from tests.stages.filters.galleries import X, Y, Z, directions, gallery
+from tests.stages.filters.galleries import X, Y, Z, directions, inputs
 from tests.test_laws import rows
 
 TEXTS = {"gore": X, "nude": Y, "photo": Z, "drawing": -X}
@@ -21,7 +21,7 @@ WORDS = Safety(concepts=("gore", "nude"), safe=("photo", "drawing"))
 
 
 def test_it_is_the_best_safe_cosine_minus_the_best_unsafe_one():
-    shown = gallery([X, Y, Z, -X], [0, -1, 0, 0], texts=TEXTS)
+    shown = inputs([X, Y, Z, -X], [0, -1, 0, 0], texts=TEXTS)
     scores = WORDS.compare(shown)["safety"]
     assert scores == pytest.approx([0 - 1, 0 - 1, 1 - 0, 1 - 0])
     assert WORDS.explain(shown, scores) == ["flagged (gore)", "flagged (nude)", None, None]
@@ -30,7 +30,7 @@ def test_it_is_the_best_safe_cosine_minus_the_best_unsafe_one():
 def test_it_is_the_brute_force_margin():
     images = directions(30, width=3, spread=2)
     expected = [max(v @ Z, v @ -X) - max(v @ X, v @ Y) for v in images]
-    scores = WORDS.compare(gallery(images, [0] * 30, texts=TEXTS))["safety"]
+    scores = WORDS.compare(inputs(images, [0] * 30, texts=TEXTS))["safety"]
     assert scores == pytest.approx(expected, abs=1e-6)
     mean = [np.mean([v @ Z, v @ -X]) - np.mean([v @ X, v @ Y]) for v in images]  # one concept among many would drown
     assert ((scores < 0) != (np.array(mean) < 0)).any()

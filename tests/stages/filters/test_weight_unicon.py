@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from augforge.stages.filters import weight_unicon
 from augforge.stages.filters.weight_unicon import WeightUnicon, soft_weights
-from tests.stages.filters.galleries import X, Y, directions, gallery
+from tests.stages.filters.galleries import X, Y, directions, inputs
 
 
 def brute_force(vectors, tau):
@@ -61,7 +61,7 @@ def test_chunks_do_not_matter(monkeypatch):
 
 def test_each_class_sums_to_its_number():
     classes = np.array([0] * 5 + [1] * 3 + [-1] * 2)
-    weights = WeightUnicon().compare(gallery(directions(10), classes))["weight-unicon"]
+    weights = WeightUnicon().compare(inputs(directions(10), classes))["weight-unicon"]
     assert [weights[classes == c].sum() for c in (0, 1, -1)] == pytest.approx([5, 3, 2])
 
 
@@ -71,4 +71,4 @@ def test_nothing_goes_without_a_rule():
 
 
 def test_an_image_that_is_alone_keeps_its_weight():
-    assert WeightUnicon().compare(gallery([X, Y], [0, 1]))["weight-unicon"].tolist() == [1, 1]
+    assert WeightUnicon().compare(inputs([X, Y], [0, 1]))["weight-unicon"].tolist() == [1, 1]

@@ -11,7 +11,7 @@ from PIL import Image
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.models.backends import Request, open_backend
-from augforge.stages.generator import Job, Loaded
+from augforge.stages.generator import GenerationInput, Job
 from augforge.stages.generators.augmented_conditioning import AugmentedConditioning, Mode, mixed_picture
 from augforge.stages.prompts import fill
 
@@ -34,37 +34,41 @@ def stage(model, **options) -> AugmentedConditioning:
     return AugmentedConditioning.model_validate({"model": str(model), "steps": 2, "guidance": 3.0, **options})
 
 
-def job(made_by: AugmentedConditioning, names: list[str], seed: int = 5, **changed) -> Loaded:
+def job(made_by: AugmentedConditioning, names: list[str], seed: int = 5, **changed) -> GenerationInput:
     """The first name is the parent, the others are its class."""
-    parents, draws = made_by.draw("cat", sample(names[0]), Pool([sample(n) for n in names]), 0, seed)
+    parents, sampled_params = made_by.sample_params("cat", sample(names[0]), Pool([sample(n) for n in names]), 0, seed)
     planned = Sample(
-        id="made", label="cat", seed=seed, parents=tuple(p.id for p in parents), draws={**draws, **changed}
+        id="made",
+        label="cat",
+        seed=seed,
+        parents=tuple(p.id for p in parents),
+        sampled_params={**sampled_params, **changed},
     )
-    return Loaded(Job(planned, tuple(parents)), tuple(IMAGES[p.id] for p in parents))
+    return GenerationInput(Job(planned, tuple(parents)), tuple(IMAGES[p.id] for p in parents))
 
 
 @pytest.fixture(scope="module")
-def studio(tiny_unclip):
+def loaded(tiny_unclip):
     return stage(tiny_unclip).open("cpu")
 
 
-def pixels(studio, *jobs: Loaded) -> np.ndarray:
-    return np.stack([picture.pixels for picture in studio.make(list(jobs))])
+def pixels(loaded, *jobs: GenerationInput) -> np.ndarray:
+    return np.stack([picture.pixels for picture in loaded.generate(list(jobs))])
 
 
-def make(tiny_unclip, *jobs: Loaded) -> np.ndarray:
+def make(tiny_unclip, *jobs: GenerationInput) -> np.ndarray:
     return pixels(stage(tiny_unclip).open("cpu"), *jobs)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_makes_pictures_and_records_its_draws(tiny_unclip, mode):
     loaded = job(stage(tiny_unclip, mode=mode), ["p0", "p1", "p2"])
-    draws = loaded.job.sample.draws
+    sampled_params = loaded.job.sample.sampled_params
     (image,) = make(tiny_unclip, loaded)
     assert image.shape == (32, 32, 3) and np.isfinite(image).all() and 0 <= image.min() <= image.max() <= 1
-    assert draws["mode"] == mode and "fallback" not in draws
-    assert ("lam" in draws) == (mode in MIXES) and ("p" in draws) == mode.endswith("dropout")
-    assert ("box" in draws) == mode.startswith("cutmix")
+    assert sampled_params["mode"] == mode and "fallback" not in sampled_params
+    assert ("lam" in sampled_params) == (mode in MIXES) and ("p" in sampled_params) == mode.endswith("dropout")
+    assert ("box" in sampled_params) == mode.startswith("cutmix")
     assert len(loaded.job.parents) == (2 if mode in MIXES else 1)
 
 
@@ -88,7 +92,7 @@ def test_the_picture_depends_on_the_second_image(tiny_unclip, mode):
     """Fails for the released embed-cutmix, which slices the guidance axis and returns the first image always."""
     by = stage(tiny_unclip, mode=mode, lam=0.3, dropout=0.1)
     one, other = job(by, ["p0", "p1"]), job(by, ["p0", "p2"])
-    assert one.job.sample.draws == other.job.sample.draws
+    assert one.job.sample.sampled_params == other.job.sample.sampled_params
     assert np.abs(make(tiny_unclip, one)[0] - make(tiny_unclip, other)[0]).max() > 1e-4
 
 
@@ -100,15 +104,15 @@ def test_with_all_coordinates_dropped_the_image_does_not_matter(tiny_unclip):
     assert (make(tiny_unclip, job(partly, ["p0"]))[0] != make(tiny_unclip, job(partly, ["p1"]))[0]).any()
 
 
-def test_a_batch_equals_solo_calls_and_neighbours_do_not_matter(tiny_unclip, studio):
+def test_a_batch_equals_solo_calls_and_neighbours_do_not_matter(tiny_unclip, loaded):
     by = stage(tiny_unclip, mode="embed-cutmix-dropout")
     jobs = [job(by, [f"p{i}", "p3"], seed=i) for i in range(3)]
-    batch = pixels(studio, *jobs)
-    solo = np.concatenate([pixels(studio, item) for item in jobs])
+    batch = pixels(loaded, *jobs)
+    solo = np.concatenate([pixels(loaded, item) for item in jobs])
     assert np.abs(batch - solo).max() < 1e-5
-    other = pixels(studio, jobs[0], job(by, ["p2", "p1"], seed=77), jobs[2])
+    other = pixels(loaded, jobs[0], job(by, ["p2", "p1"], seed=77), jobs[2])
     assert (other[0] == batch[0]).all() and (other[2] == batch[2]).all()
-    assert (pixels(studio, jobs[2], jobs[0], jobs[1])[1] == batch[0]).all()
+    assert (pixels(loaded, jobs[2], jobs[0], jobs[1])[1] == batch[0]).all()
 
 
 def test_one_generator_for_the_batch_would_not_do(tiny_unclip):
@@ -149,31 +153,34 @@ def test_passing_the_embedding_equals_passing_the_image(tiny_unclip):
 @pytest.mark.parametrize("mode", MIXES)
 def test_a_class_of_one_image_uses_the_declared_fallback(tiny_unclip, mode):
     dropped = job(stage(tiny_unclip, mode=mode), ["p0"])
-    assert dropped.job.sample.draws["mode"] == "dropout" and "one image" in dropped.job.sample.draws["fallback"]
+    assert (
+        dropped.job.sample.sampled_params["mode"] == "dropout"
+        and "one image" in dropped.job.sample.sampled_params["fallback"]
+    )
     assert [p.id for p in dropped.job.parents] == ["p0"]
     cropped = job(stage(tiny_unclip, mode=mode, fallback="crop"), ["p0"])
-    assert cropped.job.sample.draws["mode"] == mode and [p.id for p in cropped.job.parents] == ["p0", "p0"]
-    assert cropped.job.sample.draws["crops"][1] is not None
+    assert cropped.job.sample.sampled_params["mode"] == mode and [p.id for p in cropped.job.parents] == ["p0", "p0"]
+    assert cropped.job.sample.sampled_params["crops"][1] is not None
     assert np.isfinite(make(tiny_unclip, cropped)).all()
 
 
 def test_draws_hang_on_the_seed_alone(tiny_unclip):
     by = stage(tiny_unclip, mode="cutmix-dropout")
-    assert job(by, ["p0", "p1"]).job.sample.draws == job(by, ["p0", "p1"]).job.sample.draws
-    assert job(by, ["p0", "p1"]).job.sample.draws != job(by, ["p0", "p1"], seed=6).job.sample.draws
+    assert job(by, ["p0", "p1"]).job.sample.sampled_params == job(by, ["p0", "p1"]).job.sample.sampled_params
+    assert job(by, ["p0", "p1"]).job.sample.sampled_params != job(by, ["p0", "p1"], seed=6).job.sample.sampled_params
 
 
 def test_the_mixing_share_follows_beta(tiny_unclip):
     for alpha, deviation in ((1.0, (1 / 12) ** 0.5), (8.0, (0.25 / 17) ** 0.5)):
         by = stage(tiny_unclip, mode="embed-mixup", alpha=alpha)
-        lams = [job(by, ["p0", "p1"], seed=s).job.sample.draws["lam"] for s in range(1500)]
+        lams = [job(by, ["p0", "p1"], seed=s).job.sample.sampled_params["lam"] for s in range(1500)]
         assert abs(np.mean(lams) - 0.5) < 0.03 and abs(np.std(lams) - deviation) < 0.02
 
 
 def test_a_pixel_cutmix_holds_the_share_of_each_picture():
     white, black = Image.new("RGB", (64, 64), "white"), Image.new("RGB", (64, 64), "black")
-    draws = {"mode": "cutmix", "box": (0.25, 0.25, 0.75, 0.75)}
-    mixed = np.asarray(mixed_picture(draws, [white, black], 64))
+    sampled_params = {"mode": "cutmix", "box": (0.25, 0.25, 0.75, 0.75)}
+    mixed = np.asarray(mixed_picture(sampled_params, [white, black], 64))
     assert (mixed == 0).mean() == pytest.approx(0.25)
 
 
@@ -196,7 +203,7 @@ def test_prompts_read_like_words():
     ],
 )
 def test_amounts(tiny_unclip, counts, options, wanted):
-    assert stage(tiny_unclip, **options).wanted(counts) == wanted
+    assert stage(tiny_unclip, **options).target_counts(counts) == wanted
 
 
 def test_balancing_imagenet_lt_makes_the_published_number():
@@ -207,5 +214,5 @@ def test_balancing_imagenet_lt_makes_the_published_number():
     counts[1:] += rest // 999
     counts[1 : 1 + rest % 999] += 1
     assert counts.sum() == 115_846 and counts.max() == 1280
-    wanted = AugmentedConditioning().wanted({str(i): int(n) for i, n in enumerate(counts)})
+    wanted = AugmentedConditioning().target_counts({str(i): int(n) for i, n in enumerate(counts)})
     assert sum(wanted.values()) == 1_164_154

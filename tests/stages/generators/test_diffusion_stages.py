@@ -56,7 +56,7 @@ def test_augmented_conditioning_runs_on_every_back_end_that_carries_an_embedding
 def test_augmented_conditioning_mixes_pixels_where_only_an_image_is_carried(pictures, tmp_path, tiny_models, task):
     options = {"model": tiny_models[task], "backend": task, "mode": "cutmix", "fallback": "crop"}
     run(recipe(pictures, "augmented-conditioning", **options), tmp_path / "out")
-    assert all(row["kept"] and json.loads(row["draws"])["box"] for row in made(tmp_path / "out"))
+    assert all(row["kept"] and json.loads(row["sampled_params"])["box"] for row in made(tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_text2img_looks_at_no_image_and_makes_classes_that_have_none(pictures, t
     ledger = made(tmp_path / "out")
     assert Counter(row["label"] for row in ledger) == {"cat": 4, "dog": 4, "lone": 4, "empty": 4}
     assert all(row["parents"] == [] for row in ledger)
-    prompts = {json.loads(row["draws"])["prompt"] for row in ledger}
+    prompts = {json.loads(row["sampled_params"])["prompt"] for row in ledger}
     assert prompts <= {f"{number} {label}" for number in ("one", "two") for label in ("cat", "dog", "lone", "empty")}
     from datasets import load_from_disk
 
@@ -119,7 +119,7 @@ def test_a_validation_share_is_decided_by_the_id_and_nests(tmp_path, tiny_models
 
         ledger, _ = read_sources(open_sources(by), Store(tmp_path / "store"), Progress())
         jobs = list(plan(by.stages[0], ledger, 3, "1-generate-text2img"))
-        splits[share] = {job.sample.draws["variant"] for job in jobs if job.sample.split == "validation"}
+        splits[share] = {job.sample.sampled_params["variant"] for job in jobs if job.sample.split == "validation"}
     assert splits[0.0] == set() and 35 < len(splits[0.3]) < 85 and 85 < len(splits[0.6]) < 155
 
 
@@ -135,10 +135,15 @@ def test_perp_neg_and_negtome_change_the_pictures_and_are_recorded(pictures, tmp
     digests = {}
     for name, options in kinds.items():
         run(recipe(pictures, "text2img", **plain, **options), tmp_path / name)
-        ledger = sorted(made(tmp_path / name), key=lambda row: (row["label"], json.loads(row["draws"])["variant"]))
+        ledger = sorted(
+            made(tmp_path / name), key=lambda row: (row["label"], json.loads(row["sampled_params"])["variant"])
+        )
         digests[name] = [row["digest"] for row in ledger]
-        maker = json.loads(ledger[0]["maker"])
-        assert all(str(maker[key]) == str(value) or maker[key] == value for key, value in options.items())
+        generation_config = json.loads(ledger[0]["generation_config"])
+        assert all(
+            str(generation_config[key]) == str(value) or generation_config[key] == value
+            for key, value in options.items()
+        )
     assert len({digest for name in ("plain", "perp", "file") for digest in digests[name]}) == 27
     assert digests["tome"] != digests["plain"]
 
@@ -150,11 +155,11 @@ def test_images_that_influence_each_other_record_their_batch_and_are_made_again_
     by = recipe(pictures, "text2img", **options)
     run(by, tmp_path / "whole")
     ledger = made(tmp_path / "whole")
-    mates = [json.loads(row["draws"])["batch-of"] for row in ledger]
+    mates = [json.loads(row["sampled_params"])["batch-of"] for row in ledger]
     assert Counter(map(len, mates)) == {2: 6, 1: 3}
     by_class = {}
     for row in ledger:
-        by_class.setdefault(tuple(json.loads(row["draws"])["batch-of"]), set()).add(row["label"])
+        by_class.setdefault(tuple(json.loads(row["sampled_params"])["batch-of"]), set()).add(row["label"])
     assert all(len(labels) == 1 for labels in by_class.values())
     run(by, tmp_path / "again")
     assert {r["id"]: r["digest"] for r in made(tmp_path / "again")} == {r["id"]: r["digest"] for r in ledger}
@@ -187,7 +192,7 @@ def test_broken_pictures_are_made_once_more_in_full_precision(pictures, tmp_path
     monkeypatch.setattr(diffusion, "open_backend", fake)
     options = {"model": tiny_models["text-to-image"], "dtype": "fp16", "per-class": 4, "batch": 12}
     summary = run(recipe(pictures, "text2img", **options), tmp_path / "out")
-    retried = [json.loads(row["draws"]).get("retried-in") for row in made(tmp_path / "out")]
+    retried = [json.loads(row["sampled_params"]).get("retried-in") for row in made(tmp_path / "out")]
     assert opened == ["fp16", "fp32"]
     assert Counter(retried) == {"float32": 8, None: 4}
     assert summary.reasons == {}
@@ -212,10 +217,10 @@ def test_the_batch_is_measured_once_and_stays(tmp_path, tiny_models, monkeypatch
     for count in (3, 4):
         options = {"model": tiny_models["text-to-image"], "batch": "auto", "per-class": count}
         run(recipe(folder, "text2img", **options), tmp_path / "out")
-    assert {json.loads(row["maker"])["batch"] for row in made(tmp_path / "out")} == {2}
+    assert {json.loads(row["generation_config"])["batch"] for row in made(tmp_path / "out")} == {2}
     assert next(probes) == 5
     run(recipe(folder, "text2img", model=tiny_models["text-to-image"], batch=3, **{"per-class": 6}), tmp_path / "out")
-    assert Counter(json.loads(row["maker"])["batch"] for row in made(tmp_path / "out")) == {2: 4, 3: 2}
+    assert Counter(json.loads(row["generation_config"])["batch"] for row in made(tmp_path / "out")) == {2: 4, 3: 2}
 
 
 @pytest.mark.parametrize(

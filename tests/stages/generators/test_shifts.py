@@ -52,7 +52,7 @@ def test_families_alone_and_one_fold_within_the_other(tmp_path):
         stage = build_stage("generate", "shifts", {"families": given})
         assert stage.families == (("edges",) if given == "edges" else ("edges", "weather"))
     made = shifts(source, tmp_path / "out", families="edges")
-    assert {json.loads(row["draws"])["op"] for row in made} == {"edge-map"}
+    assert {json.loads(row["sampled_params"])["op"] for row in made} == {"edge-map"}
     with pytest.raises(RecipeError, match="edges is no family of fold 1: arithmetic"):
         build_stage("generate", "shifts", {"families": "edges", "fold": 1})
     with pytest.raises(RecipeError, match="'smear' is none of"):

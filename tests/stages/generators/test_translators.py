@@ -71,11 +71,11 @@ def test_a_night_has_the_mask_of_its_day_in_the_same_geometry(tmp_path, tiny_mod
     )
     assert len(found) == 6
     for row, child, parent in found:
-        draws, mask = json.loads(row["draws"]), np.asarray(child["mask"])
+        sampled_params, mask = json.loads(row["sampled_params"]), np.asarray(child["mask"])
         expected = parent["mask"]
-        if draws["variant"]:
-            expected = expected.crop(draws["crop"])
-            expected = expected.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if draws["flip"] else expected
+        if sampled_params["variant"]:
+            expected = expected.crop(sampled_params["crop"])
+            expected = expected.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if sampled_params["flip"] else expected
         assert (mask == np.asarray(expected)).all() and child["image"].size == child["mask"].size
 
 
@@ -91,9 +91,9 @@ def test_a_drawn_mask_went_through_the_geometry_that_was_recorded(tmp_path, tiny
     import json
 
     found = made(masked(tmp_path / "set"), tmp_path / "out", "paired", model=tiny_models["paired"], **{"per-class": 6})
-    assert len({row["draws"] for row, _, _ in found}) == 6
+    assert len({row["sampled_params"] for row, _, _ in found}) == 6
     for row, child, parent in found:
-        geometry = Geometry.from_plain(json.loads(row["draws"])["geometry"])
+        geometry = Geometry.from_plain(json.loads(row["sampled_params"])["geometry"])
         expected = geometry.apply_label(np.asarray(parent["mask"]))
         assert (np.asarray(child["mask"]) == expected).all()
         assert set(np.unique(child["mask"])) <= set(np.unique(parent["mask"]))

@@ -11,7 +11,7 @@ from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.engine.plan import plan_run
 from augforge.engine.run import run
-from augforge.engine.runners.subsample import run_thinner
+from augforge.engine.runners.subsample import run_subsampler
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
 
@@ -36,21 +36,21 @@ def ledger_of(count: int = 20) -> Ledger:
 
 def left(stage, ledger: Ledger | None = None) -> set[str]:
     ledger = ledger or ledger_of()
-    run_thinner(stage, "1-select-x", ledger)
+    run_subsampler(stage, "1-select-x", ledger)
     ledger.reconcile()
     return set(ledger.column("id", ledger.visible()))
 
 
 def test_the_counts_of_cifar10_lt_are_the_published_ones():
-    quotas = long_tail(100).quotas({str(c): 5000 for c in range(10)})
-    assert list(quotas.values()) == PUBLISHED and sum(PUBLISHED) == 12406
-    assert list(long_tail(10).quotas({str(c): 5000 for c in range(10)}).values())[-1] == 500
+    max_per_class = long_tail(100).max_per_class({str(c): 5000 for c in range(10)})
+    assert list(max_per_class.values()) == PUBLISHED and sum(PUBLISHED) == 12406
+    assert list(long_tail(10).max_per_class({str(c): 5000 for c in range(10)}).values())[-1] == 500
 
 
 def test_classes_go_in_natural_order_and_none_is_emptied():
-    assert long_tail(100).quotas({"10": 50, "2": 50}) == {"2": 50, "10": 1}
-    assert long_tail(1).quotas({"a": 5, "b": 9}) == {"a": 9, "b": 9}
-    assert long_tail(3).quotas({"only": 4}) == {"only": 4}
+    assert long_tail(100).max_per_class({"10": 50, "2": 50}) == {"2": 50, "10": 1}
+    assert long_tail(1).max_per_class({"a": 5, "b": 9}) == {"a": 9, "b": 9}
+    assert long_tail(3).max_per_class({"only": 4}) == {"only": 4}
 
 
 def test_smaller_choices_are_nested_in_larger_ones():

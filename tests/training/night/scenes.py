@@ -12,7 +12,7 @@ from augforge.data.ids import rng
 from augforge.data.images import encode_png
 from augforge.data.sample import Sample
 from augforge.training.pictures import Pictures
-from augforge.training.task import Course, Kit
+from augforge.training.task import TrainingContext, TrainingTask
 
 
 def scene(random: np.random.Generator, night: bool, size: int = 72) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -58,23 +58,23 @@ def nights(count: int, seed: int = 1) -> Pictures:
     return pictures_of([scene(random, night=True) for _ in range(count)])
 
 
-def kit(steps: int, seed: int = 0) -> Kit:
+def context(steps: int, seed: int = 0) -> TrainingContext:
     torch.manual_seed(seed)
-    return Kit(Accelerator(cpu=True), seed, steps)
+    return TrainingContext(Accelerator(cpu=True), seed, steps)
 
 
-def run(course: Course, start: int = 0, stop: int | None = None) -> list[dict[str, float]]:
+def run(training_task: TrainingTask, start: int = 0, stop: int | None = None) -> list[dict[str, float]]:
     """Steps `start` to `stop`, each seeded by its number, at the course's pace."""
     losses = []
-    for net in course.frozen.values():
+    for net in training_task.frozen.values():
         net.eval().requires_grad_(False)
-    for step in range(start, course.kit.steps if stop is None else stop):
-        torch.manual_seed(course.kit.seed * 1000 + step)
-        for optimizer in course.optimizers.values():
+    for step in range(start, training_task.context.steps if stop is None else stop):
+        torch.manual_seed(training_task.context.seed * 1000 + step)
+        for optimizer in training_task.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = group.setdefault("initial_lr", group["lr"]) * course.pace(step)
-        for net in course.nets.values():
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * training_task.lr_factor(step)
+        for net in training_task.nets.values():
             net.train()
-        found = course.step(course.batch(rng(course.kit.seed, f"batch-{step}")))
+        found = training_task.step(training_task.batch(rng(training_task.context.seed, f"batch-{step}")))
         losses.append({name: float(value) for name, value in found.items()})
     return losses

@@ -12,17 +12,17 @@ from augforge.models.networks.night import load_generator
 from augforge.models.networks.translation import ResnetGenerator
 from augforge.training.checkpoint import read_checkpoint, write_checkpoint
 from augforge.training.loop import collapsed
-from augforge.training.night import night_course
+from augforge.training.night import night_task
 from augforge.training.night.cut import encoder_layers
-from augforge.training.task import Course
-from tests.training.night.scenes import days, kit, nights, pictures_of, run
+from augforge.training.task import TrainingTask
+from tests.training.night.scenes import context, days, nights, pictures_of, run
 
 ARCHES = ("hedngan", "hedgan", "cyclegan", "cut")
 TINY = {"size": 32, "width": 4, "blocks": 1, "batch": 2}
 
 
-def tiny(arch: str, steps: int = 6, **options) -> Course:
-    return night_course(arch, days(4), nights(4), kit(steps), **{**TINY, **options})
+def tiny(arch: str, steps: int = 6, **options) -> TrainingTask:
+    return night_task(arch, days(4), nights(4), context(steps), **{**TINY, **options})
 
 
 def weights(net: nn.Module) -> dict[str, torch.Tensor]:
@@ -33,80 +33,80 @@ def changed(net: nn.Module, before: dict[str, torch.Tensor]) -> bool:
     return any(not torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
-def stepped(course: Course) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-    batch = course.batch(np.random.default_rng(0))
-    made = course.generator(batch["day"])
-    return batch, made, course.teacher(batch["day"])
+def stepped(training_task: TrainingTask) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    batch = training_task.batch(np.random.default_rng(0))
+    made = training_task.generator(batch["day"])
+    return batch, made, training_task.teacher(batch["day"])
 
 
 def test_detector_step_leaves_the_generator_alone():
-    course = tiny("hedngan")
-    batch, made, wanted = stepped(course)
-    before = {name: weights(net) for name, net in course.nets.items()}
-    course.teach(batch["day"], made.detach(), wanted)
-    assert changed(course.detector, before["detector"])
+    training_task = tiny("hedngan")
+    batch, made, wanted = stepped(training_task)
+    before = {name: weights(net) for name, net in training_task.nets.items()}
+    training_task.teach(batch["day"], made.detach(), wanted)
+    assert changed(training_task.detector, before["detector"])
     for name in ("generator", "discriminator"):
-        assert not changed(course.nets[name], before[name])
-        assert all(parameter.grad is None for parameter in course.nets[name].parameters())
+        assert not changed(training_task.nets[name], before[name])
+        assert all(parameter.grad is None for parameter in training_task.nets[name].parameters())
 
 
 def test_generator_step_leaves_detector_and_discriminator_alone():
-    course = tiny("hedngan")
-    batch, made, wanted = stepped(course)
-    before = {name: weights(net) for name, net in course.nets.items()}
-    course.improve(made, batch["night"], wanted)
-    assert changed(course.generator, before["generator"])
+    training_task = tiny("hedngan")
+    batch, made, wanted = stepped(training_task)
+    before = {name: weights(net) for name, net in training_task.nets.items()}
+    training_task.improve(made, batch["night"], wanted)
+    assert changed(training_task.generator, before["generator"])
     for name in ("detector", "discriminator"):
-        assert not changed(course.nets[name], before[name])
-        assert all(parameter.grad is None for parameter in course.nets[name].parameters())
-        assert all(parameter.requires_grad for parameter in course.nets[name].parameters()), "awake again"
+        assert not changed(training_task.nets[name], before[name])
+        assert all(parameter.grad is None for parameter in training_task.nets[name].parameters())
+        assert all(parameter.requires_grad for parameter in training_task.nets[name].parameters()), "awake again"
 
 
 def test_discriminator_step_leaves_the_others_alone():
-    course = tiny("hedngan")
-    batch, made, _ = stepped(course)
-    before = {name: weights(net) for name, net in course.nets.items()}
-    course.judge(batch["night"], made.detach())
-    assert [changed(net, before[name]) for name, net in course.nets.items()] == [False, True, False]
+    training_task = tiny("hedngan")
+    batch, made, _ = stepped(training_task)
+    before = {name: weights(net) for name, net in training_task.nets.items()}
+    training_task.judge(batch["night"], made.detach())
+    assert [changed(net, before[name]) for name, net in training_task.nets.items()] == [False, True, False]
 
 
 @pytest.mark.parametrize("arch", ["hedngan", "hedgan"])
 def test_the_teacher_never_changes(arch):
-    course = tiny(arch)
-    before = weights(course.teacher)
-    run(course)
-    assert not changed(course.teacher, before)
-    assert not any(parameter.requires_grad for parameter in course.teacher.parameters())
+    training_task = tiny(arch)
+    before = weights(training_task.teacher)
+    run(training_task)
+    assert not changed(training_task.teacher, before)
+    assert not any(parameter.requires_grad for parameter in training_task.teacher.parameters())
 
 
 def test_hedgan_has_no_student():
-    course = tiny("hedgan")
-    assert course.detector is course.teacher
-    assert "detector" not in course.nets and "detector" not in course.optimizers
+    training_task = tiny("hedgan")
+    assert training_task.detector is training_task.teacher
+    assert "detector" not in training_task.nets and "detector" not in training_task.optimizers
     student = tiny("hedngan")
     assert student.detector is not student.teacher and not changed(student.detector, student.teacher.state_dict())
 
 
 def test_detector_loss_is_zero_for_a_fresh_student_of_unchanged_pictures():
-    course = tiny("hedngan")
-    day = course.batch(np.random.default_rng(0))["day"]
-    assert course.teach(day, day, course.teacher(day)) == 0
+    training_task = tiny("hedngan")
+    day = training_task.batch(np.random.default_rng(0))["day"]
+    assert training_task.teach(day, day, training_task.teacher(day)) == 0
 
 
 def test_edge_loss_is_zero_for_a_generator_that_changes_nothing_and_not_for_others():
-    course = tiny("hedngan")
-    batch, made, wanted = stepped(course)
+    training_task = tiny("hedngan")
+    batch, made, wanted = stepped(training_task)
     same = batch["day"].clone().requires_grad_()
-    assert course.improve(same, batch["night"], wanted)["edges"] == 0
-    assert course.improve(made, batch["night"], wanted)["edges"] > 0.1
+    assert training_task.improve(same, batch["night"], wanted)["edges"] == 0
+    assert training_task.improve(made, batch["night"], wanted)["edges"] > 0.1
 
 
-def brighter_nights_told_apart(course: Course) -> float:
+def brighter_nights_told_apart(training_task: TrainingTask) -> float:
     """The discriminator's loss after it has learnt for 40 steps to tell nights from slightly brighter ones."""
     random, losses = np.random.default_rng(0), []
     for _ in range(40):
-        night, other = course.batch(random)["night"], course.batch(random)["night"]
-        losses.append(float(course.judge(night, other * 0.9 + 0.1).detach()))
+        night, other = training_task.batch(random)["night"], training_task.batch(random)["night"]
+        losses.append(float(training_task.judge(night, other * 0.9 + 0.1).detach()))
     return float(np.mean(losses[-10:]))
 
 
@@ -119,28 +119,28 @@ def test_discriminator_sees_what_all_of_a_batch_has_in_common():
 
 @pytest.mark.parametrize(("arch", "nets"), [("cyclegan", 4), ("cut", 3)])
 def test_comparators_teach_all_their_networks(arch, nets):
-    course = tiny(arch)
-    before = {name: weights(net) for name, net in course.nets.items()}
-    losses = run(course, stop=1)
-    assert len(before) == nets and all(changed(net, before[name]) for name, net in course.nets.items())
+    training_task = tiny(arch)
+    before = {name: weights(net) for name, net in training_task.nets.items()}
+    losses = run(training_task, stop=1)
+    assert len(before) == nets and all(changed(net, before[name]) for name, net in training_task.nets.items())
     assert all(np.isfinite(list(losses[0].values())))
 
 
 @pytest.mark.parametrize("arch", ["cyclegan", "cut"])
 def test_discriminators_take_no_gradient_from_the_generators(arch):
-    course = tiny(arch)
-    course.optimizers["discriminator"].step = lambda *_: None
+    training_task = tiny(arch)
+    training_task.optimizers["discriminator"].step = lambda *_: None
     seen = {}
-    judge = course.update
+    judge = training_task.update
 
     def update(name, loss):
         judge(name, loss)
         if name == "discriminator":
-            seen.update({n: p.grad.clone() for n, p in course.discriminator.named_parameters()})
+            seen.update({n: p.grad.clone() for n, p in training_task.discriminator.named_parameters()})
 
-    course.update = update
-    run(course, stop=1)
-    assert all(torch.equal(p.grad, seen[n]) for n, p in course.discriminator.named_parameters())
+    training_task.update = update
+    run(training_task, stop=1)
+    assert all(torch.equal(p.grad, seen[n]) for n, p in training_task.discriminator.named_parameters())
 
 
 def test_cycle_and_identity_weights_count():
@@ -168,10 +168,10 @@ def test_cut_looks_at_the_published_layers_of_the_published_generator():
 
 
 def test_defaults_are_the_published_ones():
-    course = tiny("hedngan")
-    groups = {name: optimizer.param_groups[0] for name, optimizer in course.optimizers.items()}
+    training_task = tiny("hedngan")
+    groups = {name: optimizer.param_groups[0] for name, optimizer in training_task.optimizers.items()}
     assert all(group["betas"] == (0.5, 0.999) for group in groups.values())
-    assert groups["generator"]["lr"] == groups["discriminator"]["lr"] == 2e-4 and course.edge_weight == 5
+    assert groups["generator"]["lr"] == groups["discriminator"]["lr"] == 2e-4 and training_task.edge_weight == 5
     assert groups["detector"]["weight_decay"] == 2e-4 and groups["detector"]["lr"] == 1e-4
     assert tiny("hedngan", detector_rate=1e-6).optimizers["detector"].param_groups[0]["lr"] == 1e-6
     assert tiny("cyclegan").cycle_weight == 10 and tiny("cyclegan").identity_weight == 0
@@ -181,12 +181,12 @@ def test_defaults_are_the_published_ones():
 @pytest.mark.parametrize("arch", ARCHES)
 def test_a_resumed_training_ends_with_the_same_weights(arch, tmp_path):
     whole, first, second = tiny(arch), tiny(arch), tiny(arch)
-    for course in (whole, first, second):
-        for pool in getattr(course, "pools", {}).values():
+    for training_task in (whole, first, second):
+        for pool in getattr(training_task, "pools", {}).values():
             pool.size = 3  # so that it is full, and draws, soon
     run(whole)
     run(first, stop=3)
-    state = {"nets": {name: net.state_dict() for name, net in first.nets.items()}, "memory": first.memory()}
+    state = {"nets": {name: net.state_dict() for name, net in first.nets.items()}, "memory": first.state_dict()}
     state["optimizers"] = {name: optimizer.state_dict() for name, optimizer in first.optimizers.items()}
     write_checkpoint(tmp_path / "state", state)
     state = read_checkpoint(tmp_path / "state")
@@ -196,7 +196,7 @@ def test_a_resumed_training_ends_with_the_same_weights(arch, tmp_path):
         net.load_state_dict(state["nets"][name])
     for name, optimizer in second.optimizers.items():
         optimizer.load_state_dict(state["optimizers"][name])
-    second.recall(state["memory"])
+    second.load_state_dict(state["memory"])
     run(second, start=3)
     for name, net in whole.nets.items():
         assert not changed(second.nets[name], net.state_dict()), name
@@ -204,15 +204,15 @@ def test_a_resumed_training_ends_with_the_same_weights(arch, tmp_path):
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_result_rebuilds_the_generator(arch):
-    course = tiny(arch)
-    run(course, stop=2)
-    result = course.result()
+    training_task = tiny(arch)
+    run(training_task, stop=2)
+    result = training_task.result()
     assert result.facts["arch"] == arch and result.facts["architecture"] == "resnet"
     assert ("teacher" in result.facts) == arch.startswith("hed")
     rebuilt = load_generator(result.facts, result.weights).eval()
     day = torch.rand(2, 3, 16, 32) * 2 - 1
     with torch.no_grad():
-        expected = course.generator.eval()(day)
+        expected = training_task.generator.eval()(day)
         assert torch.equal(rebuilt(day), expected) and expected.abs().max() <= 1
 
 
@@ -226,38 +226,38 @@ def test_wrong_weights_are_refused():
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_sheet_outputs_and_measurements(arch):
-    course = tiny(arch)
-    sheet, outputs, measured = course.sheet(), course.outputs(), course.measure()
+    training_task = tiny(arch)
+    sheet, outputs, measured = training_task.sheet(), training_task.outputs(), training_task.measure()
     assert len(sheet.titles) == 5 and len(sheet.rows) == 4
     assert all(cell.shape == (32, 32, 3) and cell.dtype == np.uint8 for row in sheet.rows for cell in row)
     assert outputs.shape == (4, 32, 32, 3) and outputs.min() >= 0 and outputs.max() <= 1
     assert np.allclose(np.array([row[1] for row in sheet.rows]) / 255, outputs, atol=1 / 255)
     assert set(measured) == {"luminance", "night_luminance", "luminance_ratio", "edge_overlap", "held_out"}
-    assert course.generator.training and course.measure() == measured
+    assert training_task.generator.training and training_task.measure() == measured
 
 
 def test_measure_knows_the_identity_and_a_constant():
-    course = night_course("hedgan", days(20), nights(20), kit(1), **{**TINY, "size": 64})
-    course.generator.forward = lambda x: x
-    identity = course.measure()
+    training_task = night_task("hedgan", days(20), nights(20), context(1), **{**TINY, "size": 64})
+    training_task.generator.forward = lambda x: x
+    identity = training_task.measure()
     assert identity["edge_overlap"] == 1 and identity["luminance_ratio"] > 3 and identity["held_out"] == 2
-    course.generator.forward = lambda x: torch.full_like(x, identity["night_luminance"] * 2 - 1)
-    constant = course.measure()
+    training_task.generator.forward = lambda x: torch.full_like(x, identity["night_luminance"] * 2 - 1)
+    constant = training_task.measure()
     assert constant["edge_overlap"] == 0 and constant["luminance_ratio"] == pytest.approx(1, abs=0.02)
 
 
 def test_luminance_is_that_of_rec_601():
     red = pictures_of([np.full((8, 8, 3), (255, 0, 0), np.uint8)])
-    course = night_course("hedgan", red, red, kit(1), **TINY)
-    assert course.measure()["night_luminance"] == pytest.approx(0.299)
+    training_task = night_task("hedgan", red, red, context(1), **TINY)
+    assert training_task.measure()["night_luminance"] == pytest.approx(0.299)
 
 
 def test_outputs_show_a_collapse_and_nan():
-    course = tiny("hedgan")
-    course.generator.forward = lambda x: torch.zeros_like(x)
-    assert collapsed(course.outputs())
-    course.generator.forward = lambda x: x * float("nan")
-    assert "no numbers" in collapsed(course.outputs())
+    training_task = tiny("hedgan")
+    training_task.generator.forward = lambda x: torch.zeros_like(x)
+    assert collapsed(training_task.outputs())
+    training_task.generator.forward = lambda x: x * float("nan")
+    assert "no numbers" in collapsed(training_task.outputs())
 
 
 def test_an_unknown_teacher_is_refused():
@@ -267,19 +267,21 @@ def test_an_unknown_teacher_is_refused():
 
 def test_seed_decides_the_weights():
     one, same = tiny("hedngan"), tiny("hedngan")
-    other = night_course("hedngan", days(4), nights(4), kit(6, seed=1), **TINY)
+    other = night_task("hedngan", days(4), nights(4), context(6, seed=1), **TINY)
     assert not changed(one.generator, same.generator.state_dict())
     assert changed(one.generator, other.generator.state_dict())
 
 
 def test_a_short_training_makes_nights_that_keep_the_edges():
     torch.set_num_threads(1)
-    course = night_course("hedngan", days(40), nights(40), kit(200), size=64, width=8, blocks=2, batch=4, rate=5e-4)
-    start = course.measure()
+    training_task = night_task(
+        "hedngan", days(40), nights(40), context(200), size=64, width=8, blocks=2, batch=4, rate=5e-4
+    )
+    start = training_task.measure()
     assert not 0.75 < start["luminance_ratio"] < 1.25
-    losses = run(course)
-    end = course.measure()
+    losses = run(training_task)
+    end = training_task.measure()
     assert 0.75 < end["luminance_ratio"] < 1.25, end
     assert end["edge_overlap"] >= 0.5, end
-    assert not collapsed(course.outputs())
+    assert not collapsed(training_task.outputs())
     assert losses[-1]["edges"] < losses[0]["edges"]

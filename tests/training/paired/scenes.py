@@ -11,7 +11,7 @@ from PIL import Image
 
 from augforge.data.sample import Sample
 from augforge.training.pictures import Pictures
-from augforge.training.task import Course, Kit
+from augforge.training.task import TrainingContext, TrainingTask
 
 COLOURS = np.array([(40, 70, 160), (220, 60, 50), (70, 190, 80), (235, 215, 60)])
 
@@ -71,20 +71,20 @@ def scenes(count: int, size: int = 64, seed: int = 0) -> Drawn:
     return Drawn([(paint(mask, random), mask) for mask in masks], ["day" if i % 2 else "night" for i in range(count)])
 
 
-def kit(steps: int, seed: int = 0) -> Kit:
-    return Kit(Accelerator(cpu=True), seed, steps)
+def context(steps: int, seed: int = 0) -> TrainingContext:
+    return TrainingContext(Accelerator(cpu=True), seed, steps)
 
 
-def train(course: Course, start: int, stop: int) -> list[dict[str, float]]:
+def train(training_task: TrainingTask, start: int, stop: int) -> list[dict[str, float]]:
     """Steps `start` to `stop` as the loop takes them; the losses of each."""
-    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in course.optimizers.items()}
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in training_task.optimizers.items()}
     history = []
     for step in range(start, stop):
-        torch.manual_seed(course.kit.seed * 1_000_003 + step)
-        for name, optimizer in course.optimizers.items():
-            optimizer.param_groups[0]["lr"] = rates[name] * course.pace(step)
-        losses = course.step(course.batch(np.random.default_rng((course.kit.seed, step))))
+        torch.manual_seed(training_task.context.seed * 1_000_003 + step)
+        for name, optimizer in training_task.optimizers.items():
+            optimizer.param_groups[0]["lr"] = rates[name] * training_task.lr_factor(step)
+        losses = training_task.step(training_task.batch(np.random.default_rng((training_task.context.seed, step))))
         history.append({name: float(loss) for name, loss in losses.items()})
-    for name, optimizer in course.optimizers.items():
+    for name, optimizer in training_task.optimizers.items():
         optimizer.param_groups[0]["lr"] = rates[name]
     return history

@@ -11,19 +11,19 @@ import torch
 from augforge.errors import ModelError, RecipeError
 from augforge.models.networks.paired.model import load_paired
 from augforge.models.networks.paired.networks import LocalEnhancer
-from augforge.training.paired import PairedCourse, paired_course
+from augforge.training.paired import PairedTask, paired_task
 from augforge.training.paired.phases import Phase, phase_at
-from augforge.training.task import Course
-from tests.training.paired.scenes import Drawn, kit, scenes, tinted, train
+from augforge.training.task import TrainingTask
+from tests.training.paired.scenes import Drawn, context, scenes, tinted, train
 
 SMALL: dict[str, Any] = {"size": 32, "width": 8, "downs": 2, "blocks": 1, "batch": 2, "scales": 2}
 
 
-def course(steps: int = 4, seed: int = 0, pictures: Drawn | None = None, **options: Any) -> PairedCourse:
+def training_task(steps: int = 4, seed: int = 0, pictures: Drawn | None = None, **options: Any) -> PairedTask:
     pictures = pictures or scenes(8, 40)
     count = len(pictures)
     parts = pictures.part(range(count - 2)), pictures.part(range(count - 2, count))
-    return paired_course(*parts, kit(steps, seed), **SMALL | options)
+    return paired_task(*parts, context(steps, seed), **SMALL | options)
 
 
 def state(net: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -47,7 +47,7 @@ EVERY = [
 
 @pytest.mark.parametrize("options", EVERY, ids=str)
 def test_every_condition_trains_and_is_rebuilt_from_its_result(options: dict[str, Any]) -> None:
-    one = course(3, **options)
+    one = training_task(3, **options)
     history = train(one, 0, 3)
     assert all(np.isfinite(list(losses.values())).all() for losses in history)
     result = one.result()
@@ -64,7 +64,7 @@ def test_every_condition_trains_and_is_rebuilt_from_its_result(options: dict[str
 
 
 def test_the_rebuilt_model_draws_what_the_course_shows() -> None:
-    one = course(3, style=True, by_class=True, instances=True)
+    one = training_task(3, style=True, by_class=True, instances=True)
     train(one, 0, 3)
     result = one.result()
     model = load_paired(result.facts, result.weights, "cpu")
@@ -74,10 +74,10 @@ def test_the_rebuilt_model_draws_what_the_course_shows() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"style": True}, {"arch": "pix2pixhd-local", "style": True}], ids=str)
 def test_a_resumed_training_ends_with_the_same_weights(options: dict[str, Any]) -> None:
-    whole = course(6, **options)
+    whole = training_task(6, **options)
     train(whole, 0, 6)
     for stop in (1, 3):
-        before, after = course(6, **options), course(6, **options)
+        before, after = training_task(6, **options), training_task(6, **options)
         train(before, 0, stop)
         hand_over(before, after)
         train(after, stop, 6)
@@ -85,16 +85,16 @@ def test_a_resumed_training_ends_with_the_same_weights(options: dict[str, Any]) 
         assert same(state(whole.discriminator), state(after.discriminator))
 
 
-def hand_over(before: Course, after: Course) -> None:
+def hand_over(before: TrainingTask, after: TrainingTask) -> None:
     for name, net in before.nets.items():
         after.nets[name].load_state_dict(state(net))
     for name, optimizer in before.optimizers.items():
         after.optimizers[name].load_state_dict(optimizer.state_dict())
-    after.recall(before.memory())
+    after.load_state_dict(before.state_dict())
 
 
 def test_each_step_moves_each_network_by_its_own_loss() -> None:
-    one = course()
+    one = training_task()
     calls: list[str] = []
     batch = one.batch(np.random.default_rng(0))
     inner = one.update
@@ -125,7 +125,7 @@ def test_the_phases_take_a_third_each() -> None:
 
 
 def test_the_global_part_rests_while_the_enhancer_learns() -> None:
-    one = course(6, arch="pix2pixhd-local", style=True)
+    one = training_task(6, arch="pix2pixhd-local", style=True)
     net = one.generator
     assert isinstance(net, LocalEnhancer) and one.encoder is not None
     parts = {"trunk": net.coarse.trunk, "output": net.coarse.output, "stem": net.stem, "tail": net.tail}
@@ -143,7 +143,7 @@ def test_styles_change_their_region_and_no_class_without_one() -> None:
     random = np.random.default_rng(0)
     masks = [scenes(1, 40, seed).mask(0) for seed in range(10)]
     pictures = Drawn([(tinted(mask, i % 2, random), mask) for i, mask in enumerate(masks)])
-    one = course(30, pictures=pictures, style=True, rate=2e-3)
+    one = training_task(30, pictures=pictures, style=True, rate=2e-3)
     train(one, 0, 30)
     result = one.result()
     model = load_paired(result.facts, result.weights, "cpu")
@@ -152,31 +152,33 @@ def test_styles_change_their_region_and_no_class_without_one() -> None:
     first, again, second = (model.make([example], [choice]) for choice in (0, 0, {0: 1, 1: 1, 2: 1, 3: 1}))
     assert np.array_equal(first, again) and np.abs(first - second).max() > 1 / 255
     with pytest.raises(ModelError, match="without a style"):
-        load_paired(*[(plain := course(1).result()).facts, plain.weights], "cpu").make([example], [0])
+        load_paired(*[(plain := training_task(1).result()).facts, plain.weights], "cpu").make([example], [0])
 
 
 def test_a_training_goes_on_from_an_earlier_result() -> None:
-    first = course(3, style=True, by_class=True)
+    first = training_task(3, style=True, by_class=True)
     train(first, 0, 3)
-    second = course(3, seed=1, style=True, by_class=True, start_from=first.result())
+    second = training_task(3, seed=1, style=True, by_class=True, start_from=first.result())
     assert same(state(first.generator), state(second.generator))
     assert same(state(first.nets["encoder"]), state(second.nets["encoder"]))
     assert not same(state(first.discriminator), state(second.discriminator))
     for other in ({"style": False}, {"width": 4}, {"by_class": False}, {"condition": "edges"}):
         with pytest.raises(ModelError, match="start-from"):
-            course(3, **{"style": True, "by_class": True, "start_from": first.result()} | other)
+            training_task(3, **{"style": True, "by_class": True, "start_from": first.result()} | other)
 
 
 def test_the_same_seed_begins_with_the_same_weights() -> None:
     torch.manual_seed(1)
-    first = state(course(seed=3).generator)
+    first = state(training_task(seed=3).generator)
     torch.manual_seed(2)
-    assert same(first, state(course(seed=3).generator)) and not same(first, state(course(seed=4).generator))
+    assert same(first, state(training_task(seed=3).generator)) and not same(
+        first, state(training_task(seed=4).generator)
+    )
 
 
 def test_half_precision_trains_on_the_cpu() -> None:
     pictures = scenes(6, 40)
-    one = paired_course(pictures, pictures.part(range(0)), kit(2), style=True, instances=True, **SMALL)
+    one = paired_task(pictures, pictures.part(range(0)), context(2), style=True, instances=True, **SMALL)
     with torch.autocast("cpu", torch.bfloat16):
         assert all(np.isfinite(list(losses.values())).all() for losses in train(one, 0, 2))
     assert one.measure()["held_out"] == 0
@@ -184,15 +186,15 @@ def test_half_precision_trains_on_the_cpu() -> None:
 
 def test_what_cannot_be_trained_is_refused() -> None:
     with pytest.raises(RecipeError, match="size 36"):
-        course(size=36, downs=3)
+        training_task(size=36, downs=3)
     with pytest.raises(RecipeError, match="size 16"):
-        course(size=16, downs=3, arch="pix2pixhd-local")
+        training_task(size=16, downs=3, arch="pix2pixhd-local")
     with pytest.raises(RecipeError, match="no images"):
-        course(pictures=scenes(2, 40))
+        training_task(pictures=scenes(2, 40))
     unlabelled = Drawn(scenes(4, 40).pairs)
     with pytest.raises(RecipeError, match="class for every image"):
-        course(pictures=unlabelled, by_class=True)
-    result = course(1).result()
+        training_task(pictures=unlabelled, by_class=True)
+    result = training_task(1).result()
     with pytest.raises(ModelError, match="do not fit the generator"):
         load_paired(result.facts, dict(list(result.weights.items())[1:]), "cpu")
     with pytest.raises(ModelError, match="no paired model"):
@@ -200,7 +202,7 @@ def test_what_cannot_be_trained_is_refused() -> None:
 
 
 def test_whole_pictures_keep_their_shape() -> None:
-    one = course(2)
+    one = training_task(2)
     result = one.result()
     model = load_paired(result.facts, result.weights, "cpu")
     assert model.whole(40, 40) == (32, 32) and model.whole(100, 50) == (64, 32) and model.whole(30, 41) == (32, 44)
@@ -212,7 +214,7 @@ def test_whole_pictures_keep_their_shape() -> None:
 def test_it_learns_to_draw_held_out_scenes() -> None:
     pictures = scenes(72, 64)
     parts = pictures.part(range(60)), pictures.part(range(60, 72))
-    one = paired_course(*parts, kit(150), size=64, width=8, blocks=2, downs=2, batch=1, rate=1e-3)
+    one = paired_task(*parts, context(150), size=64, width=8, blocks=2, downs=2, batch=1, rate=1e-3)
     mean = np.mean([picture for picture, _ in parts[0].pairs], 0) / 255
     baseline = np.mean([np.abs(picture / 255 - mean).mean() for picture, _ in parts[1].pairs])
     untrained = one.measure()

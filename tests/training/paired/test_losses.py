@@ -11,7 +11,7 @@ from torch import Tensor
 
 from augforge.errors import ModelError
 from augforge.models.networks.paired.networks import Features, MultiscaleDiscriminator
-from augforge.training.paired import paired_course
+from augforge.training.paired import paired_task
 from augforge.training.paired.losses import (
     adversarial,
     discrimination,
@@ -19,7 +19,7 @@ from augforge.training.paired.losses import (
     perceptual,
 )
 from augforge.training.paired.perceptual import TAPS, Vgg19, load_vgg19
-from tests.training.paired.scenes import kit, scenes, train
+from tests.training.paired.scenes import context, scenes, train
 
 
 def features(seed: int, scales: int = 2, layers: int = 3) -> Features:
@@ -132,12 +132,12 @@ def test_a_course_with_a_perceptual_loss_leaves_its_teacher_alone(
     pictures = scenes(4, 40)
     save_file(vgg_weights, tmp_path / "vgg.safetensors")
     options = {"size": 32, "width": 4, "downs": 1, "blocks": 1, "scales": 1}
-    course = paired_course(pictures, pictures, kit(2), perceptual=tmp_path / "vgg.safetensors", **options)
-    losses = train(course, 0, 2)
+    training_task = paired_task(pictures, pictures, context(2), perceptual=tmp_path / "vgg.safetensors", **options)
+    losses = train(training_task, 0, 2)
     assert all(one["perceptual"] > 0 for one in losses)
-    teacher = course.frozen["perceptual"].state_dict()
+    teacher = training_task.frozen["perceptual"].state_dict()
     assert all(torch.equal(teacher[name], value) for name, value in vgg_weights.items() if name in teacher)
-    assert not any("perceptual" in name for name in course.result().weights)
+    assert not any("perceptual" in name for name in training_task.result().weights)
 
 
 def test_a_vgg_without_its_weights_is_refused(vgg_weights: dict[str, Tensor], tmp_path: Path) -> None:
