@@ -49,7 +49,7 @@ def job(made_by: AugmentedConditioning, names: list[str], seed: int = 5, **chang
 
 @pytest.fixture(scope="module")
 def loaded(tiny_unclip):
-    return stage(tiny_unclip).open("cpu")
+    return stage(tiny_unclip).load("cpu")
 
 
 def pixels(loaded, *jobs: GenerationInput) -> np.ndarray:
@@ -57,7 +57,7 @@ def pixels(loaded, *jobs: GenerationInput) -> np.ndarray:
 
 
 def make(tiny_unclip, *jobs: GenerationInput) -> np.ndarray:
-    return pixels(stage(tiny_unclip).open("cpu"), *jobs)
+    return pixels(stage(tiny_unclip).load("cpu"), *jobs)
 
 
 @pytest.mark.parametrize("mode", MODES)
