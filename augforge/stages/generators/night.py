@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from augforge.data.ids import rng, unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
+from augforge.optional import require
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
@@ -79,6 +80,7 @@ class Night(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the translator."""
+        require("torch")
         from augforge.models.translators import NightTranslator
 
         translator = NightTranslator(self.model, device, self.dtype)

@@ -12,6 +12,7 @@ from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
+from augforge.optional import require
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Task
@@ -77,6 +78,7 @@ class Paired(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the model."""
+        require("torch")
         from augforge.models.translators import PairedDrawer
 
         drawer = PairedDrawer(self.model, device, self.dtype)
