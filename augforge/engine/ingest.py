@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -158,19 +158,17 @@ def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) ->
             yield _carried(f)
             continue
         facts = next(known)
-        problem = facts["problem"] or None
-        identity = facts["digest"] or f"no bytes: {f.entry.locator}"
-        same = (identity, f.entry.label, facts["mask"])
-        copy = copies[same]
+        same = (facts["digest"] or f"no bytes: {f.entry.locator}", f.entry.label, facts["mask"])
+        sample = _fresh(sources[f.number], f, same, copies[same]) if f.entry.carried is None else _carried(f)
         copies[same] += 1
-        sample = _fresh(sources[f.number], f, same, copy) if f.entry.carried is None else _carried(f)
-        yield replace(
-            sample,
-            **{name: facts[name] for name in ("digest", "width", "height", "note", "mask")},
-            kept=sample.kept and problem is None,
-            dropped=problem or sample.dropped,
-            dropped_by="source" if problem else sample.dropped_by,
-        )
+        yield _with_facts(sample, facts)
+
+
+def _with_facts(sample: Sample, facts: Mapping[str, Any]) -> Sample:
+    """The sample with what was found in its file; dropped if that cannot be used."""
+    found = replace(sample, **{name: facts[name] for name in ("digest", "width", "height", "note", "mask")})
+    problem = facts["problem"]
+    return replace(found, kept=False, dropped=problem, dropped_by="source") if problem else found
 
 
 def _fresh(source: Source, f: Found, same: tuple[str, str | None, str], copy: int) -> Sample:

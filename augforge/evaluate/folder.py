@@ -12,7 +12,6 @@ from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import read_sources
-from augforge.engine.run import titles
 from augforge.engine.runners.generate import MADE
 from augforge.errors import BadImage, SourceError
 from augforge.io import Source, open_source
@@ -56,7 +55,7 @@ class RunFolder:
             if spec.kind == "run" and (Path(spec.value) / "recipe.yaml").is_file()
             for stage in RunFolder(Path(spec.value)).stages()
         ]
-        return [*before, *zip(titles(self.recipe), self.recipe.stages, strict=True)]
+        return [*before, *zip(self.recipe.titles(), self.recipe.stages, strict=True)]
 
     def bytes_of(self, sample: Sample) -> bytes:
         """The exact encoded bytes; BadImage where they cannot be had."""

@@ -361,9 +361,10 @@ def test_who_gave_a_label_is_not_forgotten(tmp_path):
     assert {(row["label"], row["labelled_by"]) for row in rows(tmp_path / "four").values()} == {("dog", None)}
 
 
-def test_a_folder_of_the_first_format_is_refused_with_the_remedy(pictures, tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_folder_of_an_older_format_is_refused_with_the_remedy(version, pictures, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "run.json").write_text(json.dumps({"format": 1}))
-    with pytest.raises(StoreError, match="in format 1, this augforge writes format 2") as caught:
+    (tmp_path / "out" / "run.json").write_text(json.dumps({"format": version}))
+    with pytest.raises(StoreError, match=f"in format {version}, this augforge writes format 3") as caught:
         run(recipe(pictures), tmp_path / "out")
     assert "new folder" in caught.value.hint

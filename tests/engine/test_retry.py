@@ -61,7 +61,7 @@ def test_pictures_that_came_out_broken_are_made_again_and_no_others(tmp_path, ti
     stage = build_stage("generate", "augmented-conditioning", options)
     whole = run(recipe(pictures, stage), tmp_path / "whole")
     with monkeypatch.context() as patched:
-        patched.setattr(type(stage), "open", breaking(type(stage).open, {1, 6}))
+        patched.setattr(type(stage), "load", breaking(type(stage).load, {1, 6}))
         first = run(recipe(pictures, stage), tmp_path / "out")
     assert first.dropped == whole.dropped + 2
     sound = stored(tmp_path / "out")

@@ -91,7 +91,7 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     pixels.made["generate-x-1"] = parts
     _vectors(store, ledger.column("digest"))
     write_result(recipe, ledger, store, pixels, Progress(), {SELECTOR: CERTIFICATE})
-    (store.folder / "run.json").write_bytes(seal({"format": 2, "key": "x", "summary": {}}))
+    (store.folder / "run.json").write_bytes(seal({"format": 3, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder
 

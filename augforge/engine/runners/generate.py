@@ -16,9 +16,9 @@ from PIL import Image
 from augforge.data import images
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import canonical
-from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
+from augforge.engine.context import RunContext
 from augforge.engine.flow import flow
 from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
@@ -61,56 +61,38 @@ def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Par
     return name, store.parts(name, MADE)
 
 
-def run_generator(
-    stage: Generator,
-    title: str,
-    ledger: Ledger,
-    store: Store,
-    pixels: Pixels,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> dict[str, int]:
+def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str, int]:
     """Make what the plan asks for and add it to the ledger; says how many were made and how many were there."""
-    jobs = list(plan(stage, ledger, seed, title))
+    jobs = list(plan(stage, context.ledger, context.seed, title))
     if not jobs:
-        progress.say(
+        context.progress.say(
             f"{stage.name}: nothing to make: every class has enough, or no image may condition it; "
             "per-class, balance-to or real-to-synthetic ask for more"
         )
-    return make_jobs(stage, jobs, ledger, store, pixels, seed, device, progress)
+    return make_jobs(stage, jobs, context)
 
 
-def make_jobs(
-    stage: Generator,
-    jobs: Sequence[Job],
-    ledger: Ledger,
-    store: Store,
-    pixels: Pixels,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> dict[str, int]:
+def make_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) -> dict[str, int]:
     """Make those of the planned images that are not there yet, and add all to the ledger."""
-    name, parts = generator_parts(stage, store, seed)
+    name, parts = generator_parts(stage, context.store, context.seed)
     if parts.missing([job.sample.id for job in jobs]):
-        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device, progress)})
+        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, context)})
     todo = list(_batches(jobs, stage, parts))
     if todo:
-        _make_all(stage, todo, parts, pixels, device, progress)
-    pixels.made[name] = parts
-    ledger.extend(finished(jobs, parts, name))
+        _make_all(stage, todo, parts, context)
+    context.pixels.made[name] = parts
+    context.ledger.extend(finished(jobs, parts, name))
     made = sum(len(batch.jobs) for batch in todo)
     return {"made": made, "reused": len(jobs) - made}
 
 
-def _fixed_batch(stage: Generator, parts: Parts, device: str, progress: Progress) -> int:
+def _fixed_batch(stage: Generator, parts: Parts, context: RunContext) -> int:
     """The batch size of the plan: what was asked for, or what an earlier run measured, or what is measured now."""
     path = parts.folder / "plan.json"
-    if stage.batch == "auto" and (size := _planned(path, progress)) is not None:
+    if stage.batch == "auto" and (size := _planned(path, context.progress)) is not None:
         return size
-    size = stage.probe(device) if stage.batch == "auto" else int(stage.batch)
-    write_atomically(path, seal({"batch": size, "device": device}))
+    size = stage.probe(context.device) if stage.batch == "auto" else int(stage.batch)
+    write_atomically(path, seal({"batch": size, "device": context.device}))
     return size
 
 
@@ -142,9 +124,8 @@ def _cut(jobs: Sequence[Job], stage: Generator) -> Iterator[list[Job]]:
     yield from iter(lambda: list(islice(waiting, size)), [])
 
 
-def _make_all(
-    stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
-) -> None:
+def _make_all(stage: Generator, todo: Sequence[Batch], parts: Parts, context: RunContext) -> None:
+    pixels, device, progress = context.pixels, context.device, context.progress
     if stage.processes == 1:
         make_batches(stage, todo, parts, pixels, device, progress)
         return

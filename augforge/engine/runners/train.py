@@ -16,6 +16,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
@@ -65,7 +66,7 @@ def _allowed(stage: Trainer, role: str, samples: list[Sample]) -> list[Sample]:
 
 def training_key(stage: Trainer, roles: Roles, seed: int) -> str:
     """Everything that the trained model depends on: options, images, labels, masks, models beside it, seed, code."""
-    models = [model_key(find_model(getattr(stage, option), task)) for option, task in stage.tasks().items()]
+    models = [model_key(find_model(name, task)) for name, task in stage.models()]
     options = stage.measured_options()
     return key(stage.name, stage.version, options, models, file_digests(stage), seed, data_digests(roles))
 
@@ -96,22 +97,14 @@ def model_folder(stage: Trainer, identity: str, store: Store) -> Path:
     return store.folder / "models" / f"{stage.name}-{identity[:12]}"
 
 
-def run_trainer(
-    stage: Trainer,
-    ledger: Ledger,
-    store: Store,
-    pixels: Pixels,
-    seed: int,
-    device: str,
-    progress: Progress,
-    models: dict[str, Model],
-) -> dict[str, int]:
+def run_trainer(stage: Trainer, title: str, context: RunContext) -> dict[str, int]:
     """Train the stage's model unless it is there, and make it known under its name."""
-    roles = training_roles(stage, ledger)
-    identity = training_key(stage, roles, seed)
-    folder = model_folder(stage, identity, store)
-    steps = train_into(Task(stage, roles, identity, folder, seed, device), pixels, progress)
-    models[stage.called] = trained_row(stage, identity, folder)
+    roles = training_roles(stage, context.ledger)
+    identity = training_key(stage, roles, context.seed)
+    folder = model_folder(stage, identity, context.store)
+    task = Task(stage, roles, identity, folder, context.seed, context.device)
+    steps = train_into(task, context.pixels, context.progress)
+    context.models[stage.called] = trained_row(stage, identity, folder)
     return {"trained": steps, "reused": 0 if steps else 1}
 
 
