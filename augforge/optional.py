@@ -41,14 +41,17 @@ def install_command(extra: str) -> str:
     return f"pip install 'augforge[{extra}]'"
 
 
-def require(*packages: str, extra: str | None = None, error: type[AugforgeError] = AugforgeError) -> None:
+def require(
+    *packages: str, who: str = "this", extra: str | None = None, error: type[AugforgeError] = AugforgeError
+) -> None:
     """Raise an error that says what to install, unless every one of `packages` is.
 
     Args:
         packages: names of `EXTRAS`.
+        who: what needs them, as the error is to call it.
         extra: the extra to name; by default the one that brings the first package that is missing.
         error: what to raise.
     """
     for package in packages:
         if not installed(package):
-            raise error(f"this needs {package}, which is not installed", install_command(extra or EXTRAS[package]))
+            raise error(f"{who} needs {package}, which is not installed", install_command(extra or EXTRAS[package]))

@@ -66,7 +66,7 @@ def evaluate(
     Raises:
         AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
     """
-    require("torch", "torchvision", "timm")
+    require("torch", "torchvision", "timm", who="evaluating")
     progress = progress or Progress()
     opened = RunFolder(folder)
     kept = Store(folder, progress.say, shared_store(store))

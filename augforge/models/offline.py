@@ -152,7 +152,7 @@ class OpenNsfw:
 
     def __init__(self, model: Model) -> None:
         path = package_file(model)
-        require("onnxruntime", error=ModelError)
+        require("onnxruntime", who="Open-NSFW", error=ModelError)
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

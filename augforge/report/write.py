@@ -61,7 +61,7 @@ def write_report(
         StoreError: no run folder, a damaged file in it, `megabytes` is less than the data alone need, or the file
             cannot be written.
     """
-    require("jinja2", "matplotlib")
+    require("jinja2", "matplotlib", who="the report")
     findings = collect(folder)
     room = int(megabytes * MEGABYTE)
     path = out or folder / "report.html"

@@ -43,6 +43,10 @@ class Selector(Stage):
         """The options that name the models or columns whose numbers `compared` gets, side by side."""
         return tuple(name for name in (*self.tasks(), *self.column_options()) if getattr(self, name) is not None)
 
+    def packages(self) -> tuple[str, ...]:
+        """What makes the numbers that images are compared by."""
+        return ("torch",) if self.tasks().keys() & set(self.needs) else ()
+
     def compared(self, features: Vectors, labels: Sequence[str], classes: Sequence[str]) -> Vectors:
         """(n, d) what the n images are compared by: `features` (n, f) themselves, unless a selector makes more of them.
 

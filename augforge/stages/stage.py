@@ -90,6 +90,10 @@ class Stage(BaseModel, ABC):
     def check(self) -> None:
         """Raise RecipeError or ModelError where the options do not go together; nothing is loaded here."""
 
+    def packages(self) -> tuple[str, ...]:
+        """The optional packages without which the stage cannot run; asked for before a run computes anything."""
+        return ()
+
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""
         return self.model_dump(mode="json", by_alias=True, exclude=set(self.decision_options))

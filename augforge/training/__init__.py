@@ -5,4 +5,4 @@ Importing this package loads no torch; importing one of its modules does, so it 
 
 from augforge.optional import require
 
-require("torch", "accelerate", "timm", "safetensors", extra="train")
+require("accelerate", "torch", "torchvision", "timm", "safetensors", who="training", extra="train")

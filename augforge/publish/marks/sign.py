@@ -38,7 +38,7 @@ class Signer:
     """
 
     def __init__(self, certificate: Path, key: Path, settings: dict[str, Any] | None = None) -> None:
-        require("c2pa", "cryptography", error=SignError)
+        require("c2pa", "cryptography", who="signing", error=SignError)
         import c2pa
 
         chain, private = _read(certificate), _read(key)

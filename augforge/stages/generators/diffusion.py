@@ -101,6 +101,10 @@ class DiffusionGenerator(Generator):
         """The back-end that this stage runs the model in."""
         return str(self.row.backend_for(self.task)) if self.backend == "auto" else self.backend
 
+    def packages(self) -> tuple[str, ...]:
+        """What the diffusion models run in."""
+        return ("diffusers", "torch", "transformers")
+
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
         self.check_batch()

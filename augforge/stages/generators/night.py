@@ -60,6 +60,10 @@ class Night(Generator):
         """As for every generator; with a ratio, `turns` decides."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Every image under the gate once; or the images in turn."""
         if self.has_amount:

@@ -55,6 +55,10 @@ class Paired(Generator):
         """A few images at a time: the networks are large."""
         return 8
 
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; only once if nothing is varied."""
         return pool.turns(count if self.vary else min(count, len(pool)))
