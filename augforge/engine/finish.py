@@ -188,7 +188,7 @@ def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixel
 
 
 def provenance(sample: Sample, known: Mapping[str, Sample]) -> dict[str, Any]:
-    """Where a sample came from: its file, or its maker, draws and parents with their files and digests."""
+    """Where a sample came from: its file; or what generated it, and its parents with their files and digests."""
     if sample.origin == "real":
         guessed = {} if sample.labelled_by is None else {"labelled-by": sample.labelled_by}
         return {"source": sample.source, "digest": sample.digest, "note": sample.note, **guessed}

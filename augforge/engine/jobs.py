@@ -1,4 +1,4 @@
-"""What a generator should make: every image planned up front, its id and draws from hashes of content."""
+"""The images to generate, planned up front: ids and sampled parameters come from hashes of content."""
 
 from __future__ import annotations
 

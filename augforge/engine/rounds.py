@@ -15,7 +15,7 @@ import numpy as np
 
 from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan_by_class
-from augforge.engine.runners.generate import make_jobs
+from augforge.engine.runners.generate import generate_jobs
 from augforge.engine.runners.table import run_stage
 from augforge.recipe.acceptance import ENOUGH, TRIES, accepting, check_acceptance
 from augforge.stages.generator import Generator, Job
@@ -79,8 +79,8 @@ class Rounds:
         """Make and judge all `jobs`, beginning with the ledger as it was."""
         self._ledger.restore(self._start)
         before = len(self._ledger.visible())
-        did = make_jobs(self.stage, jobs, self._context)
-        rows = [self._row(self.title, before, did, "made")]
+        did = generate_jobs(self.stage, jobs, self._context)
+        rows = [self._row(self.title, before, did, "generated")]
         for title, stage in self.filters:
             before = len(self._ledger.visible())
             rows.append(self._row(title, before, run_stage(stage, title, self._context), "measured"))

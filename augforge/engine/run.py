@@ -30,14 +30,14 @@ from augforge.provenance.lock import lock_of
 from augforge.recipe import Recipe
 from augforge.recipe.acceptance import check_acceptance
 
-COMPUTED = ("read", "made", "measured", "trained")
+COMPUTED = ("read", "generated", "measured", "trained")
 NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
 """Files of a result, without which it is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did. `work` has a row for the source and each stage: counts in and out, made, measured, trained,
+    """What a run did. `work` has a row for the source and each stage: counts in and out, generated, measured, trained,
     reused.
     """
 

@@ -12,7 +12,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import read_sources
-from augforge.engine.runners.generate import MADE
+from augforge.engine.runners.generate import GENERATED
 from augforge.errors import BadImage, SourceError
 from augforge.io import Source, open_source
 from augforge.io.run import Run
@@ -67,7 +67,7 @@ class RunFolder:
     def dropped(self, identity: str) -> bytes:
         """The bytes of a sample that is not in the dataset, by its id."""
         place, _, locator = self._refs.get(identity, "").partition(":")
-        if place == "made":
+        if place == "generated":
             return bytes(self._made(locator, identity))
         if not place.isdigit() or int(place) >= len(self.recipe.sources):
             raise BadImage(GONE)
@@ -82,7 +82,7 @@ class RunFolder:
 
     def _made(self, name: str, identity: str) -> bytes:
         if name not in self._parts:
-            self._parts[name] = Store(self.folder).parts(name, MADE)
+            self._parts[name] = Store(self.folder).parts(name, GENERATED)
         try:
             found: bytes = self._parts[name].row(identity)["image"]
         except KeyError:

@@ -66,7 +66,7 @@ def test_pictures_that_came_out_broken_are_made_again_and_no_others(tmp_path, ti
     assert first.dropped == whole.dropped + 2
     sound = stored(tmp_path / "out")
     again = run(recipe(pictures, stage), tmp_path / "out", retry="failed")
-    assert (again.work[1]["made"], again.work[1]["reused"]) == (2, 6)
+    assert (again.work[1]["generated"], again.work[1]["reused"]) == (2, 6)
     assert decisions(tmp_path / "out") == decisions(tmp_path / "whole")
     assert sound.items() <= stored(tmp_path / "out").items() and len(sound) == 6
     one, other = pixels(tmp_path / "out"), pixels(tmp_path / "whole")
@@ -97,7 +97,7 @@ def stored(out: Path) -> dict[str, bytes]:
     """The bytes of every sound picture in the parts."""
     found = {}
     for folder in (out / "parts").glob("generate-*"):
-        parts = Parts(folder, generate.MADE, "id", print)
+        parts = Parts(folder, generate.GENERATED, "id", print)
         found |= {key: parts.row(key)["image"] for key in parts.keys() - set(parts.failed())}
     return found
 

@@ -19,7 +19,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, stored_vectors
-from augforge.engine.rows import make_rows, without_rows
+from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.errors import BadImage
 from augforge.models import find_model
@@ -31,7 +31,7 @@ from augforge.stages.stage import Stage
 
 
 def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]:
-    """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it weighs."""
+    """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it reweights."""
     if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
         looked = _measure(stage, title, context)
     elif isinstance(stage, EmbeddingFilter):
@@ -214,5 +214,5 @@ def _measure_all(
                 unjudged[sample.digest] = str(error)
         return rows
 
-    make_rows(stage.name, samples, look, parts, context.progress)
+    compute_rows(stage.name, samples, look, parts, context.progress)
     return unjudged

@@ -14,7 +14,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop
-from augforge.engine.rows import make_rows, without_rows
+from augforge.engine.rows import compute_rows, without_rows
 from augforge.errors import BadImage
 from augforge.models import find_model
 from augforge.stages.labeler import Labeler
@@ -91,7 +91,7 @@ def _hash(samples: list[Sample], parts: Parts, drop: Drop, context: RunContext) 
                 drop([sample.digest], error.message)
         return rows
 
-    make_rows("hash", samples, look, parts, context.progress)
+    compute_rows("hash", samples, look, parts, context.progress)
 
 
 def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:

@@ -17,7 +17,7 @@ def run_subsampler(stage: Subsampler, title: str, context: RunContext) -> dict[s
 
 
 def subsample(stage: Subsampler, title: str, ledger: Ledger) -> dict[str, int]:
-    """Drop the labelled real training images that are over their class's quota; no other image is looked at."""
+    """Drop the labelled real training images that are over their class's maximum; no other image is looked at."""
     rows = ledger.reference()
     members: dict[str, list[Sample]] = {}
     for sample in ledger.samples(rows):

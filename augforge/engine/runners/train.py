@@ -35,7 +35,7 @@ Roles = dict[str, list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One training, as every process is given it. `made` are the parts that hold images of earlier stages."""
+    """One training, as every process is given it. `generated` are the parts that hold images of earlier stages."""
 
     stage: Trainer
     roles: Roles
@@ -44,7 +44,7 @@ class Task:
     seed: int
     device: str
     sources: Sequence[SourceSpec] = ()
-    made: Mapping[str, Path] | None = None
+    generated: Mapping[str, Path] | None = None
 
 
 def training_roles(stage: Trainer, ledger: Ledger) -> Roles:
@@ -232,7 +232,7 @@ def _record(task: Task, accelerator: Any) -> dict[str, Any]:
 
 def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
     progress.say(f"train {task.stage.name}: {task.stage.processes} processes")
-    made = {name: parts.folder for name, parts in pixels.made.items()}
+    made = {name: parts.folder for name, parts in pixels.generated.items()}
     whole = Task(task.stage, task.roles, task.identity, task.folder, task.seed, task.device, tuple(pixels.specs), made)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "task"
@@ -243,14 +243,14 @@ def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
 def work(path: Path) -> None:
     """One process of several: train together with the others, on the device that accelerate gave."""
     from augforge.data.store import Parts
-    from augforge.engine.runners.generate import MADE
+    from augforge.engine.runners.generate import GENERATED
     from augforge.io import open_source
     from augforge.progress import LineProgress
 
     task: Task = pickle.loads(path.read_bytes())  # written by `_in_processes` a moment ago
     pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
-    for name, folder in (task.made or {}).items():
-        pixels.made[name] = Parts(folder, MADE, "id", lambda text: None)
+    for name, folder in (task.generated or {}).items():
+        pixels.generated[name] = Parts(folder, GENERATED, "id", lambda text: None)
     from accelerate import PartialState
 
     state = PartialState(cpu=task.device == "cpu")
