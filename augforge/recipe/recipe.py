@@ -1,4 +1,4 @@
-"""Recipes: YAML in, checked options out. Everything that can be wrong is found here, before a model is loaded."""
+"""Recipes: from YAML to checked options. Whatever is wrong with a recipe is found here, before a model is loaded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to do: sources, then stages in order, all draws hanging on `seed`."""
+    """What to do: sources, then stages in order; everything random follows from `seed`."""
 
     name: str
     seed: int
