@@ -33,8 +33,7 @@ from augforge.models import Model, trained_models
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
-from augforge.recipe import Recipe
-from augforge.recipe.acceptance import check_acceptance
+from augforge.recipe import Recipe, check_recipe
 from augforge.stages.filter import Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator
@@ -103,7 +102,7 @@ def run(
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
-    check_acceptance(recipe.stages)
+    check_recipe(recipe)
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():
