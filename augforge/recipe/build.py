@@ -28,7 +28,7 @@ def build_stage(verb: str, name: str, options: Mapping[str, Any], trained: Mappi
 
 def check_stage(stage: Stage, trained: Mapping[str, str]) -> None:
     """What `build_stage` checks, of a stage that is there: a copy or a subclass may have gone round its validators."""
-    _validated(type(stage), stage.model_dump(by_alias=True))
+    _validated(type(stage), stage.model_dump(by_alias=True, warnings=False))
     _check_together(stage, trained)
 
 
