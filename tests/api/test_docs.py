@@ -1,4 +1,4 @@
-"""The examples of docs/python.md are run in their order, in one folder; a block of text is what the one before prints."""
+"""The examples of docs/python.md are run in their order; a block of text is what the example before it prints."""
 
 from __future__ import annotations
 
