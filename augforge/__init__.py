@@ -14,20 +14,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from augforge.api import (
-        AugforgeError,
-        Recipe,
-        Run,
-        check_marks,
-        list_models,
-        list_recipes,
-        list_stages,
-        samples,
-        stage,
-        train,
-    )
-
 __version__ = "0.1.0"
 __all__ = [
     "AugforgeError",
@@ -44,12 +30,27 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, from `augforge.api`, which is named in a text so that what stands below it can import this."""
-    if name in __all__:
-        found = globals()[name] = getattr(import_module("augforge.api"), name)
-        return found
-    raise AttributeError(f"module 'augforge' has no attribute {name!r}")
+if TYPE_CHECKING:
+    from augforge.api import (
+        AugforgeError,
+        Recipe,
+        Run,
+        check_marks,
+        list_models,
+        list_recipes,
+        list_stages,
+        samples,
+        stage,
+        train,
+    )
+else:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """A public name, from `augforge.api`, which is named in a text so that what stands below it can import this."""
+        if name in __all__:
+            found = globals()[name] = getattr(import_module("augforge.api"), name)
+            return found
+        raise AttributeError(f"module 'augforge' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

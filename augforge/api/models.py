@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from augforge.api.recipe import Source, sources_of
+from augforge.api.recipe import Source, limit_of, share_of, sources_of
 from augforge.api.shown import progress_of
 from augforge.errors import RecipeError
 from augforge.progress import Progress
@@ -66,8 +66,8 @@ def train(
         Path(out),
         resume=resume,
         device=device,
-        limit=limit,
-        max_bad=max_bad,
+        limit=limit_of(limit),
+        max_bad=share_of(max_bad),
         retry=retry,
         progress=progress_of(progress),
     )

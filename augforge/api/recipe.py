@@ -149,14 +149,12 @@ class Recipe:
         """
         from augforge.engine.run import run
 
-        if not 0 <= max_bad <= 1:
-            raise RecipeError(f"max_bad: {max_bad} is no share", "give a number from 0 to 1")
         summary = run(
             self._recipe,
             Path(out),
             device=device,
             limit=limit_of(limit),
-            max_bad=max_bad,
+            max_bad=share_of(max_bad),
             store=path_of(store),
             lock=path_of(lock),
             retry=retry,
@@ -285,6 +283,13 @@ def limit_of(limit: int | None) -> int | None:
     if limit is not None and limit < 1:
         raise RecipeError(f"limit: {limit} is not at least 1", "leave it out to use all source images")
     return limit
+
+
+def share_of(max_bad: float) -> float:
+    """A share of bad images; RecipeError if it is not in [0, 1]."""
+    if not 0 <= max_bad <= 1:
+        raise RecipeError(f"max_bad: {max_bad} is no share", "give a number from 0 to 1")
+    return max_bad
 
 
 def path_of(path: StrPath | None) -> Path | None:
