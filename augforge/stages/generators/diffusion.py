@@ -6,10 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from augforge.data import images
@@ -20,6 +18,10 @@ from augforge.models.table import TASKS, Model
 from augforge.stages import prompts
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
 from augforge.stages.stage import Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
 _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")

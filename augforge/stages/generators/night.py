@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from PIL import Image
 from pydantic import Field, model_validator
 
@@ -15,6 +14,9 @@ from augforge.data.sample import Sample
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LEAST_CROP = 0.8
 
@@ -96,6 +98,8 @@ class Night(Generator):
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The image as it goes in, and its mask in the same geometry."""
+        import numpy as np
+
         from augforge.data.images import decode_condition
 
         image = self._view(item, item.images[0], smooth=True)
