@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from augforge.cli.render import base as render
+from augforge.cli.render.progress import terminal_progress
 from augforge.evaluate.settings import Settings
 from augforge.progress import Progress
 
@@ -23,7 +24,7 @@ def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool
     from augforge.evaluate.evaluation import FILE, evaluate
 
     started = time.monotonic()
-    progress: Progress = render.terminal_progress()
+    progress: Progress = terminal_progress()
     record = evaluate(folder, test, settings, progress=progress, **options)
     if as_json:
         render.print_json(record)

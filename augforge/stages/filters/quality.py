@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from PIL import Image
 from pydantic import Field
 
 from augforge.stages.filter import PixelFilter
@@ -14,6 +13,7 @@ from augforge.stages.filters.sharpness import laplacian_variance
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
 
 class Quality(PixelFilter):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from PIL import Image
 from pydantic import Field
 
 from augforge.stages.filter import EmbeddingFilter, PixelFilter
@@ -15,6 +14,7 @@ from augforge.stages.stage import Task
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
     from augforge.stages.filter_inputs import FilterInputs
 

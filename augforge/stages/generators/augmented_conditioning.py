@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from PIL import Image
 from pydantic import Field
 
 from augforge.data.ids import key, rng, seed_of
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.models.backends import Backend, backend_class
 from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
@@ -20,6 +18,9 @@ from augforge.stages.stage import Task
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
+
+    from augforge.models.backends import Backend
 
 Mode = Literal[
     "random-image",
@@ -73,6 +74,8 @@ class AugmentedConditioning(DiffusionGenerator):
 
     @property
     def _mixes_embeddings(self) -> bool:
+        from augforge.models.backends import backend_class
+
         return "embedding" in backend_class(self.backend_name).carries
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
@@ -166,6 +169,7 @@ class AugmentedConditioning(DiffusionGenerator):
 def mixed_picture(sampled_params: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
     """Two pictures mixed in pixel space at `size` px a side, by `lam` or by `box`."""
     import numpy as np
+    from PIL import Image
 
     from augforge.algorithms import mixing
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from PIL import Image
 from pydantic import Field, model_validator
 
 from augforge.data.ids import rng, unit
@@ -17,6 +16,7 @@ from augforge.stages.stage import Share, Task
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
 LEAST_CROP = 0.8
 
@@ -99,6 +99,7 @@ class Night(Generator):
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The image as it goes in, and its mask in the same geometry."""
         import numpy as np
+        from PIL import Image
 
         from augforge.data.images import decode_condition
 
@@ -109,6 +110,8 @@ class Night(Generator):
         return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
 
     def _view(self, item: GenerationInput, image: Image.Image, smooth: bool) -> Image.Image:
+        from PIL import Image
+
         sampled_params = item.job.sample.sampled_params
         if "crop" in sampled_params:
             left, top, right, bottom = sampled_params["crop"]
