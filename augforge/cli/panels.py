@@ -21,7 +21,7 @@ PANELS: dict[str, dict[str, str]] = {
     },
     "filter": {
         "What is kept": "keep min max by scope on mean-minus-std",
-        "Model": "model prompt classifier",
+        "Model": "model prompt",
         RUN: ALWAYS,
     },
     "select": {

@@ -11,6 +11,15 @@ import typer
 from augforge.cli.completion import among, models_for
 from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore
 
+Level = Annotated[
+    str,
+    typer.Option(
+        "--level",
+        help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.",
+        autocompletion=among("identity", "tolerance", "bytes"),
+    ),
+]
+
 
 def lock_(
     recipe: Recipe,
@@ -37,14 +46,7 @@ def rebuild(
     locked: Annotated[
         bool, typer.Option("--locked/--accept", help="Only compare with the lock, or write the new one over it.")
     ] = True,
-    level: Annotated[
-        str,
-        typer.Option(
-            "--level",
-            help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.",
-            autocompletion=among("identity", "tolerance", "bytes"),
-        ),
-    ] = "identity",
+    level: Level = "identity",
     flips: Annotated[
         float,
         typer.Option("--flips", min=0, max=1, help="Share of samples whose fate may differ, for another processor."),

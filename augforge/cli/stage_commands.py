@@ -59,6 +59,13 @@ SOURCES = Annotated[
 ]
 REHEARSED = frozenset({"steps", "size", "width", "blocks", "downs", "scales", "day", "night"})
 """Options whose values in a stage's `example` make a rehearsal quick, and nothing that one would want."""
+EXAMPLES = {
+    ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
+    ("filter", "duplicates"): "--by embedding",
+    ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
+    ("select", "max-loss"): "--classifier models/classifier --share 0.5",
+}
+"""Options of the example in a command's help, where the stage's own `example` is made for its tests."""
 SAMPLES = {"day": "photos/day", "night": "photos/night", "images": "photos", "conditions": "masks"}
 
 
@@ -92,9 +99,8 @@ def stage_example(verb: str, name: str, words: str) -> str:
     """A whole command that begins with `words`, from the `example` of the stage's class."""
     cls = stage_class(verb, name)
     arguments = [f"--{kebab(key)} {SAMPLES.get(key, key)}" for key in _arguments(cls)] or ["photos"]
-    options = [
-        f"--{kebab(key)} {value}" for key, value in cls.example.items() if key.replace("-", "_") not in REHEARSED
-    ]
+    usual = [f"--{kebab(key)} {value}" for key, value in cls.example.items() if kebab(key) not in REHEARSED]
+    options = [EXAMPLES[verb, name]] if (verb, name) in EXAMPLES else usual
     required = [
         f"--{kebab(key)} models/{name}"
         for key, info in cls.model_fields.items()

@@ -35,37 +35,40 @@ def _headline(row: Mapping[str, Any]) -> str:
     return f"[bold]{literal(row['id'])}[/bold] {literal(about)}"
 
 
+PLAIN = {
+    "source": "file    {}",
+    "split": "split   {}",
+    "labelled_by": "label   given by {}, not by the source",
+    "note": "note    {}",
+    "digest": "sha256  {}",
+}
+"""Columns of the ledger that are told as they are."""
+HIDDEN = ("model", "generator", "generator-version", "versions", "asked")
+OFF: tuple[Any, ...] = (None, False, "", [], "off")
+"""Values of options that did nothing."""
+
+
 def _facts(row: Mapping[str, Any]) -> Iterator[str]:
-    if row.get("source"):
-        yield f"file    {row['source']}"
-    if row.get("split"):
-        yield f"split   {row['split']}"
-    if row.get("labelled_by"):
-        yield f"label   given by {row['labelled_by']}, not by the source"
-    if row.get("note"):
-        yield f"note    {row['note']}"
-    if row.get("digest"):
-        yield f"sha256  {row['digest']}"
-    generation_config = row.get("generation_config") or {}
-    if generation_config:
-        model = generation_config.get("model")
-        by = f" by {model.get('name')} (weights {str(model.get('digest'))[:12]})" if isinstance(model, dict) else ""
-        yield f"made    {row['stage']}{by}, seed {row['seed']}"
-        hidden = {"model", "generator", "generator-version", "versions", "asked"}
-        off: tuple[Any, ...] = (None, False, "", [], "off")
-        options = {
-            name: value
-            for name, value in generation_config.items()
-            if name not in hidden and value not in off and name not in row["sampled_params"]
-        }
-        yield "options " + ", ".join(f"{name} {value}" for name, value in options.items())
-        yield "with    " + ", ".join(f"{name} {value}" for name, value in generation_config.get("versions", {}).items())
+    """What the ledger knows of a sample, a line each."""
+    yield from (text.format(row[name]) for name, text in PLAIN.items() if row.get(name))
+    if row.get("generation_config"):
+        yield from _making(row, row["generation_config"])
     if row.get("sampled_params"):
         yield "drawn   " + ", ".join(f"{name} {_short(value)}" for name, value in row["sampled_params"].items())
     if row.get("scores"):
         yield "scores  " + ", ".join(f"{name} {value:.4f}" for name, value in row["scores"].items())
     if row.get("kept"):
         yield f"weight  {row['weight']:.4g}"
+
+
+def _making(row: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """What made an image: the model, the options that were not off, and the versions of libraries."""
+    model = config.get("model")
+    by = f" by {model.get('name')} (weights {str(model.get('digest'))[:12]})" if isinstance(model, dict) else ""
+    yield f"made    {row['stage']}{by}, seed {row['seed']}"
+    told = {name: value for name, value in config.items() if name not in HIDDEN and value not in OFF}
+    yield "options " + ", ".join(f"{name} {told[name]}" for name in told if name not in row["sampled_params"])
+    yield "with    " + ", ".join(f"{name} {value}" for name, value in config.get("versions", {}).items())
 
 
 def _short(value: Any) -> str:
