@@ -57,7 +57,10 @@ def show_comparison(run: Mapping[str, Any], seeds: int) -> None:
 
 
 def _arms(arms: Sequence[Mapping[str, Any]], shifts: Mapping[str, Mapping[str, float]]) -> Table:
-    """Accuracies in percent (under shift instead of macro-F1, if it was asked for), differences in points with the 95 % interval that the verdict follows from."""
+    """Accuracies in percent, differences in points with the 95 % interval that the verdict follows from.
+
+    Shift sets take the place of macro-F1, so that it all fits 80 columns.
+    """
     names = ["images", "accuracy", "under shift" if shifts else "macro-F1", "against real"]
     table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold", min_width=max(len(arm["name"]) for arm in arms))
