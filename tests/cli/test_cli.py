@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from augforge import __version__
 from augforge.cli.app import SINGLE, app
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.stage import kebab
@@ -44,7 +45,7 @@ def test_a_command_has_every_option_of_its_stage_with_help(verb, name):
 
 
 def test_every_command_has_help():
-    groups = ("generate", "filter", "select-subset", "train")
+    groups = ("generate", "filter", "select", "select-subset", "train")
     known = (
         "run",
         "check",
@@ -61,6 +62,26 @@ def test_every_command_has_help():
     )
     for command in (*groups, *SINGLE, *known):
         assert call(command, "--help").stdout.strip()
+
+
+def test_select_and_select_subset_are_one(tmp_path, pictures):
+    from tests.test_laws import rows
+
+    for name in ("select", "select-subset"):
+        call(name, "random", pictures, "--share", "0.5", "--out", tmp_path / name)
+        assert call(name, "--help").stdout.count("facility-location") == 2  # listed, and in the example
+    assert rows(tmp_path / "select") == rows(tmp_path / "select-subset")
+    assert "Another name of select" in " ".join(call("--help").stdout.split())
+
+
+def test_python_m_augforge_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "augforge", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"augforge {__version__}\n"
+
+
+def test_an_unknown_list_names_the_likely_one():
+    result = call("list", "modls", code=2)
+    assert result.stderr.splitlines() == ["augforge: there is no list of 'modls'", "  did you mean 'models'?"]
 
 
 def test_a_command_and_its_recipe_give_the_same_rows(tmp_path, pictures, tiny_clip):

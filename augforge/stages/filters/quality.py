@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
 from augforge.stages.filter import PixelFilter
 from augforge.stages.filters.sharpness import laplacian_variance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
 
 
 class Quality(PixelFilter):
@@ -43,6 +45,8 @@ class Quality(PixelFilter):
 
     def measure(self, image: Image.Image) -> dict[str, float]:
         """The seven measures."""
+        import numpy as np
+
         grey = np.asarray(image.convert("L"))
         counts = np.bincount(grey.ravel(), minlength=256)
         values = [laplacian_variance(grey.astype(np.float64)), *tones(counts), *shape(image.width, image.height)]
@@ -51,6 +55,8 @@ class Quality(PixelFilter):
 
 def tones(counts: NDArray[np.int64]) -> tuple[float, float, float, float]:
     """Mean, share at the ends, standard deviation (of values in [0, 1]) and entropy (bits) of a histogram (256,)."""
+    import numpy as np
+
     shares = counts / counts.sum()
     levels = np.arange(256) / 255
     mean = float(shares @ levels)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.stages.filter import PixelFilter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
 
 
 class Sharpness(PixelFilter):
@@ -21,6 +22,8 @@ class Sharpness(PixelFilter):
 
     def measure(self, image: Image.Image) -> dict[str, float]:
         """The sharpness of the grey picture."""
+        import numpy as np
+
         return {"sharpness": laplacian_variance(np.asarray(image.convert("L"), dtype=np.float64))}
 
 

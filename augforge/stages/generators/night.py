@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from PIL import Image
 from pydantic import Field, model_validator
 
 from augforge.data.ids import rng, unit
@@ -16,6 +14,10 @@ from augforge.optional import require
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 LEAST_CROP = 0.8
 
@@ -100,6 +102,9 @@ class Night(Generator):
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The input image, and its mask under the same geometric transform."""
+        import numpy as np
+        from PIL import Image
+
         from augforge.data.images import decode_condition
 
         image = self._view(item, item.images[0], smooth=True)
@@ -109,6 +114,8 @@ class Night(Generator):
         return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
 
     def _view(self, item: GenerationInput, image: Image.Image, smooth: bool) -> Image.Image:
+        from PIL import Image
+
         sampled_params = item.job.sample.sampled_params
         if "crop" in sampled_params:
             left, top, right, bottom = sampled_params["crop"]

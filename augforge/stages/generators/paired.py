@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from augforge.data.ids import rng
@@ -106,6 +105,8 @@ class Paired(Generator):
 
 def _varied(item: GenerationInput) -> tuple[Any, Any]:
     """Image and mask of the parent after the drawn geometry."""
+    import numpy as np
+
     from augforge.algorithms.geometry import Geometry
     from augforge.data.images import decode_condition
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from augforge.data.ids import unit
@@ -53,6 +52,8 @@ class TrainClassifier(Trainer):
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """Labelled real images: to train on, and to evaluate on."""
+        import numpy as np
+
         train = ledger.reference()
         real = ledger.visible("real")
         named = zip(ledger.column("split", real), ledger.column("label", real), strict=True)
