@@ -240,3 +240,17 @@ def test_a_seed_that_no_file_can_hold_is_refused_by_every_command(seed, tmp_path
     for words in (["filter", "sharpness", source, "--min", 0], ["run", recipe]):
         result = call(*words, "--seed", seed, "--out", out, code=2)
         assert "no whole number of 64 bits" in result.output and not out.exists()
+
+
+def test_a_verb_with_one_stage_takes_its_name_or_none(tmp_path):
+    source = write_images(tmp_path / "source", {"cat": 6, "dog": 6})
+    call("split", source, "--test", "0.5", "--out", tmp_path / "a")
+    call("split", "near-duplicates", source, "--test", "0.5", "--out", tmp_path / "b")
+    assert (tmp_path / "a" / "recipe.yaml").read_text() == (tmp_path / "b" / "recipe.yaml").read_text()
+
+
+def test_a_second_stage_of_such_a_verb_makes_it_a_group(monkeypatch):
+    from augforge.cli import groups
+
+    monkeypatch.setitem(groups.STAGES, ("split", "coarse"), groups.STAGES["split", "near-duplicates"])
+    assert groups.build("split").list_commands(None) == ["near-duplicates", "coarse"]
