@@ -13,13 +13,14 @@ from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.stage import Task
 
 if TYPE_CHECKING:
+    from augforge.algorithms.rules import Scale
     from augforge.stages.filter_inputs import FilterInputs, Vectors
 
 Scores = NDArray[np.float64]
 
 
 class Classifier(EmbeddingFilter):
-    """Keep the images that a classifier is sure of.
+    """Keep the images that a classifier is sure of; without a rule outliers go, on the scale of log-odds.
 
     Measures of its softmax p: `confidence`, the largest p, in [1/c, 1]; `entropy` in nats, in [0, ln c], less is better
     (SemiUHPE keeps the share of lowest entropy of all unlabelled images: `by: entropy`, `keep: 0.75`, `scope: all`);
@@ -33,6 +34,11 @@ class Classifier(EmbeddingFilter):
         "classifier-label-probability",
     )
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"classifier-entropy"})
+    scales: ClassVar[Mapping[str, Scale]] = {
+        "classifier-confidence": "logit",
+        "classifier-entropy": "log",
+        "classifier-label-probability": "logit",
+    }
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")

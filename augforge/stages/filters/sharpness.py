@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,20 @@ from PIL import Image
 
 from augforge.stages.filter import PixelFilter
 
+if TYPE_CHECKING:
+    from augforge.algorithms.rules import Scale
+
 
 class Sharpness(PixelFilter):
-    """Keep the sharpest images. A constant picture scores 0; the unit is grey levels (0 to 255) squared."""
+    """Keep the sharpest images. A constant picture scores 0; the unit is grey levels (0 to 255) squared.
+
+    It grows with the contrast and falls with the size of a picture, so no bar holds for all data. Without a rule
+    outliers go, on a logarithmic scale: what is many times less sharp than the others of its class.
+    """
 
     name: ClassVar[str] = "sharpness"
     measures: ClassVar[tuple[str, ...]] = ("sharpness",)
+    scales: ClassVar[Mapping[str, Scale]] = {"sharpness": "log"}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     def measure(self, image: Image.Image) -> dict[str, float]:
