@@ -147,4 +147,4 @@ class EmbeddingFilter(Filter):
 
     @abstractmethod
     def compare(self, inputs: FilterInputs) -> dict[str, FloatArray]:
-        """An array (n,) for each of `measures`, NaN where nothing can be said; computes only what it asks for."""
+        """An array (n,) for each of `measures` that is asked for, NaN where nothing can be said."""

@@ -45,7 +45,7 @@ class Duplicates(Stage):
         None, description="Drop what is near an image of this source, such as a test set; it is only read."
     )
     parents: bool = Field(True, description="Drop synthetic images that are near-copies of their own parents.")
-    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The model for by embedding.")
+    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model for by embedding.")
 
     def reach(self, size: int) -> int:
         """The most bits in which the hashes of near ones of `size` images differ."""
