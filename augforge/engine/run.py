@@ -41,7 +41,7 @@ from augforge.stages.generator import Generator
 from augforge.stages.labeler import Labeler
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
-from augforge.stages.stage import Stage
+from augforge.stages.stage import Stage, check_classes
 from augforge.stages.trainer import Trainer
 
 __all__ = ["Summary", "run", "stage_key", "titles"]
@@ -140,6 +140,7 @@ def _run(
         return summary
     with named(out / "run.json"):
         (out / "run.json").unlink(missing_ok=True)
+    check_classes(recipe.stages, ledger.classes)
     work: list[dict[str, Any]] = [_row("source", len(ledger), ledger, {"read": read})]
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
@@ -176,6 +177,7 @@ def _run_block(
     def step(stage: Stage, title: str) -> dict[str, int]:
         return _step(stage, title, ledger, embedders, seed, device, progress, certificates)
 
+    check_classes([stage for _, stage in block], ledger.classes)  # a labeler may have brought new ones
     if len(block) > 1:
         return Rounds(block, ledger, embedders, seed, device, progress).run(step)
     ((title, stage),) = block

@@ -10,13 +10,13 @@ from pydantic import Field
 from augforge.models import find_model
 from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filters.similarity import Scores, class_prompts, margins, to_own
-from augforge.stages.stage import Prompt, Task
+from augforge.stages.stage import AsksAboutClasses, Prompt, Task
 
 if TYPE_CHECKING:
     from augforge.stages.filter_inputs import FilterInputs
 
 
-class Clip(EmbeddingFilter):
+class Clip(AsksAboutClasses, EmbeddingFilter):
     """Keep the images that an image-text model finds most like their class.
 
     Three cosine measures, all in [-1, 1]: `clip-prompt`, similarity to the class's prompt; `clip-margin`, that
@@ -29,6 +29,9 @@ class Clip(EmbeddingFilter):
     name: ClassVar[str] = "clip"
     measures: ClassVar[tuple[str, ...]] = ("clip-prompt", "clip-margin", "clip-prototype")
     needs_real: ClassVar[bool] = True
+    ways_out: ClassVar[str] = (
+        "name another image-text model, such as vit-b-32, or judge by clip-prototype with any model that embeds images"
+    )
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(

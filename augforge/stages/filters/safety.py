@@ -13,7 +13,7 @@ from pydantic import Field
 from augforge.algorithms.rules import Unjudged
 from augforge.stages.filter import EmbeddingFilter, PixelFilter
 from augforge.stages.filters.checkers import find_checker, load_checker
-from augforge.stages.stage import Task
+from augforge.stages.stage import AsksAboutClasses, Task
 
 if TYPE_CHECKING:
     from augforge.stages.filter_inputs import FilterInputs
@@ -40,7 +40,7 @@ SAFE = (
 OPEN_NSFW = "augforge.models.offline:open_nsfw_risk"
 
 
-class Safety(EmbeddingFilter, PixelFilter):
+class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
     """Drop the images nearer to an unsafe concept than to everything safe, or those that a checker of yours flags.
 
     `safety` is positive for a safe image and negative for a flagged one, and without a rule what is under 0 goes.
@@ -51,13 +51,13 @@ class Safety(EmbeddingFilter, PixelFilter):
     under its name: when you change its code, run into a new folder.
 
     Judge also what a model makes that was trained to forget: the published success of attacks on such models goes up to
-    97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such
-    concept, so it is not the default. Flagged images are counted in the ledger and are not in the data set; `parts/` of
+    97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such concept and is refused. Flagged images are counted in the ledger and are not in the data set; `parts/` of
     the run folder still holds what was generated.
     """
 
     name: ClassVar[str] = "safety"
     measures: ClassVar[tuple[str, ...]] = ("safety",)
+    ways_out: ClassVar[str] = "name a full image-text model, such as vit-b-32, or a checker"
     default_rule: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
@@ -66,10 +66,17 @@ class Safety(EmbeddingFilter, PixelFilter):
     safe: tuple[str, ...] = Field(SAFE, min_length=1, description="What may be shown, as prompts.")
     checker: str | None = Field(None, description="module:function of a checker in place of the image-text model.")
 
+    @property
+    def asks_about_classes(self) -> bool:
+        """It asks about concepts, whatever the classes are."""
+        return False
+
     def check(self) -> None:
-        """Refuse a checker that is not there."""
+        """Refuse a checker that is not there, and a model that states what it knows: no concept is among that."""
         if self.checker is not None:
             find_checker(self.checker)
+        else:
+            self.check_known(self.concepts)
         if self.checker == OPEN_NSFW:
             from augforge.models import find_model
             from augforge.models.offline import package_file

@@ -19,18 +19,23 @@ from augforge.models.backends import Backend, Request, backend_class, open_backe
 from augforge.models.table import TASKS, Model
 from augforge.stages import prompts
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
-from augforge.stages.stage import Prompt
+from augforge.stages.stage import AsksAboutClasses, Prompt
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
 _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")
 _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
 
 
-class DiffusionGenerator(Generator):
+class DiffusionGenerator(AsksAboutClasses, Generator):
     """Options and running of a diffusion model; a stage adds what conditions it."""
 
     task: ClassVar[str]
-    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {"micro_batch", "decode_batch"}
+    ways_out: ClassVar[str] = "name a model for real work (augforge list models)"
+    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {
+        "any_class",
+        "micro_batch",
+        "decode_batch",
+    }
 
     prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
     templates: str = Field("", description="Choose each image's prompt from a file of templates, or from the `usual`.")
