@@ -51,8 +51,8 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
     under its name: when you change its code, run into a new folder.
 
     Judge also what a model makes that was trained to forget: the published success of attacks on such models goes up to
-    97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such concept and is refused. Flagged images are counted in the ledger and are not in the data set; `parts/` of
-    the run folder still holds what was generated.
+    97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such concept and is refused. Flagged images
+    are counted in the ledger and are not in the data set; `parts/` of the run folder still holds what was generated.
     """
 
     name: ClassVar[str] = "safety"
