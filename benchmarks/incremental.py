@@ -83,7 +83,7 @@ def one_more(count: int) -> None:
         seconds = time.perf_counter() - began
         print(f"one image more in a source of {count:,}: {seconds:.1f} s")
         for before, after in zip(first.work, second.work, strict=True):
-            old, new = (sum(row.get(n, 0) for n in ("read", "made", "measured")) for row in (before, after))
+            old, new = (sum(row.get(n, 0) for n in ("read", "generated", "measured")) for row in (before, after))
             print(f"  {after['stage']:<36} computed {new:,}, at first {old:,}")
 
 

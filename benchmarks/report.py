@@ -29,7 +29,7 @@ from augforge.data.store import Store
 from augforge.engine.embedding import stored_vectors
 from augforge.engine.finish import write_result
 from augforge.engine.ingest import Pixels
-from augforge.engine.runners.generate import MADE
+from augforge.engine.runners.generate import GENERATED
 from augforge.progress import Progress
 from augforge.recipe import parse_recipe
 from augforge.report import write_report
@@ -104,7 +104,7 @@ def _samples(rows: int, pixels: MadeUp, random: np.random.Generator) -> Iterator
             parents=tuple(real[place] for place in random.integers(0, len(real), 2)),
             stage="1-generate-augmented-conditioning",
             seed=int(random.integers(2**62)),
-            ref=f"made:{PART}",
+            ref=f"generated:{PART}",
             sampled_params=sampled_params,
             generation_config=MAKER,
             scores=scores,
@@ -127,10 +127,10 @@ def make(folder: Path, rows: int) -> None:
     store, pixels, ledger = Store(folder), MadeUp(random), Ledger()
     samples = list(_samples(rows, pixels, random))
     ledger.extend(samples)
-    with store.parts(PART, MADE).writing() as writer:
+    with store.parts(PART, GENERATED).writing() as writer:
         for sample in (sample for sample in samples if not sample.kept):
             data = pixels.bytes_of(sample)
-            writer.add([{**dict.fromkeys(MADE.names), "id": sample.id, "image": data}], len(data))
+            writer.add([{**dict.fromkeys(GENERATED.names), "id": sample.id, "image": data}], len(data))
     centres = {label: random.normal(size=WIDE) for label in ledger.classes}
     with stored_vectors("builtin-clip", "image-embedding", store).writing() as writer:
         for sample in samples:

@@ -205,7 +205,7 @@ def test_4_more_copies_only_add(models, pictures, tmp_path, stage):
     before = set(rows(tmp_path / "out"))
     more = run(chain(models, pictures, stage, **{"per-class": 5}), tmp_path / "out")
     assert before < set(rows(tmp_path / "out"))
-    assert more.work[1]["made"] == 3 * 3 and more.work[1]["reused"] == 2 * 3
+    assert more.work[1]["generated"] == 3 * 3 and more.work[1]["reused"] == 2 * 3
 
 
 @pytest.mark.parametrize("stage", COMPUTING, ids="-".join)
@@ -283,7 +283,7 @@ def test_7_other_weights_are_another_result(models, pictures, tmp_path, stage):
     for folder in others.values():
         (Path(folder) / "note.txt").write_text("other bytes, other model")
     again = run(chain({**models, **others}, pictures, stage), tmp_path / "out")
-    assert sum(again.work[-1].get(name, 0) for name in ("made", "measured", "trained")) > 0
+    assert sum(again.work[-1].get(name, 0) for name in ("generated", "measured", "trained")) > 0
 
 
 @pytest.mark.parametrize("stage", BY_VERB["filter"], ids="-".join)

@@ -17,10 +17,11 @@ EVALUATION_SPLITS = frozenset({"val", "valid", "validation", "dev", "test", "eva
 class Sample:
     """One image and its whole provenance, as a row of the ledger.
 
-    `ref` says where the encoded bytes are ("0:cats/1.jpg" in source 0, "made:…" in this run's parts);
+    `ref` says where the encoded bytes are ("0:cats/1.jpg" in source 0, "generated:…" in this run's parts);
     `source` says it to people. `mask` is the SHA-256 of the encoded label mask that goes with the image ("" where
-    there is none), `labelled_by` the stage that gave the label when it was not the source. `sampled_params` holds every random
-    draw of the row, `generation_config` what all rows of its stage share (generator, options, model, device, versions), as JSON.
+    there is none), `labelled_by` the stage that gave the label when it was not the source. `sampled_params` holds
+    every random draw of the row, `generation_config` what all rows of its stage share (generator, options, model,
+    device, versions), as JSON.
     """
 
     id: str

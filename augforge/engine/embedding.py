@@ -10,9 +10,8 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,8 @@ WORTH_SAYING = 10.0
 """Seconds of embedding after which it is said what held it up."""
 MOST_LOADERS = 32
 Matrix = NDArray[np.float32]
+Drop = Callable[[list[str], str], None]
+"""Takes the digests of images that cannot be used, and the reason."""
 Ready = tuple[list[str], list[Any]]
 
 ADAPTERS = {
@@ -54,11 +55,9 @@ def vectors_key(name: str, task: str = "image-embedding") -> str:
     return model_key(find_model(name, task), kind, 2, DECODING)[:12]
 
 
-def stored_vectors(
-    name: str, task: str, store: Store, precision: Precision = "float32", shared: Path | None = None
-) -> Vectors:
+def stored_vectors(name: str, task: str, store: Store, precision: Precision = "float32") -> Vectors:
     """The vectors of images by the model called `name`: those of the shared store if there is one, else the run's."""
-    folder = vectors_folder(store.folder, vectors_key(name, task), precision, shared or store.shared)
+    folder = vectors_folder(store.folder, vectors_key(name, task), precision, store.shared)
     return Vectors(folder, precision, store.say)
 
 
@@ -89,22 +88,11 @@ class Timing:
 class Embedder:
     """One model and the vectors it has made; the model is loaded only if a vector is missing."""
 
-    def __init__(
-        self,
-        name: str,
-        task: str,
-        store: Store,
-        pixels: Pixels,
-        device: str,
-        progress: Progress,
-        *,
-        shared: Path | None = None,
-        precision: Precision = "float32",
-    ) -> None:
+    def __init__(self, name: str, task: str, setting: Embedders) -> None:
         self._row, self._task = find_model(name, task), task
-        self._images = stored_vectors(name, task, store, precision, shared)
-        self._texts = store.vectors(f"{vectors_key(name, task)}-text")
-        self._pixels, self._device, self._progress = pixels, device, progress
+        self._images = stored_vectors(name, task, setting.store, setting.precision)
+        self._texts = setting.store.vectors(f"{vectors_key(name, task)}-text")
+        self._pixels, self._device, self._progress = setting.pixels, setting.device, setting.progress
         self._model: Any = None
         self.computed = 0
         self.timing = Timing(loaders=loaders())
@@ -127,7 +115,7 @@ class Embedder:
                 writer.add([{"digest": digests[text], "vector": v} for text, v in zip(todo, vectors, strict=True)])
         return self._texts.matrix([digests[text] for text in texts], "vector")
 
-    def images(self, ledger: Ledger, indices: Indices, drop: Callable[[list[str], str], None]) -> Matrix:
+    def images(self, ledger: Ledger, indices: Indices, drop: Drop) -> Matrix:
         """(n, d) embeddings of the samples at `indices`, of unit length.
 
         An image that can no longer be read goes to `drop` (its digests, the reason), and its row is NaN.
@@ -147,9 +135,9 @@ class Embedder:
         vectors[there] = present
         return vectors
 
-    def _embed(self, samples: Sequence[Sample], drop: Callable[[list[str], str], None]) -> None:
+    def _embed(self, samples: Sequence[Sample], drop: Drop) -> None:
         model = self._loaded()
-        preprocessing: Preprocessing | None = getattr(model, "sight", None)
+        preprocessing: Preprocessing | None = getattr(model, "preprocessing", None)
         timing, began = self.timing, time.monotonic()
 
         def load(batch: Sequence[Sample]) -> tuple[Ready, float]:
@@ -179,9 +167,7 @@ class Embedder:
         if timing.seconds >= WORTH_SAYING:
             self._progress.say(f"embed ({self._row.name}): {timing.sentence()}")
 
-    def _load(
-        self, batch: Sequence[Sample], preprocessing: Preprocessing | None, drop: Callable[[list[str], str], None]
-    ) -> Ready:
+    def _load(self, batch: Sequence[Sample], preprocessing: Preprocessing | None, drop: Drop) -> Ready:
         """The digests of those that can be read, and what the model sees of them (the images, if it looks itself)."""
         digests, pictures = [], []
         for sample in batch:
@@ -213,26 +199,29 @@ def loaders() -> int:
     return min(max(2, cores), MOST_LOADERS)
 
 
+@dataclass(slots=True)
 class Embedders:
     """The embedders of a run: the last one used is kept, so that one model is in memory at a time."""
 
-    def __init__(self, store: Store, pixels: Pixels, device: str, progress: Progress) -> None:
-        self.store, self.pixels = store, pixels
-        self._device, self._progress = device, progress
-        self._open: dict[tuple[str, str], Embedder] = {}
+    store: Store
+    pixels: Pixels
+    device: str = "auto"
+    progress: Progress = field(default_factory=Progress)
+    precision: Precision = "float32"
+    _open: dict[tuple[str, str], Embedder] = field(default_factory=dict, repr=False)
 
     def over(self, pixels: Pixels) -> Embedders:
         """The same for images that lie elsewhere."""
-        return Embedders(self.store, pixels, self._device, self._progress)
+        return replace(self, pixels=pixels, _open={})
 
     def of(self, name: str, task: str = "image-embedding") -> Embedder:
         """The embedder of the model called `name`, which is loaded only when a vector is missing."""
         if (name, task) not in self._open:
-            self._open = {(name, task): Embedder(name, task, self.store, self.pixels, self._device, self._progress)}
+            self._open = {(name, task): Embedder(name, task, self)}
         return self._open[name, task]
 
 
-def dropper(ledger: Ledger, title: str) -> Any:
+def dropper(ledger: Ledger, title: str) -> Drop:
     """What a stage calls for images that it could not read: digests, reason."""
 
     def drop(digests: list[str], reason: str) -> None:

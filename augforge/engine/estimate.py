@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -136,18 +136,26 @@ def outlook(
 
 def warnings_of(classes: tuple[ClassOutlook, ...], until: bool) -> tuple[str, ...]:
     """What to think of before it is made."""
-    said = []
-    high = [one for one in classes if one.ratio is not None and one.ratio > HIGH]
-    if high:
-        most = max(high, key=lambda one: one.ratio or 0.0)
-        said.append(
-            f"{len(high):,} of {len(classes):,} classes get over {HIGH:g} new images for each real one (up to "
-            f"{most.ratio:,.1f}, {most.label!r}): that pays only where real images are few for how much they vary."
-        )
-    short = [one for one in classes if until and one.expected is not None and one.expected < one.wanted - 0.5]
-    said += [
-        f"{one.label!r} will likely fall short: {one.acceptance or 0:.0%} accepted so far give {one.expected:,.0f} of "
-        f"{one.wanted:,} in {one.tries:,} tries."
-        for one in short
-    ]
+    said = [*_high_ratios(classes), *(_likely_short(classes) if until else ())]
     return (*said, NO_BEST) if any(one.wanted for one in classes) else tuple(said)
+
+
+def _high_ratios(classes: tuple[ClassOutlook, ...]) -> Iterator[str]:
+    """That some classes get very many new images for each real one."""
+    high = {one.label: one.ratio for one in classes if one.ratio is not None and one.ratio > HIGH}
+    if high:
+        most = max(high, key=lambda label: high[label])
+        yield (
+            f"{len(high):,} of {len(classes):,} classes get over {HIGH:g} new images for each real one (up to "
+            f"{high[most]:,.1f}, {most!r}): that pays only where real images are few for how much they vary."
+        )
+
+
+def _likely_short(classes: tuple[ClassOutlook, ...]) -> Iterator[str]:
+    """Which classes will likely have fewer accepted images than asked for."""
+    for one in classes:
+        if one.expected is not None and one.expected < one.wanted - 0.5:
+            yield (
+                f"{one.label!r} will likely fall short: {one.acceptance or 0:.0%} accepted so far give "
+                f"{one.expected:,.0f} of {one.wanted:,} in {one.tries:,} tries."
+            )

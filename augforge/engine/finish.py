@@ -17,6 +17,7 @@ from augforge.data.files import named, swap_folder, sync, sync_folder, write_ato
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.context import RunContext
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage, StoreError
 from augforge.progress import Progress
@@ -29,16 +30,10 @@ ROWS_A_BATCH = 256
 SHARD_BYTES = 256 << 20
 
 
-def write_result(
-    recipe: Recipe,
-    ledger: Ledger,
-    store: Store,
-    pixels: Pixels,
-    progress: Progress,
-    certificates: Mapping[str, Any],
-) -> None:
+def write_result(recipe: Recipe, context: RunContext) -> None:
     """Write the whole result; each piece appears whole or not at all."""
-    write_dataset(ledger, store, pixels, progress)
+    store, ledger, certificates = context.store, context.ledger, context.certificates
+    write_dataset(ledger, store, context.pixels, context.progress)
     write_ledger(ledger, store.folder / "samples.parquet")
     write_atomically(store.folder / "recipe.yaml", recipe.yaml().encode())
     certified = json.dumps(certificates, indent=1).encode()
@@ -193,7 +188,7 @@ def _rows(ledger: Ledger, samples: Sequence[Sample], indices: Any, pixels: Pixel
 
 
 def provenance(sample: Sample, known: Mapping[str, Sample]) -> dict[str, Any]:
-    """Where a sample came from: its file, or its maker, draws and parents with their files and digests."""
+    """Where a sample came from: its file; or what generated it, and its parents with their files and digests."""
     if sample.origin == "real":
         guessed = {} if sample.labelled_by is None else {"labelled-by": sample.labelled_by}
         return {"source": sample.source, "digest": sample.digest, "note": sample.note, **guessed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
-from augforge.engine.rows import make_rows
+from augforge.engine.rows import compute_rows
 from augforge.errors import BadImage
 from augforge.io import open_source
 from augforge.io.base import Entry, Source
@@ -113,7 +113,7 @@ def _inspect(sources: Sequence[Source], unknown: Sequence[Found], parts: Parts, 
     def look(batch: Sequence[Found]) -> list[dict[str, Any]]:
         return [_facts(sources[found.number], found) for found in batch]
 
-    make_rows("read", unknown, look, parts, progress)
+    compute_rows("read", unknown, look, parts, progress)
 
 
 def _facts(source: Source, found: Found) -> dict[str, Any]:
@@ -158,19 +158,17 @@ def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) ->
             yield _carried(f)
             continue
         facts = next(known)
-        problem = facts["problem"] or None
-        identity = facts["digest"] or f"no bytes: {f.entry.locator}"
-        same = (identity, f.entry.label, facts["mask"])
-        copy = copies[same]
+        same = (facts["digest"] or f"no bytes: {f.entry.locator}", f.entry.label, facts["mask"])
+        sample = _fresh(sources[f.number], f, same, copies[same]) if f.entry.carried is None else _carried(f)
         copies[same] += 1
-        sample = _fresh(sources[f.number], f, same, copy) if f.entry.carried is None else _carried(f)
-        yield replace(
-            sample,
-            **{name: facts[name] for name in ("digest", "width", "height", "note", "mask")},
-            kept=sample.kept and problem is None,
-            dropped=problem or sample.dropped,
-            dropped_by="source" if problem else sample.dropped_by,
-        )
+        yield _with_facts(sample, facts)
+
+
+def _with_facts(sample: Sample, facts: Mapping[str, Any]) -> Sample:
+    """The sample with what was found in its file; dropped if that cannot be used."""
+    found = replace(sample, **{name: facts[name] for name in ("digest", "width", "height", "note", "mask")})
+    problem = facts["problem"]
+    return replace(found, kept=False, dropped=problem, dropped_by="source") if problem else found
 
 
 def _fresh(source: Source, f: Found, same: tuple[str, str | None, str], copy: int) -> Sample:
@@ -233,13 +231,13 @@ class Pixels:
 
     def __init__(self, sources: Sequence[Source], specs: Sequence[SourceSpec] = ()) -> None:
         self._sources, self.specs = sources, tuple(specs)
-        self.made: dict[str, Parts] = {}
+        self.generated: dict[str, Parts] = {}
 
     def bytes_of(self, sample: Sample) -> bytes:
         """The exact encoded bytes; BadImage if they are gone or are no longer the ones that were hashed."""
         place, _, locator = sample.ref.partition(":")
-        if place == "made":
-            data = bytes(self.made[locator].row(sample.id)["image"])
+        if place == "generated":
+            data = bytes(self.generated[locator].row(sample.id)["image"])
         else:
             data = self._sources[int(place)].read(locator)
         if sample.digest and images.digest(data) != sample.digest:
@@ -251,8 +249,8 @@ class Pixels:
         if not sample.mask:
             raise BadImage("it has no mask")
         place, _, locator = sample.ref.partition(":")
-        if place == "made":
-            data = bytes(self.made[locator].row(sample.id)["mask"])
+        if place == "generated":
+            data = bytes(self.generated[locator].row(sample.id)["mask"])
         else:
             data = self._sources[int(place)].read_mask(locator)
         if images.digest(data) != sample.mask:
@@ -265,7 +263,7 @@ class Pixels:
         for place, ref in enumerate(refs):
             places[ref.partition(":")[0]].append(place)
         found: list[Sequence[float] | None] = [None] * len(refs)
-        for number in places.keys() - {"made"}:
+        for number in places.keys() - {"generated"}:
             locators = [refs[place].partition(":")[2] for place in places[number]]
             values = self._sources[int(number)].numbers(locators, name)
             for place, value in zip(places[number], values, strict=True):

@@ -1,9 +1,9 @@
-"""What a generator should make: every image planned up front, its id and draws from hashes of content."""
+"""The images to generate, planned up front: ids and sampled parameters come from hashes of content."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 import numpy as np
@@ -38,20 +38,48 @@ def amounts(stage: Generator, ledger: Ledger) -> dict[str | None, int]:
 
 
 def plan_by_class(
-    stage: Generator, ledger: Ledger, seed: int, title: str, wanted: Mapping[str | None, int]
+    stage: Generator, ledger: Ledger, seed: int, title: str, target: Mapping[str | None, int]
 ) -> dict[str | None, Iterator[Job]]:
-    """The images to make of each class, as many as wanted of it; the first ones are the same for every amount."""
-    fingerprint = stage_key(stage, seed)
+    """The images to generate of each class, `target` of it; the first ones are the same for every amount."""
     conditioning = ledger.conditioning(stage.split, not stage.needs_labels)
     pools = {label: Pool(samples, stage.shots) for label, samples in conditioning.items()}
     split = next((s.split for pool in pools.values() for s in pool.samples), None)
+    planner = _Planner(stage, stage_key(stage, seed), title, split)
+    return {label: planner.jobs(label, pools[label], count) for label, count in target.items()}
 
-    def jobs(label: str | None, count: int) -> Iterator[Job]:
-        turns = stage.turns(pools[label], count)
-        alone = (_job(stage, fingerprint, label, pools[label], *turn, title, split) for turn in turns)
-        return _coupled(alone, int(stage.batch)) if stage.batch_dependent else alone
 
-    return {label: jobs(label, count) for label, count in wanted.items()}
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """Plans the images of one stage, which are called by its `title` in the ledger and lie in `split`."""
+
+    stage: Generator
+    fingerprint: str
+    title: str
+    split: str | None
+
+    def jobs(self, label: str | None, pool: Pool, count: int) -> Iterator[Job]:
+        """The first `count` images of a class, conditioned on those in `pool`."""
+        turns = self.stage.turns(pool, count)
+        alone = (self._job(label, pool, parent, variant) for parent, variant in turns)
+        return _coupled(alone, int(self.stage.batch)) if self.stage.batch_dependent else alone
+
+    def _job(self, label: str | None, pool: Pool, parent: Sample | None, variant: int) -> Job:
+        seed = seed_of(key(self.fingerprint, parent.id if parent else label, variant))
+        parents, sampled_params = self.stage.sample_params(label, parent, pool, variant, seed)
+        ids = [p.id for p in parents]
+        identity = key(self.fingerprint, label, ids, sampled_params)
+        held_out = unit("validation", identity) < getattr(self.stage, "validation", 0.0)
+        sample = Sample(
+            id=identity,
+            label=self.stage.child_label(label),
+            origin="synthetic",
+            parents=tuple(ids),
+            stage=self.title,
+            seed=seed_of(identity),
+            split="validation" if held_out else self.split,
+            sampled_params=sampled_params,
+        )
+        return Job(sample, tuple(parents))
 
 
 def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Job]:
@@ -78,32 +106,3 @@ def training_counts(ledger: Ledger, on: On = "all", unlabelled: bool = False) ->
     if unlabelled and (without := int((ledger.class_index(indices) < 0).sum())):
         counts[None] = without
     return counts
-
-
-def _job(
-    stage: Generator,
-    fingerprint: str,
-    label: str | None,
-    pool: Pool,
-    parent: Sample | None,
-    variant: int,
-    title: str,
-    split: str | None,
-) -> Job:
-    first = parent.id if parent else label
-    parents, sampled_params = stage.sample_params(
-        label, parent, pool, variant, seed_of(key(fingerprint, first, variant))
-    )
-    identity = key(fingerprint, label, [p.id for p in parents], sampled_params)
-    held_out = unit("validation", identity) < getattr(stage, "validation", 0.0)
-    sample = Sample(
-        id=identity,
-        label=stage.child_label(label),
-        origin="synthetic",
-        parents=tuple(p.id for p in parents),
-        stage=title,
-        seed=seed_of(identity),
-        split="validation" if held_out else split,
-        sampled_params=sampled_params,
-    )
-    return Job(sample, tuple(parents))

@@ -39,13 +39,13 @@ def run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
 def _code_and_models(recipe: Recipe) -> list[Any]:
     """What a result depends on beside its sources. Models that the recipe trains follow from the rest."""
     trained = {stage.called for stage in recipe.stages if isinstance(stage, Trainer)}
-    models = [
-        model_key(find_model(name, task))
-        for stage in recipe.stages
-        for option, task in stage.tasks().items()
-        if (name := getattr(stage, option)) is not None and name not in trained
-    ]
+    named = [pair for stage in recipe.stages for pair in stage.models()]
+    models = [model_key(find_model(name, task)) for name, task in named if name not in trained]
     versions = [[stage.name, stage.version] for stage in recipe.stages]
+    return [__version__, FORMAT, recipe.plain(), models, _files(recipe), versions]
+
+
+def _files(recipe: Recipe) -> list[Any]:
+    """Digests of the files that options name."""
     files: list[Any] = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
-    files += [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]
-    return [__version__, FORMAT, recipe.plain(), models, files, versions]
+    return files + [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]

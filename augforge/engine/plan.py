@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,12 @@ from augforge.engine.embedding import stored_vectors
 from augforge.engine.estimate import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.jobs import plan_by_class
+from augforge.engine.kinds import of_kind
 from augforge.engine.rates import measured_rate
 from augforge.engine.runners.filter import measured_parts
 from augforge.engine.runners.generate import finished, generator_parts
 from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
-from augforge.engine.runners.subsample import run_subsampler
+from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
@@ -30,7 +32,7 @@ from augforge.recipe import Recipe
 from augforge.recipe.acceptance import check_acceptance
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
-from augforge.stages.generator import Generator
+from augforge.stages.generator import Generator, Job
 from augforge.stages.labeler import Labeler
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
@@ -61,6 +63,9 @@ class PlanRow:
 class _State:
     """What is known so far: the counts, the ledger as far as it can be known, and what will have been measured."""
 
+    store: Store
+    seed: int
+    models: dict[str, Model]
     ledger: Ledger
     counts: Counts
     unread: int = 0
@@ -72,32 +77,32 @@ class _State:
     def total(self) -> int:
         return sum(self.counts.values())
 
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Count the images that are to be generated."""
+        for job in jobs:
+            key = (job.sample.label or "", "synthetic")
+            self.counts[key] = self.counts.get(key, 0) + 1
+
     def classes(self) -> dict[str, int]:
         return {c: sum(n for (label, _), n in self.counts.items() if label == c) for c in self.ledger.classes}
 
 
 def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) -> list[PlanRow]:
     """A row for the source and every stage of `recipe`, given what the run folder `out` holds already."""
-    from augforge.engine.run import titles
-
     check_acceptance(recipe.stages)
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
         ledger, unread = known_samples(open_sources(recipe), store, limit)
         check_classes(recipe.stages, ledger.classes)
-        state = _State(ledger, _counts(ledger), unread)
+        state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread)
         known = len(ledger) - unread
         rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
-        for title, stage in zip(titles(recipe), recipe.stages, strict=True):
-            before, seen = state.total, None
-            if isinstance(stage, Trainer):
-                todo, reused = _train(stage, state, store, recipe.seed, models)
-            elif isinstance(stage, Generator):
-                todo, reused, seen = _generate(stage, title, state, store, recipe.seed)
-            else:
-                todo, reused = _step(stage, title, state, store)
-            rows.append(PlanRow(title, before, state.total, todo, reused, state.classes(), state.exact, seen))
+        for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+            before = state.total
+            step = of_kind(PLANNERS, stage)(stage, title, state)
+            counts = state.classes()
+            rows.append(PlanRow(title, before, state.total, step.todo, step.reused, counts, state.exact, step.outlook))
     return rows
 
 
@@ -109,68 +114,77 @@ def _counts(ledger: Ledger) -> Counts:
     return counts
 
 
-def _step(stage: Stage, title: str, state: _State, store: Store) -> tuple[int, int]:
-    if isinstance(stage, (Labeler, Splitter)):
-        return _describe(stage, title, state, store)
-    if isinstance(stage, Subsampler):
-        return _thin(stage, title, state)
-    seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
-    todo = _unmeasured(stage, state, store)
-    if isinstance(stage, Duplicates):
-        state.exact = False
-    elif isinstance(stage, Filter):
-        _filter(stage, state)
-    elif isinstance(stage, Selector):
-        _select(stage, state)
-    return todo, max(0, seen - todo)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a stage has to compute, what is there already, and what a generator will likely yield."""
+
+    todo: int
+    reused: int
+    outlook: Outlook | None = None
 
 
-def _generate(stage: Generator, title: str, state: _State, store: Store, seed: int) -> tuple[int, int, Outlook]:
-    """What is to make, what is there, and class by class what it will likely yield and cost."""
-    name, parts = generator_parts(stage, store, seed)
+def _generate(stage: Generator, title: str, state: _State) -> _Step:
+    """What is to be generated, what is there, and class by class what it will likely yield and cost."""
+    name, parts = generator_parts(stage, state.store, state.seed)
     if stage.until_accepted is not None or (state.unread and not stage.has_amount):
         state.exact = False  # who is accepted; or a gate by id, and ids are only known of what was read
-    classes = class_outlooks(stage, state.ledger, tried_so_far(store.folder, title))
-    jobs = plan_by_class(stage, state.ledger, seed, title, {label: each.tries for label, each in classes.items()})
+    classes = class_outlooks(stage, state.ledger, tried_so_far(state.store.folder, title))
+    tries = {label: each.tries for label, each in classes.items()}
     todo: dict[str | None, int] = {}
     reused = 0
-    for label, each in jobs.items():
-        planned = list(each)
+    for label, jobs in plan_by_class(stage, state.ledger, state.seed, title, tries).items():
+        planned = list(jobs)
         there = [job for job in planned if parts.find([job.sample.id])[0] >= 0]
         state.ledger.extend(finished(there, parts, name))
         todo[label], reused = len(planned) - len(there), reused + len(there)
-        for job in planned if stage.until_accepted is None else planned[: stage.until_accepted]:
-            key = (job.sample.label or "", "synthetic")
-            state.counts[key] = state.counts.get(key, 0) + 1
+        state.add(planned[: stage.until_accepted])
     state.unmade += sum(todo.values())
-    return sum(todo.values()), reused, outlook(stage, classes, todo, measured_rate(parts.folder))
+    return _Step(sum(todo.values()), reused, outlook(stage, classes, todo, measured_rate(parts.folder)))
 
 
-def _train(stage: Trainer, state: _State, store: Store, seed: int, models: dict[str, Model]) -> tuple[int, int]:
+def _train(stage: Trainer, title: str, state: _State) -> _Step:
     """The steps to train, 0 if the model is there; what it will be is known before it is trained."""
-    identity = training_key(stage, training_roles(stage, state.ledger), seed)
-    folder = model_folder(stage, identity, store)
-    models[stage.called] = trained_row(stage, identity, folder)
-    there = read_record(folder) is not None
-    return (0, 1) if there else (stage.steps, 0)
+    identity = training_key(stage, training_roles(stage, state.ledger), state.seed)
+    folder = model_folder(stage, identity, state.store)
+    state.models[stage.called] = trained_row(stage, identity, folder)
+    return _Step(0, 1) if read_record(folder) is not None else _Step(stage.steps, 0)
 
 
-def _describe(stage: Labeler | Splitter, title: str, state: _State, store: Store) -> tuple[int, int]:
-    """How many images a labeler or splitter has to measure; what it says is only known if all is measured."""
-    if isinstance(stage, Splitter):
-        indices, parts = state.ledger.visible("real"), hash_parts(store)
+def _split(stage: Splitter, title: str, state: _State) -> _Step:
+    """The images to hash; who goes where is known once all are."""
+    indices, parts = state.ledger.visible("real"), hash_parts(state.store)
+    todo = len(parts.missing(state.ledger.column("digest", indices)))
+    if todo:
+        state.exact = False
     else:
-        indices, parts = unlabelled(state.ledger), stored_vectors(stage.classifier, "classification", store)
+        decide_splits(stage, state.ledger, indices, parts)
+    return _Step(todo, len(indices) - todo)
+
+
+def _label(stage: Labeler, title: str, state: _State) -> _Step:
+    """The images to classify; who gets which label is known once all are."""
+    indices, parts = unlabelled(state.ledger), stored_vectors(stage.classifier, "classification", state.store)
     digests = state.ledger.column("digest", indices)
     todo = len(parts.missing(digests))
     if todo:
         state.exact = False
-    elif isinstance(stage, Splitter):
-        decide_splits(stage, state.ledger, indices, parts)
     else:
         decide_labels(stage, title, state.ledger, indices, parts.matrix(digests, "vector"))
         state.counts = _counts(state.ledger)
-    return todo, len(indices) - todo
+    return _Step(todo, len(indices) - todo)
+
+
+def _measure(stage: Stage, state: _State) -> _Step:
+    """The images to measure, at most."""
+    seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
+    todo = _unmeasured(stage, state)
+    return _Step(todo, max(0, seen - todo))
+
+
+def _duplicates(stage: Duplicates, title: str, state: _State) -> _Step:
+    """Who has a copy is only known when all are compared."""
+    state.exact = False
+    return _measure(stage, state)
 
 
 def _sees(stage: Stage, key: tuple[str, str]) -> bool:
@@ -178,9 +192,9 @@ def _sees(stage: Stage, key: tuple[str, str]) -> bool:
     return on in ("all", key[1])
 
 
-def _unmeasured(stage: Stage, state: _State, store: Store) -> int:
+def _unmeasured(stage: Stage, state: _State) -> int:
     """At most how many images the stage has to measure: not stored yet, and not measured by a stage before it."""
-    parts = measured_parts(stage, store)
+    parts = measured_parts(stage, state.store)
     if parts is None or str(parts.folder) in state.measured:
         return 0
     state.measured.add(str(parts.folder))
@@ -191,35 +205,38 @@ def _unmeasured(stage: Stage, state: _State, store: Store) -> int:
     return missing + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
 
 
-def _filter(stage: Filter, state: _State) -> None:
-    share = stage.rule().keep
+def _filter(stage: Filter, title: str, state: _State) -> _Step:
+    step, share = _measure(stage, state), stage.rule().keep
     if share is None:
         state.exact = False
-        return
+        return step
     groups = {key[0] for key in state.counts} if stage.scope == "class" else {None}
     for group in groups:
         members = [key for key in state.counts if group in (None, key[0]) and _sees(stage, key)]
         total = sum(state.counts[key] for key in members)
         _shrink(state, members, max(min(total, 1) if share > 0 else 0, int(share * total + 1e-9)))
+    return step
 
 
-def _select(stage: Selector, state: _State) -> None:
+def _select(stage: Selector, title: str, state: _State) -> _Step:
+    step = _measure(stage, state)
     members = [key for key in state.counts if _sees(stage, key)]
     by_class = {label: sum(state.counts[k] for k in members if k[0] == label) for label in {k[0] for k in members}}
     allowed = budgets(by_class, stage.budget(sum(by_class.values())), stage.allocation)
     for label, budget in allowed.items():
         _shrink(state, [key for key in members if key[0] == label], budget)
+    return step
 
 
-def _thin(stage: Subsampler, title: str, state: _State) -> tuple[int, int]:
+def _subsample(stage: Subsampler, title: str, state: _State) -> _Step:
     """As it will be: which images are left hangs on nothing but their ids."""
     before = state.ledger.class_counts(state.ledger.reference())
-    run_subsampler(stage, title, state.ledger)
+    subsample(stage, title, state.ledger)
     after = state.ledger.class_counts(state.ledger.reference())
     for label, count in before.items():
         if (label, "real") in state.counts:
             state.counts[label, "real"] = max(0, state.counts[label, "real"] - count + after[label])
-    return 0, sum(before.values())
+    return _Step(0, sum(before.values()))
 
 
 def _shrink(state: _State, members: list[tuple[str, str]], budget: int) -> None:
@@ -227,3 +244,16 @@ def _shrink(state: _State, members: list[tuple[str, str]], budget: int) -> None:
     parts = budgets({key: state.counts[key] for key in members}, budget, "proportional") if members else {}
     state.exact &= sum(count > 0 for count in parts.values()) <= 1
     state.counts.update(parts)
+
+
+PLANNERS: Mapping[type[Stage], Callable[[Any, str, _State], _Step]] = {
+    Generator: _generate,
+    Trainer: _train,
+    Splitter: _split,
+    Labeler: _label,
+    Filter: _filter,
+    Duplicates: _duplicates,
+    Selector: _select,
+    Subsampler: _subsample,
+}
+"""What foresees each kind of stage: given the stage, its title and the state before it, which it brings forward."""

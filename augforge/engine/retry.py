@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from augforge.data.store import Store
 from augforge.engine.ingest import FACTS, keys_of_problems
-from augforge.engine.runners.generate import MADE
+from augforge.engine.runners.generate import GENERATED
 from augforge.errors import RecipeError
 from augforge.io import Source
 
@@ -27,6 +27,6 @@ def forget_failed(sources: Sequence[Source], store: Store, what: str) -> int:
     facts = store.parts("source", FACTS, by="key")
     count = facts.forget(set(facts.failed()) - keys_of_problems(sources))
     for folder in sorted((store.folder / "parts").glob("generate-*")):
-        made = store.parts(folder.name, MADE)
+        made = store.parts(folder.name, GENERATED)
         count += made.forget(made.failed())
     return count

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from augforge.data.ledger import Ledger
-from augforge.engine.embedding import Embedders
+from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan_by_class
-from augforge.engine.runners.generate import make_jobs
-from augforge.progress import Progress
+from augforge.engine.runners.generate import generate_jobs
+from augforge.engine.runners.table import run_stage
 from augforge.recipe.acceptance import ENOUGH, TRIES, accepting, check_acceptance
 from augforge.stages.generator import Generator, Job
 from augforge.stages.stage import Stage
 
 Block = Sequence[tuple[str, Stage]]
-Judge = Callable[[Stage, str], Mapping[str, int]]
-"""Runs one filter over the ledger, and says how many images it measured."""
 Jobs = Mapping[str | None, Sequence[Job]]
 
 
@@ -41,50 +38,52 @@ def blocks(titles: Sequence[str], stages: Sequence[Stage]) -> list[Block]:
     return found
 
 
+def _merged(jobs: Sequence[Job], tries: Jobs) -> list[Job]:
+    """The jobs of the rounds so far, and those of this one that are new."""
+    there = {job.sample.id for job in jobs}
+    return [*jobs, *(job for each in tries.values() for job in each if job.sample.id not in there)]
+
+
 class Rounds:
     """The rounds of one generator and the filters after it, on the ledger of a run."""
 
-    def __init__(
-        self, block: Block, ledger: Ledger, embedders: Embedders, seed: int, device: str, progress: Progress
-    ) -> None:
+    def __init__(self, block: Block, context: RunContext) -> None:
         (self.title, stage), *self.filters = block
         assert isinstance(stage, Generator) and stage.until_accepted is not None
         self.stage, self.wanted = stage, stage.until_accepted
-        self._ledger, self._embedders = ledger, embedders
-        self._seed, self._device, self._progress = seed, device, progress
-        self._start = ledger.copy()
+        self._context, self._ledger = context, context.ledger
+        self._start = context.ledger.copy()
         self._computed: Counter[str] = Counter()
 
-    def run(self, judge: Judge) -> list[dict[str, Any]]:
+    def run(self) -> list[dict[str, Any]]:
         """Go round until every class has enough or was tried often enough; a row for each stage, as in a summary."""
         asked = {label: self._full(count) for label, count in amounts(self.stage, self._ledger).items()}
         jobs: list[Job] = []
         while True:
             tries = self._planned(asked)
-            there = {job.sample.id for job in jobs}
-            jobs += [job for each in tries.values() for job in each if job.sample.id not in there]
-            rows = self._round(jobs, judge)
+            jobs = _merged(jobs, tries)
+            rows = self._round(jobs)
             accepted = {label: self._accepted(each) for label, each in tries.items()}
             again = {label: self._next(len(tries[label]), len(accepted[label])) for label in asked}
-            if all(again[label] <= asked[label] or len(tries[label]) < asked[label] for label in asked):
+            exhausted = [label for label in asked if again[label] <= asked[label] or len(tries[label]) < asked[label]]
+            if len(exhausted) == len(asked):
                 return self._finish(rows, tries, accepted)
             self._say(accepted, sum(again.values()) - sum(asked.values()))
             asked = {label: max(asked[label], again[label]) for label in asked}
 
     def _planned(self, asked: Mapping[str | None, int]) -> Jobs:
-        plan = plan_by_class(self.stage, self._start, self._seed, self.title, asked)
+        plan = plan_by_class(self.stage, self._start, self._context.seed, self.title, asked)
         return {label: list(each) for label, each in plan.items()}
 
-    def _round(self, jobs: Sequence[Job], judge: Judge) -> list[dict[str, Any]]:
+    def _round(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """Make and judge all `jobs`, beginning with the ledger as it was."""
         self._ledger.restore(self._start)
-        store, pixels = self._embedders.store, self._embedders.pixels
         before = len(self._ledger.visible())
-        did = make_jobs(self.stage, jobs, self._ledger, store, pixels, self._seed, self._device, self._progress)
-        rows = [self._row(self.title, before, did, "made")]
+        did = generate_jobs(self.stage, jobs, self._context)
+        rows = [self._row(self.title, before, did, "generated")]
         for title, stage in self.filters:
             before = len(self._ledger.visible())
-            rows.append(self._row(title, before, judge(stage, title), "measured"))
+            rows.append(self._row(title, before, run_stage(stage, title, self._context), "measured"))
         return rows
 
     def _row(self, title: str, before: int, did: Mapping[str, int], computed: str) -> dict[str, Any]:
@@ -123,7 +122,7 @@ class Rounds:
     def _say(self, accepted: Mapping[str | None, Sequence[int]], more: int) -> None:
         done = sum(min(len(each), self.wanted) for each in accepted.values())
         text = f"{done:,} of {self.wanted * len(accepted):,} accepted, {more:,} more to try"
-        self._progress.say(f"{self.stage.name}: {text}")
+        self._context.progress.say(f"{self.stage.name}: {text}")
 
     def _finish(
         self, rows: list[dict[str, Any]], tries: Jobs, accepted: Mapping[str | None, Sequence[int]]
@@ -136,7 +135,7 @@ class Rounds:
         for label, missing in short.items():
             name = "images without a class" if label is None else f"class {label!r}"
             text = f"{self.wanted - missing:,} of {self.wanted:,} accepted after {len(tries[label]):,} tries"
-            self._progress.say(f"{self.stage.name}: {name}: {text}, {missing:,} fewer than asked for")
+            self._context.progress.say(f"{self.stage.name}: {name}: {text}, {missing:,} fewer than asked for")
         if short:
             rows[0]["short"] = {label or "": missing for label, missing in short.items()}
         return rows

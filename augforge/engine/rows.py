@@ -27,7 +27,7 @@ def without_rows(ledger: Ledger, indices: Indices, parts: Parts) -> list[Sample]
     return list(ledger.samples(np.array(sorted(todo.values()), dtype=np.int64)))
 
 
-def make_rows(
+def compute_rows(
     title: str, items: Sequence[Item], look: Callable[[Sequence[Item]], Rows], parts: Parts, progress: Progress
 ) -> None:
     """Let `look` make the rows of every item, a batch at a time in other threads, and commit them as they come."""

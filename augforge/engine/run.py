@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +13,31 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
+from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
-from augforge.engine.jobs import stage_key
 from augforge.engine.keys import listing_key, run_key
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
-from augforge.engine.runners.duplicates import run_duplicates
-from augforge.engine.runners.filter import run_filter
-from augforge.engine.runners.generate import run_generator
-from augforge.engine.runners.label import run_labeler, run_splitter
-from augforge.engine.runners.select import run_selector
-from augforge.engine.runners.subsample import run_subsampler
-from augforge.engine.runners.train import run_trainer
+from augforge.engine.runners.table import run_stage
 from augforge.errors import SourceError, TooManyBad
-from augforge.io import Source
-from augforge.models import Model, trained_models
+from augforge.models import trained_models
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
 from augforge.recipe import Recipe
 from augforge.recipe.acceptance import check_acceptance
-from augforge.stages.filter import Filter
-from augforge.stages.filters.duplicates import Duplicates
-from augforge.stages.generator import Generator
-from augforge.stages.labeler import Labeler
-from augforge.stages.selector import Selector, Subsampler
-from augforge.stages.splitter import Splitter
-from augforge.stages.stage import Stage, check_classes
-from augforge.stages.trainer import Trainer
+from augforge.stages.stage import check_classes
 
-__all__ = ["Summary", "run", "stage_key", "titles"]
-
-
-COMPUTED = ("read", "made", "measured", "trained")
+COMPUTED = ("read", "generated", "measured", "trained")
 NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
 """Files of a result, without which it is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did. `work` has a row for the source and each stage: counts in and out, made, measured, trained,
+    """What a run did. `work` has a row for the source and each stage: counts in and out, generated, measured, trained,
     reused.
     """
 
@@ -109,111 +92,57 @@ def run(
     with folder.locked():
         if retry is not None:
             forget_failed(sources, folder, retry)
-            with named(out / "run.json"):
-                (out / "run.json").unlink(missing_ok=True)  # what no model could be shown is asked for again
+            _forget_result(out)  # what no model could be shown is asked for again
         ahead = listing_key(recipe, sources, limit)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
-            summary = _run(recipe, sources, folder, device, limit, max_bad, ahead, progress)
+            ledger, read = read_sources(sources, folder, progress, limit)
+            pixels = Pixels(sources, recipe.sources)
+            embedders = Embedders(folder, pixels, device, progress)
+            context = RunContext(folder, pixels, ledger, embedders, recipe.seed, device, progress)
+            summary = _run(recipe, context, ahead, read, max_bad)
         keep_lock(out, lock, progress, always=lock_always)
         return summary
 
 
-def _run(
-    recipe: Recipe,
-    sources: Sequence[Source],
-    folder: Store,
-    device: str,
-    limit: int | None,
-    max_bad: float,
-    ahead: str,
-    progress: Progress,
-) -> Summary:
-    """Run, unless what was read is what the last run read."""
-    out = folder.folder
-    ledger, read = read_sources(sources, folder, progress, limit)
+def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: float) -> Summary:
+    """Run, unless what was read is what the last run read; `read` images had to be read for it."""
+    out, ledger = context.store.folder, context.ledger
     if not len(ledger):
         raise SourceError("the source holds no images", "is it the right folder?")
-    pixels = Pixels(sources, recipe.sources)
-    done = run_key(recipe, ledger, pixels)
-    if (summary := _up_to_date(folder, "key", done)) is not None:
-        _remember(folder, done, ahead, summary)
+    done = run_key(recipe, ledger, context.pixels)
+    if (summary := _up_to_date(context.store, "key", done)) is not None:
+        _remember(context.store, done, ahead, summary)
         return summary
-    with named(out / "run.json"):
-        (out / "run.json").unlink(missing_ok=True)
     check_classes(recipe.stages, ledger.classes)
-    work: list[dict[str, Any]] = [_row("source", len(ledger), ledger, {"read": read})]
+    _forget_result(out)
+    work = [_row("source", len(ledger), ledger, {"read": read})]
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
-    embedders = Embedders(folder, pixels, device, progress)
-    certificates: dict[str, Any] = {}
     with trained_models() as models:
-        for block in blocks(titles(recipe), recipe.stages):
-            work += _run_block(block, ledger, embedders, recipe.seed, device, progress, certificates, models)
-        write_result(recipe, ledger, folder, pixels, progress, certificates)
-        write_lock(lock_of(recipe, ledger, pixels, work), folder)
+        context = replace(context, models=models)
+        for block in blocks(recipe.titles(), recipe.stages):
+            work += _run_block(block, context)
+        write_result(recipe, context)
+        write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
-    _remember(folder, done, ahead, summary)
+    _remember(context.store, done, ahead, summary)
     return summary
 
 
-def titles(recipe: Recipe) -> list[str]:
-    """How each stage is called in the ledger: number, verb and name."""
-    return [f"{number}-{stage.verb}-{stage.name}" for number, stage in enumerate(recipe.stages, start=1)]
-
-
-def _run_block(
-    block: Block,
-    ledger: Ledger,
-    embedders: Embedders,
-    seed: int,
-    device: str,
-    progress: Progress,
-    certificates: dict[str, Any],
-    models: dict[str, Model],
-) -> list[dict[str, Any]]:
+def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
     """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
-
-    def step(stage: Stage, title: str) -> dict[str, int]:
-        return _step(stage, title, ledger, embedders, seed, device, progress, certificates)
-
-    check_classes([stage for _, stage in block], ledger.classes)  # a labeler may have brought new ones
+    check_classes([stage for _, stage in block], context.ledger.classes)  # a labeler may have brought new ones
     if len(block) > 1:
-        return Rounds(block, ledger, embedders, seed, device, progress).run(step)
+        return Rounds(block, context).run()
     ((title, stage),) = block
-    before = len(ledger.visible())
-    if isinstance(stage, Trainer):
-        did = run_trainer(stage, ledger, embedders.store, embedders.pixels, seed, device, progress, models)
-    else:
-        did = step(stage, title)
-    return [_row(title, before, ledger, did)]
+    before = len(context.ledger.visible())
+    return [_row(title, before, context.ledger, run_stage(stage, title, context))]
 
 
-def _step(
-    stage: Stage,
-    title: str,
-    ledger: Ledger,
-    embedders: Embedders,
-    seed: int,
-    device: str,
-    progress: Progress,
-    certificates: dict[str, Any],
-) -> dict[str, int]:
-    if isinstance(stage, Generator):
-        return run_generator(stage, title, ledger, embedders.store, embedders.pixels, seed, device, progress)
-    if isinstance(stage, Duplicates):
-        return run_duplicates(stage, title, ledger, embedders, progress)
-    if isinstance(stage, Filter):
-        return run_filter(stage, title, ledger, embedders, progress)
-    if isinstance(stage, Selector):
-        return run_selector(stage, title, ledger, embedders, progress, certificates)
-    if isinstance(stage, Subsampler):
-        return run_subsampler(stage, title, ledger)
-    if isinstance(stage, Labeler):
-        return run_labeler(stage, title, ledger, embedders)
-    if isinstance(stage, Splitter):
-        return run_splitter(stage, title, ledger, embedders, progress)
-    raise TypeError(f"{title} is of no kind of stage")
+def _forget_result(out: Path) -> None:
+    with named(out / "run.json"):
+        (out / "run.json").unlink(missing_ok=True)
 
 
 def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dict[str, Any]:

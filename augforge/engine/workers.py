@@ -1,7 +1,7 @@
 """More than one device: the plan's batches divided among processes, each with the model on a device of its own.
 
 Each process finds its place and its device through accelerate; they write parts of their own into the same folder, so
-nothing is sent between them. Ids, draws and batches are those of the plan, whoever makes them.
+nothing is sent between them. Ids, sampled parameters and batches are those of the plan, whoever makes them.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Task:
     trained: Mapping[str, Model]
 
 
-def make_in_processes(task: Task, processes: int, look: Callable[[], None]) -> None:
-    """Make all batches of `task` in as many processes as asked for, and wait for them, calling `look` now and then.
+def generate_in_processes(task: Task, processes: int, look: Callable[[], None]) -> None:
+    """Generate all batches of `task` in as many processes as asked for, and wait for them, calling `look` now and then.
 
     Raises:
         AugforgeError: a process failed; what the others committed is kept.

@@ -12,8 +12,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import read_sources
-from augforge.engine.run import titles
-from augforge.engine.runners.generate import MADE
+from augforge.engine.runners.generate import GENERATED
 from augforge.errors import BadImage, SourceError
 from augforge.io import Source, open_source
 from augforge.io.run import Run
@@ -56,7 +55,7 @@ class RunFolder:
             if spec.kind == "run" and (Path(spec.value) / "recipe.yaml").is_file()
             for stage in RunFolder(Path(spec.value)).stages()
         ]
-        return [*before, *zip(titles(self.recipe), self.recipe.stages, strict=True)]
+        return [*before, *zip(self.recipe.titles(), self.recipe.stages, strict=True)]
 
     def bytes_of(self, sample: Sample) -> bytes:
         """The exact encoded bytes; BadImage where they cannot be had."""
@@ -68,7 +67,7 @@ class RunFolder:
     def dropped(self, identity: str) -> bytes:
         """The bytes of a sample that is not in the dataset, by its id."""
         place, _, locator = self._refs.get(identity, "").partition(":")
-        if place == "made":
+        if place == "generated":
             return bytes(self._made(locator, identity))
         if not place.isdigit() or int(place) >= len(self.recipe.sources):
             raise BadImage(GONE)
@@ -83,7 +82,7 @@ class RunFolder:
 
     def _made(self, name: str, identity: str) -> bytes:
         if name not in self._parts:
-            self._parts[name] = Store(self.folder).parts(name, MADE)
+            self._parts[name] = Store(self.folder).parts(name, GENERATED)
         try:
             found: bytes = self._parts[name].row(identity)["image"]
         except KeyError:

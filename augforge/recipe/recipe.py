@@ -61,6 +61,10 @@ class Recipe:
             "stages": [{stage.verb: stage.name, **stage.options()} for stage in self.stages],
         }
 
+    def titles(self) -> list[str]:
+        """What each stage is called in the ledger: number, verb and name."""
+        return [f"{number}-{stage.verb}-{stage.name}" for number, stage in enumerate(self.stages, start=1)]
+
     def yaml(self) -> str:
         """The resolved recipe as YAML text, which `load_recipe` reads back to an equal recipe."""
         return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from augforge.data.record import FORMAT, format_of
 from augforge.data.sample import is_evaluation
-from augforge.engine.run import titles
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
 from augforge.report.evaluation import Evaluation, read_evaluation
@@ -143,7 +142,7 @@ def _classes(rows: pa.Table) -> list[str]:
 
 def _stages(rows: pa.Table, recipe: Recipe | None) -> list[str]:
     """The stages in order: the source, those of earlier runs that its images went through, the recipe's, writing."""
-    own = titles(recipe) if recipe else []
+    own = recipe.titles() if recipe else []
     met = {stage for column in ("stage", "dropped_by") for stage in rows.column(column).unique().to_pylist() if stage}
     earlier = sorted(met - {"source", "write", *own}, key=_place)
     return ["source", *earlier, *own, *(["write"] if "write" in met else [])]

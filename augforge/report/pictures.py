@@ -50,7 +50,7 @@ class Pictures:
         place, _, locator = (row["ref"] or "").partition(":")
         if row["kept"] and self._run is not None:
             return _of_source(self._run, row["id"], what)
-        if place == "made":
+        if place == "generated":
             return self._of_parts(locator, row["id"], what)
         source = self._source(int(place)) if place.isdecimal() else None
         if source is None:

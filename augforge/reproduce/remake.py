@@ -17,7 +17,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.ingest import Pixels, known_samples, open_sources
-from augforge.engine.runners.generate import MADE, encoded
+from augforge.engine.runners.generate import GENERATED, encoded
 from augforge.engine.runners.train import trained_model
 from augforge.errors import AugforgeError, BadImage, ModelError, StoreError
 from augforge.io.run import Run
@@ -105,7 +105,7 @@ class Archive:
         pixels = Pixels(open_sources(recipe), recipe.sources)
         store = Store(self.folder)
         for place in sorted((self.folder / "parts").glob("generate-*")):
-            pixels.made[place.name] = store.parts(place.name, MADE)
+            pixels.generated[place.name] = store.parts(place.name, GENERATED)
         return pixels
 
 

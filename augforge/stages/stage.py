@@ -79,6 +79,11 @@ class Stage(BaseModel, ABC):
         """The options that name a model, and the task it must be able to do."""
         return {name: mark.name for name, mark in _marks(cls, Task).items()}
 
+    def models(self) -> list[tuple[str, str]]:
+        """The models that the options name, each with the task that it is for."""
+        named = [(getattr(self, option), task) for option, task in self.tasks().items()]
+        return [(name, task) for name, task in named if name is not None]
+
     @classmethod
     def column_options(cls) -> list[str]:
         """The options that name a column of the sources."""

@@ -28,7 +28,7 @@ class Trainer(Stage):
     task: ClassVar[str]
     arguments: ClassVar[Mapping[str, str]] = {}
     files: ClassVar[tuple[str, ...]] = ()
-    decision_options: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "look_every"})
+    decision_options: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "eval_every"})
 
     called: str = Field("model", alias="as", description="The name by which later stages ask for the trained model.")
     shots: int | None = Field(None, ge=1, description="Learn from K images per class and from no others.")

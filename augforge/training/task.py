@@ -19,7 +19,7 @@ Batch = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """What every training task is given: the accelerator (device, precision, processes), the seed and how long it lasts."""
+    """What every training task is given: the accelerator (device, precision, processes), the seed, the steps."""
 
     accelerator: Accelerator
     seed: int

@@ -173,7 +173,7 @@ stages:
     after = json.loads(call("plan", recipe, "--out", tmp_path / "out", "--json").stdout)
     assert [row["rows_out"] for row in before] == [row["out"] for row in done["work"]]
     assert before[-1]["classes"] == done["classes"]
-    assert before[1]["todo"] == done["work"][1]["made"] > 0
+    assert before[1]["todo"] == done["work"][1]["generated"] > 0
     assert before[2]["todo"] == done["work"][2]["measured"] > 0
     assert [row["todo"] for row in after] == [0, 0, 0, 0]
     call("plan", recipe)

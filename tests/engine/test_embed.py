@@ -12,7 +12,7 @@ from PIL import Image
 from augforge.data.store import Store
 from augforge.data.vectors import VARIABLE
 from augforge.engine import embedding as module
-from augforge.engine.embedding import Embedder, Timing, stored_vectors, vectors_key
+from augforge.engine.embedding import Embedder, Embedders, Timing, stored_vectors, vectors_key
 from augforge.engine.ingest import Pixels, read_sources
 from augforge.io import open_source
 from augforge.models import find_model
@@ -45,8 +45,9 @@ class Run:
         self.ledger, _ = read_sources(sources, self.store, self.progress)
         self.pixels, self.dropped = Pixels(sources), []
 
-    def embedder(self, task="image-text", name="builtin-clip", **options):
-        return Embedder(name, task, self.store, self.pixels, "cpu", self.progress, **options)
+    def embedder(self, task="image-text", name="builtin-clip", shared=None, **options):
+        store = self.store if shared is None else Store(self.store.folder, shared=shared)
+        return Embedder(name, task, Embedders(store, self.pixels, "cpu", self.progress, **options))
 
     def vectors(self, embedder, indices=None):
         wanted = np.arange(len(self.ledger)) if indices is None else np.array(indices)

@@ -231,7 +231,7 @@ def test_a_mask_that_changes_under_way_is_not_used(camvid, tmp_path):
 def test_made_images_have_masks(streets, tmp_path):
     folder, masks = streets
     made = run(recipe(folder, stages=[Mirror(per_class=4, batch=4)]), tmp_path / "out")
-    assert made.work[1]["made"] == 8 and made.classes == {"day": 7, "night": 6}
+    assert made.work[1]["generated"] == 8 and made.classes == {"day": 7, "night": 6}
     ledger, found = rows(tmp_path / "out"), masks_in(tmp_path / "out")
     names = by_file(tmp_path / "out")
     for identity, row in ledger.items():
@@ -284,7 +284,7 @@ def test_the_unlabelled_have_unlabelled_children(camvid, tmp_path):
     write_images(folder / "train", {"cat": 2}, seed=7)
     stages = [Mirror(per_class=3, batch=4), Blind(per_class=2, batch=4)]
     summary = run(recipe(folder, stages=stages), tmp_path / "out")
-    assert [row["made"] for row in summary.work[1:]] == [6, 2] and summary.classes == {"cat": 7}
+    assert [row["generated"] for row in summary.work[1:]] == [6, 2] and summary.classes == {"cat": 7}
     ledger = rows(tmp_path / "out")
     for row in ledger.values():
         assert all(ledger[parent]["label"] == row["label"] for parent in row["parents"])
@@ -336,10 +336,10 @@ def test_real_to_synthetic_counts_the_real_ones_only(tmp_path):
     write_images(folder, {"test/cat": 5}, seed=3)
     stages = [Mirror(per_class=2, batch=4), Blind(real_to_synthetic="1:3", batch=4)]
     summary = run(recipe(folder, stages=stages), tmp_path / "out")
-    assert [row["made"] for row in summary.work[1:]] == [4, 12]
+    assert [row["generated"] for row in summary.work[1:]] == [4, 12]
     more = [stages[0], Blind(real_to_synthetic="1:4", batch=4)]
     again = run(recipe(folder, stages=more), tmp_path / "out")
-    assert (again.work[2]["made"], again.work[2]["reused"]) == (4, 12)
+    assert (again.work[2]["generated"], again.work[2]["reused"]) == (4, 12)
 
 
 def test_who_gave_a_label_is_not_forgotten(tmp_path):
@@ -361,9 +361,10 @@ def test_who_gave_a_label_is_not_forgotten(tmp_path):
     assert {(row["label"], row["labelled_by"]) for row in rows(tmp_path / "four").values()} == {("dog", None)}
 
 
-def test_a_folder_of_the_first_format_is_refused_with_the_remedy(pictures, tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_folder_of_an_older_format_is_refused_with_the_remedy(version, pictures, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "run.json").write_text(json.dumps({"format": 1}))
-    with pytest.raises(StoreError, match="in format 1, this augforge writes format 2") as caught:
+    (tmp_path / "out" / "run.json").write_text(json.dumps({"format": version}))
+    with pytest.raises(StoreError, match=f"in format {version}, this augforge writes format 3") as caught:
         run(recipe(pictures), tmp_path / "out")
     assert "new folder" in caught.value.hint

@@ -81,7 +81,7 @@ def test_tries_are_reckoned_from_the_yield(two, tmp_path):
 def test_after_the_run_nothing_is_to_do_and_what_is_beyond_counts_as_accepted(two, tmp_path):
     done = run(recipe(two, until_accepted=9), tmp_path / "out")
     row = plan_run(recipe(two, until_accepted=9), tmp_path / "out")[1]
-    assert row.todo == 0 and row.reused == done.work[1]["made"]
+    assert row.todo == 0 and row.reused == done.work[1]["generated"]
     assert all(one.accepted >= 9 and one.expected == 9 for one in row.outlook.classes)
     assert not any("fall short" in warning for warning in row.outlook.warnings)
 

@@ -61,12 +61,12 @@ def test_pictures_that_came_out_broken_are_made_again_and_no_others(tmp_path, ti
     stage = build_stage("generate", "augmented-conditioning", options)
     whole = run(recipe(pictures, stage), tmp_path / "whole")
     with monkeypatch.context() as patched:
-        patched.setattr(type(stage), "open", breaking(type(stage).open, {1, 6}))
+        patched.setattr(type(stage), "load", breaking(type(stage).load, {1, 6}))
         first = run(recipe(pictures, stage), tmp_path / "out")
     assert first.dropped == whole.dropped + 2
     sound = stored(tmp_path / "out")
     again = run(recipe(pictures, stage), tmp_path / "out", retry="failed")
-    assert (again.work[1]["made"], again.work[1]["reused"]) == (2, 6)
+    assert (again.work[1]["generated"], again.work[1]["reused"]) == (2, 6)
     assert decisions(tmp_path / "out") == decisions(tmp_path / "whole")
     assert sound.items() <= stored(tmp_path / "out").items() and len(sound) == 6
     one, other = pixels(tmp_path / "out"), pixels(tmp_path / "whole")
@@ -97,7 +97,7 @@ def stored(out: Path) -> dict[str, bytes]:
     """The bytes of every sound picture in the parts."""
     found = {}
     for folder in (out / "parts").glob("generate-*"):
-        parts = Parts(folder, generate.MADE, "id", print)
+        parts = Parts(folder, generate.GENERATED, "id", print)
         found |= {key: parts.row(key)["image"] for key in parts.keys() - set(parts.failed())}
     return found
 

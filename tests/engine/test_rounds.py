@@ -75,7 +75,7 @@ def test_the_rows_of_the_summary_reconcile(two, tmp_path):
     source, made, judged = summary.work
     assert (source["out"], made["in"], judged["in"]) == (5, 5, made["out"])
     assert judged["out"] == summary.kept and made["out"] == summary.kept + summary.dropped
-    assert made["made"] == judged["measured"] == made["out"] - 5
+    assert made["generated"] == judged["measured"] == made["out"] - 5
     assert made["reused"] == judged["reused"] == 0
 
 
@@ -108,7 +108,7 @@ def test_a_second_run_computes_nothing_even_if_it_must_write_again(two, tmp_path
 
     again = run(asked, tmp_path / "out", progress=Quiet())
     assert again.computed == 0 and (again.kept, again.reasons) == (first.kept, first.reasons)
-    assert again.work[1]["reused"] == first.work[1]["made"]
+    assert again.work[1]["reused"] == first.work[1]["generated"]
 
 
 def test_a_run_that_broke_ends_as_one_that_did_not(two, tmp_path):
@@ -131,7 +131,7 @@ def test_more_only_adds(two, tmp_path):
     tried = {row["id"] for row in synthetic(tmp_path / "out")}
     more = run(recipe(two, until_accepted=12, share=0.4), tmp_path / "out")
     assert few < {row["id"] for row in synthetic(tmp_path / "out") if row["kept"]}
-    assert more.work[1]["made"] == len({row["id"] for row in synthetic(tmp_path / "out")} - tried)
+    assert more.work[1]["generated"] == len({row["id"] for row in synthetic(tmp_path / "out")} - tried)
 
 
 def test_batch_size_and_rounds_do_not_matter(two, tmp_path):
@@ -145,7 +145,7 @@ def test_batch_size_and_rounds_do_not_matter(two, tmp_path):
 def test_where_a_batch_counts_no_image_is_made_twice(two, tmp_path):
     summary = run(recipe(two, until_accepted=6, share=0.3, coupled=True), tmp_path / "out")
     tries = synthetic(tmp_path / "out")
-    assert summary.work[1]["made"] == len(tries)
+    assert summary.work[1]["generated"] == len(tries)
     assert all(len(row["sampled_params"]["batch-of"]) == 4 for row in tries)
     assert Counter(row["label"] for row in tries if row["kept"]) == {"cat": 6, "dog": 6}
 

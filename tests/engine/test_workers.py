@@ -15,7 +15,7 @@ def test_two_processes_make_what_one_makes(tmp_path, tiny_unclip):
         stage = build_stage("generate", "augmented-conditioning", {**options, "processes": processes})
         recipe = Recipe("workers", 0, (SourceSpec("folder", str(folder)),), (stage,))
         summary = run(recipe, tmp_path / name, device="cpu")
-        assert summary.work[1]["made"] == 10
+        assert summary.work[1]["generated"] == 10
     assert decisions(tmp_path / "one") == decisions(tmp_path / "two")
     assert sum(1 for _ in (tmp_path / "one").glob("parts/generate-*/*.arrow")) == 1
     assert sum(1 for _ in (tmp_path / "two").glob("parts/generate-*/*.arrow")) == 2, "one process made all"

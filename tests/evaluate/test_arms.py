@@ -9,7 +9,7 @@ import pytest
 
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
-from augforge.engine.runners.subsample import run_subsampler
+from augforge.engine.runners.subsample import subsample
 from augforge.errors import RecipeError
 from augforge.evaluate.arms import Outcomes, arms_of, by_rarity
 from augforge.evaluate.settings import ARMS
@@ -202,7 +202,7 @@ def tail_of(rows: list[Sample], imbalance: float) -> set[str]:
     """What the stage leaves."""
     ledger = Ledger(["a", "b"])
     ledger.extend(rows)
-    run_subsampler(LongTail(imbalance=imbalance), "1-select-long-tail", ledger)
+    subsample(LongTail(imbalance=imbalance), "1-select-long-tail", ledger)
     return set(ledger.column("id", ledger.visible()))
 
 

@@ -22,7 +22,7 @@ from augforge.data.store import Store
 from augforge.engine.embedding import stored_vectors
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.ingest import Pixels
-from augforge.engine.runners.generate import MADE
+from augforge.engine.runners.generate import GENERATED
 from augforge.io import open_source
 from augforge.progress import Progress
 from augforge.recipe import parse_recipe
@@ -85,14 +85,14 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     recipe = parse_recipe(RECIPE.format(name=name, folder=source))
     store = Store(folder / "run")
     ledger, rows = _ledger(source, per_class)
-    parts = store.parts("generate-x-1", MADE)
+    parts = store.parts("generate-x-1", GENERATED)
     with parts.writing() as writer:
         writer.add(rows)
     pixels = Pixels([open_source("folder", str(source))], recipe.sources)
-    pixels.made["generate-x-1"] = parts
+    pixels.generated["generate-x-1"] = parts
     _vectors(store, ledger.column("digest"))
     write_result(recipe, ledger, store, pixels, Progress(), {SELECTOR: CERTIFICATE})
-    (store.folder / "run.json").write_bytes(seal({"format": 2, "key": "x", "summary": {}}))
+    (store.folder / "run.json").write_bytes(seal({"format": 3, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder
 
@@ -120,14 +120,16 @@ def _ledger(source: Path, per_class: int) -> tuple[Ledger, list[dict[str, Any]]]
                 digest=digest,
                 width=40,
                 height=40,
-                ref="made:generate-x-1",
+                ref="generated:generate-x-1",
                 mask=images.digest(labels),
                 sampled_params={"prompt": f"a photo of {label}", "lam": 0.1 * place},
                 generation_config=json.dumps(MAKER),
                 **_synthetic_fate(place),
             )
             samples.append(sample)
-            made.append({**dict.fromkeys(MADE.names), "id": sample.id, "image": data, "mask": labels, "digest": digest})
+            made.append(
+                {**dict.fromkeys(GENERATED.names), "id": sample.id, "image": data, "mask": labels, "digest": digest}
+            )
     ledger = Ledger(EVIL)
     ledger.extend(samples)
     return ledger, made
@@ -257,7 +259,7 @@ def _one_of_many(place: int, real: list[str], labels: list[str], random: np.rand
         stage=CONDITIONING,
         seed=int(random.integers(2**62)),
         digest=f"{place:064x}",
-        ref="made:x",
+        ref="generated:x",
         sampled_params={"prompt": f"a photo of {label}, {place}", "lam": float(random.random())},
         generation_config=json.dumps(MAKER),
         scores={"clip-prompt": score},

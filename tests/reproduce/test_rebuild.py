@@ -263,7 +263,7 @@ def test_a_large_source_is_listed_by_folder(built, monkeypatch):
     archive = Archive(built.out)
     ledger = archive.ledger
     refs = [f"0:{source.partition(': ')[2]}" for source in ledger.column("source", ledger.visible("real"))]
-    ledger._replace("ref", np.arange(len(ledger)), ["made:x"] * len(ledger))
+    ledger._replace("ref", np.arange(len(ledger)), ["generated:x"] * len(ledger))
     ledger._replace("ref", ledger.visible("real"), refs)
     (source,) = module._sources(built.recipe, ledger)
     assert set(source["folders"]) == {"cat", "dog"} and "files" not in source

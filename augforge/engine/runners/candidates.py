@@ -28,7 +28,7 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import Pixels
-from augforge.engine.rows import make_rows
+from augforge.engine.rows import compute_rows
 from augforge.errors import BadImage
 from augforge.progress import Progress
 from augforge.stages.filters.duplicates import Duplicates
@@ -59,7 +59,7 @@ def look(
         rows = zip(greys, hashes_of(smalls).tolist(), smalls, strict=True)
         return [{"digest": digest, "hash": bits, "small": small.tobytes()} for digest, bits, small in rows]
 
-    make_rows("hash", samples, see, parts, progress)
+    compute_rows("hash", samples, see, parts, progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from augforge.algorithms.selection.points import Likeness
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.store import Parts, Store
+from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedder, Embedders, dropper
 from augforge.engine.ingest import Pixels, read_sources
 from augforge.engine.rows import without_rows
@@ -32,20 +33,19 @@ SHOWN = 20_000  # so many are compared within seconds: no bar below that
 DISTANCE = "duplicate-distance"
 
 
-def run_duplicates(
-    stage: Duplicates, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
-) -> dict[str, int]:
+def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[str, int]:
     """Drop copies of references, memorised parents and duplicates; score the bits to the nearest."""
-    parts = look_parts(embedders.store)
-    others, read = _references(stage, embedders.store, progress)
+    ledger, progress, drop = context.ledger, context.progress, context.drop_as(title)
+    parts = look_parts(context.store)
+    others, read = _references(stage, context.store, progress)
     wanted, looked, embedded = _wanted(ledger), 0, 0
     if stage.by != "exact":
-        looked = _look(ledger, wanted, parts, embedders.pixels, dropper(ledger, title), progress)
+        looked = _look(ledger, wanted, parts, context.pixels, drop, progress)
         looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, progress)
     close = np.zeros((0, 2), dtype=np.int64)
-    models = _embedders(stage, others, embedders) if stage.by == "embedding" else None
+    models = _embedders(stage, others, context.embedders) if stage.by == "embedding" else None
     if models:
-        embedded = _embed(models, ledger, others, dropper(ledger, title))
+        embedded = _embed(models, ledger, others, drop)
     others = replace(others, indices=others.ledger.visible())
     if stage.parents and stage.by != "exact":
         _drop_memorised(Candidates(stage, ledger, others, parts), title)
@@ -55,7 +55,7 @@ def run_duplicates(
             f"duplicates: {candidates.size:,} images: hashes within {candidates.distance} bits, see --distance"
         )
     if models:
-        close = _close(candidates, _vectors(candidates, models, dropper(ledger, title)))
+        close = _close(candidates, _vectors(candidates, models, drop))
     _drop_duplicates(candidates, title, close, progress)
     return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
 
@@ -144,15 +144,11 @@ def _close(candidates: Candidates, vectors: NDArray[np.float32]) -> Pairs:
 def _drop_memorised(candidates: Candidates, title: str) -> None:
     """Drop the synthetic samples that are near-copies of a parent, whether that was kept or not."""
     stage, ledger = candidates.stage, candidates.ledger
-    free = np.flatnonzero(~candidates.fixed[: candidates.n])
-    lists = ledger.column("parents", candidates.indices[free])
-    wanted = {parent for parents in lists for parent in parents}
-    digests = {i: d for i, d in zip(ledger.column("id"), ledger.column("digest"), strict=True) if i in wanted and d}
-    pairs = [(row, p) for row, ps in zip(free.tolist(), lists, strict=True) for p in ps if p in digests]
-    there = candidates.looked_at([digests[p] for _, p in pairs])
-    pairs = [pair for pair, known in zip(pairs, there, strict=True) if known]
-    rows = np.array([row for row, _ in pairs], dtype=np.int64)
-    left, right = candidates.digests_of(rows), [digests[p] for _, p in pairs]
+    families = _with_parents(candidates)
+    there = candidates.looked_at([digest for _, _, digest in families])
+    families = [family for family, known in zip(families, there, strict=True) if known]
+    rows = np.array([row for row, _, _ in families], dtype=np.int64)
+    left, right = candidates.digests_of(rows), [digest for _, _, digest in families]
     bits = candidates.apart(candidates.hash_of(left), candidates.hash_of(right))
     candidate = np.flatnonzero((bits <= candidates.distance) | (stage.by == "embedding") | (np.array(left) == right))
     same, parent = ([side[place] for place in candidate.tolist()] for side in (left, right))
@@ -160,8 +156,18 @@ def _drop_memorised(candidates: Candidates, title: str) -> None:
     found = candidate[candidates.confirmed(same, parent, bits[candidate], smallest)]
     for place in found[np.argsort(-bits[found], kind="stable")].tolist():  # the nearest parent has the last word
         index = candidates.indices[rows[place : place + 1]]
-        ledger.drop(index, f"memorised: near-copy of its parent {pairs[place][1][:8]} ({_bits(bits[place])})", title)
+        ledger.drop(index, f"memorised: near-copy of its parent {families[place][1][:8]} ({_bits(bits[place])})", title)
         ledger.score(DISTANCE, index, bits[place : place + 1].astype(np.float64))
+
+
+def _with_parents(candidates: Candidates) -> list[tuple[int, str, str]]:
+    """Free samples and their parents: the row, the parent's id and its digest, as far as that is known."""
+    ledger = candidates.ledger
+    free = np.flatnonzero(~candidates.fixed[: candidates.n])
+    lists = ledger.column("parents", candidates.indices[free])
+    digests = dict(zip(ledger.column("id"), ledger.column("digest"), strict=True))
+    pairs = [(row, parent) for row, parents in zip(free.tolist(), lists, strict=True) for parent in parents]
+    return [(row, parent, digests[parent]) for row, parent in pairs if digests.get(parent)]
 
 
 def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress: Progress) -> None:

@@ -17,13 +17,12 @@ from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
-from augforge.engine.embedding import Embedder, Embedders, dropper, stored_vectors
-from augforge.engine.ingest import Pixels
-from augforge.engine.rows import make_rows, without_rows
+from augforge.engine.context import RunContext
+from augforge.engine.embedding import Drop, Embedder, stored_vectors
+from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.errors import BadImage
 from augforge.models import find_model
-from augforge.progress import Progress
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
 from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 from augforge.stages.filters.duplicates import Duplicates
@@ -31,15 +30,15 @@ from augforge.stages.labeler import Labeler
 from augforge.stages.stage import Stage
 
 
-def run_filter(stage: Filter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> dict[str, int]:
-    """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it weighs."""
+def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]:
+    """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it reweights."""
     if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
-        looked = _measure(stage, title, ledger, embedders, progress)
+        looked = _measure(stage, title, context)
     elif isinstance(stage, EmbeddingFilter):
-        looked = _compare(stage, title, ledger, embedders)
+        looked = _compare(stage, title, context)
     else:
         raise TypeError(f"{stage.name} is neither a PixelFilter nor an EmbeddingFilter")
-    indices, scores = looked.indices, looked.scores
+    ledger, indices, scores = context.ledger, looked.indices, looked.scores
     for name, values in scores.items():
         ledger.score(name, indices, values)
     if len(indices):
@@ -75,11 +74,12 @@ def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked) -> NDArr
     return stays
 
 
-def _compare(stage: EmbeddingFilter, title: str, ledger: Ledger, embedders: Embedders) -> _Looked:
+def _compare(stage: EmbeddingFilter, title: str, context: RunContext) -> _Looked:
     """The scores of the samples that `stage` looks at, from embeddings of them and of what it asks for beside."""
     (task,) = stage.tasks().values()
-    embedder = embedders.of(stage.model, task)
-    views = _Views(ledger, ledger.visible(stage.on), embedder, dropper(ledger, title), partial(_known, stage.model))
+    ledger, embedder = context.ledger, context.embedders.of(stage.model, task)
+    known = partial(_known, stage.model)
+    views = _Views(ledger, ledger.visible(stage.on), embedder, context.drop_as(title), known)
     inputs = views.inputs()
     nothing = {name: np.zeros(0) for name in stage.measures}
     scores = stage.compare(inputs) if len(inputs) else nothing
@@ -152,13 +152,14 @@ class _Views:
         return Parents(children[there], vectors[np.searchsorted(indices, theirs[there])])
 
 
-def _measure(stage: PixelFilter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress) -> _Looked:
+def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     """The scores of the samples that `stage` looks at, from their pixels; each is measured once and stored."""
+    ledger = context.ledger
     indices = ledger.visible(stage.on)
-    parts = _score_parts(stage, embedders.store)
+    parts = _score_parts(stage, context.store)
     digests = ledger.column("digest", indices)
     todo = without_rows(ledger, indices, parts)
-    unjudged = _measure_all(stage, todo, parts, embedders.pixels, dropper(ledger, title), progress)
+    unjudged = _measure_all(stage, todo, parts, context.drop_as(title), context)
     still = ledger.kept[indices]
     indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
     failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
@@ -197,7 +198,7 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
 
 
 def _measure_all(
-    stage: PixelFilter, samples: Sequence[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress
+    stage: PixelFilter, samples: Sequence[Sample], parts: Parts, drop: Drop, context: RunContext
 ) -> dict[str, str]:
     """Measure and store; what could not be judged is not stored, and comes back: digest, reason."""
     unjudged: dict[str, str] = {}
@@ -206,12 +207,12 @@ def _measure_all(
         rows = []
         for sample in batch:
             try:
-                rows.append({"digest": sample.digest, **stage.measure(images.decode(pixels.bytes_of(sample)))})
+                rows.append({"digest": sample.digest, **stage.measure(images.decode(context.pixels.bytes_of(sample)))})
             except BadImage as error:
                 drop([sample.digest], error.message)
             except Unjudged as error:
                 unjudged[sample.digest] = str(error)
         return rows
 
-    make_rows(stage.name, samples, look, parts, progress)
+    compute_rows(stage.name, samples, look, parts, context.progress)
     return unjudged

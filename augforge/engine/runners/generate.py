@@ -16,20 +16,20 @@ from PIL import Image
 from augforge.data import images
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import canonical
-from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
+from augforge.engine.context import RunContext
 from augforge.engine.flow import flow
 from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
 from augforge.engine.rates import recording
-from augforge.engine.workers import Task, make_in_processes
+from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError
 from augforge.models import trained_rows
 from augforge.progress import Progress
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, Job
 
-MADE = pa.schema(
+GENERATED = pa.schema(
     [
         ("id", pa.string()),
         ("image", pa.large_binary()),
@@ -58,59 +58,41 @@ class Batch:
 def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Parts]:
     """Where the images of this stage lie, and under which name."""
     name = f"generate-{stage.name}-{stage_key(stage, seed)[:12]}"
-    return name, store.parts(name, MADE)
+    return name, store.parts(name, GENERATED)
 
 
-def run_generator(
-    stage: Generator,
-    title: str,
-    ledger: Ledger,
-    store: Store,
-    pixels: Pixels,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> dict[str, int]:
-    """Make what the plan asks for and add it to the ledger; says how many were made and how many were there."""
-    jobs = list(plan(stage, ledger, seed, title))
+def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str, int]:
+    """Generate what the plan asks for and add it to the ledger; counts what was generated and what was there."""
+    jobs = list(plan(stage, context.ledger, context.seed, title))
     if not jobs:
-        progress.say(
-            f"{stage.name}: nothing to make: every class has enough, or no image may condition it; "
+        context.progress.say(
+            f"{stage.name}: nothing to generate: every class has enough, or no image may condition it; "
             "per-class, balance-to or real-to-synthetic ask for more"
         )
-    return make_jobs(stage, jobs, ledger, store, pixels, seed, device, progress)
+    return generate_jobs(stage, jobs, context)
 
 
-def make_jobs(
-    stage: Generator,
-    jobs: Sequence[Job],
-    ledger: Ledger,
-    store: Store,
-    pixels: Pixels,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> dict[str, int]:
-    """Make those of the planned images that are not there yet, and add all to the ledger."""
-    name, parts = generator_parts(stage, store, seed)
+def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) -> dict[str, int]:
+    """Generate those of the planned images that are not there yet, and add all to the ledger."""
+    name, parts = generator_parts(stage, context.store, context.seed)
     if parts.missing([job.sample.id for job in jobs]):
-        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, device, progress)})
+        stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, context)})
     todo = list(_batches(jobs, stage, parts))
     if todo:
-        _make_all(stage, todo, parts, pixels, device, progress)
-    pixels.made[name] = parts
-    ledger.extend(finished(jobs, parts, name))
+        _generate_all(stage, todo, parts, context)
+    context.pixels.generated[name] = parts
+    context.ledger.extend(finished(jobs, parts, name))
     made = sum(len(batch.jobs) for batch in todo)
-    return {"made": made, "reused": len(jobs) - made}
+    return {"generated": made, "reused": len(jobs) - made}
 
 
-def _fixed_batch(stage: Generator, parts: Parts, device: str, progress: Progress) -> int:
+def _fixed_batch(stage: Generator, parts: Parts, context: RunContext) -> int:
     """The batch size of the plan: what was asked for, or what an earlier run measured, or what is measured now."""
     path = parts.folder / "plan.json"
-    if stage.batch == "auto" and (size := _planned(path, progress)) is not None:
+    if stage.batch == "auto" and (size := _planned(path, context.progress)) is not None:
         return size
-    size = stage.probe(device) if stage.batch == "auto" else int(stage.batch)
-    write_atomically(path, seal({"batch": size, "device": device}))
+    size = stage.probe(context.device) if stage.batch == "auto" else int(stage.batch)
+    write_atomically(path, seal({"batch": size, "device": context.device}))
     return size
 
 
@@ -142,11 +124,10 @@ def _cut(jobs: Sequence[Job], stage: Generator) -> Iterator[list[Job]]:
     yield from iter(lambda: list(islice(waiting, size)), [])
 
 
-def _make_all(
-    stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
-) -> None:
+def _generate_all(stage: Generator, todo: Sequence[Batch], parts: Parts, context: RunContext) -> None:
+    pixels, device, progress = context.pixels, context.device, context.progress
     if stage.processes == 1:
-        make_batches(stage, todo, parts, pixels, device, progress)
+        generate_batches(stage, todo, parts, pixels, device, progress)
         return
     total = sum(len(batch.jobs) for batch in todo)
     progress.say(f"{stage.name}: {total:,} images in {stage.processes} processes")
@@ -162,14 +143,14 @@ def _make_all(
             left = now
 
         task = Task(stage, todo, parts.folder, pixels.specs, device, trained_rows())
-        make_in_processes(task, stage.processes, look)
+        generate_in_processes(task, stage.processes, look)
         look()
 
 
-def make_batches(
+def generate_batches(
     stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
 ) -> None:
-    """Load the model and make the batches, committing as it goes."""
+    """Load the model and generate the batches, committing as it goes."""
     total = sum(len(batch.jobs) for batch in todo)
     if stage.tasks():
         progress.say(f"{stage.name}: loading the model")
@@ -238,7 +219,7 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
 
 
 def encoded(made: GeneratedImage) -> bytes:
-    """The PNG bytes of a picture."""
+    """The PNG bytes of a generated image."""
     return images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
 
 
@@ -268,7 +249,7 @@ def _says(fact: Any, option: Any) -> bool:
 
 def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
     """The planned samples with what became of them."""
-    columns = [column for column in MADE.names if column not in ("image", "mask")]
+    columns = [column for column in GENERATED.names if column not in ("image", "mask")]
     rows = parts.rows([job.sample.id for job in jobs], columns)
     for planned, row in zip((job.sample for job in jobs), rows, strict=True):
         problem = row["problem"] or None
@@ -278,7 +259,7 @@ def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
             mask=row["mask_digest"],
             width=row["width"],
             height=row["height"],
-            ref=f"made:{name}",
+            ref=f"generated:{name}",
             sampled_params={
                 **planned.sampled_params,
                 "batch-number": row["batch"],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from augforge.data.store import Parts
 from augforge.engine.ingest import Pixels
-from augforge.engine.runners.generate import MADE, make_batches
+from augforge.engine.runners.generate import GENERATED, generate_batches
 from augforge.engine.workers import Task
 from augforge.io import open_source
 from augforge.models import trained_models
@@ -26,10 +26,10 @@ def work(path: Path) -> None:
         import torch
 
         torch.cuda.set_device(state.device)
-    parts = Parts(task.folder, MADE, "id", lambda text: print(text, file=sys.stderr))
+    parts = Parts(task.folder, GENERATED, "id", lambda text: print(text, file=sys.stderr))
     pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
     with trained_models(task.trained):
-        make_batches(task.stage, mine, parts, pixels, task.device, Progress())
+        generate_batches(task.stage, mine, parts, pixels, task.device, Progress())
     state.wait_for_everyone()
     state.destroy_process_group()
 

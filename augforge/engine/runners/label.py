@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
-from augforge.engine.embedding import Embedders, dropper
-from augforge.engine.ingest import Pixels
-from augforge.engine.rows import make_rows, without_rows
+from augforge.engine.context import RunContext
+from augforge.engine.embedding import Drop
+from augforge.engine.rows import compute_rows, without_rows
 from augforge.errors import BadImage
 from augforge.models import find_model
-from augforge.progress import Progress
 from augforge.stages.labeler import Labeler
 from augforge.stages.splitter import Splitter
 
 HASHES = pa.schema([("digest", pa.string()), ("hash", pa.uint64())])
 
 
-def run_labeler(stage: Labeler, title: str, ledger: Ledger, embedders: Embedders) -> dict[str, int]:
+def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, int]:
     """Label the unlabelled images that the classifier is sure of, and drop the other unlabelled ones."""
+    ledger = context.ledger
     indices = unlabelled(ledger)
-    embedder = embedders.of(stage.classifier, "classification")
+    embedder = context.embedders.of(stage.classifier, "classification")
     before = embedder.computed
-    logits = embedder.images(ledger, indices, dropper(ledger, title))
+    logits = embedder.images(ledger, indices, context.drop_as(title))
     still = ledger.kept[indices]
     decide_labels(stage, title, ledger, indices[still], logits[still])
     computed = embedder.computed - before
@@ -55,14 +55,13 @@ def unlabelled(ledger: Ledger) -> Indices:
     return found
 
 
-def run_splitter(
-    stage: Splitter, title: str, ledger: Ledger, embedders: Embedders, progress: Progress
-) -> dict[str, int]:
+def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, int]:
     """Give every kept real image its split."""
+    ledger = context.ledger
     indices = ledger.visible("real")
-    parts = hash_parts(embedders.store)
+    parts = hash_parts(context.store)
     todo = without_rows(ledger, indices, parts)
-    _hash(todo, parts, embedders.pixels, dropper(ledger, title), progress)
+    _hash(todo, parts, context.drop_as(title), context)
     decide_splits(stage, ledger, indices[ledger.kept[indices]], parts)
     return {"measured": len(todo), "reused": len(indices) - len(todo)}
 
@@ -80,19 +79,19 @@ def hash_parts(store: Store) -> Parts:
     return store.parts("hash-1", HASHES, by="digest")
 
 
-def _hash(samples: list[Sample], parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> None:
+def _hash(samples: list[Sample], parts: Parts, drop: Drop, context: RunContext) -> None:
     from augforge.algorithms.duplicates import hash_bytes
 
     def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
         rows = []
         for sample in batch:
             try:
-                rows.append({"digest": sample.digest, "hash": int(hash_bytes(pixels.bytes_of(sample)))})
+                rows.append({"digest": sample.digest, "hash": int(hash_bytes(context.pixels.bytes_of(sample)))})
             except BadImage as error:
                 drop([sample.digest], error.message)
         return rows
 
-    make_rows("hash", samples, look, parts, progress)
+    compute_rows("hash", samples, look, parts, context.progress)
 
 
 def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:

@@ -12,59 +12,53 @@ from numpy.typing import NDArray
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Store
-from augforge.engine.embedding import Embedders, dropper
+from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels
 from augforge.errors import RecipeError, StoreError
 from augforge.models import find_model, model_key
-from augforge.progress import Progress
 from augforge.stages.selector import Selector
 
 Matrix = NDArray[np.float32]
 
 
-def run_selector(
-    stage: Selector,
-    title: str,
-    ledger: Ledger,
-    embedders: Embedders,
-    progress: Progress,
-    certificates: dict[str, Any],
-) -> dict[str, int]:
+def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, int]:
     """Choose among the samples that `stage` looks at; drop the others, weight the chosen, file the certificate."""
-    indices, features, computed = _features(stage, title, ledger, embedders)
+    ledger = context.ledger
+    indices, features, computed = _features(stage, title, context)
     if not len(indices):
         return {"measured": computed, "chosen": 0}
     candidates = _Candidates(stage, ledger, indices, features)
-    saved = _remembered(stage, candidates, embedders.store, progress)
+    saved = _remembered(stage, candidates, context)
     if saved["certificate"] is not None:
-        certificates[title] = saved["certificate"]
+        context.certificates[title] = saved["certificate"]
     chosen = candidates.order[np.array(saved["chosen"], dtype=np.int64)]
     ledger.drop(indices[np.setdiff1d(np.arange(len(indices)), chosen)], "not chosen", title)
     ledger.weight[indices[chosen]] = np.array(saved["weights"], dtype=np.float64)
     return {"measured": computed, "chosen": len(chosen)}
 
 
-def _features(stage: Selector, title: str, ledger: Ledger, embedders: Embedders) -> tuple[Indices, Matrix | None, int]:
+def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Matrix | None, int]:
     """The samples to choose among, the numbers that the stage needs of them, and how many were embedded."""
+    ledger = context.ledger
     indices = ledger.visible(stage.on)
     tasks, parts, computed = stage.tasks(), [], 0
     for option in stage.needs if len(indices) else ():
         name = getattr(stage, option)
         if option not in tasks:
-            parts.append(_column(stage, name, ledger, indices, embedders))
+            parts.append(_column(stage, name, indices, context))
             continue
-        embedder = embedders.of(name, tasks[option])
+        embedder = context.embedders.of(name, tasks[option])
         before = embedder.computed
-        parts.append(embedder.images(ledger, indices, dropper(ledger, title)))
+        parts.append(embedder.images(ledger, indices, context.drop_as(title)))
         computed += embedder.computed - before
     still = ledger.kept[indices]
     return indices[still], np.hstack(parts)[still] if parts else None, computed
 
 
-def _column(stage: Selector, name: str, ledger: Ledger, indices: Indices, embedders: Embedders) -> Matrix:
+def _column(stage: Selector, name: str, indices: Indices, context: RunContext) -> Matrix:
     """(n, c) the numbers in a column of the sources; RecipeError where a sample has none, or another number of them."""
-    rows = embedders.pixels.column(ledger.column("ref", indices), name)
+    ledger = context.ledger
+    rows = context.pixels.column(ledger.column("ref", indices), name)
     width = len(ledger.classes)
     bad = [place for place, row in enumerate(rows) if row is None or len(row) != width]
     if bad:
@@ -120,28 +114,24 @@ def _classes(stage: Selector, ledger: Ledger) -> Sequence[str]:
     return ledger.classes if classifier is None else classes_of(find_model(classifier, "classification"))
 
 
-def _remembered(stage: Selector, candidates: _Candidates, store: Store, progress: Progress) -> dict[str, Any]:
+def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -> dict[str, Any]:
     """The choice among the samples in the order of their ids: an earlier one, or one that is made now."""
-    models = [
-        model_key(find_model(name, task))
-        for option, task in stage.tasks().items()
-        if (name := getattr(stage, option)) is not None
-    ]
+    models = [model_key(find_model(name, task)) for name, task in stage.models()]
     told = [digest] if (digest := candidates.told(stage)) else []
     name = key(
         stage.name, stage.version, stage.options(), models, candidates.ids, candidates.labels, candidates.digests, *told
     )
-    path = store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
+    path = context.store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
     try:
         saved = read_sealed(path)
     except StoreError as error:
-        progress.say(f"{error.message}; the choice is made again")
+        context.progress.say(f"{error.message}; the choice is made again")
         saved = None
     if saved is None:
         write_atomically(path, seal(_chosen(stage, candidates)))
         saved = read_sealed(path) or {}
         for note in saved["notes"]:
-            progress.say(f"{stage.name}: {note}")
+            context.progress.say(f"{stage.name}: {note}")
     return saved
 
 

@@ -7,11 +7,17 @@ import numpy as np
 from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
+from augforge.engine.context import RunContext
 from augforge.stages.selector import Subsampler
 
 
-def run_subsampler(stage: Subsampler, title: str, ledger: Ledger) -> dict[str, int]:
-    """Drop the labelled real training images that are over their class's quota; no other image is looked at."""
+def run_subsampler(stage: Subsampler, title: str, context: RunContext) -> dict[str, int]:
+    """Subsample the ledger of a run; no model is needed."""
+    return subsample(stage, title, context.ledger)
+
+
+def subsample(stage: Subsampler, title: str, ledger: Ledger) -> dict[str, int]:
+    """Drop the labelled real training images that are over their class's maximum; no other image is looked at."""
     rows = ledger.reference()
     members: dict[str, list[Sample]] = {}
     for sample in ledger.samples(rows):

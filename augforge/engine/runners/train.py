@@ -16,6 +16,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
@@ -34,7 +35,7 @@ Roles = dict[str, list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One training, as every process is given it. `made` are the parts that hold images of earlier stages."""
+    """One training, as every process is given it. `generated` are the parts that hold images of earlier stages."""
 
     stage: Trainer
     roles: Roles
@@ -43,7 +44,7 @@ class Task:
     seed: int
     device: str
     sources: Sequence[SourceSpec] = ()
-    made: Mapping[str, Path] | None = None
+    generated: Mapping[str, Path] | None = None
 
 
 def training_roles(stage: Trainer, ledger: Ledger) -> Roles:
@@ -65,7 +66,7 @@ def _allowed(stage: Trainer, role: str, samples: list[Sample]) -> list[Sample]:
 
 def training_key(stage: Trainer, roles: Roles, seed: int) -> str:
     """Everything that the trained model depends on: options, images, labels, masks, models beside it, seed, code."""
-    models = [model_key(find_model(getattr(stage, option), task)) for option, task in stage.tasks().items()]
+    models = [model_key(find_model(name, task)) for name, task in stage.models()]
     options = stage.measured_options()
     return key(stage.name, stage.version, options, models, file_digests(stage), seed, data_digests(roles))
 
@@ -96,22 +97,14 @@ def model_folder(stage: Trainer, identity: str, store: Store) -> Path:
     return store.folder / "models" / f"{stage.name}-{identity[:12]}"
 
 
-def run_trainer(
-    stage: Trainer,
-    ledger: Ledger,
-    store: Store,
-    pixels: Pixels,
-    seed: int,
-    device: str,
-    progress: Progress,
-    models: dict[str, Model],
-) -> dict[str, int]:
+def run_trainer(stage: Trainer, title: str, context: RunContext) -> dict[str, int]:
     """Train the stage's model unless it is there, and make it known under its name."""
-    roles = training_roles(stage, ledger)
-    identity = training_key(stage, roles, seed)
-    folder = model_folder(stage, identity, store)
-    steps = train_into(Task(stage, roles, identity, folder, seed, device), pixels, progress)
-    models[stage.called] = trained_row(stage, identity, folder)
+    roles = training_roles(stage, context.ledger)
+    identity = training_key(stage, roles, context.seed)
+    folder = model_folder(stage, identity, context.store)
+    task = Task(stage, roles, identity, folder, context.seed, context.device)
+    steps = train_into(task, context.pixels, context.progress)
+    context.models[stage.called] = trained_row(stage, identity, folder)
     return {"trained": steps, "reused": 0 if steps else 1}
 
 
@@ -239,7 +232,7 @@ def _record(task: Task, accelerator: Any) -> dict[str, Any]:
 
 def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
     progress.say(f"train {task.stage.name}: {task.stage.processes} processes")
-    made = {name: parts.folder for name, parts in pixels.made.items()}
+    made = {name: parts.folder for name, parts in pixels.generated.items()}
     whole = Task(task.stage, task.roles, task.identity, task.folder, task.seed, task.device, tuple(pixels.specs), made)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "task"
@@ -250,14 +243,14 @@ def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
 def work(path: Path) -> None:
     """One process of several: train together with the others, on the device that accelerate gave."""
     from augforge.data.store import Parts
-    from augforge.engine.runners.generate import MADE
+    from augforge.engine.runners.generate import GENERATED
     from augforge.io import open_source
     from augforge.progress import LineProgress
 
     task: Task = pickle.loads(path.read_bytes())  # written by `_in_processes` a moment ago
     pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
-    for name, folder in (task.made or {}).items():
-        pixels.made[name] = Parts(folder, MADE, "id", lambda text: None)
+    for name, folder in (task.generated or {}).items():
+        pixels.generated[name] = Parts(folder, GENERATED, "id", lambda text: None)
     from accelerate import PartialState
 
     state = PartialState(cpu=task.device == "cpu")

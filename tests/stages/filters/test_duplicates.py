@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.ingest import Pixels, open_sources, read_sources
 from augforge.engine.runners.duplicates import run_duplicates
@@ -49,8 +50,9 @@ def judge(
         changed = Ledger(ledger.classes)
         changed.extend(change(list(ledger.samples(np.arange(len(ledger))))))
         ledger = changed
-    embedders = Embedders(store, Pixels(opened, recipe.sources), "cpu", progress)
-    did = run_duplicates(stage, "1-filter-duplicates", ledger, embedders, progress)
+    pixels = Pixels(opened, recipe.sources)
+    context = RunContext(store, pixels, ledger, Embedders(store, pixels, "cpu", progress), 0, "cpu", progress)
+    did = run_duplicates(stage, "1-filter-duplicates", context)
     ledger.reconcile()
     return ledger, did
 

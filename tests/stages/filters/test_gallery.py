@@ -12,11 +12,11 @@ from augforge.data.images import decode
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.run import run
 from augforge.engine.runners.filter import run_filter
 from augforge.errors import BadImage
-from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.filter_inputs import FilterInputs
 from augforge.stages.filters.clip import Clip
@@ -67,9 +67,13 @@ def ledger():
     return found
 
 
+def context(store, pixels, found):
+    return RunContext(store, pixels, found, Embedders(store, pixels, "cpu"), device="cpu")
+
+
 def judge(stage, tmp_path, gone=()):
     store, found = Store(tmp_path / "run"), ledger()
-    did = run_filter(stage, "1-filter", found, Embedders(store, Folder(gone), "cpu", Progress()), Progress())
+    did = run_filter(stage, "1-filter", context(store, Folder(gone), found))
     texts = sum(len(path.read_bytes()) > 0 for path in (tmp_path / "run").glob("vectors/*-text/*.arrow"))
     return found, did, texts
 
@@ -151,9 +155,7 @@ def test_the_order_of_the_images_does_not_matter_to_the_last_bit(cls, tmp_path, 
     run_filter(
         cls(model=str(tiny_clip), on="all", keep=1.0),
         "1-filter",
-        turned,
-        Embedders(store, Folder(), "cpu", Progress()),
-        Progress(),
+        context(store, Folder(), turned),
     )
     assert (turned.weight[::-1] == found.weight).all()
     for name in cls.measures:

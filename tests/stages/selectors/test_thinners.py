@@ -11,7 +11,7 @@ from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.engine.plan import plan_run
 from augforge.engine.run import run
-from augforge.engine.runners.subsample import run_subsampler
+from augforge.engine.runners.subsample import subsample
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
 
@@ -36,7 +36,7 @@ def ledger_of(count: int = 20) -> Ledger:
 
 def left(stage, ledger: Ledger | None = None) -> set[str]:
     ledger = ledger or ledger_of()
-    run_subsampler(stage, "1-select-x", ledger)
+    subsample(stage, "1-select-x", ledger)
     ledger.reconcile()
     return set(ledger.column("id", ledger.visible()))
 

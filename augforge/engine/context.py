@@ -1,0 +1,36 @@
+"""What every runner is given beside its stage: the run that it is part of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from augforge.data.ledger import Ledger
+from augforge.data.store import Store
+from augforge.engine.embedding import Drop, Embedders, dropper
+from augforge.engine.ingest import Pixels
+from augforge.models import Model
+from augforge.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """The run that a stage is part of.
+
+    The context itself never changes; what a run adds to lies in it: rows and decisions in `ledger`, the models that it
+    trains in `models` by the names that later stages use, and what selectors certify in `certificates` by stage title.
+    """
+
+    store: Store
+    pixels: Pixels
+    ledger: Ledger
+    embedders: Embedders
+    seed: int = 0
+    device: str = "auto"
+    progress: Progress = field(default_factory=Progress)
+    models: dict[str, Model] = field(default_factory=dict)
+    certificates: dict[str, Any] = field(default_factory=dict)
+
+    def drop_as(self, title: str) -> Drop:
+        """What the stage called `title` calls for images that it cannot read."""
+        return dropper(self.ledger, title)

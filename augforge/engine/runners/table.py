@@ -1,0 +1,43 @@
+"""What runs each kind of stage: one line a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from augforge.engine.context import RunContext
+from augforge.engine.kinds import of_kind
+from augforge.engine.runners.duplicates import run_duplicates
+from augforge.engine.runners.filter import run_filter
+from augforge.engine.runners.generate import run_generator
+from augforge.engine.runners.label import run_labeler, run_splitter
+from augforge.engine.runners.select import run_selector
+from augforge.engine.runners.subsample import run_subsampler
+from augforge.engine.runners.train import run_trainer
+from augforge.stages.filter import Filter
+from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.generator import Generator
+from augforge.stages.labeler import Labeler
+from augforge.stages.selector import Selector, Subsampler
+from augforge.stages.splitter import Splitter
+from augforge.stages.stage import Stage
+from augforge.stages.trainer import Trainer
+
+Runner = Callable[[Any, str, RunContext], dict[str, int]]
+"""Runs a stage of its kind under a title, on the ledger of a run; counts what it computed and what was there."""
+
+RUNNERS: Mapping[type[Stage], Runner] = {
+    Generator: run_generator,
+    Filter: run_filter,
+    Duplicates: run_duplicates,
+    Selector: run_selector,
+    Subsampler: run_subsampler,
+    Trainer: run_trainer,
+    Labeler: run_labeler,
+    Splitter: run_splitter,
+}
+
+
+def run_stage(stage: Stage, title: str, context: RunContext) -> dict[str, int]:
+    """Run one stage, called `title` in the ledger; counts of what was made, measured, trained, chosen and reused."""
+    return of_kind(RUNNERS, stage)(stage, title, context)
