@@ -1,4 +1,4 @@
-"""Duplicates: images that are others over again, and images that leak into or out of an evaluation."""
+"""Duplicates: copies of other images, and images that leak into or out of an evaluation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Duplicates(Stage):
     """Drop exact copies and near-duplicates of images that stay, copies of OTHER, and memorised parents.
 
     Evidence is an equal file, 64-bit perceptual hashes that differ in few bits, mirrored or not, or an embedding
-    close by whose picture fits a part of the other one. What goes is near to what stays in its place, the better one:
-    real before synthetic, then more pixels, then less compression (more bytes for as many pixels), then the lower id;
-    the reason says which. An image of an evaluation split never goes for one of its own source.
+    close by, where one image fits a part of the other. What is dropped is near to an image that is kept, the better of
+    the two: real before synthetic, then more pixels, then less compression (more bytes for as many pixels), then the
+    lower id; the reason says which. An image of an evaluation split is never dropped for one of its own source.
     """
 
     verb: ClassVar[str] = "filter"

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Sharpness(PixelFilter):
-    """Keep the sharpest images. A constant picture scores 0; the unit is grey levels (0 to 255) squared.
+    """Keep the sharpest images. A constant image scores 0; the unit is grey levels (0 to 255) squared.
 
-    It grows with the contrast and falls with the size of a picture, so no bar holds for all data. Without a rule
-    outliers go, on a logarithmic scale: what is many times less sharp than the others of its class.
+    It grows with the contrast and falls with the size of an image, so no threshold fits all data. By default outliers
+    are dropped, on a logarithmic scale: what is many times less sharp than the other images of its class.
     """
 
     name: ClassVar[str] = "sharpness"
