@@ -1,4 +1,4 @@
-"""The adapter for classifiers that we trained: a timm network, or a linear probe on an image-text model."""
+"""The adapter for classifiers that we trained: a timm network, or a linear probe on an embedder."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from PIL import Image
 
 from augforge.data.ids import key, seed_of
 from augforge.errors import ModelError
+from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device, setting
 from augforge.models.directory import read_model, read_record
+from augforge.models.embedders import load_embedder
 from augforge.models.table import Model, digest, find_model, model_digest
 from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from augforge.models.image_text import ImageText
+    from augforge.models.vision import ClipTower, Tower
 
 Vectors = NDArray[np.float32]
-BATCH = 64  # fixed and padded, so that logits never depend on how many images were asked for
 LEAST_AREA, LONGEST = 0.35, 4 / 3
 FROM_HUB = "pretrained"
 TASK, PROBE, TIMM = "classification", "probe", "timm:"
@@ -230,35 +231,18 @@ def fill_timm(net: nn.Module, name: str, path: Path) -> None:
         raise ModelError(f"{path} does not fit timm:{name}: {error}", hint) from error
 
 
-def in_batches(net: nn.Module, load: Callable[[Sequence[int]], Vectors], indices: Sequence[int]) -> Vectors:
-    """(n, c) logits in float32 of the inputs that `load` makes of n indices, n >= 1, in padded batches of one size."""
-    import torch
-
-    device = next(net.parameters()).device
-    parts = []
-    for start in range(0, len(indices), BATCH):
-        few = indices[start : start + BATCH]
-        loaded = load(few)
-        padded = np.concatenate([loaded, np.repeat(loaded[-1:], BATCH - len(few), axis=0)])
-        with torch.inference_mode():
-            parts.append(net(torch.from_numpy(padded).to(device))[: len(few)].float().cpu().numpy())
-    return np.concatenate(parts)
-
-
 def _directory(model: Model) -> Path:
     if model.directory is None:
         raise ModelError(f"{model.name!r} is no directory with a classifier", "give what augforge train wrote")
     return model.directory
 
 
-def _embedder(recorded: Mapping[str, Any], device: str) -> ImageText:
+def _embedder(recorded: Mapping[str, Any], device: str) -> ClipTower | Tower:
     """The embedder that the probe was trained on, and no other."""
-    from augforge.models.image_text import ImageText
-
-    row = find_model(str(recorded["name"]), "image-text")
+    row = find_model(str(recorded["name"]), "image-embedding")
     if model_digest(row) != recorded["digest"]:
         raise ModelError(
             f"the probe was trained on another {row.name!r} than the one that is here: their digests differ",
             "restore that embedder, or train the probe again",
         )
-    return ImageText(row, device)
+    return load_embedder(row, device)

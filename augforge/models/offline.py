@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.errors import ModelError
+from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device
 from augforge.models.table import Model, find_model
 from augforge.models.vision import Tower, timm_preprocessing
@@ -76,7 +77,6 @@ class Lite2(Tower):
 
     def logits(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(n, 1000) logits of n RGB images, in the order of `classes`."""
-        from augforge.models.classifier import in_batches
 
         def load(few: Sequence[int]) -> NDArray[np.float32]:
             seen = np.stack([self.preprocessing.look(images[number]) for number in few])

@@ -102,7 +102,8 @@ def test_commands_chain_and_why_goes_back_to_the_files(tmp_path, pictures, tiny_
         "--per-class", 2, "--steps", 1, "--batch", 4,
     )  # fmt: skip
     call("filter", "clip", tmp_path / "a", "--out", tmp_path / "b", "--model", tiny_clip, "--on", "synthetic")
-    result = call("select-subset", "k-center", tmp_path / "b", "--out", tmp_path / "c", "--model", tiny_clip, "--json")
+    chosen = ("--model", tiny_clip, "--share", "0.5", "--json")
+    result = call("select-subset", "k-center", tmp_path / "b", "--out", tmp_path / "c", *chosen)
     assert json.loads(result.stdout)["kept"] > 0
     from tests.test_laws import rows
 

@@ -53,6 +53,7 @@ stages:
   - filter: safety
     on: synthetic
     model: builtin-clip
+    any-class: true
   - select: facility-location
     model: builtin-clip
     share: 0.75
