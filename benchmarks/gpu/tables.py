@@ -32,8 +32,8 @@ def headline(where: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
     return (
         f"`scripts/gpu --minutes {where['minutes']:g}` on {where['date']}: {where['card']}, {where['memory-gib']} GiB, "
-        f"driver {where['driver']}, CUDA {where['cuda']}, {where['cores']} cores, Python {where['python']}, {versions}. "
-        "Random weights where a model is not the built-in one."
+        f"driver {where['driver']}, CUDA {where['cuda']}, {where['cores']} cores, "
+        f"Python {where['python']}, {versions}. Random weights where a model is not the built-in one."
     )
 
 
