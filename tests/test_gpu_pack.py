@@ -1,4 +1,4 @@
-"""scripts/gpu-pack: what is missing comes with what it requires, in parts that fit, and is named where it cannot be had."""
+"""scripts/gpu-pack: what is missing comes with what it requires, in parts that fit, or is named."""
 
 from __future__ import annotations
 

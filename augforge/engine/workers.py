@@ -80,7 +80,10 @@ def launch(module: str, task: Path, processes: int, device: str, look: Callable[
 
 
 def work(path: Path) -> None:
-    """One process: take every n-th batch, on the device that accelerate gave."""
+    """One process: take every n-th batch, on the device that accelerate gave.
+
+    Nobody waits for the others here: NCCL refuses two processes on one card, and gives up on one that is slow.
+    """
     from accelerate import PartialState
 
     from augforge.engine.generate import MADE, make_batches
@@ -101,7 +104,6 @@ def work(path: Path) -> None:
     pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
     with trained_models(task.trained):
         make_batches(task.stage, mine, parts, pixels, task.device, Progress())
-    state.wait_for_everyone()
     state.destroy_process_group()
 
 

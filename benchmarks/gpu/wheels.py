@@ -95,7 +95,7 @@ class Parcel:
             try:
                 wheel = self.wheels[canonicalize_name(requirement.name)] = self._fetched(requirement)
             except NoWheel as error:
-                self.problems.append(str(error))
+                self.problems += [line for line in [str(error)] if line not in self.problems]
                 continue
             waiting += requires(wheel, requirement.extras)
 
