@@ -10,8 +10,8 @@ Side by side in one run, on the same images, steps and guidance, warmed up, the 
     c  the bare pipeline at the same batch, tensors already there, nothing written
     ours  `augforge generate`: decode the sources, mix, encode, denoise, check, encode PNG, commit
 
-GiB are the peak of the device's memory: the road's own weights and all that is made on the way. The peak speed is what a large matrix
-product reaches on the same device in the same precision, unless `--peak-tflops` says what its maker claims.
+GiB are the peak of the device's memory: the road's own weights and all that is made on the way. The peak speed is what
+a large matrix product reaches on the same device in the same precision, unless `--peak-tflops` says another.
 """
 
 from __future__ import annotations

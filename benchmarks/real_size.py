@@ -1,8 +1,8 @@
 """Diffusion pipelines of the sizes of published ones with random weights, made in place: speed needs no more.
 
 `save_unclip` is as Stable unCLIP 2.1 (870 M parameters in the U-Net, 768 px), `save_sdxl` as Stable Diffusion XL
-(2.6 G, 1024 px). With `tiny` they are the same classes at toy size. The networks begin on the device that they are made on,
-one after the other, and are saved in fp16, so that the host's memory holds one of them at most.
+(2.6 G, 1024 px). With `tiny` they are the same classes at toy size. The networks begin on the device, one after
+the other, and wait on the host in fp16.
 """
 
 from __future__ import annotations
