@@ -54,6 +54,8 @@ WANTED = 2500
 BARE_BAR = 0.95
 ARCHITECTURES = {"ViT-B-32": "ViT-B-32", "SigLIP 2 base": "ViT-B-16-SigLIP2"}
 """What `rates` measures, by open_clip's names."""
+TOYS = {"ViT-B-32": "ViT-B-32", "SigLIP 2 base": "ViT-B-32-SigLIP2-256"}
+"""The same for a smoke test, which uses one block of each."""
 
 
 def measure_decode(size: tuple[int, int], seconds: float) -> None:
@@ -142,9 +144,10 @@ def measure_rates(given: argparse.Namespace) -> None:
         limit = end_to_end(Nothing(), *read, Path(folder) / "loader")[0]
         cores = len(os.sched_getaffinity(0))
         figures.note(f"{cores} cores feed a model that costs nothing with {limit:.0f} JPEGs/s of {given.size} px.")
-        for place, (name, architecture) in enumerate(ARCHITECTURES.items()):
+        chosen = TOYS if given.smoke else ARCHITECTURES
+        for place, (name, architecture) in enumerate(chosen.items()):
             model = RandomClip(architecture, given.device, given.smoke)
-            ends = time.monotonic() + (until - time.monotonic()) / (len(ARCHITECTURES) - place)
+            ends = time.monotonic() + (until - time.monotonic()) / (len(chosen) - place)
             turns = turns_of(model, *read, Path(folder) / architecture, given, ends)
             bare, whole = (float(np.median([turn[key] for turn in turns])) for key in ("bare", "whole"))
             ratio = float(np.median([turn["whole"] / turn["bare"] for turn in turns]))

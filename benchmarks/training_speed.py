@@ -55,8 +55,8 @@ class Enough(Exception):
 class Clock(Progress):
     """Notes when the losses were looked at, which waits for the device, and stops the training in time."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._begun = seconds, 0.0
+    def __init__(self, seconds: float, uncounted: int) -> None:
+        self._seconds, self._begun, self._uncounted = seconds, 0.0, uncounted
         self._images = 0
         self.looks: list[tuple[float, int]] = []
 
@@ -69,7 +69,7 @@ class Clock(Progress):
         """`count` more images were learned from."""
         self._begun = self._begun or time.monotonic()
         self._images += count
-        if len(self.looks) > UNCOUNTED + 1 and time.monotonic() - self._begun > self._seconds:
+        if len(self.looks) > self._uncounted + 1 and time.monotonic() - self._begun > self._seconds:
             raise Enough
 
     def look(self) -> None:
@@ -79,7 +79,7 @@ class Clock(Progress):
     @property
     def rate(self) -> float:
         """Images a second, of the looks that count."""
-        (start, before), (end, after) = self.looks[min(UNCOUNTED, len(self.looks) - 2)], self.looks[-1]
+        (start, before), (end, after) = self.looks[self._uncounted], self.looks[-1]
         return (after - before) / (end - start)
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     """Rates of all cases, then the picture."""
     given = _parser().parse_args()
     figures, until = Figures(given.json), time.monotonic() + given.seconds
-    turn = 0.5 if given.smoke else given.turn_seconds
+    turn = 0.1 if given.smoke else given.turn_seconds
     with tempfile.TemporaryDirectory() as folder:
         write("streets", Path(folder) / "streets")
         rates = {}
@@ -118,7 +118,7 @@ def main() -> None:
 
 def rate_of(arch: str, precision: str, folder: Path, given: argparse.Namespace, turn: float, figures: Figures) -> float:
     """Images a second in training, over about `turn` seconds, after the first steps."""
-    clock = Clock(turn)
+    clock = Clock(turn, 0 if given.smoke else UNCOUNTED)
 
     def learn() -> None:
         try:
@@ -160,6 +160,9 @@ def train(
     out: Path | None = None,
 ) -> dict[str, Any]:
     """Train one model; its record."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # or else the precision is that of the process's first one
     trainer, real, toy = CASES[arch]
     streets = folder / "streets"
     sources = tuple(SourceSpec("folder", str(streets / name), {"class": name}) for name in ("day", "night"))
