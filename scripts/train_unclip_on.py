@@ -42,7 +42,7 @@ WEIGHTS = Path("augforge/models/weights/builtin-unclip")
 NO_DATA = 77
 FILES = ("cifar10_train.parquet", "cifar10_test.parquet", "flowers5_ccby_160.tar")
 BATCH = 128
-TOY = 64
+TOY = 16
 """Pictures of a smoke test."""
 UNTIL = 0.85
 """Of the seconds given, when training ends; the rest is for measuring and saving."""
@@ -63,10 +63,11 @@ def main() -> None:
     train, test = pictures(given)
     model = nn.ModuleDict({"unet": pipe.unet, "text": pipe.text_encoder}).to(given.device)
     figures, held_out = Figures(given.json), material_of(test, pipe, given.device)
-    before = loss_on(held_out, model)
+    batches = 1 if given.smoke else 8
+    before = loss_on(held_out, model, batches)
     material = material_of(train, pipe, given.device)
     steps = train_on(material, model, given.rate, began + UNTIL * given.seconds - time.monotonic())
-    after = loss_on(held_out, model)
+    after = loss_on(held_out, model, batches)
     row = {"pictures": len(train), "steps": steps, "held-out loss before": before, "after": after}
     figures.row("builtin", model="builtin-unclip", **row)
     figures.note(
@@ -99,7 +100,7 @@ def material_of(pool: Pictures, pipe: Any, device: str) -> Denoising:
 
 
 @torch.no_grad()
-def loss_on(material: Denoising, model: nn.ModuleDict, batches: int = 8) -> float:
+def loss_on(material: Denoising, model: nn.ModuleDict, batches: int) -> float:
     """The mean loss over pictures, noise and prompts that are always the same."""
     model.eval()
     device = material.latents.device
