@@ -41,7 +41,7 @@ def test_a_picture_that_overflows_is_made_in_full_precision(overflowing, device,
     options = {"model": str(overflowing), "per-class": 3, "batch": 6, "steps": 3, "dtype": "fp16", "guidance": 3.0}
     stage = build_stage("generate", "text2img", {**options, "prompt": "a cat"})
     summary = run(Recipe("half", 0, (SourceSpec("folder", str(folder)),), (stage,)), tmp_path / "out", device=device)
-    assert summary.work[1]["made"] == 6 and summary.reasons == {}
+    assert summary.work[1]["generated"] == 6 and summary.reasons == {}
     table = pq.read_table(tmp_path / "out" / "samples.parquet").to_pylist()
     rows = [row for row in table if row["origin"] == "synthetic"]
     assert [json.loads(row["sampled_params"]).get("retried-in") for row in rows] == ["float32"] * 6

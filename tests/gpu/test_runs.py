@@ -30,7 +30,7 @@ def test_two_processes_on_one_card_make_what_one_makes(tmp_path, tiny_unclip, de
     for name, processes in (("one", 1), ("two", 2)):
         stage = build_stage("generate", "augmented-conditioning", {**options, "processes": processes})
         summary = run(Recipe("two", 0, (SourceSpec("folder", str(folder)),), (stage,)), tmp_path / name, device=device)
-        assert summary.work[1]["made"] == 12
+        assert summary.work[1]["generated"] == 12
     assert sum(1 for _ in (tmp_path / "two").glob("parts/generate-*/*.arrow")) == 2, "one process made all"
     assert decisions(tmp_path / "one") == decisions(tmp_path / "two")
     one, two = pixels(tmp_path / "one"), pixels(tmp_path / "two")
