@@ -10,7 +10,7 @@ from typing import Any
 
 from augforge.errors import SourceError
 from augforge.io.base import Entry, natural, split_name
-from augforge.io.columns import carried
+from augforge.io.cells import carried
 
 MANIFEST = "export.json"
 METADATA = "metadata.jsonl"

@@ -8,8 +8,8 @@ from augforge.training.paired.task import PairedTask, paired_task
 __all__ = [
     "Choice",
     "Conditioner",
-    "PairedTask",
     "PairedModel",
+    "PairedTask",
     "Prepared",
     "StyleCodes",
     "load_paired",
