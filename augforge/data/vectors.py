@@ -227,13 +227,17 @@ class Vectors(Parts):
             return
         gone: set[int] = set()
         for group in _groups(small, [self._tables[number].num_rows for number in small]):
-            digests = np.concatenate([_digests(self._tables[number]) for number in group])
-            _, first = np.unique(digests, return_index=True)
-            vectors = np.concatenate([_matrix(self._tables[number]) for number in group])
-            written = self._write([digest.decode() for digest in digests[first].tolist()], vectors[first])
+            written = self._write_together(group)
             gone.update(number for number in group if self._paths[number] != written)  # it may hold all the others
         self._forget(gone)
         self.reload()
+
+    def _write_together(self, numbers: Sequence[int]) -> Path:
+        """Write the rows of several parts as one part, each digest once."""
+        digests = np.concatenate([_digests(self._tables[number]) for number in numbers])
+        _, first = np.unique(digests, return_index=True)
+        vectors = np.concatenate([_matrix(self._tables[number]) for number in numbers])
+        return self._write([digest.decode() for digest in digests[first].tolist()], vectors[first])
 
     def _forget(self, gone: set[int]) -> None:
         """Remove the parts of these numbers: what they held is in others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -42,13 +42,12 @@ class Bystanders:
         reference = self._embedded(self.test.ledger, self.test.rows, self.test.pixels)
         real = self._embedded(self.ledger, self.real.rows)
         agreement = self._judged(made)
-        last = list(made)[-1]
         found: dict[str, float] = {}
-        for name in [last, *(name for name in made if name != last)]:
+        for name, suffix in _suffixes(made).items():
             vectors = self._embedded(self.ledger, made[name])
             values = {**_alike(reference, vectors), "nearest-real": float(nearest_distances(vectors, real).mean())}
             values["class-agreement"] = agreement[name]
-            found |= {key if name == last else f"{key} of {name}": value for key, value in values.items()}
+            found |= {key + suffix: value for key, value in values.items()}
         found["nearest-real of test images"] = float(nearest_distances(reference, real).mean())
         found["class-agreement of test images"] = agreement[""]
         return {**found, **self._yields(made)}
@@ -104,3 +103,9 @@ def _alike(reference: Matrix, vectors: Matrix) -> dict[str, float]:
         **asdict(manifolds(reference, vectors)),
         "vendi": vendi_score(vectors),
     }
+
+
+def _suffixes(arms: Iterable[str]) -> dict[str, str]:
+    """What the names of the measures of each arm end in: nothing for the last arm, which comes first."""
+    *others, last = arms
+    return {last: "", **{name: f" of {name}" for name in others}}

@@ -189,8 +189,7 @@ def transformers_vectors(net: Any, batch: Tensor, pooled: bool) -> Tensor:
 
 def processor_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
     """How a vision model of transformers sees, from its preprocessor_config.json; ValueError where it is not known."""
-    wrong = [name for name in ("do_resize", "do_rescale", "do_normalize") if not facts.get(name, True)]
-    if wrong or facts.get("do_pad") or abs(facts.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
+    if not _has_usual_steps(facts):
         raise ValueError("its preprocessor_config.json asks for what is not supported")
     size, cropped = facts["size"], facts.get("do_center_crop", False)
     resample = Image.Resampling(facts.get("resample", Image.Resampling.BICUBIC))
@@ -201,6 +200,13 @@ def processor_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
     if shorter is None or not cropped:
         raise ValueError(f"the size {size} of its pictures is not supported")
     return Preprocessing(_side(facts.get("crop_size", shorter)), mean, std, shorter, resample)
+
+
+def _has_usual_steps(facts: Mapping[str, Any]) -> bool:
+    """Whether images are resized, divided by 255 and normalised, and not padded."""
+    usual = all(facts.get(name, True) for name in ("do_resize", "do_rescale", "do_normalize"))
+    by_255 = abs(facts.get("rescale_factor", 1 / 255) * 255 - 1) <= 1e-6
+    return usual and by_255 and not facts.get("do_pad")
 
 
 def _side(size: Any) -> int:

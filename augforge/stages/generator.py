@@ -146,11 +146,11 @@ class Generator(Stage):
 
         With `real_to_synthetic` the counts are of real images, and each class is rounded by itself, halves up.
         """
-        if (each := self.per_class if self.until_accepted is None else self.until_accepted) is not None:
+        each = self.per_class if self.until_accepted is None else self.until_accepted
+        if each is not None:
             return dict.fromkeys(counts, each)
         if self.real_to_synthetic is not None:
-            real, synthetic = map(int, self.real_to_synthetic.split(":"))
-            return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+            return _in_ratio(self.real_to_synthetic, counts)
         if any(label is not None for label in counts):  # what has no label is no class to balance
             counts = {label: count for label, count in counts.items() if label is not None}
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
@@ -188,3 +188,20 @@ class Generator(Stage):
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:
         """Load the model on `device` ("auto", "cpu", "cuda")."""
+
+
+def _in_ratio(ratio: str, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    """New images for `counts` real ones in the ratio `real:synthetic`, halves rounded up."""
+    real, synthetic = map(int, ratio.split(":"))
+    return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+
+
+def required(parent: Sample | None) -> Sample:
+    """The parent of an image that is made from one.
+
+    Raises:
+        TypeError: there is none; only a generator that reads nothing but text is asked for that.
+    """
+    if parent is None:
+        raise TypeError("this generator makes images from a real one, and was given none")
+    return parent
