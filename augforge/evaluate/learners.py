@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,6 @@ from augforge.evaluate.mixes import mixer
 from augforge.evaluate.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
 Answers = NDArray[np.int64]
@@ -45,44 +43,46 @@ class Learner(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What one training learns from, n images: `labels` (n,), `weights` (n,), `real` (n,) bool."""
+    """What one training learns from, n images: `labels` (n,), `weights` (n,), `real` (n,) bool.
+
+    `counts` are the real images of each of the run's classes.
+    """
 
     labels: NDArray[np.int64]
     weights: NDArray[np.float64]
     real: NDArray[np.bool_]
+    counts: Mapping[str, int]
 
 
-def fit(
-    net: nn.Module,
-    lesson: Lesson,
-    feed: Feed,
-    counts: Mapping[str, int],
-    settings: Settings,
-    seed: int,
-    *,
-    steps: int,
-    rate: float,
-    device: str,
-) -> None:
-    """Train `net` in place: AdamW, a cosine to 0, batches half real; `counts` are the real images of each class."""
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The steps of AdamW, and its learning rate at the first of them."""
+
+    steps: int
+    rate: float
+
+
+def fit(net: nn.Module, lesson: Lesson, feed: Feed, settings: Settings, seed: int, schedule: Schedule) -> None:
+    """Train `net` in place: AdamW, a cosine to 0, batches half real."""
     import torch
 
-    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    sizes = sizes_for(settings.loss, counts)
+    steps, classes = schedule.steps, len(lesson.counts)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=0.01)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    sizes = sizes_for(settings.loss, lesson.counts)
     random = rng(seed_of(key("evaluate", seed)), "batches")
-    mix = mixer(settings.mix, len(counts))
+    mix = mixer(settings.mix, classes)
     labels, weights = torch.from_numpy(lesson.labels), torch.from_numpy(lesson.weights).float()
     real, others = np.flatnonzero(lesson.real), np.flatnonzero(~lesson.real)
     net.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(key("evaluate", seed, "mix")))
         for rows in half_and_half(real, others, settings.batch, steps, random):
-            targets = targets_of(labels[rows], weights[rows], len(counts)).to(device)
-            inputs, targets = mix(feed(rows, random), targets)
+            inputs = feed(rows, random)
+            inputs, targets = mix(inputs, targets_of(labels[rows], weights[rows], classes).to(inputs.device))
             loss = soft_loss(net(inputs).float(), targets, sizes)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch says nothing of it
             optimizer.step()
-            schedule.step()
+            cosine.step()
     net.eval()

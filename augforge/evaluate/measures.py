@@ -12,7 +12,7 @@ from augforge.algorithms.metrics import frechet_distance, kernel_distance, manif
 from augforge.data.ledger import Ledger
 from augforge.evaluate.arms import Arm, Outcomes, class_sizes
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Lesson, fit
+from augforge.evaluate.learners import Lesson, Schedule, fit
 from augforge.evaluate.probe import RATE, STEPS, Embeddings
 from augforge.evaluate.settings import Settings
 
@@ -67,10 +67,10 @@ class Bystanders:
         labels = self.ledger.class_index(self.real.rows)
         net = Probe(vectors.shape[1], len(self.ledger.classes)).standardise(vectors)
         seen = torch.from_numpy(vectors)
-        lesson = Lesson(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool))
-        plain = self.settings.model_copy(update={"mix": "none"})
         counts = class_sizes(self.ledger, self.real.rows)
-        fit(net, lesson, lambda rows, _: seen[rows], counts, plain, 0, steps=STEPS, rate=RATE, device="cpu")
+        lesson = Lesson(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool), counts)
+        plain = self.settings.model_copy(update={"mix": "none"})
+        fit(net, lesson, lambda rows, _: seen[rows], plain, 0, Schedule(STEPS, RATE))
 
         def share(matrix: Matrix, truth: NDArray[np.int64]) -> float:
             with torch.inference_mode():

@@ -16,7 +16,7 @@ from augforge.errors import AugforgeError, BadImage
 from augforge.evaluate.arms import Arm, class_sizes
 from augforge.evaluate.classical import rand_augment
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Answers, Learner, Lesson, fit
+from augforge.evaluate.learners import Answers, Learner, Lesson, Schedule, fit
 from augforge.evaluate.settings import RESNET, TIMM, Settings
 from augforge.progress import Progress
 
@@ -85,12 +85,9 @@ class NetworkLearner(Learner):
         places = np.searchsorted(self._rows, arm.rows)
         real = np.array(self._ledger.column("origin", arm.rows)) == "real"
         views = Views(self._seen[places], mean, std, self._settings.flip, arm.classical, self._device)
-        lesson = Lesson(self._ledger.class_index(arm.rows), arm.weights, real)
+        lesson = Lesson(self._ledger.class_index(arm.rows), arm.weights, real, self._counts)
         rate = self._settings.rate or (RATE if self._settings.learner == RESNET else FINE_TUNING)
-        fit(
-            net, lesson, views.drawn, self._counts, self._settings, seed,
-            steps=self._settings.steps or STEPS, rate=rate, device=self._device,
-        )  # fmt: skip
+        fit(net, lesson, views.drawn, self._settings, seed, Schedule(self._settings.steps or STEPS, rate))
         return [self._judge(net, views, self._held_out[some.source]) for some in held_out]
 
     def _begin(self, seed: int) -> tuple[nn.Module, Sequence[float], Sequence[float]]:

@@ -14,7 +14,7 @@ from augforge.errors import AugforgeError
 from augforge.evaluate.arms import Arm, class_sizes
 from augforge.evaluate.classical import Copies
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Answers, Learner, Lesson, fit
+from augforge.evaluate.learners import Answers, Learner, Lesson, Schedule, fit
 from augforge.evaluate.settings import Settings
 
 STEPS, RATE = 500, 1e-2
@@ -80,11 +80,8 @@ class ProbeLearner(Learner):
         vectors, lesson = self._lesson(arm)
         net = Probe(vectors.shape[1], len(self._counts)).standardise(vectors)
         seen = torch.from_numpy(vectors)
-        steps, rate = self._settings.steps or STEPS, self._settings.rate or RATE
-        fit(
-            net, lesson, lambda rows, random: seen[rows], self._counts, self._settings, seed,
-            steps=steps, rate=rate, device="cpu",
-        )  # fmt: skip
+        schedule = Schedule(self._settings.steps or STEPS, self._settings.rate or RATE)
+        fit(net, lesson, lambda rows, random: seen[rows], self._settings, seed, schedule)
         with torch.inference_mode():
             return [net(torch.from_numpy(self._held_out[h.source])).argmax(dim=1).numpy() for h in held_out]
 
@@ -94,10 +91,10 @@ class ProbeLearner(Learner):
         labels = self._ledger.class_index(arm.rows)
         real = np.array(self._ledger.column("origin", arm.rows)) == "real"
         if not arm.classical:
-            return vectors, Lesson(labels, arm.weights, real)
+            return vectors, Lesson(labels, arm.weights, real, self._counts)
         copies = self._copies.ledger
         labels = np.concatenate([labels, copies.class_index(copies.visible())])
         more = len(labels) - len(vectors)
         weights = np.concatenate([arm.weights, np.ones(more)])
         real = np.concatenate([real, np.zeros(more, dtype=bool)])
-        return np.concatenate([vectors, self._copied]), Lesson(labels, weights, real)
+        return np.concatenate([vectors, self._copied]), Lesson(labels, weights, real, self._counts)

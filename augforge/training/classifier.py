@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -74,38 +75,71 @@ Inputs = Crops | Embedded
 """What the network sees of the pictures; its `facts` are what a model directory records about that."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClassifierOptions:
+    """How a classifier is trained.
+
+    Attributes:
+        backbone: `timm:NAME` for a network of timm, all of which learns, or `probe` for a linear layer.
+        embedder: probe: the image-text model whose embeddings it sees.
+        size: timm: the side of the crops in px; the network's own if absent.
+        batch: images per step, in this process.
+        rate: the learning rate of AdamW; 1e-2 for a probe and 1e-3 for a network if absent.
+        pretrained: timm: a safetensors file to begin from, or `pretrained` for timm's own weights from the hub.
+        loss: `balanced-softmax` makes up for classes of different size; see `class_loss`.
+        weight_decay: AdamW's, of matrices and kernels; biases and norms have none.
+        flip: timm: whether half of the crops are mirrored, which digits and left feet do not survive.
+    """
+
+    backbone: str
+    embedder: Model | None = None
+    size: int | None = None
+    batch: int = 32
+    rate: float | None = None
+    pretrained: str | None = None
+    loss: Loss = "cross-entropy"
+    weight_decay: float = 0.01
+    flip: bool = True
+
+    @property
+    def learning_rate(self) -> float:
+        """`rate`, or the usual one of the kind of backbone."""
+        return self.rate or RATES[PROBE if self.backbone == PROBE else TIMM]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """Images to learn from, those held out (perhaps none), and the names of the classes in the order of the logits.
+
+    Every label of `train` is among the classes.
+    """
+
+    train: Pictures
+    held_out: Pictures
+    classes: Sequence[str]
+
+
 class ClassifierTask(TrainingTask):
-    """Labelled pictures and a network; see `classifier_task`."""
+    """Labelled images and a network; see `classifier_task`."""
 
     def __init__(
-        self,
-        train: Pictures,
-        held_out: Pictures,
-        classes: Sequence[str],
-        context: TrainingContext,
-        net: nn.Module,
-        inputs: Inputs,
-        *,
-        architecture: str,
-        batch: int,
-        rate: float,
-        weight_decay: float,
-        loss: Loss,
+        self, data: LabelledImages, context: TrainingContext, net: nn.Module, inputs: Inputs, options: ClassifierOptions
     ) -> None:
         super().__init__(context)
-        self.classes, self.inputs, self.size, self.architecture = list(classes), inputs, batch, architecture
-        self.apart = len(held_out) > 0  # else the training pictures are judged
-        self.judged = held_out if self.apart else train
-        self.labels = _labels(train, self.classes)
-        self.counts = torch.from_numpy(class_counts(train, self.classes)) if loss == "balanced-softmax" else None
+        self.classes, self.inputs, self.options = list(data.classes), inputs, options
+        self.apart = len(data.held_out) > 0  # else the training images are judged
+        self.judged = data.held_out if self.apart else data.train
+        self.labels = _labels(data.train, self.classes)
+        balanced = options.loss == "balanced-softmax"
+        self.counts = torch.from_numpy(class_counts(data.train, self.classes)) if balanced else None
         self.net = net
         self.nets = {"classifier": net}
-        groups = param_groups_weight_decay(net, weight_decay)
-        self.optimizers = {"classifier": torch.optim.AdamW(groups, lr=rate, weight_decay=0.0)}
+        groups = param_groups_weight_decay(net, options.weight_decay)
+        self.optimizers = {"classifier": torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=0.0)}
 
     def batch(self, random: np.random.Generator) -> Batch:
         """Pictures drawn with replacement, each as likely."""
-        indices = random.integers(len(self.labels), size=self.size)
+        indices = random.integers(len(self.labels), size=self.options.batch)
         inputs = torch.from_numpy(self.inputs.drawn(indices.tolist(), random))
         return {"inputs": inputs, "labels": torch.from_numpy(self.labels[indices])}
 
@@ -146,7 +180,7 @@ class ClassifierTask(TrainingTask):
 
     def result(self) -> Result:
         """The network, its classes and how it sees a picture."""
-        facts = {"architecture": self.architecture, "classes": self.classes, **self.inputs.facts}
+        facts = {"architecture": self.options.backbone, "classes": self.classes, **self.inputs.facts}
         return Result({name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}, facts)
 
     def _measured(self) -> list[int]:
@@ -160,58 +194,40 @@ class ClassifierTask(TrainingTask):
         return [index for index, _ in zip(found, range(COLUMNS), strict=False)]
 
 
-def classifier_task(
-    train: Pictures,
-    held_out: Pictures,
-    classes: Sequence[str],
-    context: TrainingContext,
-    *,
-    backbone: str,
-    embedder: Model | None = None,
-    size: int | None = None,
-    batch: int = 32,
-    rate: float | None = None,
-    pretrained: str | None = None,
-    loss: Loss = "cross-entropy",
-    weight_decay: float = 0.01,
-    flip: bool = True,
-) -> ClassifierTask:
-    """A training on the labelled pictures of `train`, judged by those `held_out`.
-
-    Args:
-        classes: the names of the classes, in the order of the logits; every label of `train` is among them.
-        backbone: `timm:NAME` for a network of timm, all of which learns, or `probe` for a linear layer.
-        embedder: probe: the image-text model whose embeddings it sees.
-        size: timm: the side of the crops in px; the network's own if absent.
-        batch: pictures a step in this process.
-        rate: the learning rate of AdamW; 1e-2 for a probe and 1e-3 for a network if absent.
-        pretrained: timm: a safetensors file to begin from, or `pretrained` for timm's own weights from the hub.
-        loss: `balanced-softmax` makes up for classes of different size; see `class_loss`.
-        weight_decay: AdamW's, of matrices and kernels; biases and norms have none.
-        flip: timm: whether half of the crops are mirrored, which digits and left feet do not survive.
+def classifier_task(data: LabelledImages, context: TrainingContext, options: ClassifierOptions) -> ClassifierTask:
+    """A training on the images `data.train`, judged by those that are held out.
 
     Raises:
         RecipeError: options or labels that do not go together.
         ModelError: weights that are not to be had or do not fit.
     """
-    kind = PROBE if backbone == PROBE else TIMM
-    inputs: Inputs
-    if kind == PROBE:
-        if embedder is None:
-            raise RecipeError("a probe needs an embedder", "name an image-text model, such as builtin-clip")
-        inputs = Embedded(train, held_out, embedder, context.device.type)
-        vectors = inputs.vectors[False]
-        net: nn.Module = Probe(vectors.shape[1], len(classes)).standardise(vectors)
-    else:
-        net, begun = begin_timm(backbone.removeprefix(TIMM), len(classes), size, pretrained, context.seed)
-        if batch < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
-            raise RecipeError("batch norm cannot learn from one image at a time", "use a batch of at least 2")
-        inputs = Crops(train, held_out, timm_view(net, size), flip)
-        inputs.facts |= begun
-    return ClassifierTask(
-        train, held_out, classes, context, net, inputs,
-        architecture=backbone, batch=batch, rate=rate or RATES[kind], weight_decay=weight_decay, loss=loss,
-    )  # fmt: skip
+    begin = _begin_probe if options.backbone == PROBE else _begin_network
+    net, inputs = begin(data, context, options)
+    return ClassifierTask(data, context, net, inputs, options)
+
+
+def _begin_probe(
+    data: LabelledImages, context: TrainingContext, options: ClassifierOptions
+) -> tuple[nn.Module, Inputs]:
+    """A linear layer, and the embeddings that it sees."""
+    if options.embedder is None:
+        raise RecipeError("a probe needs an embedder", "name an image-text model, such as builtin-clip")
+    inputs = Embedded(data.train, data.held_out, options.embedder, context.device.type)
+    vectors = inputs.vectors[False]
+    return Probe(vectors.shape[1], len(data.classes)).standardise(vectors), inputs
+
+
+def _begin_network(
+    data: LabelledImages, context: TrainingContext, options: ClassifierOptions
+) -> tuple[nn.Module, Inputs]:
+    """A network of timm, and the crops that it sees."""
+    name = options.backbone.removeprefix(TIMM)
+    net, begun = begin_timm(name, len(data.classes), options.size, options.pretrained, context.seed)
+    if options.batch < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
+        raise RecipeError("batch norm cannot learn from one image at a time", "use a batch of at least 2")
+    inputs = Crops(data.train, data.held_out, timm_view(net, options.size), options.flip)
+    inputs.facts |= begun
+    return net, inputs
 
 
 def class_loss(logits: Tensor, labels: Tensor, counts: Tensor | None = None) -> Tensor:

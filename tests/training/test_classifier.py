@@ -18,7 +18,14 @@ from augforge.errors import ModelError, RecipeError
 from augforge.io import sample_sets as samples
 from augforge.models import find_model
 from augforge.models.networks.probe import Probe
-from augforge.training.classifier import class_counts, class_loss, classifier_task, framed
+from augforge.training.classifier import (
+    ClassifierOptions,
+    LabelledImages,
+    class_counts,
+    class_loss,
+    classifier_task,
+    framed,
+)
 from augforge.training.pictures import Pictures
 from augforge.training.task import TrainingContext
 
@@ -65,14 +72,13 @@ def learn(training_task, first, last):
 
 def probe(train, held_out, steps=200, classes=DIGITS, **options):
     row = find_model("builtin-clip", "image-text")
-    return classifier_task(train, held_out, classes, context(steps), backbone="probe", embedder=row, **options)
+    chosen = ClassifierOptions(backbone="probe", embedder=row, **options)
+    return classifier_task(LabelledImages(train, held_out, classes), context(steps), chosen)
 
 
 def tiny(train, held_out, steps=40, backbone="timm:test_resnet", size=32, batch=12, **options):
-    classes = sorted(COLOURS)
-    return classifier_task(
-        train, held_out, classes, context(steps), backbone=backbone, size=size, batch=batch, **options
-    )
+    chosen = ClassifierOptions(backbone=backbone, size=size, batch=batch, **options)
+    return classifier_task(LabelledImages(train, held_out, sorted(COLOURS)), context(steps), chosen)
 
 
 def same(training_task, other):
@@ -299,7 +305,7 @@ def test_wrong_names_labels_and_batches():
     with pytest.raises(RecipeError, match="'blue', which is none of the classes"):
         probe(colours(1), colours(1), classes=["green", "red"])
     with pytest.raises(RecipeError, match="needs an embedder"):
-        classifier_task(colours(1), colours(1), sorted(COLOURS), context(1), backbone="probe")
+        classifier_task(LabelledImages(colours(1), colours(1), sorted(COLOURS)), context(1), ClassifierOptions("probe"))
 
 
 def test_a_network_of_fixed_size_is_built_for_the_size_that_is_asked_for():

@@ -65,16 +65,12 @@ class TrainClassifier(Trainer):
         return {"train": train, "held-out": held_out}
 
     def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
-        """The course over the labelled images."""
+        """The training on the labelled images."""
         from augforge.models import find_model
-        from augforge.training.classifier import classifier_task
+        from augforge.training.classifier import ClassifierOptions, LabelledImages, classifier_task
 
         classes = sorted({str(sample.label) for sample in pictures["train"].samples})
-        return classifier_task(
-            pictures["train"],
-            pictures["held-out"],
-            classes,
-            context,
+        options = ClassifierOptions(
             backbone=self.backbone,
             embedder=find_model(self.embedder, "image-text"),
             size=self.size,
@@ -84,3 +80,4 @@ class TrainClassifier(Trainer):
             loss=self.loss,
             flip=self.flip,
         )
+        return classifier_task(LabelledImages(pictures["train"], pictures["held-out"], classes), context, options)

@@ -84,14 +84,11 @@ class TrainNight(Trainer):
         return roles
 
     def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
-        """The architecture's course over day and night pictures."""
-        from augforge.training.night import night_task
+        """The architecture's training over day and night images."""
+        from augforge.training.night import NightOptions, night_task
 
-        return night_task(
-            self.arch,
-            pictures["day"],
-            pictures["night"],
-            context,
+        options = NightOptions(
+            arch=self.arch,
             size=self.size,
             width=self.width,
             blocks=self.blocks,
@@ -102,3 +99,4 @@ class TrainNight(Trainer):
             identity_weight=self.identity_weight,
             teacher=self.teacher,
         )
+        return night_task(pictures["day"], pictures["night"], context, options)

@@ -99,13 +99,10 @@ class TrainPaired(Trainer):
         return {"pairs": chosen[~apart], "held-out": chosen[apart]}
 
     def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
-        """The course over the pairs."""
-        from augforge.training.paired import paired_task
+        """The training over the pairs."""
+        from augforge.training.paired import PairedOptions, paired_task
 
-        return paired_task(
-            pictures["pairs"],
-            pictures["held-out"],
-            context,
+        options = PairedOptions(
             arch=self.arch,
             condition=self.condition,
             by_class=self.by_class,
@@ -122,3 +119,4 @@ class TrainPaired(Trainer):
             instances=self.instances,
             style=self.style,
         )
+        return paired_task(pictures["pairs"], pictures["held-out"], context, options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,36 +24,38 @@ from augforge.training.task import Batch, TrainingContext
 DETECTOR_DECAY = 2e-4
 
 
-class HedNGan(NightTask):
-    """Fool the discriminator, and keep the edges that the teacher sees in the day picture.
+@dataclass(frozen=True, slots=True)
+class EdgeSupervision:
+    """Which edges a translated day has to keep.
 
-    Args:
-        teacher: a frozen detector, and `teacher_facts` what is recorded of it.
-        detector_rate: the rate of the student's Adam.
-        learns: whether a student, at first a copy of the teacher, learns; else the teacher itself looks at the night.
+    Attributes:
+        teacher: a frozen edge detector, which looks at the day.
+        facts: what is recorded of it.
+        weight: of the edges in the generator's loss.
+        student_rate: learning rate of the Adam of a student, at first a copy of the teacher, that looks at the night;
+            None where there is no student and the teacher itself does.
     """
 
-    def __init__(
-        self,
-        pictures: Unpaired,
-        context: TrainingContext,
-        design: Design,
-        edge_weight: float,
-        teacher: nn.Module,
-        teacher_facts: Mapping[str, Any],
-        detector_rate: float,
-        learns: bool = True,
-    ) -> None:
+    teacher: nn.Module
+    facts: Mapping[str, Any]
+    weight: float
+    student_rate: float | None
+
+
+class HedNGan(NightTask):
+    """Fool the discriminator, and keep the edges that the teacher sees in the day image."""
+
+    def __init__(self, pictures: Unpaired, context: TrainingContext, design: Design, edges: EdgeSupervision) -> None:
         super().__init__(pictures, context, design)
-        self.edge_weight, self.learns, self._teacher_facts = edge_weight, learns, dict(teacher_facts)
-        self.teacher = self.detector = self.eye = teacher
-        self.frozen = {"teacher": teacher}
+        self.edges, self.learns = edges, edges.student_rate is not None
+        self.teacher = self.detector = self.eye = edges.teacher
+        self.frozen = {"teacher": self.teacher}
         self.optimizers = {"generator": design.adam(self.generator), "discriminator": design.adam(self.discriminator)}
-        if learns:
-            self.detector = deepcopy(teacher).train().requires_grad_(True)
+        if edges.student_rate is not None:
+            self.detector = deepcopy(self.teacher).train().requires_grad_(True)
             self.nets["detector"] = self.detector
             self.optimizers["detector"] = torch.optim.Adam(
-                self.detector.parameters(), detector_rate, BETAS, weight_decay=DETECTOR_DECAY
+                self.detector.parameters(), edges.student_rate, BETAS, weight_decay=DETECTOR_DECAY
             )
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -83,7 +86,7 @@ class HedNGan(NightTask):
         """One step of the generator, through `made`, which is judged beside real nights; its losses."""
         with resting(self.discriminator, self.detector):
             fooling = fooling_loss(self._judged(night, made)[1])
-            edges = self.edge_weight * edge_loss(self.detector(made), wanted)
+            edges = self.edges.weight * edge_loss(self.detector(made), wanted)
             self.update("generator", fooling + edges)
         return {"fooling": fooling, "edges": edges}
 
@@ -98,4 +101,4 @@ class HedNGan(NightTask):
 
     def facts(self) -> Mapping[str, Any]:
         """The teacher's."""
-        return self._teacher_facts
+        return dict(self.edges.facts)

@@ -12,7 +12,7 @@ from augforge.models.networks.night import load_generator
 from augforge.models.networks.translation import ResnetGenerator
 from augforge.training.checkpoint import read_checkpoint, write_checkpoint
 from augforge.training.loop import collapsed
-from augforge.training.night import night_task
+from augforge.training.night import NightOptions, night_task
 from augforge.training.night.cut import encoder_layers
 from augforge.training.task import TrainingTask
 from tests.training.night.scenes import context, days, nights, pictures_of, run
@@ -22,7 +22,7 @@ TINY = {"size": 32, "width": 4, "blocks": 1, "batch": 2}
 
 
 def tiny(arch: str, steps: int = 6, **options) -> TrainingTask:
-    return night_task(arch, days(4), nights(4), context(steps), **{**TINY, **options})
+    return night_task(days(4), nights(4), context(steps), NightOptions(arch, **{**TINY, **options}))
 
 
 def weights(net: nn.Module) -> dict[str, torch.Tensor]:
@@ -237,7 +237,7 @@ def test_sheet_outputs_and_measurements(arch):
 
 
 def test_measure_knows_the_identity_and_a_constant():
-    training_task = night_task("hedgan", days(20), nights(20), context(1), **{**TINY, "size": 64})
+    training_task = night_task(days(20), nights(20), context(1), NightOptions("hedgan", **{**TINY, "size": 64}))
     training_task.generator.forward = lambda x: x
     identity = training_task.measure()
     assert identity["edge_overlap"] == 1 and identity["luminance_ratio"] > 3 and identity["held_out"] == 2
@@ -248,7 +248,7 @@ def test_measure_knows_the_identity_and_a_constant():
 
 def test_luminance_is_that_of_rec_601():
     red = pictures_of([np.full((8, 8, 3), (255, 0, 0), np.uint8)])
-    training_task = night_task("hedgan", red, red, context(1), **TINY)
+    training_task = night_task(red, red, context(1), NightOptions("hedgan", **TINY))
     assert training_task.measure()["night_luminance"] == pytest.approx(0.299)
 
 
@@ -267,7 +267,7 @@ def test_an_unknown_teacher_is_refused():
 
 def test_seed_decides_the_weights():
     one, same = tiny("hedngan"), tiny("hedngan")
-    other = night_task("hedngan", days(4), nights(4), context(6, seed=1), **TINY)
+    other = night_task(days(4), nights(4), context(6, seed=1), NightOptions("hedngan", **TINY))
     assert not changed(one.generator, same.generator.state_dict())
     assert changed(one.generator, other.generator.state_dict())
 
@@ -275,7 +275,7 @@ def test_seed_decides_the_weights():
 def test_a_short_training_makes_nights_that_keep_the_edges():
     torch.set_num_threads(1)
     training_task = night_task(
-        "hedngan", days(40), nights(40), context(200), size=64, width=8, blocks=2, batch=4, rate=5e-4
+        days(40), nights(40), context(200), NightOptions("hedngan", size=64, width=8, blocks=2, batch=4, rate=5e-4)
     )
     start = training_task.measure()
     assert not 0.75 < start["luminance_ratio"] < 1.25
