@@ -1,4 +1,4 @@
-"""Files that are whole or named: what cannot be written says where and why, and JSON carries its own digest."""
+"""Atomic writes with errors that name the file and the remedy, and JSON that carries its own digest."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def named(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: Any) -> None:
-    """Write a file whole or not at all, also across a power cut: temporary file, fsync, rename, fsync of the folder.
+    """Write a file completely or not at all, even across a power cut: temporary file, fsync, rename, fsync of folder.
 
     Raises:
-        StoreError: it cannot be written; nothing half written is left behind.
+        StoreError: it cannot be written; no partial file is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with named(path):
@@ -66,7 +66,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring what was written to a file or folder to the disk."""
+    """Flush a file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -75,7 +75,7 @@ def sync(path: Path) -> None:
 
 
 def swap_folder(new: Path, old: Path) -> None:
-    """Put the finished folder `new` in the place of `old`."""
+    """Replace the folder `old` by the finished folder `new`."""
     aside = old.with_name(f".{old.name}.old")
     shutil.rmtree(aside, ignore_errors=True)
     if old.exists():
@@ -105,7 +105,7 @@ def unseal(content: bytes) -> dict[str, Any]:
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
-    """What is sealed in a file, None if there is no file.
+    """The content of a sealed file, None if there is no file.
 
     Raises:
         StoreError: it is damaged or cannot be read.

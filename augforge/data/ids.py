@@ -1,4 +1,4 @@
-"""Ids, seeds and random draws, all from hashes of content: never from position or a global generator."""
+"""Ids, seeds and random numbers, all from hashes of content: never from position or a global generator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def unit(*parts: Any) -> float:
 
 
 def rng(seed: int, purpose: str = "") -> np.random.Generator:
-    """A NumPy generator for one image and one purpose, so that adding a draw never shifts the others."""
+    """A NumPy generator for one image and one purpose, so that sampling one more parameter never changes the others."""
     import numpy as np
 
     digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()

@@ -1,4 +1,4 @@
-"""One image: from encoded bytes to RGB pixels and back. Whatever is wrong with a file becomes a `BadImage`."""
+"""One image: from encoded bytes to RGB pixels and back. Anything wrong with a file raises `BadImage`."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Facts:
 
 
 def inspect(data: bytes) -> Facts:
-    """Decode an image fully and say its size and what had to be handled.
+    """Decode an image fully; return its size and what was special about it.
 
     Raises:
-        BadImage: the bytes are empty, no image, truncated, a decompression bomb, too small, or not to be decoded.
+        BadImage: the bytes are empty, not an image, truncated, a decompression bomb, too small, or cannot be decoded.
     """
     image, note = _decoded(data)
     return Facts(image.width, image.height, note)
@@ -62,7 +62,8 @@ def inspect(data: bytes) -> Facts:
 def decode(data: bytes) -> Image.Image:
     """The first frame as an upright 8-bit RGB image.
 
-    CMYK is converted, 16 bits are scaled by 1/257 (not clipped), transparency is laid on white. BadImage as `inspect`.
+    CMYK is converted, 16 bits are scaled by 1/257 (not clipped), transparency is composited on white. BadImage as
+    `inspect`.
     """
     return _decoded(data)[0]
 
@@ -101,7 +102,7 @@ def _labels(image: Image.Image, bits: int) -> NDArray[np.uint8]:
 
 
 def decode_condition(data: bytes) -> NDArray[np.uint8]:
-    """What lies beside an image as its mask: a label map (h, w), or a picture (h, w, 3). BadImage as `inspect`."""
+    """The mask of an image: a label map (h, w), or an image (h, w, 3) used as one. BadImage as `inspect`."""
     import numpy as np
 
     with _opened(data) as image:
@@ -110,7 +111,7 @@ def decode_condition(data: bytes) -> NDArray[np.uint8]:
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:
-    """PNG bytes of a label map (h, w), grey of 8 bits, or of a picture (h, w, 3); the same gives the same bytes."""
+    """PNG bytes of a label map (h, w), 8-bit grey, or of an image (h, w, 3); equal arrays give equal bytes."""
     from PIL import Image
 
     if mask.dtype != "uint8" or (mask.ndim != 2 and mask.shape[2:] != (3,)):
@@ -277,7 +278,7 @@ def _upright(image: Image.Image, picture: Image.Image) -> tuple[Image.Image, str
 
 
 def degenerate(picture: NDArray[np.float32]) -> str:
-    """Why a picture (h, w, 3) in [0, 1] is none: NaN or infinite values, or one constant colour; else ""."""
+    """Why an image (h, w, 3) in [0, 1] is broken: NaN or infinite values, or one constant colour; else ""."""
     import numpy as np
 
     if not np.isfinite(picture).all():

@@ -1,6 +1,6 @@
 """The ledger: every sample ever seen, as columns. A million samples fit in 1 GB.
 
-What never changes about a sample lies in an Arrow table; what the stages decide lies in NumPy arrays beside it.
+What never changes about a sample is in an Arrow table; what the stages decide is in NumPy arrays beside it.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ class Ledger:
         return int(self.rows.num_rows)
 
     def copy(self) -> Ledger:
-        """As it is now, whatever happens to this one."""
+        """A snapshot that later changes do not affect."""
         made = Ledger()
         made.restore(self)
         return made
 
     def restore(self, other: Ledger) -> None:
-        """Become as `other` is now."""
+        """Restore the state of `other`."""
         self.classes, self.rows = list(other.classes), other.rows
         self.kept, self.weight = other.kept.copy(), other.weight.copy()
         self.dropped, self.dropped_by = other.dropped.copy(), other.dropped_by.copy()
@@ -161,9 +161,9 @@ class Ledger:
         return np.flatnonzero(self.kept & np.asarray(pc.equal(self.rows.column("origin"), on)).astype(bool))
 
     def reference(self, unlabelled: bool = False) -> Indices:
-        """The kept real samples that are not of an evaluation split: what a class looks like.
+        """The kept real samples outside evaluation splits: what a class looks like.
 
-        Those without a label are among them only if `unlabelled` is asked for.
+        Those without a label are included only with `unlabelled`.
         """
         indices = self.visible("real")
         rows = zip(self.column("split", indices), self.column("label", indices), strict=True)
@@ -172,9 +172,9 @@ class Ledger:
         return chosen
 
     def conditioning(self, split: str, unlabelled: bool = False) -> dict[str | None, list[Sample]]:
-        """The kept real samples that a generator may look at, by class: of `split` or of no split, never evaluation.
+        """The kept real samples that a generator may look at, by class: in `split` or without one, never evaluation.
 
-        With `unlabelled` there is a pool more, under None, of those without a label.
+        With `unlabelled` there is one more pool, under None, of those without a label.
         """
         pools: dict[str | None, list[Sample]] = {label: [] for label in [*self.classes, *([None] * unlabelled)]}
         for sample in self.samples(self.reference(unlabelled)):
@@ -196,7 +196,7 @@ class Ledger:
     # -- deciding -------------------------------------------------------------------------------------------
 
     def score(self, name: str, indices: Indices, values: NDArray[np.float64]) -> None:
-        """Write a measure of `indices`; other samples keep what they have."""
+        """Write a measure for `indices`; other samples keep their scores."""
         column = self.scores.setdefault(name, np.full(len(self), np.nan))
         column[indices] = values
 

@@ -1,4 +1,4 @@
-"""The images of one class that may condition a generator, and fair choices among them that stay put."""
+"""The images of one class that a generator may be conditioned on, and stable fair choices among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a model sees an image: decoded no finer than it needs, resized, cropped, and normalised on its device."""
+"""Preprocessing of a model: decode no larger than needed, resize, crop, and normalise on its device."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ ORIENTATION = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """An image becomes `size` px wide and high, and each channel in [0, 1] loses `mean` and is divided by `std`.
+    """An image is resized to `size` x `size` px, and each channel in [0, 1] is normalised by `mean` and `std`.
 
-    Its shorter side becomes `resize` px and the centre is cut out; with `resize` None it is squashed to the square.
+    Its shorter side becomes `resize` px and the centre is cropped; with `resize` None the image is squashed to a
+    square.
     """
 
     size: int
@@ -55,7 +56,7 @@ class Preprocessing:
         return math.ceil(MARGIN * (self.resize or self.size))
 
     def look(self, image: Image.Image) -> Seen:
-        """(size, size, 3) what the model sees of an RGB image, in 0..255."""
+        """(size, size, 3) uint8: the resized and cropped RGB image."""
         if self.resize is None:
             return np.asarray(image.resize((self.size, self.size), self.resample))
         short = min(image.size)
@@ -66,7 +67,7 @@ class Preprocessing:
         return np.asarray(image.resize((self.size, self.size), self.resample, box=box))  # only what the crop shows
 
     def normalised(self, seen: Seen, device: str) -> Tensor:
-        """(n, 3, size, size) float32 on the device, of n images seen (n, size, size, 3)."""
+        """(n, 3, size, size) float32 on the device, from n images (n, size, size, 3) uint8."""
         import torch
 
         batch = torch.from_numpy(seen)

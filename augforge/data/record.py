@@ -1,4 +1,4 @@
-"""What run.json records of the files of a result, and whether they are still so."""
+"""What run.json records about the files of a result, and whether they have changed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def stamps_of(folder: Path, record: Record) -> Record:
 def changed(folder: Path, record: Mapping[str, Mapping[str, Any]], whole: bool = False) -> list[Problem]:
     """What of a recorded result is missing or damaged.
 
-    A file of the recorded size and time of change is taken for sound, unless `whole` asks to read all of them.
+    A file with the recorded size and modification time is assumed intact, unless `whole` asks to read all of them.
     """
     problems = [(name, _problem(folder / name, facts, whole)) for name, facts in record.items()]
     return [Problem(name, what) for name, what in problems if what]

@@ -17,11 +17,10 @@ EVALUATION_SPLITS = frozenset({"val", "valid", "validation", "dev", "test", "eva
 class Sample:
     """One image and its whole provenance, as a row of the ledger.
 
-    `ref` says where the encoded bytes are ("0:cats/1.jpg" in source 0, "generated:…" in this run's parts);
-    `source` says it to people. `mask` is the SHA-256 of the encoded label mask that goes with the image ("" where
-    there is none), `labelled_by` the stage that gave the label when it was not the source. `sampled_params` holds
-    every random draw of the row, `generation_config` what all rows of its stage share (generator, options, model,
-    device, versions), as JSON.
+    `ref` locates the encoded bytes ("0:cats/1.jpg" in source 0, "generated:…" in the parts of this run), `source` is the
+    same for people to read. `mask` is the SHA-256 of the encoded label mask of the image ("" if it has none),
+    `labelled_by` the stage that gave the label if the source did not. `sampled_params` has every random parameter of
+    the row, `generation_config` what all rows of a batch share (generator, options, model, device, versions), as JSON.
     """
 
     id: str
@@ -49,11 +48,11 @@ class Sample:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What made this sample, as one flat record: the maker's constants and this row's own draws."""
+        """How this sample was generated, as one flat record: `generation_config` and the row's own `sampled_params`."""
         made = json.loads(self.generation_config) if self.generation_config else {}
         return {**made, "stage": self.stage, "seed": self.seed, **self.sampled_params}
 
 
 def is_evaluation(split: str | None) -> bool:
-    """Whether a split is for evaluation only, so that no generator may look at it."""
+    """Whether a split is for evaluation only, so that nothing may be conditioned or trained on it."""
     return split is not None and split.lower() in EVALUATION_SPLITS

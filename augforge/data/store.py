@@ -2,7 +2,7 @@
 
 DIR/
   recipe.yaml  README.md  samples.parquet  dataset/  run.json      the result
-  parts/<stage>-<key>/<digest>.arrow                              what each stage made or measured
+  parts/<stage>-<key>/<digest>.arrow                              what each stage generated or measured
   vectors/<key>/<digest>.arrow                                    embeddings, by image digest
 """
 
@@ -39,7 +39,7 @@ WRITTEN = ("run.json", "parts", "vectors", "models", "dataset", *FILES)
 
 
 class Store:
-    """One run folder, held by one process; `shared` is where embeddings lie that several runs share, if they do."""
+    """One run folder, held by one process; `shared` is the folder of embeddings that runs share, if any."""
 
     def __init__(
         self, folder: Path, say: Callable[[str], None] = lambda text: None, shared: Path | None = None
@@ -117,7 +117,7 @@ class Store:
 class Parts:
     """Arrow files in a folder, each written whole or not at all; the name of each is the digest of its bytes.
 
-    A file whose bytes do not match its name is set aside, said, and made again.
+    A file whose bytes do not match its name is set aside, reported, and computed again.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, by: str, say: Callable[[str], None]) -> None:

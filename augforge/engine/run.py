@@ -26,8 +26,7 @@ from augforge.models import trained_models
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
-from augforge.recipe import Recipe
-from augforge.recipe.acceptance import check_acceptance
+from augforge.recipe import Recipe, check_recipe
 
 COMPUTED = ("read", "generated", "measured", "trained")
 NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
@@ -85,7 +84,7 @@ def run(
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
-    check_acceptance(recipe.stages)
+    check_recipe(recipe)
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():

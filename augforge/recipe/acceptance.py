@@ -1,4 +1,4 @@
-"""What `until-accepted` means in a recipe: which filters accept, and what cannot be counted by."""
+"""What `until-accepted` means in a recipe: which filters count, and which cannot."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from augforge.stages.generator import Generator
 from augforge.stages.stage import Stage
 
 TRIES = 10
-"""Images made at most for each one that is to be accepted, unless the recipe says so."""
+"""Most images to generate for each one to be accepted, unless the recipe says otherwise."""
 ENOUGH = "accepted, but enough were before it"
-"""Why an image goes that was made and accepted beyond the number asked for."""
+"""Why an image is dropped that was accepted beyond the number asked for."""
 
 
 def accepting(stages: Sequence[Stage], place: int) -> list[Stage]:
@@ -23,7 +23,7 @@ def accepting(stages: Sequence[Stage], place: int) -> list[Stage]:
 
 
 def check_acceptance(stages: Sequence[Stage]) -> None:
-    """RecipeError where `until-accepted` has no filter to accept, or one whose bar moves with what is made."""
+    """RecipeError if `until-accepted` has no filter after it, or one whose threshold moves with new images."""
     for place, stage in enumerate(stages):
         if not isinstance(stage, Generator) or stage.until_accepted is None:
             continue
@@ -39,7 +39,7 @@ def check_acceptance(stages: Sequence[Stage]) -> None:
 
 
 def _check_bar(where: str, stage: Stage) -> None:
-    """Refuse a filter that lets a share pass, or measures images by each other: more tries would move its bar."""
+    """Refuse a filter that keeps a share, or compares images with each other: more images would move its threshold."""
     if not isinstance(stage, Filter):
         return
     rule = stage.rule()

@@ -1,4 +1,4 @@
-"""What there is to choose from: stages, models and recipes."""
+"""What is available: stages, models and recipes."""
 
 from __future__ import annotations
 

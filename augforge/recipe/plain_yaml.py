@@ -1,4 +1,4 @@
-"""YAML as it comes from strangers: plain values only, no key twice, nothing that grows when it is unfolded."""
+"""YAML from untrusted sources: plain values only, no duplicate keys, no aliases that expand without bound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 MOST_NODES = 100_000
-"""Values in a text, with every alias written out: a few lines of aliases of aliases would be billions."""
+"""Most values in a text with all aliases expanded: a few lines of aliases of aliases would be billions."""
 DEEPEST = 100
 
 
@@ -16,7 +16,7 @@ def read_yaml(text: str) -> Any:
     """The value that a YAML text says.
 
     Raises:
-        yaml.YAMLError, ValueError, RecursionError: it is no plain YAML; `one_line` says why.
+        yaml.YAMLError, ValueError, RecursionError: it is not plain YAML; `one_line` says why.
     """
     loader = _Loader(text)
     try:
@@ -37,7 +37,7 @@ def one_line(error: Exception) -> str:
 
 
 def _check(node: yaml.Node, sizes: dict[int, int], depth: int) -> int:
-    """How many values a node unfolds to; an error where they are too many, too deep, or hold themselves."""
+    """How many values a node expands to; an error if they are too many, too deep, or contain themselves."""
     if isinstance(node, yaml.ScalarNode):
         node.value.encode()  # half of a surrogate pair is no text: UnicodeEncodeError
         return 1

@@ -68,7 +68,7 @@ class Filter(Stage):
 
     @property
     def primary_measure(self) -> str:
-        """The measure that the rule looks at: the one that `by` names, in full or without the filter's name."""
+        """The measure that the rule looks at: the one that `by` names, with or without the filter's name."""
         by = str(getattr(self, "by", self.measures[0]))
         return by if by in self.measures else f"{self.name}-{by}"
 
@@ -87,7 +87,7 @@ class PixelFilter(Filter):
 
     @abstractmethod
     def measure(self, image: Image) -> Mapping[str, float]:
-        """The numbers of one RGB image, one for each of `measures`; called from several threads.
+        """The scores of one RGB image, one for each of `measures`; called from several threads.
 
         Raises:
             Unjudged: (of `augforge.algorithms.rules`) nothing can be said of this image; it goes, and is asked again.

@@ -1,4 +1,4 @@
-"""What an embedding filter may look at: images, and what they can be compared with, computed when asked for."""
+"""What an embedding filter may look at: images, and what they can be compared with, computed on first use."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The kept real images with a label that are of no evaluation split: what the classes look like.
+    """The kept, labelled real images outside evaluation splits: what the classes look like.
 
-    `vectors` (m, d) of unit length and finite, `classes` (m,) index of each one's class, `ids` (m,).
+    `vectors` (m, d), unit length and finite; `classes` (m,), index of each image's class; `ids` (m,).
     """
 
     vectors: Vectors
@@ -28,9 +28,9 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """The parents of images: row `children[k]` of the gallery has a parent with the vector `vectors[k]`.
+    """The parents of images: image `children[k]` has a parent with the vector `vectors[k]`.
 
-    `children` (q,), `vectors` (q, d) of unit length; parents that cannot be read are left out.
+    `children` (q,), `vectors` (q, d), unit length; parents that cannot be read are left out.
     """
 
     children: Numbers
@@ -42,17 +42,17 @@ def _not_here(*_: object) -> NoReturn:
 
 
 class FilterInputs:
-    """n images of c classes, as a model sees them.
+    """n images of c classes, as a model represents them.
 
     Args:
         ids: (n,) the images' ids.
         classes: (n,) index of each image's class, -1 where it has no label.
-        names: (c,) the classes' names.
-        images: gives (n, d) their vectors: of unit length, or a classifier's logits; finite.
-        texts: gives (t, d) the vectors of t texts, of unit length.
-        reference: gives the real images.
-        parents: gives the images' parents.
-        known: gives the names of the d classes that a classifier tells apart, in the order of its logits.
+        names: (c,) the names of the classes.
+        images: returns (n, d) vectors of unit length, or a classifier's logits; finite.
+        texts: returns (t, d) the vectors of t texts, of unit length.
+        reference: returns the real images.
+        parents: returns the parents of the images.
+        known: returns the names of the d classes of a classifier, in the order of its logits.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class FilterInputs:
 
     @cached_property
     def parents(self) -> Parents:
-        """The images' parents."""
+        """The parents of the images."""
         return self._parents()
 
     @cached_property
@@ -100,13 +100,13 @@ class FilterInputs:
 
     @cached_property
     def prototypes(self) -> Vectors:
-        """(c, d) the mean direction of each class's real images; NaN for a class that has none."""
+        """(c, d) the mean direction of the real images of each class; NaN for a class without any."""
         real = self.reference
         return mean_directions(real.vectors, real.classes, len(self.names), self.images.shape[1])
 
 
 def mean_directions(vectors: Vectors, groups: Numbers, count: int, width: int) -> Vectors:
-    """(count, width) the mean of each group's unit vectors (n, width), of unit length; NaN for a group without any.
+    """(count, width) the mean direction of the unit vectors (n, width) of each group; NaN for a group without any.
 
     Vectors that are not finite do not count.
     """

@@ -1,4 +1,4 @@
-"""Generators: stages that make pixels."""
+"""Generators: stages that generate images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One image to make: the sample that it will be, and the real samples that condition it."""
+    """One image to generate: the sample that it will be, and the real samples that it is conditioned on."""
 
     sample: Sample
     parents: tuple[Sample, ...]
@@ -31,9 +31,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage:
-    """A made image (h, w, 3), float in [0, 1] or NaN, and what is to be recorded about it beside its draws.
+    """A generated image (h, w, 3), float in [0, 1] or NaN, and what to record about it beside its sampled parameters.
 
-    `mask` is its label map (h, w), or a picture (h, w, 3) in a mask's place, where it has one.
+    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one.
     """
 
     pixels: NDArray[np.float32]
@@ -43,9 +43,9 @@ class GeneratedImage:
 
 @dataclass(frozen=True, slots=True)
 class GenerationInput:
-    """A job with its parents' pixels, RGB, in the parents' order.
+    """A job with the decoded images of its parents, RGB, in the order of the parents.
 
-    `masks` are their masks' encoded bytes, None for a parent without one; () unless the generator uses masks.
+    `masks` are the encoded bytes of their masks, None for a parent without one; () unless the generator uses masks.
     """
 
     job: Job
@@ -59,17 +59,17 @@ GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 
 @dataclass(frozen=True, slots=True)
 class LoadedGenerator:
-    """A generator made ready: `generate` turns a full batch into as many pictures; `facts` are recorded of all."""
+    """A generator with its model loaded: `generate` maps a full batch to as many images; `facts` are recorded."""
 
     generate: GenerateBatch
     facts: Mapping[str, Any]
 
 
 class Generator(Stage):
-    """Makes new samples of each class, conditioned on real ones.
+    """Generates new samples of each class, conditioned on real ones.
 
-    With `needs_labels` false, unlabelled images condition it too: they count as one class more, called None, and what
-    is made of them is unlabelled. With `uses_masks`, it is given its parents' masks.
+    With `needs_labels` false it is conditioned on unlabelled images, too: they count as one more class, called None,
+    and what is generated from them is unlabelled. With `uses_masks` it is given the masks of the parents.
     """
 
     verb: ClassVar[str] = "generate"
@@ -98,10 +98,10 @@ class Generator(Stage):
         None, description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two."
     )
     until_accepted: int | None = Field(
-        None, ge=1, description="Make new images of every class until so many pass the filters right after it."
+        None, ge=1, description="Generate images of every class until this many pass the filters that follow."
     )
     max_tries: int | None = Field(
-        None, ge=1, description="With until-accepted: at most so many images for each one asked for (10 if absent)."
+        None, ge=1, description="With until-accepted: at most this many images for each one asked for (10 if absent)."
     )
     of: str | None = Field(None, description="Make new images of this class only.")
     shots: int | None = Field(None, ge=1, description="Condition on K images per class and on no others.")
@@ -134,17 +134,17 @@ class Generator(Stage):
 
     @property
     def has_amount(self) -> bool:
-        """Whether the recipe says how many images to make."""
+        """Whether the recipe says how many images to generate."""
         return bool(self._amounts)
 
     def child_label(self, label: str | None) -> str | None:
-        """The class of what is made from images of class `label`."""
+        """The class of what is generated from images of class `label`."""
         return label
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-        """How many images each class should get, given how many it has. Without an amount: balance to the largest.
+        """How many images to generate of each class, given how many it has; by default up to the largest class.
 
-        With `real_to_synthetic` the counts are of real images, and each class is rounded by itself, halves up.
+        With `real_to_synthetic` the counts are of real images, and each class is rounded on its own, half up.
         """
         each = self.per_class if self.until_accepted is None else self.until_accepted
         if each is not None:
@@ -156,7 +156,7 @@ class Generator(Stage):
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
         return {label: max(0, target - count) for label, count in counts.items()}
 
-    processes: int = Field(1, ge=1, description="Divide the batches among so many processes, one device each.")
+    processes: int = Field(1, ge=1, description="Divide the batches among this many processes, one device each.")
 
     @field_validator("batch")
     @classmethod
@@ -166,7 +166,7 @@ class Generator(Stage):
         return batch
 
     def probe(self, device: str) -> int:
-        """How many images to make per call on `device`; measured where memory is what limits it."""
+        """How many images to generate per call on `device`; measured where memory is the limit."""
         return 32
 
     @property
@@ -180,9 +180,9 @@ class Generator(Stage):
 
     @abstractmethod
     def sample_params(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
-        """The parents and every random draw of the `variant`-th image of a class made from `parent`.
+        """The parents and all random parameters of the `variant`-th image generated from `parent`.
 
-        `label` is a text; None too if `needs_labels` is false.
+        `label` is the class, None only if `needs_labels` is false. All randomness must follow from `seed`.
         """
 
     @abstractmethod

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Labeler(Stage):
-    """Gives images without a label the class that a classifier sees in them; drops those it is not sure of."""
+    """Gives unlabelled images the class that a classifier predicts; drops those it is not confident about."""
 
     verb: ClassVar[str] = "pseudo-label"
 
-    classifier: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
+    classifier: Annotated[str, Task("classification")] = Field(..., description="A trained classifier.")
 
     @abstractmethod
     def decide(self, logits: Vectors, ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:

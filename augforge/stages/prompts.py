@@ -31,11 +31,11 @@ USUAL = (
     "a painting of a {label}",
     "a rendering of a {label}",
 )
-"""Class-name templates of the kind that zero-shot classifiers are asked with."""
+"""Class-name templates of the kind used for zero-shot classification."""
 
 
 def fill(template: str, label: str | None) -> str:
-    """The prompt of a class: its name, with underscores as spaces, put in for {label}."""
+    """The prompt of a class: {label} replaced by its name, with underscores as spaces."""
     return template.replace("{label}", (label or "thing").replace("_", " "))
 
 

@@ -1,4 +1,4 @@
-"""Selectors: stages that choose among many images."""
+"""Selectors and subsamplers: stages that keep a subset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Selector(Stage):
-    """Chooses the subset worth keeping; needs to see the others."""
+    """Selects the subset worth keeping, looking at all images together."""
 
     verb: ClassVar[str] = "select"
 
@@ -40,11 +40,11 @@ class Selector(Stage):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The options that name the models or columns whose numbers `compared` gets, side by side."""
+        """The options that name the models or columns whose numbers `compared` gets, concatenated."""
         return tuple(name for name in (*self.tasks(), *self.column_options()) if getattr(self, name) is not None)
 
     def compared(self, features: Vectors, labels: Sequence[str], classes: Sequence[str]) -> Vectors:
-        """(n, d) what the n images are compared by: `features` (n, f) themselves, unless a selector makes more of them.
+        """(n, d) the vectors that the n images are compared by: `features` (n, f), unless a selector transforms them.
 
         `classes` (c,) are the names of the columns of logits, where there are any among the features.
         """
@@ -53,7 +53,7 @@ class Selector(Stage):
     def certify(
         self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: Vectors
     ) -> Certificate | None:
-        """What can be said of the selection, for the same arguments; None for a selector that maximises nothing."""
+        """A certificate of the selection, for the same arguments; None for a selector that maximises nothing."""
         return None
 
     def budget(self, available: int) -> int:
@@ -64,18 +64,19 @@ class Selector(Stage):
 
     @abstractmethod
     def choose(self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None) -> Selection:
-        """Choose `budget` of n images by `labels` (n,), `ids` (n,) and what `compared` made, if the stage needs any."""
+        """Choose `budget` of n images by `labels` (n,), `ids` (n,) and what `compared` returned, if it needs any."""
 
 
 class Subsampler(Stage):
-    """Leaves so many real training images of each class, chosen as generators choose their shots; spares the others.
+    """Keeps at most so many real training images of each class, chosen as generators choose their shots.
 
-    It makes a small or long-tailed set of a large one, so it comes before whatever learns or makes. The order is that
-    of a hash: a larger quota only adds images, and K of a class are those that a generator with `shots: K` sees.
+    It makes a small or long-tailed set out of a large one, so it comes before anything is trained or generated. Images
+    are ordered by a hash: a larger number only adds images, and the K images of a class are those that a generator with
+    `shots: K` sees. Evaluation splits and synthetic images are left alone.
     """
 
     verb: ClassVar[str] = "select"
 
     @abstractmethod
     def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
-        """How many to leave of each class at most, given how many it has."""
+        """How many images to keep of each class at most, given how many it has."""

@@ -1,4 +1,4 @@
-"""Splitters: stages that divide the images into splits."""
+"""Splitters: stages that assign images to splits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Splitter(Stage):
-    """Divides the training images into splits; runs before anything is generated."""
+    """Assigns the training images to splits; runs before anything is generated."""
 
     verb: ClassVar[str] = "split"
 
@@ -24,4 +24,4 @@ class Splitter(Stage):
     def assign(
         self, hashes: Hashes, ids: Sequence[str], labels: Sequence[str], splits: Sequence[str | None]
     ) -> list[str]:
-        """The split of each of n images: `hashes` (n,) perceptual hashes, `ids`, `labels` and present `splits` (n,)."""
+        """The split of each of n images, from perceptual `hashes` (n,), `ids`, `labels` and current `splits` (n,)."""

@@ -1,17 +1,17 @@
-"""What every stage is: typed options and one method. Read this file to know how to add one.
+"""What every stage is: typed options and one or two methods. CONTRIBUTING.md shows how to add one.
 
-    Generator         makes pixels                                `draw` one job, `open` what makes the pixels
-    PixelFilter       a number from one image's pixels            `measure`
-    EmbeddingFilter   numbers from images' embeddings             `compare`
-    Selector          chooses among many by their embeddings      `choose`
-    Thinner           leaves so many real images of each class    `max_per_class`
-    Labeler           gives unlabelled images a class             `decide`
-    Splitter          puts images into splits                     `assign`
-    Trainer           learns a model from the images so far       `roles` who plays what, `course` how it learns
+    Generator         generates images                               `sample_params` of one image, `load` the model
+    PixelFilter       scores from the pixels of one image            `measure`
+    EmbeddingFilter   scores from embeddings                         `compare`
+    Selector          selects a subset, looking at all images        `choose`
+    Subsampler        keeps at most so many real images per class    `max_per_class`
+    Labeler           labels unlabelled images                       `decide`
+    Splitter          assigns images to splits                       `assign`
+    Trainer           trains a model on the images so far            `roles` of the images, `training_task`
 
-Each kind has a module beside this one (`generator.py`, `filter.py`, ...) and a folder with its stages, one class a
-file (`generators/`, `filters/`, ...); a stage has one line in `catalog.py`.
-Importing it must not import torch, diffusers, transformers, open_clip or datasets.
+Each kind has a module beside this one (`generator.py`, `filter.py`, ...) and a folder with its stages, one class per
+file (`generators/`, `filters/`, ...); each stage has one line in `catalog.py`.
+Importing a stage must not import torch, diffusers, transformers, open_clip or datasets.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Column:
-    """Marks an option as the name of a column of the sources, with as many numbers in every row."""
+    """Marks an option as the name of a column of the sources that holds equally many numbers in every row."""
 
 
 def kebab(name: str) -> str:
@@ -56,10 +56,10 @@ def kebab(name: str) -> str:
 
 
 class Stage(BaseModel, ABC):
-    """Options of one step. Unknown options are refused; the YAML key is the option's name.
+    """The options of one step of a recipe. Unknown options are refused; YAML keys are the options' names in kebab case.
 
-    `decision_options` names the options that only decide over what was measured or say how much to make: changing
-    one of them never makes a stored result stale.
+    `decision_options` names the options that only decide what to do with stored results, or how many images to
+    generate: changing one of them never makes a stored result stale.
     """
 
     model_config = ConfigDict(
@@ -88,7 +88,7 @@ class Stage(BaseModel, ABC):
         return list(_marks(cls, Column))
 
     def check(self) -> None:
-        """Raise RecipeError or ModelError where the options do not go together; nothing is loaded here."""
+        """Raise RecipeError or ModelError if the options contradict each other; nothing is loaded here."""
 
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""

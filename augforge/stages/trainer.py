@@ -1,4 +1,4 @@
-"""Trainers: stages that learn a model."""
+"""Trainers: stages that train a model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Trainer(Stage):
-    """Learns a model from the kept training images; later stages name it by what `as` calls it.
+    """Trains a model on the kept training images; later stages refer to it by the name given as `as`.
 
-    On the command line the sources of its roles are options of their own (`arguments`, with their help), in place of
+    On the command line the sources of its roles are options (`arguments`, with their help), in place of
     the options of the same name; without any, the sources are given as for every other stage. `files` are options
     that may name a file whose content the result depends on.
     """
@@ -30,17 +30,17 @@ class Trainer(Stage):
     files: ClassVar[tuple[str, ...]] = ()
     decision_options: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "eval_every"})
 
-    called: str = Field("model", alias="as", description="The name by which later stages ask for the trained model.")
-    shots: int | None = Field(None, ge=1, description="Learn from K images per class and from no others.")
-    split: str = Field("train", description="Learn from this split only (and from images that have no split).")
+    called: str = Field("model", alias="as", description="The name by which later stages refer to the trained model.")
+    shots: int | None = Field(None, ge=1, description="Train on K images per class and on no others.")
+    split: str = Field("train", description="Train on this split only (and on images that have no split).")
     steps: int = Field(1000, ge=1, description="Steps of the optimisers.")
     batch: int = Field(4, ge=1, description="Images per step, over all processes.")
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         "auto", description="Mixed precision; auto is bf16 or fp16 on a GPU and fp32 on the CPU."
     )
-    processes: int = Field(1, ge=1, description="Divide every batch among so many processes, one device each.")
+    processes: int = Field(1, ge=1, description="Divide every batch among this many processes, one device each.")
     checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints.")
-    eval_every: int = Field(500, ge=1, description="Steps between looks at what comes out: is it sound, and how good?")
+    eval_every: int = Field(500, ge=1, description="Steps between evaluations: has it diverged, and how good is it?")
 
     @model_validator(mode="after")
     def _whole_shares(self) -> Trainer:
@@ -55,13 +55,13 @@ class Trainer(Stage):
 
     @classmethod
     def sources_from(cls, given: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
-        """The sources that the `arguments` of the command line name, each with the options of its format."""
+        """The sources that the command line names by `arguments`, each with the options of its format."""
         return [(source, {}) for sources in given.values() for source in sources]
 
     @abstractmethod
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
-        """Which samples play which part in the training, by index; RecipeError where a part has too few."""
+        """The samples of each role in the training, by index; RecipeError if a role has too few."""
 
     @abstractmethod
     def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
-        """The networks and their step, over the pictures of each role."""
+        """The networks and one training step, over the images of each role."""

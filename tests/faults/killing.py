@@ -31,12 +31,12 @@ HEAVY = (
     "transformers",
 )
 OURS = (
-    "engine",
-    "engine.train",
+    "engine.run",
+    "engine.runners.train",
     "models.image_text",
     "models.vision",
     "models.backends.unclip",
-    "render",
+    "cli.render.base",
     "training.classifier",
     "training.loop",
     "training.show",

@@ -1,4 +1,4 @@
-"""Safety checkers of others: a function on an image, named by its import path."""
+"""Third-party safety checkers: a function of an image, given by its import path."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_checker(path: str) -> tuple[str, str]:
 
 @cache
 def load_checker(path: str) -> Callable[[Image.Image], float]:
-    """The checker; RecipeError where it cannot be loaded, which ends the run before anything is let through."""
+    """The checker; RecipeError if it cannot be loaded, which ends the run before any image passes."""
     module, function = find_checker(path)
     try:
         check = getattr(import_module(module), function)

@@ -1,4 +1,4 @@
-"""Degenerate: pictures that show nothing, such as what a broken generation leaves."""
+"""Degenerate: images that show nothing, such as failed generations."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from augforge.stages.filter import PixelFilter
 
 
 class Degenerate(PixelFilter):
-    """Drop black, white and single-coloured pictures.
+    """Drop black, white and single-coloured images.
 
-    `spread` is the largest range (maximum minus minimum) of a colour channel, in [0, 1]: 0 for a constant picture of
-    any colour. Without a rule what is under 2/255 goes: constant, or constant but for rounding. NaN pixels that were
-    written as bytes are black and found here; the engine drops pictures with NaN before they become bytes.
+    `spread` is the largest range (maximum minus minimum) of a colour channel, in [0, 1]: 0 for a constant image of
+    any colour. By default images below 2/255 are dropped: constant, or constant but for rounding. NaN pixels that were
+    written as bytes are black and found here; the engine drops images with NaN before they are encoded.
     """
 
     name: ClassVar[str] = "degenerate"

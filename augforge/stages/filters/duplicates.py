@@ -1,4 +1,4 @@
-"""Duplicates: images that are others over again, and images that leak into or out of an evaluation."""
+"""Duplicates: copies of other images, and images that leak into or out of an evaluation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Duplicates(Stage):
     """Drop exact copies and near-duplicates of images that stay, copies of OTHER, and memorised parents.
 
     Evidence is an equal file, 64-bit perceptual hashes that differ in few bits, mirrored or not, or an embedding
-    close by whose picture fits a part of the other one. Real stays before synthetic, larger before smaller; an image
-    of an evaluation split never goes for one of its own source. What goes is near to what stays in its place.
+    close by, where one image fits a part of the other. Real stays before synthetic, larger before smaller; an image
+    of an evaluation split is never dropped for one of its own source. What is dropped is near to an image that is kept.
     """
 
     verb: ClassVar[str] = "filter"

@@ -1,4 +1,4 @@
-"""Label-preserved: does a made image still show what its parents show?"""
+"""Label-preserved: does a generated image still show what its parents show?"""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class LabelPreserved(EmbeddingFilter):
-    """Keep the made images most like the images that they were made from.
+    """Keep the generated images most similar to their parents.
 
-    Cosine, in [-1, 1], of a child and the mean direction of its own parents; 1 for a copy of a lone parent, so `max`
-    cuts what only copies. Real images have no parents and are not judged; a made image without parents (from a prompt
-    alone) has no score and goes.
+    Cosine, in [-1, 1], between an image and the mean direction of its parents; 1 for a copy of a single parent, so
+    `max` drops mere copies. Real images have no parents and are not judged; a generated image without parents (from a
+    prompt alone) has no score and is dropped.
     """
 
     name: ClassVar[str] = "label-preserved"
@@ -29,7 +29,7 @@ class LabelPreserved(EmbeddingFilter):
     needs_real: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
-    on: Literal["synthetic"] = Field("synthetic", description="Only made images have parents.")
+    on: Literal["synthetic"] = Field("synthetic", description="Only generated images have parents.")
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The cosine to the parents' mean direction."""
@@ -38,6 +38,6 @@ class LabelPreserved(EmbeddingFilter):
         return {"label-preserved": np.einsum("nd,nd->n", images, means, dtype=np.float64)}
 
     def explain(self, inputs: FilterInputs, scores: NDArray[np.float64]) -> Sequence[str | None]:
-        """An image without parents goes for that reason."""
+        """An image without parents is dropped for that reason."""
         theirs = set(inputs.parents.children.tolist())
         return [None if index in theirs else "it has no parent to compare with" for index in range(len(inputs))]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Margin(EmbeddingFilter):
-    """Keep the images that zero-shot classification gives their own label most clearly.
+    """Keep the images that zero-shot classification assigns to their own label most clearly.
 
     The cosine to the prompt of the image's class minus the best cosine to another class's, in [-2, 2]: over 0 exactly
     where zero-shot classification (Radford et al., 2021) is right, so `min: 0` keeps what it gets right. With a single

@@ -20,12 +20,12 @@ ROWS = 1024
 
 
 class Outlier(EmbeddingFilter):
-    """Keep the images that have others like them among the real images of their class.
+    """Keep the images that resemble other real images of their class.
 
-    The mutual scoring of MuSc (Li et al., 2024) on whole-image vectors: an image is as odd as the mean of the lowest
+    The mutual scoring of MuSc (Li et al., 2024) on whole-image vectors: the score of an image is the mean of the lowest
     30 % of its distances to the others. MuSc scores every patch and takes the largest score, which needs the patch
-    tokens of a vision transformer; on whole images it finds the odd image, not the odd spot. Its re-scoring by similar
-    images is left out. It takes normal images to be alike: in a diverse class keep a large share.
+    tokens of a vision transformer; on whole images it finds anomalous images, not anomalous regions. Its re-scoring by
+    similar images is left out. It assumes that normal images are similar: in a diverse class keep a large share.
 
     `outlier` is that mean of Euclidean distances of unit vectors, in [0, 2], and less is better. The others are at
     most `reference` real images of the class, chosen by a hash of their ids, never the image itself. At least one

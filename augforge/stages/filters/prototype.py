@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Prototype(EmbeddingFilter):
-    """Keep the images most like the real images of their class.
+    """Keep the images most similar to the real images of their class.
 
     Cosine, in [-1, 1], to the mean direction of the class's kept real images that are of no evaluation split (the
-    prototype of Snell et al., 2017). It asks for no text, so classes need no speaking names. A class without real
+    prototype of Snell et al., 2017). It uses no text, so the names of the classes do not matter. A class without real
     images has no prototype: its images have no score.
     """
 

@@ -1,4 +1,4 @@
-"""Safety: drop what shows something that the data set must not hold; fails closed."""
+"""Safety: drop images that a data set must not contain; fails closed."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ OPEN_NSFW = "augforge.models.offline:open_nsfw_risk"
 
 
 class Safety(EmbeddingFilter, PixelFilter):
-    """Drop the images nearer to an unsafe concept than to everything safe, or those that a checker of yours flags.
+    """Drop images nearer to an unsafe concept than to any safe one, or those that your own checker flags.
 
-    `safety` is positive for a safe image and negative for a flagged one, and without a rule what is under 0 goes.
-    With an image-text model it is the best cosine to a `safe` prompt minus the best to one of the `concepts`, in
-    [-2, 2]; with a `checker` it is 1 - 2 * risk, in [-1, 1]. A checker is `module:function`, importable, given an RGB
-    image and returning a risk in [0, 1]; it may be called from several threads. An image goes as well when its checker
-    raises or returns anything else, and such an image is asked again in the next run. What a checker said is stored
-    under its name: when you change its code, run into a new folder.
+    `safety` is positive for a safe image and negative for a flagged one; by default images below 0 are dropped. With an
+    image-text model it is the best cosine to a `safe` prompt minus the best to one of the `concepts`, in [-2, 2]; with
+    a `checker` it is 1 - 2 * risk, in [-1, 1]. A checker is `module:function`, importable, given an RGB image and
+    returning a risk in [0, 1]; it may be called from several threads. An image is dropped as well if its checker raises
+    or returns anything else, and such an image is tried again in the next run. Results of a checker are stored under
+    its name: when you change its code, run into a new folder.
 
-    Judge also what a model makes that was trained to forget: the published success of attacks on such models goes up to
-    97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such
-    concept, so it is not the default. Flagged images are counted in the ledger and are not in the data set; `parts/` of
-    the run folder still holds what was generated.
+    Check also the output of models with unlearned concepts: the published success rate of attacks on such models is up
+    to 97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such concept, so it is not the default.
+    Flagged images are counted in the ledger and are not in the data set; `parts/` of the run folder still holds what
+    was generated.
     """
 
     name: ClassVar[str] = "safety"

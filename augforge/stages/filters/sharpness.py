@@ -13,7 +13,7 @@ from augforge.stages.filter import PixelFilter
 
 
 class Sharpness(PixelFilter):
-    """Keep the sharpest images. A constant picture scores 0; the unit is grey levels (0 to 255) squared."""
+    """Keep the sharpest images. A constant image scores 0; the unit is grey levels (0 to 255) squared."""
 
     name: ClassVar[str] = "sharpness"
     measures: ClassVar[tuple[str, ...]] = ("sharpness",)

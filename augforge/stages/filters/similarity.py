@@ -1,4 +1,4 @@
-"""Cosines between images and what stands for their classes; shared by the filters that compare with classes."""
+"""Cosines between images and the vectors of their classes; shared by the filters that compare with classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Soft weights: an image counts for more the more others of its class are like it."""
+"""Soft weights: an image counts for more if others of its class are similar to it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ROWS = 1024
 
 
 class WeightUnicon(EmbeddingFilter):
-    """Weight the made images: those that are like the others of their class count for more.
+    """Weight the generated images: those similar to the others of their class count for more.
 
     The soft weight of UniCon-HA (Wang et al., 2023): w_i is proportional to the sum over the others j of
-    exp(z_i . z_j / tau), here over the judged images of a class and scaled to sum to their number, so that 1 is the
-    usual weight. It multiplies the weight that an image has. Nothing goes unless a rule is given.
+    exp(z_i . z_j / tau), here over the judged images of a class and scaled to sum to their number, so that the mean
+    weight is 1. It multiplies the weight that an image has. Nothing is dropped unless a rule is given.
     """
 
     name: ClassVar[str] = "weight-unicon"

@@ -49,15 +49,16 @@ class AugmentedConditioning(DiffusionGenerator):
     dropout: float = Field(0.4, ge=0, le=1, description="Share of embedding coordinates zeroed in the dropout modes.")
     rescale: bool = Field(False, description="Divide by 1 - dropout afterwards (the published method does not).")
     fallback: Literal["dropout", "crop"] = Field(
-        "dropout", description="A class of one image: drop coordinates instead of mixing, or mix with a crop of itself."
+        "dropout",
+        description="For a class of one image: drop coordinates instead of mixing, or mix with a crop of itself.",
     )
     crop_min_area: float = Field(0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take.")
     noise_level: int = Field(0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule.")
-    strength: float | None = Field(None, gt=0, le=1, description="image-to-image: how much of the picture is replaced.")
+    strength: float | None = Field(None, gt=0, le=1, description="image-to-image: how much of the image is replaced.")
     scale: float = Field(1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
 
     def check(self) -> None:
-        """Refuse a mode that the back-end cannot do."""
+        """Refuse a mode that the back-end does not support."""
         super().check()
         if not self._mixes_embeddings and (self.mode.startswith("embed") or self.mode.endswith("dropout")):
             raise RecipeError(
@@ -111,7 +112,7 @@ class AugmentedConditioning(DiffusionGenerator):
         return list(mixing.draw_crop(of.width, of.height, self.crop_min_area, random))
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
-        """The mixed embeddings of a batch, or its mixed pictures where the back-end carries no embedding."""
+        """The mixed embeddings of a batch, or its mixed images where the back-end takes no embedding."""
         if not self._mixes_embeddings:
             side = max(getattr(backend, "native_size", None) or (224, 224))
             return {"images": [self._views(item, side)[0] for item in batch], "strength": self.strength}
@@ -155,7 +156,7 @@ class AugmentedConditioning(DiffusionGenerator):
 
 
 def mixed_picture(sampled_params: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
-    """Two pictures mixed in pixel space at `size` px a side, by `lam` or by `box`."""
+    """Two images mixed in pixel space at `size` px a side, by `lam` or by `box`."""
     first, second = (
         np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) for image in images
     )

@@ -1,4 +1,4 @@
-"""What all diffusion stages share: the model and how it runs, prompts, guidance, and a second try in full precision."""
+"""What all diffusion stages share: the model and how it runs, prompts, guidance, and a retry in full precision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter
 
 
 class DiffusionGenerator(Generator):
-    """Options and running of a diffusion model; a stage adds what conditions it."""
+    """Options and execution of a diffusion model; a stage adds the conditioning."""
 
     task: ClassVar[str]
     decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {"micro_batch", "decode_batch"}
@@ -46,7 +46,9 @@ class DiffusionGenerator(Generator):
     steps: int | None = Field(None, ge=1, description="Denoising steps (the model's own if absent).")
     width: int | None = Field(None, ge=8, description="Width in px (the model's own if absent).")
     height: int | None = Field(None, ge=8, description="Height in px (the model's own if absent).")
-    validation: float = Field(0.0, ge=0, le=1, description="Share of the new images that goes to split `validation`.")
+    validation: float = Field(
+        0.0, ge=0, le=1, description="Share of the new images that goes into the split `validation`."
+    )
     backend: BackendName = Field("auto", description="How the model is conditioned, where it can be in several ways.")
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp32 on the CPU.")
     revision: str | None = Field(None, description="Branch, tag or commit of a hub model.")
@@ -57,8 +59,8 @@ class DiffusionGenerator(Generator):
     attention: str | None = Field(None, description="An attention backend of diffusers, such as native or flash.")
     cache: str | None = Field(None, description="A step cache of diffusers: first-block or pyramid.")
     compile: bool = Field(False, description="Compile the denoiser; the first batch then takes minutes.")
-    micro_batch: int | None = Field(None, ge=1, description="Denoise at most so many images at once.")
-    decode_batch: int | None = Field(None, ge=1, description="Decode at most so many images at once.")
+    micro_batch: int | None = Field(None, ge=1, description="Denoise at most this many images at once.")
+    decode_batch: int | None = Field(None, ge=1, description="Decode at most this many images at once.")
     adapter: str | None = Field(None, description="IP-Adapter: its directory, file or hub id.")
     adapter_subfolder: str | None = Field(None, description="IP-Adapter: the folder of the weights.")
     adapter_weights: str | None = Field(None, description="IP-Adapter: the file name of the weights.")
@@ -73,7 +75,7 @@ class DiffusionGenerator(Generator):
         return given
 
     def check_batch(self) -> None:
-        """Refuse to measure the batch where the batch is part of what the images are."""
+        """Refuse `batch: auto` where the images depend on their batch."""
         if self.batch_dependent and self.batch == "auto":
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
@@ -88,7 +90,7 @@ class DiffusionGenerator(Generator):
 
     @property
     def batch_dependent(self) -> bool:
-        """NegToMe within a batch and step caches let the images of a batch influence each other."""
+        """True with NegToMe within a batch and with step caches: the images of a batch influence each other."""
         return self.negtome == "batch" or self.cache is not None
 
     @property
@@ -125,17 +127,17 @@ class DiffusionGenerator(Generator):
         return int(self.row.defaults.get("steps", 50)) if self.steps is None else self.steps
 
     def prompt_of(self, label: str, seed: int) -> dict[str, str]:
-        """The prompt of one image, as a draw; nothing for a back-end that reads no text."""
+        """The prompt of one image, as a sampled parameter; {} for a back-end that reads no text."""
         if not backend_class(self.backend_name).reads_prompt:
             return {}
         return {"prompt": prompts.choose(self.prompt, self.templates, label, seed)}
 
     @abstractmethod
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
-        """The fields of the request that carry the condition of a batch."""
+        """The fields of the request that hold the conditioning of a batch."""
 
     def load(self, device: str) -> LoadedGenerator:
-        """Load the model; a picture that comes out broken is made once more in full precision."""
+        """Load the model; an image that comes out broken is generated once more in full precision."""
         backend = self._open(device, self.dtype)
         wider: list[Backend] = []
 
@@ -204,12 +206,12 @@ class DiffusionGenerator(Generator):
 
 
 def largest_batch(memory_of: Callable[[int], int], free: int, most: int = 256) -> int:
-    """The largest power of two up to `most` whose memory, extrapolated from calls with 1 and 2 images, fits 80 %.
+    """The largest power of two up to `most` whose memory, extrapolated from 1 and 2 images, fits into 80 % of `free`.
 
     Args:
-        memory_of: bytes that a call with so many images takes at its peak.
-        free: bytes that are free.
-        most: the largest batch to choose.
+        memory_of: peak bytes of a call with this many images.
+        free: free bytes.
+        most: the largest batch size to return.
     """
     one, two = memory_of(1), memory_of(2)
     each = max(1, two - one)

@@ -17,14 +17,14 @@ from augforge.stages.stage import Task
 
 
 class Img2Img(DiffusionGenerator):
-    """Redraw real images with the class name as the prompt: partly noised, then denoised."""
+    """Vary real images with the class name as the prompt: partly noised, then denoised."""
 
     name: ClassVar[str] = "img2img"
     task: ClassVar[str] = "image-to-image"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "strength": 0.5, "steps": 4}
 
     model: Annotated[str, Task("image-to-image")] = Field("sd15", description="The diffusion model.")
-    strength: float = Field(0.75, gt=0, le=1, description="How much is replaced; at 1 the source hardly matters.")
+    strength: float = Field(0.75, gt=0, le=1, description="How much of the image is replaced; at 1 hardly any is left.")
 
     def check(self) -> None:
         """Refuse a strength that leaves no step."""
@@ -38,7 +38,7 @@ class Img2Img(DiffusionGenerator):
         return [parent], {"variant": variant, **self.prompt_of(label, seed)}
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
-        """The parents' pictures; an IP-Adapter also gets their embeddings."""
+        """The parents' images; an IP-Adapter also gets their embeddings."""
         pictures = [item.images[0] for item in batch]
         condition: dict[str, Any] = {"images": pictures, "strength": self.strength}
         if "embedding" in backend.carries:

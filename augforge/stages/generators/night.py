@@ -1,4 +1,4 @@
-"""Day to night: real images through a trained translator; their masks go with them."""
+"""Day to night: real images through a trained translator, with their masks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LEAST_CROP = 0.8
 
 
 class Night(Generator):
-    """Translate real images to night with a model that `train night` made.
+    """Translate real images to night with a model of `train night`.
 
     Which images are translated is decided by a hash of their id (after Dark Side Augmentation, which hashes the file
     name): a larger `ratio` only adds images. With an amount (`per-class` and the like) instead of a ratio, images
-    are translated in turn, and from the second time on cropped and mirrored at random, as in training.
+    are translated in turn, and from the second time on with a random crop and flip, as in training.
     """
 
     name: ClassVar[str] = "night"
@@ -36,9 +36,7 @@ class Night(Generator):
     model: Annotated[str, Task("night")] = Field(..., description="The trained translator: a directory, or a recipe's.")
     ratio: Share | None = Field(None, description="Translate this share of the images (0.25 if no amount is given).")
     label: str | None = Field(None, description="Class of the translated images (their parent's if absent).")
-    size: int | None = Field(
-        None, ge=16, description="Shorter side in px of what comes out (the image's own if absent)."
-    )
+    size: int | None = Field(None, ge=16, description="Shorter side in px of the result (the image's own if absent).")
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp16 on a GPU.")
 
     @model_validator(mode="after")
@@ -48,11 +46,11 @@ class Night(Generator):
         return self
 
     def probe(self, device: str) -> int:
-        """A few images at a time: they come in their own, possibly large, size."""
+        """A few images at a time: they keep their own, possibly large, size."""
         return 8
 
     def child_label(self, label: str | None) -> str | None:
-        """The class of what is made from an image of class `label`."""
+        """The class of what is generated from an image of class `label`."""
         return self.label or label
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
@@ -60,7 +58,7 @@ class Night(Generator):
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
-        """Every image under the gate once; or the images in turn."""
+        """Every image whose hash is below the ratio once; or the images in turn."""
         if self.has_amount:
             yield from pool.turns(count)
             return
@@ -70,7 +68,7 @@ class Night(Generator):
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
-        """Nothing the first time, then a crop and perhaps a mirroring."""
+        """Nothing the first time, then a random crop and flip."""
         assert parent is not None
         if variant == 0:
             return [parent], {"variant": 0}
@@ -95,7 +93,7 @@ class Night(Generator):
         return LoadedGenerator(make, translator.facts)
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
-        """The image as it goes in, and its mask in the same geometry."""
+        """The input image, and its mask under the same geometric transform."""
         from augforge.data.images import decode_condition
 
         image = self._view(item, item.images[0], smooth=True)

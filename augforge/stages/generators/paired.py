@@ -1,4 +1,4 @@
-"""New images and their masks: conditions of real images, varied, through a trained pix2pixHD."""
+"""New images and masks: varied conditions of real images through a trained pix2pixHD."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WAYS = ("flip", "warp", "style")
 
 
 class Paired(Generator):
-    """Draw new images from the varied conditions of real ones, with a model that `train paired` made.
+    """Generate images from varied conditions of real ones, with a model of `train paired`.
 
-    `flip` mirrors and `warp` bends image and mask together, before the condition is made of them; `style` picks a
-    style code for every class. The mask goes through the same geometry, nearest neighbour, into the dataset.
+    `flip` and `warp` transform image and mask together, before the condition is computed from them; `style` samples a
+    style code for every class. The mask goes through the same transform, nearest neighbour, into the dataset.
     """
 
     name: ClassVar[str] = "paired"
@@ -61,7 +61,7 @@ class Paired(Generator):
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
-        """Whether to mirror, how to warp, and a seed for the choice of styles."""
+        """Whether to flip, how to warp, and a seed for sampling styles."""
         from augforge.algorithms.geometry import draw_flip, draw_warp
 
         assert parent is not None

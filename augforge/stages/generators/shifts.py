@@ -17,12 +17,12 @@ from augforge.stages.generator import GeneratedImage, GenerationInput, Generator
 
 
 class Shifts(Generator):
-    """Make an acceptance set of training images: one strong transform each, in split `validation`.
+    """Make a validation set of training images: one strong transform each, in the split `validation`.
 
-    It says how a model stands what it was not trained on without touching the test set (*Crafting Distribution
-    Shifts*; Efthymiadis et al., 2025). Fold 1 has the families arithmetic, artistic, blur, colour and contrast, fold
-    2 convolutional, edges, geometric, segmentation and weather. Without an amount every image is shifted once. Masks
-    follow what is geometric, nearest neighbour, and are kept by the rest.
+    It shows how robust a model is to shifts that it was not trained on, without touching the test set (*Crafting
+    Distribution Shifts*; Efthymiadis et al., 2025). Fold 1 has the families arithmetic, artistic, blur, colour and
+    contrast, fold 2 convolutional, edges, geometric, segmentation and weather. Without an amount every image is
+    transformed once. Masks follow geometric transforms, nearest neighbour, and are kept by the others.
     """
 
     name: ClassVar[str] = "shifts"
@@ -32,8 +32,8 @@ class Shifts(Generator):
     """All of them are held out: nothing is conditioned on them, or trained with them."""
     example: ClassVar[Mapping[str, Any]] = {"per-class": 3, "size": 32}
 
-    fold: Literal["1", "2", "all"] = Field("all", description="Draw from the families of this fold.")
-    families: tuple[str, ...] = Field((), description="Draw from these families only; `edges` gives edge maps.")
+    fold: Literal["1", "2", "all"] = Field("all", description="Sample from the families of this fold.")
+    families: tuple[str, ...] = Field((), description="Sample from these families only; `edges` gives edge maps.")
     severity: float = Field(1.0, ge=0, le=1, description="How strong: 0 leaves the image alone, 1 is full strength.")
     size: int = Field(227, ge=8, description="Shorter side in px, to which the image is resized first.")
 
@@ -62,7 +62,7 @@ class Shifts(Generator):
         return self
 
     def probe(self, device: str) -> int:
-        """One at a time: there is no model to fill."""
+        """One at a time: there is no model."""
         return 1
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:

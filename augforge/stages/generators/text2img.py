@@ -16,7 +16,7 @@ from augforge.stages.stage import Task
 
 
 class Text2Img(DiffusionGenerator):
-    """Draw new images of each class from its name; no real image is looked at."""
+    """Generate images of each class from its name; no real image is used."""
 
     name: ClassVar[str] = "text2img"
     task: ClassVar[str] = "text-to-image"
@@ -25,7 +25,7 @@ class Text2Img(DiffusionGenerator):
     model: Annotated[str, Task("text-to-image")] = Field("sd15", description="The diffusion model.")
 
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
-        """Variants without a parent, also of a class that has no real image."""
+        """Variants without a parent, also for a class without real images."""
         return ((None, variant) for variant in range(count))
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
@@ -33,5 +33,5 @@ class Text2Img(DiffusionGenerator):
         return [], {"variant": variant, **self.prompt_of(label, seed)}
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
-        """Nothing beside the prompt."""
+        """Nothing besides the prompt."""
         return {}

@@ -16,7 +16,7 @@ from augforge.stages.stage import Task
 
 
 class Variation(DiffusionGenerator):
-    """Draw variations of real images with a model that reads an image and no text."""
+    """Generate variations of real images with a model conditioned on an image and no text."""
 
     name: ClassVar[str] = "variation"
     task: ClassVar[str] = "variation"
@@ -30,5 +30,5 @@ class Variation(DiffusionGenerator):
         return [parent], {"variant": variant, **self.prompt_of(label, seed)}
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
-        """The parents' pictures."""
+        """The parents' images."""
         return {"images": [item.images[0] for item in batch]}

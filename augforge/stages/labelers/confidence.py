@@ -1,4 +1,4 @@
-"""Pseudo-labels by confidence: what a classifier is sure of, with a cap for each class."""
+"""Pseudo-labels by confidence, with a cap for each class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from augforge.stages.stage import Share
 
 
 class Confidence(Labeler):
-    """Give unlabelled images the class that a trained classifier is sure of, and drop the others.
+    """Give unlabelled images the class that a trained classifier is confident about, and drop the others.
 
     After the pseudo-labels of the diabetic-foot-ulcer work (EfficientNet ensembles and pix2pixHD); its threshold is not
     published, so it is an option here.
@@ -25,9 +25,11 @@ class Confidence(Labeler):
     decision_options: ClassVar[frozenset[str]] = frozenset({"min_confidence", "per_class_cap"})
     example: ClassVar[Mapping[str, Any]] = {"min-confidence": 0.5, "per-class-cap": 2}
 
-    min_confidence: Share = Field(0.9, description="Label what the classifier gives at least this probability.")
+    min_confidence: Share = Field(
+        0.9, description="Label images to which the classifier gives at least this probability."
+    )
     per_class_cap: int | None = Field(
-        None, ge=1, description="Label at most so many images of a class, the surest first."
+        None, ge=1, description="Label at most this many images of a class, the most confident first."
     )
 
     def decide(self, logits: NDArray[np.float32], ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:

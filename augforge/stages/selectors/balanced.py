@@ -1,4 +1,4 @@
-"""A balanced random subset: as many images of every class."""
+"""A balanced random subset: equally many images of every class."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from augforge.stages.selector import Selector
 
 
 class Balanced(Selector):
-    """Keep as many images of every class, at random by a hash of the id; a small class gives what it has.
+    """Keep equally many images of every class, at random by a hash of the id; a small class keeps all of its images.
 
-    What small classes cannot give goes to the others, so that the budget is kept.
+    What small classes cannot fill goes to the others, so that the budget is used up.
     """
 
     name: ClassVar[str] = "balanced"

@@ -25,7 +25,7 @@ class DiverseAnchors(Selector):
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The model whose embeddings count."
+        "builtin-clip", description="The model whose embeddings are used."
     )
     exclude: Share = Field(0.2, description="Never choose from this share, the most similar to those chosen before.")
     include: Share = Field(0.8, description="Choose from up to this share, counted from the most similar.")

@@ -11,15 +11,15 @@ from augforge.stages.selector import Subsampler
 
 
 class FewShot(Subsampler):
-    """Leave K real training images of each class, those that a generator with `shots: K` would see.
+    """Keep K real training images of each class, those that a generator with `shots: K` would see.
 
-    After it no stage sees others, filters and selectors included.
+    No later stage sees the others, filters and selectors included.
     """
 
     name: ClassVar[str] = "few-shot"
     example: ClassVar[Mapping[str, Any]] = {"shots": 2}
 
-    shots: int = Field(..., ge=1, description="Leave K images of each class; those of a smaller K are among them.")
+    shots: int = Field(..., ge=1, description="Keep K images of each class; those of a smaller K are among them.")
 
     def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """K of each."""

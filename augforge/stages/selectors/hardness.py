@@ -24,13 +24,13 @@ class Hardness(Selector):
     name: ClassVar[str] = "hardness"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    teacher: Annotated[str | None, Task("classification")] = Field(None, description="The classifier that is believed.")
-    student: Annotated[str | None, Task("classification")] = Field(None, description="The classifier that is to learn.")
+    teacher: Annotated[str | None, Task("classification")] = Field(None, description="The teacher classifier.")
+    student: Annotated[str | None, Task("classification")] = Field(None, description="The student classifier.")
     teacher_logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with the logits of the one that is believed, instead of `teacher`."
+        None, description="The column of the source with the teacher's logits, instead of `teacher`."
     )
     student_logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with the logits of the one that is to learn, likewise."
+        None, description="The column of the source with the student's logits, instead of `student`."
     )
     temperature: float = Field(1.0, gt=0, description="Divides both logits; over 1 the less likely classes count more.")
 
@@ -42,13 +42,13 @@ class Hardness(Selector):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The options of the teacher's logits, and of the student's."""
+        """The options that name the logits of the teacher and of the student."""
         return ("teacher" if self.teacher else "teacher_logits", "student" if self.student else "student_logits")
 
     def compared(
         self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
     ) -> NDArray[np.float32]:
-        """(n, 1) the divergences of logits side by side (n, c + c)."""
+        """(n, 1) the divergences of the two classifiers' logits, concatenated (n, 2c)."""
         width = features.shape[1] // 2
         scores = divergences(features[:, :width], features[:, width:], temperature=self.temperature)
         return scores[:, None].astype(np.float32)

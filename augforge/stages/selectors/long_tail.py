@@ -1,4 +1,4 @@
-"""A long tail: the classes' sizes fall off exponentially, as in the long-tailed versions of CIFAR."""
+"""A long tail: class sizes decrease exponentially, as in the long-tailed versions of CIFAR."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from augforge.stages.selector import Subsampler
 
 
 class LongTail(Subsampler):
-    """Leave n * imbalance^(-i / (C - 1)) real training images of class i of C, n those of the largest class.
+    """Keep n * imbalance^(-i / (C - 1)) real training images of class i of C, n the size of the largest class.
 
-    Classes are in the natural order of their names; a class that has fewer keeps what it has. With imbalance 100 it is
-    CIFAR-10-LT (Cui et al., CVPR 2019; Cao et al., NeurIPS 2019): 5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50.
+    Classes are in the natural order of their names; a class with fewer images keeps all of them. With imbalance 100 it
+    is CIFAR-10-LT (Cui et al., CVPR 2019; Cao et al., NeurIPS 2019): 5000, 2997, 1796, 1077, 645, 387, 232, 139, 83,
+    50.
     """
 
     name: ClassVar[str] = "long-tail"
     example: ClassVar[Mapping[str, Any]] = {"imbalance": 4}
 
-    imbalance: float = Field(100.0, ge=1, description="How many times as large the first class is as the last.")
+    imbalance: float = Field(100.0, ge=1, description="Size of the first class divided by that of the last.")
 
     def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The published sizes, rounded down, but at least 1."""

@@ -18,15 +18,13 @@ from augforge.stages.stage import Column, Task
 class MaxLoss(Selector):
     """Keep the images of each class with the largest cross-entropy of a trained classifier: the hard, and the wrong.
 
-    The baseline of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022).
+    A baseline of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022).
     """
 
     name: ClassVar[str] = "max-loss"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    classifier: Annotated[str | None, Task("classification")] = Field(
-        None, description="A classifier that was trained."
-    )
+    classifier: Annotated[str | None, Task("classification")] = Field(None, description="A trained classifier.")
     logits: Annotated[str | None, Column()] = Field(
         None, description="The column of the source with logits over its classes, instead of a classifier."
     )

@@ -1,4 +1,4 @@
-"""Splits that keep near-duplicates together, so that no test image has a twin in training."""
+"""Splits that keep near-duplicates together, so that no test image has a near-duplicate in training."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class NearDuplicates(Splitter):
     """Put a share of each class into `test` and `validation`, near-duplicates always together.
 
     Near-duplicates are images whose 64-bit perceptual hashes, mirrored or not, differ in at most `distance` bits, and
-    whatever hangs together through them. Random splits leak: a note on the foot-ulcer data set reports .88 inside
-    and .55 on real data. Images of an evaluation split keep it, and take their near-duplicates in `train`, or without
-    a split, with them; splits of other names are left alone. Images without a label stay in `train`, unless they are
-    near-duplicates of one that goes.
+    everything connected through them. Random splits leak: a note on the foot-ulcer data set reports .88 inside and .55
+    on real data. Images of an evaluation split stay in it, and their near-duplicates in `train`, or
+    without a split, move into it; other splits are left alone. Images without a label stay in `train`, unless they are
+    near-duplicates of an image that does not.
     """
 
     name: ClassVar[str] = "near-duplicates"
@@ -40,7 +40,7 @@ class NearDuplicates(Splitter):
     def assign(
         self, hashes: NDArray[np.uint64], ids: Sequence[str], labels: Sequence[str], splits: Sequence[str | None]
     ) -> list[str]:
-        """Whole groups, decided by a hash of each; see the base class for shapes."""
+        """Whole groups, by a hash of each; see the base class for shapes."""
         from augforge.algorithms.duplicates import groups_of
 
         groups = groups_of(hashes, ids, self.distance)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TrainClassifier(Trainer):
     """Train a classifier on the labelled images: a timm network, or a linear probe on an image-text model.
 
-    It is measured on the split `validation` if there is one, else on a share of the images that a hash holds out.
+    It is evaluated on the split `validation` if there is one, else on a share of the images held out by a hash.
     """
 
     name: ClassVar[str] = "classifier"
@@ -52,7 +52,7 @@ class TrainClassifier(Trainer):
             )
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
-        """Labelled real images: what to learn from, and what to measure on."""
+        """Labelled real images: to train on, and to evaluate on."""
         train = ledger.reference()
         real = ledger.visible("real")
         named = zip(ledger.column("split", real), ledger.column("label", real), strict=True)
@@ -65,7 +65,7 @@ class TrainClassifier(Trainer):
         return {"train": train, "held-out": held_out}
 
     def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
-        """The training on the labelled images."""
+        """The training task on the labelled images."""
         from augforge.models import find_model
         from augforge.training.classifier import ClassifierOptions, LabelledImages, classifier_task
 

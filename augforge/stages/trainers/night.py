@@ -1,4 +1,4 @@
-"""Day to night: a translator that learns from day pictures and night pictures that do not belong together."""
+"""Day to night: a translator trained on unpaired day and night images."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class TrainNight(Trainer):
     """Train a day-to-night translator on unpaired day and night images.
 
-    hedngan: one generator, one discriminator, and a student edge detector that learns from a frozen teacher what the
-    edges of a night picture are (Dark Side Augmentation). hedgan: the frozen teacher alone. cyclegan: two generators
+    hedngan: one generator, one discriminator, and a student edge detector that learns from a frozen teacher to detect
+    edges in night images (Dark Side Augmentation). hedgan: only the frozen teacher. cyclegan: two generators
     and two discriminators (Unpaired Image-to-Image Translation). cut: contrastive patches (Contrastive Unpaired
     Translation). None of them is known to be better than the others in general: measure on your own images.
     """
@@ -42,17 +42,17 @@ class TrainNight(Trainer):
         "night": "dog",
     }
 
-    day: str = Field("day", description="Class of the source's images that shows the day.")
-    night: str = Field("night", description="Class of the source's images that shows the night.")
+    day: str = Field("day", description="The class of the day images.")
+    night: str = Field("night", description="The class of the night images.")
     arch: Literal["hedngan", "hedgan", "cyclegan", "cut"] = Field("hedngan", description="Architecture.")
     size: int = Field(256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
     width: int = Field(64, ge=1, description="Channels of the networks' first layers.")
     blocks: int = Field(9, ge=1, description="Residual blocks of the generator.")
     rate: float = Field(2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
     edge_weight: float = Field(5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
-    cycle_weight: float = Field(10.0, ge=0, description="cyclegan: weight of the way there and back.")
+    cycle_weight: float = Field(10.0, ge=0, description="cyclegan: weight of the cycle-consistency loss.")
     identity_weight: float | None = Field(
-        None, ge=0, description="cyclegan, cut: weight of leaving a night picture alone (0 and 10 if absent)."
+        None, ge=0, description="cyclegan, cut: weight of the identity loss on night images (0 and 10 if absent)."
     )
     teacher: Annotated[str, Task("edges")] = Field(
         "edge-operator", description="hedngan, hedgan: the edge teacher: edge-operator, hed, or a file of HED weights."
@@ -60,7 +60,7 @@ class TrainNight(Trainer):
 
     @classmethod
     def sources_from(cls, given: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
-        """Every source of `--day` is of class day, every one of `--night` of class night."""
+        """Sources of `--day` get the class day, sources of `--night` the class night."""
         missing = [f"--{role}" for role, sources in given.items() if not sources]
         if missing:
             raise RecipeError(
@@ -84,7 +84,7 @@ class TrainNight(Trainer):
         return roles
 
     def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
-        """The architecture's training over day and night images."""
+        """The training task of the architecture on day and night images."""
         from augforge.training.night import NightOptions, night_task
 
         options = NightOptions(

@@ -1,4 +1,4 @@
-"""pix2pixHD: pictures from label maps, edges or small copies, learned from pairs."""
+"""pix2pixHD: images from label maps, edges or downsampled copies, trained on pairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TrainPaired(Trainer):
     """Train pix2pixHD (High-Resolution Image Synthesis with Conditional GANs) on pairs of condition and image.
 
-    The condition is the image's mask (`labelmap`, or `files` for masks that are pictures themselves), or is computed
+    The condition is the image's mask (`labelmap`, or `files` for masks that are images themselves), or is computed
     from the image (`edges`, `downsample`).
     """
 
@@ -41,7 +41,7 @@ class TrainPaired(Trainer):
         "pix2pixhd", description="The global generator, or with a local enhancer trained after it and then jointly."
     )
     condition: Literal["labelmap", "edges", "downsample", "files"] = Field(
-        "labelmap", description="What a picture is made from."
+        "labelmap", description="What an image is generated from."
     )
     by_class: bool = Field(False, description="Tell the networks the image's class, so that one model serves all.")
     size: int = Field(256, ge=16, description="Shorter side in px.")
@@ -57,7 +57,7 @@ class TrainPaired(Trainer):
     perceptual: str | None = Field(None, description="A file of VGG-19 weights for the perceptual loss.")
     instances: bool = Field(False, description="Add the borders between connected regions of the mask.")
     style: bool = Field(False, description="Learn a style code for every region, to vary it later.")
-    held_out: float = Field(0.1, ge=0, le=0.5, description="Share of the pairs to measure on; never trained on.")
+    held_out: float = Field(0.1, ge=0, le=0.5, description="Share of the pairs to evaluate on; never trained on.")
 
     @property
     def masks(self) -> bool:
@@ -75,7 +75,7 @@ class TrainPaired(Trainer):
         return [(source, {"masks": conditions[place]} if conditions else {}) for place, source in enumerate(images)]
 
     def check(self) -> None:
-        """Refuse options that do not go together."""
+        """Refuse options that contradict each other."""
         if self.condition == "files" and self.instances:
             raise RecipeError("a condition of `files` has no regions: instances do not go with it", "leave them out")
 
@@ -99,7 +99,7 @@ class TrainPaired(Trainer):
         return {"pairs": chosen[~apart], "held-out": chosen[apart]}
 
     def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
-        """The training over the pairs."""
+        """The training task on the pairs."""
         from augforge.training.paired import PairedOptions, paired_task
 
         options = PairedOptions(
