@@ -164,7 +164,8 @@ def _run(stages: tuple[Stage, ...], specs: tuple[SourceSpec, ...], **common: Any
 def _train(stage: Stage, specs: tuple[SourceSpec, ...], resume: bool, **common: Any) -> None:
     from augforge.cli.render import base as render
 
-    assert isinstance(stage, Trainer)
+    if not isinstance(stage, Trainer):
+        raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
     common.pop("store")  # a training embeds its own images
     out: Path = common.pop("out")
     named = stage.model_copy(update={"called": out.resolve().name})

@@ -238,12 +238,16 @@ class Ledger:
     def reconcile(self) -> None:
         """Check that every sample is kept, or dropped with a reason by a stage, and that ids are unique.
 
-        An AssertionError here is a defect of augforge, never of the data.
+        Raises:
+            ValueError: it is not so, which is a defect of augforge, never of the data.
         """
         gone = ~self.kept
-        assert all(self.dropped[gone]) and all(self.dropped_by[gone]), "a dropped sample has no reason"
-        assert not any(self.dropped[self.kept]), "a kept sample has a reason to be dropped"
-        assert len(set(self.column("id"))) == len(self), "two samples share an id"
+        if not all(self.dropped[gone]) or not all(self.dropped_by[gone]):
+            raise ValueError("a dropped sample has no reason")
+        if any(self.dropped[self.kept]):
+            raise ValueError("a kept sample has a reason to be dropped")
+        if len(set(self.column("id"))) != len(self):
+            raise ValueError("two samples share an id")
 
     def drops_by_stage(self) -> dict[str, dict[str, int]]:
         """How many samples each stage dropped, and why."""

@@ -183,13 +183,10 @@ class Vectors(Parts):
         places = self.find(keys)
         if (places < 0).any():
             raise KeyError(keys[int(np.argmax(places < 0))])
-        found: NDArray[np.float32] | None = None
+        width = _matrix(self._tables[self._place[places[0], 0]]).shape[1]
+        found = np.empty((len(keys), width), dtype=np.float32)
         for number, chosen, rows in self._by_part(places):
-            values = _matrix(self._tables[number])
-            if found is None:
-                found = np.empty((len(keys), values.shape[1]), dtype=np.float32)
-            found[chosen] = values[rows]
-        assert found is not None
+            found[chosen] = _matrix(self._tables[number])[rows]
         return found
 
     @contextmanager

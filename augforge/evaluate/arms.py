@@ -223,12 +223,8 @@ def _made_from(outcomes: Outcomes, ids: set[str], subsampler: Subsampler, scarce
     stages, parents = outcomes.ledger.column("stage"), outcomes.ledger.column("parents")
     made: Flags = outcomes.made & np.array([stage in titles for stage in stages], dtype=bool)
     inside = np.array([set(those) <= ids for those in parents], dtype=bool)
-    if shots is not None and (made & ~inside).any():
-        row = int(np.flatnonzero(made & ~inside)[0])
-        raise RecipeError(
-            f"image {outcomes.ledger.column('id')[row]} was made from images that are not among the {shots} shots",
-            f"begin the recipe with {_begin(subsampler)}",
-        )
+    if shots is not None:
+        _refuse_other_parents(outcomes, np.flatnonzero(made & ~inside), shots, subsampler)
     made &= inside
     if not made.any() and outcomes.made.any():
         own = "" if shots is None else f"give its generator shots: {shots}, or "
@@ -237,6 +233,16 @@ def _made_from(outcomes: Outcomes, ids: set[str], subsampler: Subsampler, scarce
             f"{own}begin the recipe with {_begin(subsampler)}",
         )
     return made
+
+
+def _refuse_other_parents(outcomes: Outcomes, rows: Indices, shots: int, subsampler: Subsampler) -> None:
+    """RecipeError, naming the first, if there are `rows` that were made from images that are not among the shots."""
+    if len(rows):
+        raise RecipeError(
+            f"image {outcomes.ledger.column('id')[int(rows[0])]} was made from images that are not among the "
+            f"{shots} shots",
+            f"begin the recipe with {_begin(subsampler)}",
+        )
 
 
 def _conditions_on(stage: Stage, shots: int | None) -> bool:

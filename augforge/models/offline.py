@@ -38,7 +38,8 @@ def package_file(model: Model) -> Path:
     Raises:
         ModelError: the package is not installed, or the file is missing or another one.
     """
-    assert model.directory is not None
+    if model.directory is None:
+        raise ModelError(f"{model.name!r} lies in no Python package", "name a model that does")
     path, hint = model.directory / str(model.options["file"]), "install the package that it belongs to again"
     if not path.is_file():
         raise ModelError(f"{path} is missing", hint)

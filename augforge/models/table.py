@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -228,10 +228,15 @@ def find_model(name: str, task: str) -> Model:
         hint = did_you_mean(name, fit) if fit else f"give the directory of a model trained for {task} (augforge train)"
         raise ModelError(f"there is no model called {name!r}", hint)
     if model.backend_for(task) is None:
-        does = sorted(other for other in TASKS if model.backend_for(other))
-        hint = f"use for example {fit[0]}" if fit else f"use one that was trained for {task} (augforge train)"
-        raise ModelError(f"{name!r} is a model for {' and '.join(does)}, not for {task}", hint)
+        raise _unfit(model, task, fit)
     return model
+
+
+def _unfit(model: Model, task: str, fit: Sequence[str]) -> ModelError:
+    """That a model cannot do a task, and which one can."""
+    does = sorted(other for other in TASKS if model.backend_for(other))
+    hint = f"use for example {fit[0]}" if fit else f"use one that was trained for {task} (augforge train)"
+    return ModelError(f"{model.name!r} is a model for {' and '.join(does)}, not for {task}", hint)
 
 
 _trained: dict[str, Model] = {}

@@ -60,7 +60,8 @@ class ClipTower(ImageText):
 
     def embed_seen(self, seen: Seen) -> Vectors:
         """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
-        assert self.preprocessing is not None
+        if self.preprocessing is None:
+            raise TypeError("images of this model are not preprocessed ahead: give them to `embed_images`")
         return in_batches(self._net.encode_image, seen, self.preprocessing, self.device)
 
 

@@ -49,13 +49,13 @@ def test_visible_follows_on_and_drops(ledger):
 
 def test_a_drop_without_a_reason_is_a_defect(ledger):
     ledger.kept[0] = False
-    with pytest.raises(AssertionError, match="no reason"):
+    with pytest.raises(ValueError, match="no reason"):
         ledger.reconcile()
 
 
 def test_an_id_twice_is_a_defect(ledger):
     ledger.extend(some(1))
-    with pytest.raises(AssertionError, match="share an id"):
+    with pytest.raises(ValueError, match="share an id"):
         ledger.reconcile()
 
 

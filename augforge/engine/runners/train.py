@@ -154,7 +154,8 @@ def train_alone(
     """
     progress = progress or Progress()
     (stage,) = recipe.stages
-    assert isinstance(stage, Trainer)
+    if not isinstance(stage, Trainer):
+        raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
     _check_folder(out)
     sources = open_sources(recipe)
     store = Store(out / ".facts", progress.say)

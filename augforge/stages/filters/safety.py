@@ -87,7 +87,8 @@ class Safety(EmbeddingFilter, PixelFilter):
 
     def measure(self, image: Image.Image) -> dict[str, float]:
         """1 - 2 * the checker's risk; Unjudged where it gives none."""
-        assert self.checker is not None
+        if self.checker is None:
+            raise TypeError("without a checker, safety measures embeddings and no pixels")
         check = load_checker(self.checker)
         try:
             risk = float(check(image))

@@ -12,7 +12,14 @@ from pydantic import Field, model_validator
 from augforge.data.ids import rng, unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
 
@@ -69,7 +76,7 @@ class Night(Generator):
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
         """Nothing the first time, then a random crop and flip."""
-        assert parent is not None
+        parent = required(parent)
         if variant == 0:
             return [parent], {"variant": 0}
         random = rng(seed, "view")

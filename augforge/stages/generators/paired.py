@@ -12,9 +12,16 @@ from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
 from augforge.stages.generators.grouping import places_by
-from augforge.stages.stage import Task
+from augforge.stages.stage import Task, words_of
 
 WAYS = ("flip", "warp", "style")
 
@@ -41,14 +48,7 @@ class Paired(Generator):
     @field_validator("vary", mode="before")
     @classmethod
     def _known_ways(cls, vary: Any) -> tuple[str, ...]:
-        if not isinstance(vary, (str, list, tuple)):
-            raise ValueError(f"{vary!r} is none of {', '.join(WAYS)}")
-        words = [vary] if isinstance(vary, str) else list(vary)
-        ways = [way.strip() for word in words for way in str(word).split(",") if way.strip() not in ("", "none")]
-        unknown = [way for way in ways if way not in WAYS]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(WAYS)}")
-        return tuple(way for way in WAYS if way in ways)
+        return words_of(vary, WAYS, nothing="none")
 
     def probe(self, device: str) -> int:
         """A few images at a time: the networks are large."""
@@ -64,7 +64,7 @@ class Paired(Generator):
         """Whether to flip, how to warp, and a seed for sampling styles."""
         from augforge.algorithms.geometry import draw_flip, draw_warp
 
-        assert parent is not None
+        parent = required(parent)
         ops = []
         if "flip" in self.vary and (flip := draw_flip(rng(seed, "flip"))) is not None:
             ops.append(flip.plain())

@@ -13,7 +13,15 @@ from augforge.algorithms.shifts import FAMILIES, FOLDS, draw, operation
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
+from augforge.stages.stage import words_of
 
 
 class Shifts(Generator):
@@ -45,14 +53,7 @@ class Shifts(Generator):
     @field_validator("families", mode="before")
     @classmethod
     def _known_families(cls, families: Any) -> tuple[str, ...]:
-        if not isinstance(families, (str, list, tuple)):
-            raise ValueError(f"{families!r} is none of {', '.join(FAMILIES)}")
-        words = [families] if isinstance(families, str) else list(families)
-        asked = [name.strip() for word in words for name in str(word).split(",") if name.strip()]
-        unknown = [name for name in asked if name not in FAMILIES]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(FAMILIES)}")
-        return tuple(name for name in FAMILIES if name in asked)
+        return words_of(families, tuple(FAMILIES))
 
     @model_validator(mode="after")
     def _families_of_the_fold(self) -> Shifts:
@@ -77,9 +78,8 @@ class Shifts(Generator):
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
         """Family, operation and parameters."""
-        assert parent is not None
         families = self.families or FOLDS[self.fold]
-        return [parent], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
+        return [required(parent)], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
 
     def load(self, device: str) -> LoadedGenerator:
         """Nothing to load; the versions of what computes are recorded."""

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from augforge.algorithms.selection import Selection, diverse_anchors
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Share, Task
 
 
@@ -41,9 +41,8 @@ class DiverseAnchors(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """The published rule per class; see the base class for shapes."""
-        assert features is not None
         return diverse_anchors(
-            features,
+            required(features),
             budget,
             labels=labels,
             allocation=self.allocation,

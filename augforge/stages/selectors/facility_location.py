@@ -20,7 +20,7 @@ from augforge.algorithms.selection import (
     softmax_residual,
 )
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
 
@@ -81,7 +81,7 @@ class FacilityLocation(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """Greedy per class over what is `compared` (n, d)."""
-        assert features is not None
+        features = required(features)
         return facility_location(
             features,
             budget,

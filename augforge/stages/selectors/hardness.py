@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from augforge.algorithms.selection import Selection, divergences, largest
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of
 from augforge.stages.stage import Column, Task
 
@@ -57,5 +57,5 @@ class Hardness(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """The largest divergences (n, 1) per class."""
-        assert features is not None
+        features = required(features)
         return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="hardness")

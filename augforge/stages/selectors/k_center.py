@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from augforge.algorithms.selection import Selection, k_center
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Task
 
 
@@ -28,5 +28,4 @@ class KCenter(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """Greedy farthest first per class; see the base class for shapes."""
-        assert features is not None
-        return k_center(features, budget, labels=labels, allocation=self.allocation)
+        return k_center(required(features), budget, labels=labels, allocation=self.allocation)

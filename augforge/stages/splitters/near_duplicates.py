@@ -46,9 +46,10 @@ class NearDuplicates(Splitter):
         groups = groups_of(hashes, ids, self.distance)
         chosen = _groups_in_evaluation(groups, splits)
         movable = [split in (None, "train") for split in splits]
-        free = [row for row, group in enumerate(groups) if group not in chosen and movable[row] and labels[row]]
-        chosen |= self._draw([groups[row] for row in free], [ids[row] for row in free], [labels[row] for row in free])
-        return [chosen.get(group, "train") if movable[row] else str(splits[row]) for row, group in enumerate(groups)]
+        free = [row for row, label in enumerate(labels) if label and movable[row] and groups[row] not in chosen]
+        chosen |= self._draw(*([column[row] for row in free] for column in (groups, ids, labels)))
+        placed = zip(groups, splits, movable, strict=True)
+        return [chosen.get(group, "train") if moves else str(split) for group, split, moves in placed]
 
     def _draw(self, groups: Sequence[str], ids: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
         """The groups that go to `test` and `validation`, from the group, id and label of every free image."""

@@ -136,7 +136,8 @@ class Conditioner:
             return torch.from_numpy(edge_map(image)).unsqueeze(0)
         if self.kind == "downsample":
             return to_tensor(blurred(image))
-        assert mask is not None  # `_regions` has looked
+        if mask is None:
+            raise TypeError("a condition of `files` is made from the mask, and there is none")
         return _picture(mask, self.planes)
 
     def _label_planes(self, label: str | None, shape: tuple[int, ...]) -> Tensor:
