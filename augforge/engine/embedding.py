@@ -22,7 +22,8 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.preprocessing import DECODING, Preprocessing, decode
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.data.vectors import Precision, Vectors, vectors_folder
+from augforge.data.vector_parts import Precision
+from augforge.data.vectors import Vectors, vectors_folder
 from augforge.engine.flow import flow
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage

@@ -227,12 +227,16 @@ def _made_from(outcomes: Outcomes, ids: set[str], subsampler: Subsampler, scarce
         _refuse_other_parents(outcomes, np.flatnonzero(made & ~inside), shots, subsampler)
     made &= inside
     if not made.any() and outcomes.made.any():
-        own = "" if shots is None else f"give its generator shots: {shots}, or "
-        raise RecipeError(
-            f"the run made nothing from {_said(subsampler)} alone: its generators saw more real images",
-            f"{own}begin the recipe with {_begin(subsampler)}",
-        )
+        raise _nothing_made(shots, subsampler)
     return made
+
+
+def _nothing_made(shots: int | None, subsampler: Subsampler) -> RecipeError:
+    own = "" if shots is None else f"give its generator shots: {shots}, or "
+    return RecipeError(
+        f"the run made nothing from {_said(subsampler)} alone: its generators saw more real images",
+        f"{own}begin the recipe with {_begin(subsampler)}",
+    )
 
 
 def _refuse_other_parents(outcomes: Outcomes, rows: Indices, shots: int, subsampler: Subsampler) -> None:

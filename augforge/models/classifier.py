@@ -15,8 +15,9 @@ from PIL import Image
 from augforge.data.ids import key, seed_of
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, setting
+from augforge.models.digests import digest
 from augforge.models.directory import read_model, read_record
-from augforge.models.table import Model, digest, find_model, model_digest
+from augforge.models.table import Model, find_model, model_digest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

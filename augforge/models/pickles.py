@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from augforge.errors import ModelError
-from augforge.models.table import PICKLED
+from augforge.models.digests import PICKLED
 
 
 def refuse_pickled(folder: Path, named: Collection[str] = ()) -> None:

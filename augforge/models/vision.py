@@ -16,7 +16,8 @@ from augforge.errors import ModelError
 from augforge.models.devices import pick_device, quiet, setting
 from augforge.models.image_text import BATCH, ImageText
 from augforge.models.pickles import refuse_pickled
-from augforge.models.table import Model, vision_backend
+from augforge.models.table import Model
+from augforge.models.tasks import vision_backend
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from augforge.errors import RecipeError
-from augforge.data.ledger import Ledger, ledger_schema
+from augforge.data.ledger import Ledger
+from augforge.data.schema import ledger_schema
 from augforge.data.sample import Sample
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, Features, Image, Value
 
-from augforge.data.ledger import ledger_schema
+from augforge.data.schema import ledger_schema
 from augforge.errors import BadImage, SourceError
 from augforge.io import detect, open_source
 

@@ -22,8 +22,8 @@ from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.models import Model, find_model, model_key
+from augforge.models.digests import digest
 from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
-from augforge.models.table import digest
 from augforge.progress import Progress
 from augforge.stages.trainer import Trainer
 

@@ -16,7 +16,8 @@ from augforge.data import images
 from augforge.errors import RecipeError
 from augforge.models import find_model
 from augforge.models.backends import Backend, Request, backend_class, open_backend
-from augforge.models.table import TASKS, Model
+from augforge.models.table import Model
+from augforge.models.tasks import TASKS
 from augforge.stages import prompts
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
 from augforge.stages.stage import Prompt
