@@ -171,7 +171,7 @@ def test_defaults_are_the_published_ones():
     training_task = tiny("hedngan")
     groups = {name: optimizer.param_groups[0] for name, optimizer in training_task.optimizers.items()}
     assert all(group["betas"] == (0.5, 0.999) for group in groups.values())
-    assert groups["generator"]["lr"] == groups["discriminator"]["lr"] == 2e-4 and training_task.edge_weight == 5
+    assert groups["generator"]["lr"] == groups["discriminator"]["lr"] == 2e-4 and training_task.edges.weight == 5
     assert groups["detector"]["weight_decay"] == 2e-4 and groups["detector"]["lr"] == 1e-4
     assert tiny("hedngan", detector_rate=1e-6).optimizers["detector"].param_groups[0]["lr"] == 1e-6
     assert tiny("cyclegan").cycle_weight == 10 and tiny("cyclegan").identity_weight == 0
