@@ -79,7 +79,7 @@ class RandomClip:
         self._net = open_clip.create_model(architecture, device=device).eval()
         self.preprocessing, self.device = clip_preprocessing(self._net.visual.preprocess_cfg), device
 
-    def embed_seen(self, seen: Any) -> Any:
+    def embed_preprocessed(self, seen: Any) -> Any:
         """(n, d) of unit length."""
         assert self.preprocessing is not None
         return in_batches(self._net.encode_image, seen, self.preprocessing, self.device)
@@ -90,7 +90,7 @@ class Nothing:
 
     preprocessing = Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
 
-    def embed_seen(self, seen: Any) -> Any:
+    def embed_preprocessed(self, seen: Any) -> Any:
         """(n, 512) of unit length."""
         return np.full((len(seen), 512), 512**-0.5, dtype=np.float32)
 
@@ -106,19 +106,22 @@ class Timed(Embedder):
 
 def measure_decode(size: tuple[int, int], seconds: float) -> None:
     """Print the table of decoding rates."""
-    data, eye = photos(32, size), Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
+    data, preprocessing = photos(32, size), Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
     simple = preprocessing.simplejpeg()
     ways: dict[str, tuple[Any, Callable[[bytes], Any]]] = {
         "Pillow, full": (None, images.decode),
-        "Pillow, scaled": (None, lambda b: decode(b, eye.least)),
-        "Pillow, scaled, resized": (None, lambda b: eye.look(decode(b, eye.least))),
-        "Pillow, full, resized": (None, lambda b: eye.look(images.decode(b))),
+        "Pillow, scaled": (None, lambda b: decode(b, preprocessing.min_side)),
+        "Pillow, scaled, resized": (None, lambda b: preprocessing.resize_and_crop(decode(b, preprocessing.min_side))),
+        "Pillow, full, resized": (None, lambda b: preprocessing.resize_and_crop(images.decode(b))),
     }
     if simple is not None:
         ways["simplejpeg, full"] = (simple, lambda b: simple.decode_jpeg(b, "RGB"))
-        ways["simplejpeg, scaled"] = (simple, lambda b: decode(b, eye.least))
-        ways["simplejpeg, scaled, resized"] = (simple, lambda b: eye.look(decode(b, eye.least)))
-    small = decode(data[0], eye.least)
+        ways["simplejpeg, scaled"] = (simple, lambda b: decode(b, preprocessing.min_side))
+        ways["simplejpeg, scaled, resized"] = (
+            simple,
+            lambda b: preprocessing.resize_and_crop(decode(b, preprocessing.min_side)),
+        )
+    small = decode(data[0], preprocessing.min_side)
     print(f"{size[0]}x{size[1]} px, {np.mean([len(b) for b in data]) / 1000:.0f} kB; scaled to {small.size}")
     for name, (module, way) in ways.items():
         preprocessing.simplejpeg = lambda module=module: module  # type: ignore[assignment]
@@ -150,7 +153,7 @@ def ingested(folder: Path, count: int, size: tuple[int, int]) -> tuple[Ledger, P
 def forward(model: Any, seen: Any, batches: int) -> None:
     """Nothing but the model, over the same prepared batch."""
     for _ in range(batches):
-        model.embed_seen(seen)
+        model.embed_preprocessed(seen)
 
 
 def clocked(work: Callable[[], Any]) -> NDArray[np.float64]:
@@ -167,8 +170,8 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
     with tempfile.TemporaryDirectory() as folder:
         ledger, pixels = ingested(Path(folder), batches * BATCH, size)
         first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
-        seen = np.stack([model.preprocessing.look(images.decode(data)) for data in first])
-        model.embed_seen(seen)
+        seen = np.stack([model.preprocessing.resize_and_crop(images.decode(data)) for data in first])
+        model.embed_preprocessed(seen)
         ratios = []
         for repeat in range(repeats):
             store = Store(Path(folder) / f"run-{repeat}")

@@ -68,7 +68,9 @@ def functions(body: Sequence[ast.AST], above: str = "") -> Iterator[tuple[str, F
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield above + node.name, node
-        inside = f"{above}{node.name}." if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else above
+        inside = (
+            f"{above}{node.name}." if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else above
+        )
         yield from functions(list(ast.iter_child_nodes(node)), inside)
 
 

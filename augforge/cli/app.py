@@ -207,9 +207,9 @@ def why(
 ) -> None:
     """Tell the life of one image, back to its files."""
     from augforge.cli.render import base as render
-    from augforge.provenance.lineage import life_of
+    from augforge.provenance.lineage import lineage_of
 
-    render.show_life(life_of(folder, identity), json)
+    render.show_life(lineage_of(folder, identity), json)
 
 
 @app.command()

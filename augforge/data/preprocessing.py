@@ -51,11 +51,11 @@ class Preprocessing:
             raise ValueError(f"a shorter side of {self.resize} px has no centre of {self.size} px")
 
     @property
-    def least(self) -> int:
+    def min_side(self) -> int:
         """Shorter side, in px, that a decoded JPEG must keep."""
         return math.ceil(MARGIN * (self.resize or self.size))
 
-    def look(self, image: Image.Image) -> Seen:
+    def resize_and_crop(self, image: Image.Image) -> Seen:
         """(size, size, 3) uint8: the resized and cropped RGB image."""
         if self.resize is None:
             return np.asarray(image.resize((self.size, self.size), self.resample))
@@ -66,7 +66,7 @@ class Preprocessing:
         box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
         return np.asarray(image.resize((self.size, self.size), self.resample, box=box))  # only what the crop shows
 
-    def normalised(self, seen: Seen, device: str) -> Tensor:
+    def normalize(self, seen: Seen, device: str) -> Tensor:
         """(n, 3, size, size) float32 on the device, from n images (n, size, size, 3) uint8."""
         import torch
 

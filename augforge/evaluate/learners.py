@@ -21,7 +21,7 @@ from augforge.evaluate.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Answers = NDArray[np.int64]
+Predictions = NDArray[np.int64]
 Feed = Callable[[NDArray[np.int64], np.random.Generator], "Tensor"]
 """Rows (b,) of what is learned from, to the network's inputs (b, ...) on its device."""
 
@@ -34,7 +34,7 @@ class Learner(ABC):
         """Read what is needed of the arms' images, and of those to judge by."""
 
     @abstractmethod
-    def answers(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
+    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Predictions]:
         """Train on `arm` and say the class of every image of each of `held_out`: (n,) numbers of the run's classes.
 
         The same seed gives every arm the same beginning.
@@ -42,7 +42,7 @@ class Learner(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingData:
     """What one training learns from, n images: `labels` (n,), `weights` (n,), `real` (n,) bool.
 
     `counts` are the real images of each of the run's classes.
@@ -62,18 +62,18 @@ class Schedule:
     rate: float
 
 
-def fit(net: nn.Module, lesson: Lesson, feed: Feed, settings: Settings, seed: int, schedule: Schedule) -> None:
+def fit(net: nn.Module, data: TrainingData, feed: Feed, settings: Settings, seed: int, schedule: Schedule) -> None:
     """Train `net` in place: AdamW, a cosine to 0, batches half real."""
     import torch
 
-    steps, classes = schedule.steps, len(lesson.counts)
+    steps, classes = schedule.steps, len(data.counts)
     optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=0.01)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    sizes = sizes_for(settings.loss, lesson.counts)
+    sizes = sizes_for(settings.loss, data.counts)
     random = rng(seed_of(key("evaluate", seed)), "batches")
     mix = mixer(settings.mix, classes)
-    labels, weights = torch.from_numpy(lesson.labels), torch.from_numpy(lesson.weights).float()
-    real, others = np.flatnonzero(lesson.real), np.flatnonzero(~lesson.real)
+    labels, weights = torch.from_numpy(data.labels), torch.from_numpy(data.weights).float()
+    real, others = np.flatnonzero(data.real), np.flatnonzero(~data.real)
     net.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(key("evaluate", seed, "mix")))

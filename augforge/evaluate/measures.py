@@ -12,7 +12,7 @@ from augforge.algorithms.metrics import frechet_distance, kernel_distance, manif
 from augforge.data.ledger import Ledger
 from augforge.evaluate.arms import Arm, Outcomes, class_sizes
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Lesson, Schedule, fit
+from augforge.evaluate.learners import Schedule, TrainingData, fit
 from augforge.evaluate.probe import RATE, STEPS, Embeddings
 from augforge.evaluate.settings import Settings
 
@@ -22,7 +22,7 @@ MOST = 5000
 
 
 @dataclass(frozen=True)
-class Bystanders:
+class ReferenceSets:
     """What made images are compared with: the real arm and the test set, and who embeds and who judges."""
 
     ledger: Ledger
@@ -68,9 +68,9 @@ class Bystanders:
         net = Probe(vectors.shape[1], len(self.ledger.classes)).standardise(vectors)
         seen = torch.from_numpy(vectors)
         counts = class_sizes(self.ledger, self.real.rows)
-        lesson = Lesson(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool), counts)
+        data = TrainingData(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool), counts)
         plain = self.settings.model_copy(update={"mix": "none"})
-        fit(net, lesson, lambda rows, _: seen[rows], plain, 0, Schedule(STEPS, RATE))
+        fit(net, data, lambda rows, _: seen[rows], plain, 0, Schedule(STEPS, RATE))
 
         def share(matrix: Matrix, truth: NDArray[np.int64]) -> float:
             with torch.inference_mode():

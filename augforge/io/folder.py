@@ -129,7 +129,7 @@ class Folder(Source):
     def entries(self) -> Iterator[Entry]:
         """Split by split, class by class, file by file; the loose images of a split first."""
         if self._records:
-            yield from only(self._records.told(self._listed()), self._split, self.where)
+            yield from only(self._records.annotate(self._listed()), self._split, self.where)
         elif self._masks:
             yield from self._with_masks()
         else:
@@ -138,7 +138,7 @@ class Folder(Source):
     def _with_masks(self) -> Iterator[Entry]:
         """All entries with their masks. SourceError if the folder of masks that was given fits none of them."""
         found = False
-        for entry in self._masks.given_to(self._listed()):
+        for entry in self._masks.attach_to(self._listed()):
             found = found or self._masks.path(entry.locator) is not None
             yield entry
         if self._masks_given is not None and not found:

@@ -78,8 +78,8 @@ class Lite2(Tower):
         from augforge.models.classifier import in_batches
 
         def load(few: Sequence[int]) -> NDArray[np.float32]:
-            seen = np.stack([self.preprocessing.look(images[number]) for number in few])
-            return self.preprocessing.normalised(seen, "cpu").numpy()
+            seen = np.stack([self.preprocessing.resize_and_crop(images[number]) for number in few])
+            return self.preprocessing.normalize(seen, "cpu").numpy()
 
         return in_batches(self._net, load, range(len(images)))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 
 
-class Embeds(Protocol):
+class ImageEmbedder(Protocol):
     """A model that turns each image into a vector: of unit length, or a classifier's logits."""
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
@@ -45,9 +45,9 @@ class Tower:
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """(n, d) embeddings of n RGB images, n >= 1, of unit length."""
-        return self.embed_seen(np.stack([self.preprocessing.look(image) for image in images]))
+        return self.embed_preprocessed(np.stack([self.preprocessing.resize_and_crop(image) for image in images]))
 
-    def embed_seen(self, seen: Seen) -> Vectors:
+    def embed_preprocessed(self, seen: Seen) -> Vectors:
         """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
         return in_batches(self._encode, seen, self.preprocessing, self.device)
 
@@ -59,7 +59,7 @@ class ClipTower(ImageText):
         super().__init__(model, device)
         self.preprocessing = clip_preprocessing(self._net.visual.preprocess_cfg)
 
-    def embed_seen(self, seen: Seen) -> Vectors:
+    def embed_preprocessed(self, seen: Seen) -> Vectors:
         """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
         if self.preprocessing is None:
             raise TypeError("images of this model are not preprocessed ahead: give them to `embed_images`")
@@ -111,7 +111,7 @@ def in_batches(encode: Callable[[Tensor], Tensor], seen: Seen, preprocessing: Pr
         few = seen[start : start + BATCH]
         full = few if len(few) == BATCH else np.concatenate([few, np.repeat(few[-1:], BATCH - len(few), axis=0)])
         with torch.inference_mode():
-            vectors = torch.nn.functional.normalize(encode(preprocessing.normalised(full, device)).float(), dim=-1)
+            vectors = torch.nn.functional.normalize(encode(preprocessing.normalize(full, device)).float(), dim=-1)
         parts.append(vectors[: len(few)].cpu().numpy())
     return np.concatenate(parts)
 

@@ -16,7 +16,7 @@ from augforge.models import find_model
 from augforge.progress import Progress
 
 if TYPE_CHECKING:
-    from augforge.models.vision import Embeds
+    from augforge.models.vision import ImageEmbedder
 
 BATCH = 64
 Pair = tuple[Image.Image, Image.Image]
@@ -76,7 +76,7 @@ class _Apart:
             return self.largest <= 1
         return self.psnr >= (bounds.psnr or -math.inf) and self.cosine >= (bounds.cosine or -1)
 
-    def and_of(self, pairs: list[Pair], model: Embeds | None) -> _Apart:
+    def and_of(self, pairs: list[Pair], model: ImageEmbedder | None) -> _Apart:
         """The worst of what was seen before and of more pairs."""
         return _Apart(
             max(self.largest, *(largest(a, b) for a, b in pairs)),
@@ -102,13 +102,13 @@ def _kept(run: Run) -> dict[str, str]:
     return {entry.locator: entry.stamp for entry in run.entries() if entry.carried and entry.carried["kept"]}
 
 
-def _opened(embedder: str) -> Embeds:
+def _opened(embedder: str) -> ImageEmbedder:
     from augforge.models.loading import load_embedder
 
     return load_embedder(find_model(embedder, "image-embedding"), "cpu")
 
 
-def _cosine(model: Embeds, pairs: list[Pair]) -> float:
+def _cosine(model: ImageEmbedder, pairs: list[Pair]) -> float:
     """The least cosine of the embeddings of pairs."""
     left, right = (model.embed_images([pair[side] for pair in pairs]) for side in (0, 1))
     return float((left * right).sum(axis=1).min())

@@ -165,7 +165,7 @@ class Generator(Stage):
             raise ValueError("it is at least 1")
         return batch
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """How many images to generate per call on `device`; measured where memory is the limit."""
         return 32
 
@@ -174,9 +174,9 @@ class Generator(Stage):
         """Whether images of one batch influence each other, so that the batch is part of their identity."""
         return False
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The parent and variant number of each of `count` images of one class."""
-        return pool.turns(count)
+        return pool.cycle(count)
 
     @abstractmethod
     def sample_params(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:

@@ -15,15 +15,15 @@ from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 from torch.nn import functional
 
-from augforge.algorithms.labels import figures
+from augforge.algorithms.labels import classification_metrics
 from augforge.errors import RecipeError
 from augforge.models.classifier import PROBE, TIMM, View, begin_timm, in_batches, timm_view
 from augforge.models.image_text import ImageText
 from augforge.models.networks.probe import Probe
 from augforge.models.table import Model
-from augforge.models.tensors import evaluating
-from augforge.training.pictures import Pictures
-from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
+from augforge.models.tensors import eval_mode
+from augforge.training.images import TrainingImages
+from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
 Loss = Literal["cross-entropy", "balanced-softmax"]
 Pixels = NDArray[np.uint8]
@@ -38,7 +38,7 @@ RIGHT, WRONG = (30, 150, 60), (200, 40, 40)
 class Crops:
     """Normalised crops (b, 3, s, s): random ones to learn from, the centre to judge by."""
 
-    def __init__(self, train: Pictures, held_out: Pictures, view: View, flip: bool) -> None:
+    def __init__(self, train: TrainingImages, held_out: TrainingImages, view: View, flip: bool) -> None:
         self.train, self.held_out, self.view, self.flip = train, held_out, view, flip
         self.facts = view.facts()
 
@@ -57,7 +57,7 @@ class Crops:
 class Embedded:
     """Embeddings (b, d) of unit length, computed once."""
 
-    def __init__(self, train: Pictures, held_out: Pictures, embedder: Model, device: str) -> None:
+    def __init__(self, train: TrainingImages, held_out: TrainingImages, embedder: Model, device: str) -> None:
         model = ImageText(embedder, device)
         self.vectors = {False: _embed(train, model), True: _embed(held_out, model)}
         self.facts = {"embedder": model.facts["model"], "size": None, "mean": None, "std": None}
@@ -114,8 +114,8 @@ class LabelledImages:
     Every label of `train` is among the classes.
     """
 
-    train: Pictures
-    held_out: Pictures
+    train: TrainingImages
+    held_out: TrainingImages
     classes: Sequence[str]
 
 
@@ -138,7 +138,7 @@ class ClassifierTask(TrainingTask):
         self.optimizers = {"classifier": torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=0.0)}
 
     def batch(self, random: np.random.Generator) -> Batch:
-        """Pictures drawn with replacement, each as likely."""
+        """Images drawn with replacement, each as likely."""
         indices = random.integers(len(self.labels), size=self.options.batch)
         inputs = torch.from_numpy(self.inputs.drawn(indices.tolist(), random))
         return {"inputs": inputs, "labels": torch.from_numpy(self.labels[indices])}
@@ -152,18 +152,18 @@ class ClassifierTask(TrainingTask):
 
     def logits(self, indices: Sequence[int]) -> NDArray[np.float32]:
         """(n, c) logits of judged pictures, in eval mode."""
-        with evaluating(self.net):
+        with eval_mode(self.net):
             return in_batches(self.net, lambda few: self.inputs.fixed(few, self.apart), indices)
 
     def measure(self) -> dict[str, float]:
-        """`figures` of the held-out pictures; of training pictures, and named so, where none are held out."""
+        """`classification_metrics` of the held-out images; where none are, of training images, and named so."""
         indices = self._measured()
         truth = [str(self.judged.samples[i].label) for i in indices]
         predicted = [self.classes[best] for best in self.logits(indices).argmax(1)]
         prefix = "" if self.apart else "train-"
-        return {prefix + name: value for name, value in figures(truth, predicted).items()}
+        return {prefix + name: value for name, value in classification_metrics(truth, predicted).items()}
 
-    def sheet(self) -> Sheet:
+    def sample_grid(self) -> SampleGrid:
         """A row for each of the first classes: judged pictures, framed green where right and red where wrong."""
         labels = sorted({str(sample.label) for sample in self.judged.samples})
         rows = [self._of_class(label) for label in labels[:ROWS]]
@@ -176,7 +176,7 @@ class ClassifierTask(TrainingTask):
         ]
         blank = np.full_like(cells[0][0], 255)
         title = f"{'held-out' if self.apart else 'training'} pictures: class > predicted class"
-        return Sheet([title] + [""] * (COLUMNS - 1), [row + [blank] * (COLUMNS - len(row)) for row in cells])
+        return SampleGrid([title] + [""] * (COLUMNS - 1), [row + [blank] * (COLUMNS - len(row)) for row in cells])
 
     def result(self) -> Result:
         """The network, its classes and how it sees a picture."""
@@ -241,7 +241,7 @@ def class_loss(logits: Tensor, labels: Tensor, counts: Tensor | None = None) -> 
     return functional.cross_entropy(logits, labels)
 
 
-def class_counts(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.float32]:
+def class_counts(pictures: TrainingImages, classes: Sequence[str]) -> NDArray[np.float32]:
     """(c,) how many real pictures each class has. RecipeError where one has none: its share is then not known."""
     real = Counter(sample.label for sample in pictures.samples if sample.origin == "real")
     if missing := [label for label in classes if not real[label]]:
@@ -266,7 +266,7 @@ def framed(picture: Pixels, label: str, predicted: str) -> Pixels:
     return np.asarray(cell)
 
 
-def _labels(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.int64]:
+def _labels(pictures: TrainingImages, classes: Sequence[str]) -> NDArray[np.int64]:
     """(n,) the number of each picture's class."""
     numbers = {label: number for number, label in enumerate(classes)}
     for sample in pictures.samples:
@@ -275,7 +275,7 @@ def _labels(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers[str(sample.label)] for sample in pictures.samples], dtype=np.int64)
 
 
-def _embed(pictures: Pictures, model: ImageText) -> NDArray[np.float32]:
+def _embed(pictures: TrainingImages, model: ImageText) -> NDArray[np.float32]:
     """(n, d) embeddings, decoding a batch of pictures at a time."""
     starts = range(0, len(pictures), EMBEDDED_AT_ONCE)
     parts = [range(start, min(start + EMBEDDED_AT_ONCE, len(pictures))) for start in starts]

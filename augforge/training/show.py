@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from augforge.data.images import encode_png
-from augforge.training.task import Sheet
+from augforge.training.task import SampleGrid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ TITLE = 16
 NO_CURVE = {"step", "held_out"}
 
 
-def sheet_png(sheet: Sheet) -> bytes:
+def grid_png(sheet: SampleGrid) -> bytes:
     """The sheet as PNG: a column under each title; small pictures are enlarged by a whole factor."""
     pictures = [[Image.fromarray(np.ascontiguousarray(cell)) for cell in row] for row in sheet.rows]
     width = max((cell.width for row in pictures for cell in row), default=1)

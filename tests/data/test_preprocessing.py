@@ -43,7 +43,7 @@ def test_it_is_what_torchvision_shows(size, side, resize):
     off = np.abs(seen.astype(int) - np.asarray(expected))
     assert off.max() <= 1 and off.mean() < 5e-3  # only the crop is computed: now and then a value is rounded otherwise
     numbers = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])(Image.fromarray(seen))
-    found = Preprocessing(side, MEAN, STD, resize).normalised(np.stack([seen, seen[::-1].copy()]), "cpu")
+    found = Preprocessing(side, MEAN, STD, resize).normalize(np.stack([seen, seen[::-1].copy()]), "cpu")
     np.testing.assert_array_equal(found[0].numpy(), numbers.numpy())
     assert not np.array_equal(found[1].numpy(), numbers.numpy())
 
@@ -133,7 +133,7 @@ def test_the_vectors_hardly_change(monkeypatch):
     full = model.embed_images([images.decode(d) for d in data])
 
     def worst():
-        small = [decode(d, model.preprocessing.least) for d in data]
+        small = [decode(d, model.preprocessing.min_side) for d in data]
         assert all(image.size != (1024, 560) for image in small)
         return float((full * model.embed_images(small)).sum(axis=1).min())
 

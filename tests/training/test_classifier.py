@@ -26,7 +26,7 @@ from augforge.training.classifier import (
     classifier_task,
     framed,
 )
-from augforge.training.pictures import Pictures
+from augforge.training.images import TrainingImages
 from augforge.training.task import TrainingContext
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
@@ -38,10 +38,10 @@ def context(steps, seed=0):
 
 
 def pictures_of(found):
-    """Pictures of (label, image or encoded bytes)."""
+    """Images of (label, image or encoded bytes)."""
     data = {f"{n:04d}": one if isinstance(one, bytes) else encode_png(one) for n, (_, one) in enumerate(found)}
     rows = [Sample(f"{n:04d}", label) for n, (label, _) in enumerate(found)]
-    return Pictures(rows, lambda sample: data[sample.id])
+    return TrainingImages(rows, lambda sample: data[sample.id])
 
 
 def colours(count, seed=0, size=(40, 32)):
@@ -55,7 +55,7 @@ def colours(count, seed=0, size=(40, 32)):
 
 
 def digits(split):
-    return pictures_of([(picture.label, picture.data) for picture in samples.pictures("digits", split)])
+    return pictures_of([(picture.label, picture.data) for picture in samples.sample_images("digits", split)])
 
 
 def learn(training_task, first, last):
@@ -190,7 +190,7 @@ def test_balanced_softmax_takes_the_lean_towards_the_large_class_away():
 
 def test_only_real_pictures_count_for_balanced_softmax():
     rows = [Sample("1", "a"), Sample("2", "a"), Sample("3", "b"), Sample("4", "b", origin="synthetic")]
-    pictures = Pictures(rows, lambda sample: b"")
+    pictures = TrainingImages(rows, lambda sample: b"")
     assert class_counts(pictures, ["a", "b"]).tolist() == [2, 1]
     with pytest.raises(RecipeError, match="'c' has none"):
         class_counts(pictures, ["a", "b", "c"])
@@ -207,7 +207,7 @@ def test_a_probe_standardises_and_leaves_what_hardly_varies():
 def test_without_held_out_pictures_it_is_measured_on_the_training_ones_and_says_so():
     training_task = tiny(colours(2), pictures_of([]))
     assert training_task.measure().keys() >= {"train-accuracy", "train-macro-f1", "train-recall red"}
-    assert training_task.sheet().titles[0].startswith("training")
+    assert training_task.sample_grid().titles[0].startswith("training")
 
 
 def test_a_held_out_class_that_was_never_learnt_counts_as_wrong():
@@ -215,14 +215,14 @@ def test_a_held_out_class_that_was_never_learnt_counts_as_wrong():
     training_task = tiny(colours(2), held_out)
     measured = training_task.measure()
     assert (measured["accuracy"], measured["recall violet"]) == (0.0, 0.0)
-    assert len(training_task.sheet().rows) == 1
+    assert len(training_task.sample_grid().rows) == 1
 
 
 def test_the_sheet_has_a_row_for_each_class_and_frames_that_tell_right_from_wrong():
     training_task = probe(colours(3), colours(8, seed=1), classes=sorted(COLOURS))
     with torch.no_grad():
         training_task.net.head.bias += torch.tensor([9.0, 0, 0])  # everything looks blue to it
-    sheet = training_task.sheet()
+    sheet = training_task.sample_grid()
     assert len(sheet.titles) == 6
     assert [len(row) for row in sheet.rows] == [6, 6, 6]
     assert len({cell.shape for row in sheet.rows for cell in row}) == 1

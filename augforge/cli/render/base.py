@@ -23,7 +23,7 @@ from augforge.progress import Bar, LineProgress, Progress
 
 if TYPE_CHECKING:
     from augforge.engine.run import Summary
-    from augforge.provenance.lineage import Life
+    from augforge.provenance.lineage import Lineage
     from augforge.recipe import Recipe
     from augforge.report.thresholds import Group, Measure
 
@@ -218,7 +218,7 @@ def show_listing(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:
     out.print(table)
 
 
-def show_life(life: Life, as_json: bool) -> None:
+def show_life(life: Lineage, as_json: bool) -> None:
     """The tree of a sample's life."""
     if as_json:
         print_json(life.plain())
@@ -226,7 +226,7 @@ def show_life(life: Life, as_json: bool) -> None:
         out.print(_tree(life, Tree(_headline(life.row))))
 
 
-def _tree(life: Life, tree: Tree) -> Tree:
+def _tree(life: Lineage, tree: Tree) -> Tree:
     for line in _facts(life.row):
         tree.add(literal(line))
     for parent in life.parents:

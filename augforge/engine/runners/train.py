@@ -184,8 +184,8 @@ def _check_folder(out: Path) -> None:
 
 def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     """Train in this process; with several, each has a share of every batch and the first one writes."""
+    from augforge.training.images import TrainingImages
     from augforge.training.loop import Plan, accelerator_for, context_for, train
-    from augforge.training.pictures import Pictures
     from augforge.training.writing import write_model
 
     stage = task.stage
@@ -194,7 +194,7 @@ def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     if stage.batch % accelerator.num_processes:
         raise RecipeError(f"a batch of {stage.batch} cannot be divided among {accelerator.num_processes} processes")
     pictures = {
-        role: Pictures(samples, pixels.bytes_of, pixels.mask_of if stage.masks else None)
+        role: TrainingImages(samples, pixels.bytes_of, pixels.mask_of if stage.masks else None)
         for role, samples in task.roles.items()
     }
     training_task = stage.training_task(pictures, context_for(accelerator, task.seed, stage.steps))

@@ -80,7 +80,7 @@ class DiffusionGenerator(Generator):
         if self.batch_dependent and self.batch == "auto":
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
         from augforge.models.devices import pick_device
 

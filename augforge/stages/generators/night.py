@@ -52,7 +52,7 @@ class Night(Generator):
             raise ValueError("ratio excludes per-class, balance-to and real-to-synthetic: give one")
         return self
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """A few images at a time: they keep their own, possibly large, size."""
         return 8
 
@@ -61,13 +61,13 @@ class Night(Generator):
         return self.label or label
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-        """As for every generator; with a ratio, `turns` decides."""
+        """As for every generator; with a ratio, `choose_parents` decides."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Every image whose hash is below the ratio once; or the images in turn."""
         if self.has_amount:
-            yield from pool.turns(count)
+            yield from pool.cycle(count)
             return
         ratio = 0.25 if self.ratio is None else self.ratio
         yield from ((sample, 0) for sample in pool.samples if unit("night", sample.id) < ratio)

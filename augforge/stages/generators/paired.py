@@ -50,13 +50,13 @@ class Paired(Generator):
     def _known_ways(cls, vary: Any) -> tuple[str, ...]:
         return words_of(vary, WAYS, nothing="none")
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """A few images at a time: the networks are large."""
         return 8
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; only once if nothing is varied."""
-        return pool.turns(count if self.vary else min(count, len(pool)))
+        return pool.cycle(count if self.vary else min(count, len(pool)))
 
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int

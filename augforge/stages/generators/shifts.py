@@ -62,17 +62,17 @@ class Shifts(Generator):
             raise ValueError(f"{others[0]} is no family of fold {self.fold}: {', '.join(FOLDS[self.fold])}")
         return self
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """One at a time: there is no model."""
         return 1
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-        """As for every generator; without an amount, `turns` takes every image once."""
+        """As for every generator; without an amount, `choose_parents` takes every image once."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; once each if no amount is given."""
-        return pool.turns(count if self.has_amount else len(pool))
+        return pool.cycle(count if self.has_amount else len(pool))
 
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int

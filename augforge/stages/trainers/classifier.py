@@ -15,7 +15,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -64,7 +64,7 @@ class TrainClassifier(Trainer):
             raise RecipeError("train classifier: the training images have fewer than two classes")
         return {"train": train, "held-out": held_out}
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task on the labelled images."""
         from augforge.models import find_model
         from augforge.training.classifier import ClassifierOptions, LabelledImages, classifier_task

@@ -15,7 +15,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -98,7 +98,7 @@ class TrainPaired(Trainer):
             apart[0] = False
         return {"pairs": chosen[~apart], "held-out": chosen[apart]}
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task on the pairs."""
         from augforge.training.paired import PairedOptions, paired_task
 

@@ -7,12 +7,12 @@ from typing import Literal
 
 from augforge.models.edges import open_teacher
 from augforge.models.networks.translation import Norm
+from augforge.training.images import TrainingImages
 from augforge.training.night.base import Design, NightTask
 from augforge.training.night.cut import Cut
 from augforge.training.night.cyclegan import CycleGan
 from augforge.training.night.hedngan import EdgeSupervision, HedNGan
 from augforge.training.night.views import Unpaired
-from augforge.training.pictures import Pictures
 from augforge.training.task import TrainingContext
 
 __all__ = ["Arch", "NightOptions", "NightTask", "night_task"]
@@ -62,7 +62,9 @@ class NightOptions:
         return Design(self.arch, self.size, self.width, self.blocks, norm, self.rate)
 
 
-def night_task(day: Pictures, night: Pictures, context: TrainingContext, options: NightOptions) -> NightTask:
+def night_task(
+    day: TrainingImages, night: TrainingImages, context: TrainingContext, options: NightOptions
+) -> NightTask:
     """A training over day and night images that do not belong together.
 
     Raises:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from augforge.models.networks.translation import fooling_loss, judging_loss
-from augforge.models.tensors import resting
+from augforge.models.networks.translation import discriminator_loss, generator_loss
+from augforge.models.tensors import frozen
 from augforge.training.night.base import BETAS, Design, NightTask
 from augforge.training.night.losses import detector_loss, edge_loss
 from augforge.training.night.views import Unpaired
@@ -48,7 +48,7 @@ class HedNGan(NightTask):
     def __init__(self, pictures: Unpaired, context: TrainingContext, design: Design, edges: EdgeSupervision) -> None:
         super().__init__(pictures, context, design)
         self.edges, self.learns = edges, edges.student_rate is not None
-        self.teacher = self.detector = self.eye = edges.teacher
+        self.teacher = self.detector = self.edge_detector = edges.teacher
         self.frozen = {"teacher": self.teacher}
         self.optimizers = {"generator": design.adam(self.generator), "discriminator": design.adam(self.discriminator)}
         if edges.student_rate is not None:
@@ -64,28 +64,28 @@ class HedNGan(NightTask):
         made = self.generator(day)
         with torch.no_grad():
             wanted = self.teacher(day)
-        found = {"discriminator": self.judge(batch["night"], made.detach())}
+        found = {"discriminator": self.step_discriminator(batch["night"], made.detach())}
         if self.learns:
-            found["detector"] = self.teach(day, made.detach(), wanted)
-        found |= self.improve(made, batch["night"], wanted)
+            found["detector"] = self.step_detector(day, made.detach(), wanted)
+        found |= self.step_generator(made, batch["night"], wanted)
         return {name: loss.detach() for name, loss in found.items()}
 
-    def judge(self, night: Tensor, made: Tensor) -> Tensor:
+    def step_discriminator(self, night: Tensor, made: Tensor) -> Tensor:
         """One step of the discriminator on real nights and made ones (b, 3, s, s); its loss."""
-        loss = judging_loss(*self._judged(night, made))
+        loss = discriminator_loss(*self._judged(night, made))
         self.update("discriminator", loss)
         return loss
 
-    def teach(self, day: Tensor, made: Tensor, wanted: Tensor) -> Tensor:
+    def step_detector(self, day: Tensor, made: Tensor, wanted: Tensor) -> Tensor:
         """One step of the student on days and what was made of them, towards the teacher's maps; its loss."""
         loss = detector_loss(self.detector(day), self.detector(made), wanted)
         self.update("detector", loss)
         return loss
 
-    def improve(self, made: Tensor, night: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    def step_generator(self, made: Tensor, night: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         """One step of the generator, through `made`, which is judged beside real nights; its losses."""
-        with resting(self.discriminator, self.detector):
-            fooling = fooling_loss(self._judged(night, made)[1])
+        with frozen(self.discriminator, self.detector):
+            fooling = generator_loss(self._judged(night, made)[1])
             edges = self.edges.weight * edge_loss(self.detector(made), wanted)
             self.update("generator", fooling + edges)
         return {"fooling": fooling, "edges": edges}

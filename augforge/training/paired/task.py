@@ -25,14 +25,14 @@ from augforge.models.networks.paired.instances import instance_mean
 from augforge.models.networks.paired.model import Arch, Architecture, PairedModel, facts_of, fill_weights, parts_of
 from augforge.models.networks.paired.networks import Features, MultiscaleDiscriminator, halve, initialise
 from augforge.models.networks.paired.styles import StyleCodes
-from augforge.models.tensors import resting, to_unit
+from augforge.models.tensors import frozen, to_unit
+from augforge.training.images import TrainingImages
 from augforge.training.paired import losses
 from augforge.training.paired.examples import MOST_VIEWED, Examples, fit_conditioner, stacked
+from augforge.training.paired.grids import grid_of
 from augforge.training.paired.perceptual import load_vgg19
 from augforge.training.paired.phases import Phase, asleep, at_full_size, drawing, phase_at
-from augforge.training.paired.sheets import sheet_of
-from augforge.training.pictures import Pictures
-from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
+from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
 BETAS = (0.5, 0.999)
 PERCEPTUAL_WEIGHT = 10.0
@@ -116,7 +116,7 @@ class PairedTask(TrainingTask):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """The generator first, then the discriminator, which sees the same fakes."""
         phase = self._phase(self.done)
-        with resting(*asleep(phase, self.generator, self.encoder)):
+        with frozen(*asleep(phase, self.generator, self.encoder)):
             inputs, condition, real = self._inputs(batch), batch["condition"], batch["real"]
             if phase is Phase.COARSE:
                 inputs, condition, real = halve(inputs), halve(condition), halve(real)
@@ -129,10 +129,10 @@ class PairedTask(TrainingTask):
         self.done += 1
         return {name: loss.detach() for name, loss in parts.items()} | {"discriminator": judged.detach()}
 
-    def sheet(self) -> Sheet:
+    def sample_grid(self) -> SampleGrid:
         """Condition, made and real, of a few examples."""
         shown = [self.examples.fixed(index) for index in self.examples.shown]
-        return sheet_of(self.conditioner, shown, self._model().make([one.prepared for one in shown]))
+        return grid_of(self.conditioner, shown, self._model().make([one.prepared for one in shown]))
 
     def measure(self) -> dict[str, float]:
         """`l1`, in [0, 1], between made and real pictures, that of the training images' mean image, and their ratio.
@@ -189,7 +189,7 @@ class PairedTask(TrainingTask):
         return torch.cat([condition, instance_mean(self.encoder(batch["real"]), batch["ids"])], 1)
 
     def _generator_losses(self, condition: Tensor, real: Tensor, fake: Tensor, of_real: Features) -> dict[str, Tensor]:
-        with resting(self.discriminator):
+        with frozen(self.discriminator):
             of_fake = self.discriminator(torch.cat([condition, fake], 1))
         matching = losses.feature_matching(of_real, of_fake)
         found = {
@@ -224,8 +224,8 @@ class PairedTask(TrainingTask):
 
 
 def paired_task(
-    pictures: Pictures,
-    held_out: Pictures,
+    pictures: TrainingImages,
+    held_out: TrainingImages,
     context: TrainingContext,
     options: PairedOptions,
     start_from: Result | None = None,

@@ -43,7 +43,7 @@ def test_detector_step_leaves_the_generator_alone():
     training_task = tiny("hedngan")
     batch, made, wanted = stepped(training_task)
     before = {name: weights(net) for name, net in training_task.nets.items()}
-    training_task.teach(batch["day"], made.detach(), wanted)
+    training_task.step_detector(batch["day"], made.detach(), wanted)
     assert changed(training_task.detector, before["detector"])
     for name in ("generator", "discriminator"):
         assert not changed(training_task.nets[name], before[name])
@@ -54,7 +54,7 @@ def test_generator_step_leaves_detector_and_discriminator_alone():
     training_task = tiny("hedngan")
     batch, made, wanted = stepped(training_task)
     before = {name: weights(net) for name, net in training_task.nets.items()}
-    training_task.improve(made, batch["night"], wanted)
+    training_task.step_generator(made, batch["night"], wanted)
     assert changed(training_task.generator, before["generator"])
     for name in ("detector", "discriminator"):
         assert not changed(training_task.nets[name], before[name])
@@ -66,7 +66,7 @@ def test_discriminator_step_leaves_the_others_alone():
     training_task = tiny("hedngan")
     batch, made, _ = stepped(training_task)
     before = {name: weights(net) for name, net in training_task.nets.items()}
-    training_task.judge(batch["night"], made.detach())
+    training_task.step_discriminator(batch["night"], made.detach())
     assert [changed(net, before[name]) for name, net in training_task.nets.items()] == [False, True, False]
 
 
@@ -90,15 +90,15 @@ def test_hedgan_has_no_student():
 def test_detector_loss_is_zero_for_a_fresh_student_of_unchanged_pictures():
     training_task = tiny("hedngan")
     day = training_task.batch(np.random.default_rng(0))["day"]
-    assert training_task.teach(day, day, training_task.teacher(day)) == 0
+    assert training_task.step_detector(day, day, training_task.teacher(day)) == 0
 
 
 def test_edge_loss_is_zero_for_a_generator_that_changes_nothing_and_not_for_others():
     training_task = tiny("hedngan")
     batch, made, wanted = stepped(training_task)
     same = batch["day"].clone().requires_grad_()
-    assert training_task.improve(same, batch["night"], wanted)["edges"] == 0
-    assert training_task.improve(made, batch["night"], wanted)["edges"] > 0.1
+    assert training_task.step_generator(same, batch["night"], wanted)["edges"] == 0
+    assert training_task.step_generator(made, batch["night"], wanted)["edges"] > 0.1
 
 
 def brighter_nights_told_apart(training_task: TrainingTask) -> float:
@@ -106,7 +106,7 @@ def brighter_nights_told_apart(training_task: TrainingTask) -> float:
     random, losses = np.random.default_rng(0), []
     for _ in range(40):
         night, other = training_task.batch(random)["night"], training_task.batch(random)["night"]
-        losses.append(float(training_task.judge(night, other * 0.9 + 0.1).detach()))
+        losses.append(float(training_task.step_discriminator(night, other * 0.9 + 0.1).detach()))
     return float(np.mean(losses[-10:]))
 
 
@@ -227,7 +227,7 @@ def test_wrong_weights_are_refused():
 @pytest.mark.parametrize("arch", ARCHES)
 def test_sheet_outputs_and_measurements(arch):
     training_task = tiny(arch)
-    sheet, outputs, measured = training_task.sheet(), training_task.outputs(), training_task.measure()
+    sheet, outputs, measured = training_task.sample_grid(), training_task.outputs(), training_task.measure()
     assert len(sheet.titles) == 5 and len(sheet.rows) == 4
     assert all(cell.shape == (32, 32, 3) and cell.dtype == np.uint8 for row in sheet.rows for cell in row)
     assert outputs.shape == (4, 32, 32, 3) and outputs.min() >= 0 and outputs.max() <= 1

@@ -58,7 +58,7 @@ def test_every_condition_trains_and_is_rebuilt_from_its_result(options: dict[str
     made = model.make(examples)
     assert made.shape == (2, 32, 32, 3) and made.dtype == np.float32 and made.min() >= 0 and made.max() <= 1
     np.testing.assert_allclose(model.make(examples[1:]), made[1:], atol=1 / 255)
-    sheet = one.sheet()
+    sheet = one.sample_grid()
     assert len(sheet.rows) == 2 and all(picture.shape == (32, 32, 3) for row in sheet.rows for picture in row)
     assert one.outputs().shape == (2, 32, 32, 3)
     assert one.measure()["held_out"] == 2
