@@ -39,7 +39,7 @@ def test_it_is_what_torchvision_shows(size, side, resize):
     image = photo(*size)
     square = transforms.Resize((side, side) if resize is None else resize, transforms.InterpolationMode.BICUBIC)
     expected = transforms.Compose([square, transforms.CenterCrop(side)])(image)
-    seen = Preprocessing(side, MEAN, STD, resize).look(image)
+    seen = Preprocessing(side, MEAN, STD, resize).resize_and_crop(image)
     off = np.abs(seen.astype(int) - np.asarray(expected))
     assert off.max() <= 1 and off.mean() < 5e-3  # only the crop is computed: now and then a value is rounded otherwise
     numbers = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])(Image.fromarray(seen))
