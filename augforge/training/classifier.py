@@ -17,11 +17,13 @@ from torch.nn import functional
 
 from augforge.algorithms.labels import classification_metrics
 from augforge.errors import RecipeError
-from augforge.models.classifier import PROBE, TIMM, View, begin_timm, in_batches, timm_view
-from augforge.models.image_text import ImageText
+from augforge.models.batches import in_batches
+from augforge.models.classifier import PROBE, TIMM, View, begin_timm, timm_view
+from augforge.models.embedders import load_embedder
 from augforge.models.networks.probe import Probe
 from augforge.models.table import Model
 from augforge.models.tensors import eval_mode
+from augforge.models.vision import ImageEmbedder
 from augforge.training.images import TrainingImages
 from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
@@ -58,7 +60,7 @@ class Embedded:
     """Embeddings (b, d) of unit length, computed once."""
 
     def __init__(self, train: TrainingImages, held_out: TrainingImages, embedder: Model, device: str) -> None:
-        model = ImageText(embedder, device)
+        model = load_embedder(embedder, device)
         self.vectors = {False: _embed(train, model), True: _embed(held_out, model)}
         self.facts = {"embedder": model.facts["model"], "size": None, "mean": None, "std": None}
 
@@ -211,7 +213,7 @@ def _begin_probe(
 ) -> tuple[nn.Module, Inputs]:
     """A linear layer, and the embeddings that it sees."""
     if options.embedder is None:
-        raise RecipeError("a probe needs an embedder", "name an image-text model, such as builtin-clip")
+        raise RecipeError("a probe needs an embedder", "name a model that embeds images, such as builtin-clip")
     inputs = Embedded(data.train, data.held_out, options.embedder, context.device.type)
     vectors = inputs.vectors[False]
     return Probe(vectors.shape[1], len(data.classes)).standardise(vectors), inputs
@@ -275,7 +277,7 @@ def _labels(pictures: TrainingImages, classes: Sequence[str]) -> NDArray[np.int6
     return np.array([numbers[str(sample.label)] for sample in pictures.samples], dtype=np.int64)
 
 
-def _embed(pictures: TrainingImages, model: ImageText) -> NDArray[np.float32]:
+def _embed(pictures: TrainingImages, model: ImageEmbedder) -> NDArray[np.float32]:
     """(n, d) embeddings, decoding a batch of pictures at a time."""
     starts = range(0, len(pictures), EMBEDDED_AT_ONCE)
     parts = [range(start, min(start + EMBEDDED_AT_ONCE, len(pictures))) for start in starts]

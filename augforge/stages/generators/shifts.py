@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from augforge.algorithms.shifts import FAMILIES, FOLDS, draw, operation
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
@@ -22,6 +19,10 @@ from augforge.stages.generator import (
     required,
 )
 from augforge.stages.stage import words_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Shifts(Generator):
@@ -53,10 +54,14 @@ class Shifts(Generator):
     @field_validator("families", mode="before")
     @classmethod
     def _known_families(cls, families: Any) -> tuple[str, ...]:
+        from augforge.algorithms.shifts import FAMILIES
+
         return words_of(families, tuple(FAMILIES))
 
     @model_validator(mode="after")
     def _families_of_the_fold(self) -> Shifts:
+        from augforge.algorithms.shifts import FOLDS
+
         others = [name for name in self.families if name not in FOLDS[self.fold]]
         if others:
             raise ValueError(f"{others[0]} is no family of fold {self.fold}: {', '.join(FOLDS[self.fold])}")
@@ -65,6 +70,10 @@ class Shifts(Generator):
     def default_batch_size(self, device: str) -> int:
         """One at a time: there is no model."""
         return 1
+
+    def packages(self) -> tuple[str, ...]:
+        """What some of the transforms are made of."""
+        return ("skimage",)
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
         """As for every generator; without an amount, `choose_parents` takes every image once."""
@@ -78,6 +87,8 @@ class Shifts(Generator):
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
         """Family, operation and parameters."""
+        from augforge.algorithms.shifts import FOLDS, draw
+
         families = self.families or FOLDS[self.fold]
         return [required(parent)], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
 
@@ -96,7 +107,10 @@ class Shifts(Generator):
         return [made[item.job.sample.id] for item in batch]
 
     def _shifted(self, item: GenerationInput) -> GeneratedImage:
+        import numpy as np
+
         from augforge.algorithms.geometry import Geometry, Resize
+        from augforge.algorithms.shifts import operation
 
         sampled_params, image = item.job.sample.sampled_params, np.asarray(item.images[0])
         scale = self.size / min(image.shape[:2])
