@@ -61,19 +61,22 @@ TOYS = {"ViT-B-32": "ViT-B-32", "SigLIP 2 base": "ViT-B-32-SigLIP2-256"}
 
 def measure_decode(size: tuple[int, int], seconds: float) -> None:
     """Print the table of decoding rates."""
-    data, eye = photos(32, size), Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
+    data, preprocessing = photos(32, size), Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
     simple = preprocessing.simplejpeg()
     ways: dict[str, tuple[Any, Callable[[bytes], Any]]] = {
         "Pillow, full": (None, images.decode),
-        "Pillow, scaled": (None, lambda b: decode(b, eye.least)),
-        "Pillow, scaled, resized": (None, lambda b: eye.look(decode(b, eye.least))),
-        "Pillow, full, resized": (None, lambda b: eye.look(images.decode(b))),
+        "Pillow, scaled": (None, lambda b: decode(b, preprocessing.min_side)),
+        "Pillow, scaled, resized": (None, lambda b: preprocessing.resize_and_crop(decode(b, preprocessing.min_side))),
+        "Pillow, full, resized": (None, lambda b: preprocessing.resize_and_crop(images.decode(b))),
     }
     if simple is not None:
         ways["simplejpeg, full"] = (simple, lambda b: simple.decode_jpeg(b, "RGB"))
-        ways["simplejpeg, scaled"] = (simple, lambda b: decode(b, eye.least))
-        ways["simplejpeg, scaled, resized"] = (simple, lambda b: eye.look(decode(b, eye.least)))
-    small = decode(data[0], eye.least)
+        ways["simplejpeg, scaled"] = (simple, lambda b: decode(b, preprocessing.min_side))
+        ways["simplejpeg, scaled, resized"] = (
+            simple,
+            lambda b: preprocessing.resize_and_crop(decode(b, preprocessing.min_side)),
+        )
+    small = decode(data[0], preprocessing.min_side)
     print(f"{size[0]}x{size[1]} px, {np.mean([len(b) for b in data]) / 1000:.0f} kB; scaled to {small.size}")
     for name, (module, way) in ways.items():
         preprocessing.simplejpeg = lambda module=module: module  # type: ignore[assignment]
@@ -98,8 +101,8 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
     with tempfile.TemporaryDirectory() as folder:
         ledger, pixels = ingested(Path(folder), batches * BATCH, size)
         first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
-        seen = np.stack([model.preprocessing.look(images.decode(data)) for data in first])
-        model.embed_seen(seen)
+        seen = np.stack([model.preprocessing.resize_and_crop(images.decode(data)) for data in first])
+        model.embed_preprocessed(seen)
         ratios = []
         for repeat in range(repeats):
             store = Store(Path(folder) / f"run-{repeat}")
@@ -166,7 +169,7 @@ def turns_of(
     """Bare, end to end and bare again, as often as there is time for, at least once."""
     first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
     seen = np.stack([model.preprocessing.look(images.decode(data)) for data in first])
-    model.embed_seen(seen)
+    model.embed_preprocessed(seen)
     bare_pass = partial(forward, model, seen, len(ledger) // BATCH)
     turns: list[dict[str, Any]] = []
     lasted = 0.0

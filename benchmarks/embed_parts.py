@@ -58,7 +58,7 @@ class RandomClip:
             self._net.visual.transformer.resblocks = self._net.visual.transformer.resblocks[:1]
         self.preprocessing, self.device = clip_preprocessing(self._net.visual.preprocess_cfg), device
 
-    def embed_seen(self, seen: Any) -> Any:
+    def embed_preprocessed(self, seen: Any) -> Any:
         """(n, d) of unit length."""
         assert self.preprocessing is not None
         return in_batches(self._net.encode_image, seen, self.preprocessing, self.device)
@@ -69,7 +69,7 @@ class Nothing:
 
     preprocessing = Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
 
-    def embed_seen(self, seen: Any) -> Any:
+    def embed_preprocessed(self, seen: Any) -> Any:
         """(n, 512) of unit length."""
         return np.full((len(seen), 512), 512**-0.5, dtype=np.float32)
 
@@ -97,7 +97,7 @@ def ingested(folder: Path, count: int, size: tuple[int, int]) -> tuple[Ledger, P
 def forward(model: Any, seen: Any, batches: int) -> None:
     """Nothing but the model, over the same prepared batch."""
     for _ in range(batches):
-        model.embed_seen(seen)
+        model.embed_preprocessed(seen)
 
 
 def clocked(work: Callable[[], Any]) -> NDArray[np.float64]:

@@ -57,9 +57,9 @@ def why(
 ) -> None:
     """Tell the life of one image, back to its files."""
     from augforge.cli.render.life import show_life
-    from augforge.provenance.lineage import life_of
+    from augforge.provenance.lineage import lineage_of
 
-    show_life(life_of(folder, identity), json)
+    show_life(lineage_of(folder, identity), json)
 
 
 def thresholds(

@@ -92,3 +92,14 @@ class Subsampler(Stage):
     @abstractmethod
     def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """How many images to keep of each class at most, given how many it has."""
+
+
+def required(features: Vectors | None) -> Vectors:
+    """(n, d) the features of a selector that needs some.
+
+    Raises:
+        TypeError: there are none.
+    """
+    if features is None:
+        raise TypeError("this selector compares images by their features, and was given none")
+    return features

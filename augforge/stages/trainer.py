@@ -12,7 +12,7 @@ from augforge.stages.stage import Stage
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -67,5 +67,5 @@ class Trainer(Stage):
         """The samples of each role in the training, by index; RecipeError if a role has too few."""
 
     @abstractmethod
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The networks and one training step, over the images of each role."""

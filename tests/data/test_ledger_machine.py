@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from augforge.engine.finish import write_ledger
-from augforge.errors import RecipeError
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
+from augforge.engine.finish import write_ledger
+from augforge.errors import RecipeError
 
 TEXT = st.text(max_size=6).filter(lambda text: "\x00" not in text)
 LABELS = st.none() | st.sampled_from(["cat", "dog", "naïve 猫", "<b>"])

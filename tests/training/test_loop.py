@@ -11,7 +11,7 @@ from PIL import Image
 
 from augforge.errors import ModelError, StoreError
 from augforge.models.directory import CHECKPOINT, read_model, read_record
-from augforge.models.tensors import resting, to_picture, to_tensor
+from augforge.models.tensors import frozen, to_picture, to_tensor
 from augforge.progress import Bar, Progress
 from augforge.training.checkpoint import read_checkpoint, write_checkpoint
 from augforge.training.loop import Plan, accelerator_for, collapsed, train
@@ -194,7 +194,7 @@ def test_half_precision_needs_a_device_that_has_it():
 def test_resting_networks_take_no_gradients_and_recover():
     net = torch.nn.Linear(2, 2)
     net.bias.requires_grad_(False)
-    with resting(net):
+    with frozen(net):
         assert not any(p.requires_grad for p in net.parameters())
     assert net.weight.requires_grad and not net.bias.requires_grad
 

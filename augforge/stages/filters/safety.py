@@ -97,7 +97,8 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
         """1 - 2 * the checker's risk; Unjudged where it gives none."""
         from augforge.algorithms.rules import Unjudged
 
-        assert self.checker is not None
+        if self.checker is None:
+            raise TypeError("without a checker, safety measures embeddings and no pixels")
         check = load_checker(self.checker)
         try:
             risk = float(check(image))

@@ -11,7 +11,7 @@ from augforge.data.ids import key, rng, seed_of
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.stages.generator import GenerationInput, SampledParams
+from augforge.stages.generator import GenerationInput, SampledParams, required
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -81,27 +81,35 @@ class AugmentedConditioning(DiffusionGenerator):
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
-        from augforge.algorithms import mixing
-
-        assert parent is not None
+        parent = required(parent)
         mode, partner = self._mode_and_partner(parent, pool, variant)
-        random = rng(seed, "mix")
         sampled_params: dict[str, Any] = {"mode": mode, "variant": variant, **self.prompt_of(label, seed)}
         if mode != self.mode:
             sampled_params["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
-        parents = [parent]
-        if partner is not None:
-            parents.append(partner)
-            sampled_params["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
-            crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
-            sampled_params |= {"crops": crops} if any(crops) else {}
+        if partner is None:
+            return [parent], sampled_params | self._dropout_params(mode, seed)
+        mixed = self._mixing_params(mode, [parent, partner], rng(seed, "mix"))
+        return [parent, partner], sampled_params | mixed | self._dropout_params(mode, seed)
+
+    def _mixing_params(self, mode: str, parents: Sequence[Sample], random: np.random.Generator) -> dict[str, Any]:
+        """The share of two parents, their crops, and the box of a CutMix."""
+        from augforge.algorithms import mixing
+
+        lam = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
+        mixed: dict[str, Any] = {"lam": lam}
+        crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
+        if any(crops):
+            mixed["crops"] = crops
         if mode.startswith("cutmix"):
-            sampled_params["box"] = mixing.draw_box(sampled_params["lam"], random)
+            mixed["box"] = mixing.draw_box(lam, random)
+        return mixed
+
+    def _dropout_params(self, mode: str, seed: int) -> dict[str, Any]:
+        """The share of coordinates that are dropped, and the seed of the mask that says which."""
+        masked = {"mask-seed": seed_of(f"mask:{seed}")}
         if mode.endswith("dropout"):
-            sampled_params["p"] = self.dropout
-        if mode.endswith("dropout") or mode.startswith("embed-cutmix"):
-            sampled_params["mask-seed"] = seed_of(f"mask:{seed}")
-        return parents, sampled_params
+            return {"p": self.dropout} | masked
+        return masked if mode.startswith("embed-cutmix") else {}
 
     def _mode_and_partner(self, parent: Sample, pool: Pool, variant: int) -> tuple[str, Sample | None]:
         if self.mode in ONE_IMAGE:

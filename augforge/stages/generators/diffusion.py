@@ -86,7 +86,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         if self.batch_dependent and self.batch == "auto":
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
         from augforge.models.devices import pick_device
 
@@ -119,7 +119,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
         from augforge.models.backends import backend_class
-        from augforge.models.table import TASKS
+        from augforge.models.tasks import TASKS
 
         self.check_batch()
         name = self.backend_name

@@ -26,7 +26,7 @@ class Text2Img(DiffusionGenerator):
 
     model: Annotated[str, Task("text-to-image")] = Field("sd15", description="The diffusion model.")
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Variants without a parent, also for a class without real images."""
         return ((None, variant) for variant in range(count))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Share, Task
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ class DiverseAnchors(Selector):
 
         from augforge.algorithms.selection import diverse_anchors
 
-        assert features is not None
         return diverse_anchors(
-            features,
+            required(features),
             budget,
             labels=labels,
             allocation=self.allocation,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
 
@@ -81,7 +81,7 @@ class FacilityLocation(Selector):
         """Greedy per class over what is `compared` (n, d)."""
         from augforge.algorithms.selection import facility_location
 
-        assert features is not None
+        features = required(features)
         return facility_location(
             features,
             budget,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of
 from augforge.stages.stage import Column, Task
 
@@ -66,5 +66,5 @@ class Hardness(Selector):
         """The largest divergences (n, 1) per class."""
         from augforge.algorithms.selection import largest
 
-        assert features is not None
+        features = required(features)
         return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="hardness")

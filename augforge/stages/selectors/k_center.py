@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Task
 
 if TYPE_CHECKING:
@@ -33,5 +33,4 @@ class KCenter(Selector):
         """Greedy farthest first per class; see the base class for shapes."""
         from augforge.algorithms.selection import k_center
 
-        assert features is not None
-        return k_center(features, budget, labels=labels, allocation=self.allocation)
+        return k_center(required(features), budget, labels=labels, allocation=self.allocation)

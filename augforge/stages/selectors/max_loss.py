@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
 
@@ -53,5 +53,5 @@ class MaxLoss(Selector):
         """The largest losses (n, 1) per class."""
         from augforge.algorithms.selection import largest
 
-        assert features is not None
+        features = required(features)
         return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="max-loss")

@@ -13,7 +13,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -84,15 +84,12 @@ class TrainNight(Trainer):
                 )
         return roles
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task of the architecture on day and night images."""
-        from augforge.training.night import night_task
+        from augforge.training.night import NightOptions, night_task
 
-        return night_task(
-            self.arch,
-            pictures["day"],
-            pictures["night"],
-            context,
+        options = NightOptions(
+            arch=self.arch,
             size=self.size,
             width=self.width,
             blocks=self.blocks,
@@ -103,3 +100,4 @@ class TrainNight(Trainer):
             identity_weight=self.identity_weight,
             teacher=self.teacher,
         )
+        return night_task(pictures["day"], pictures["night"], context, options)
