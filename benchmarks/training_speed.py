@@ -160,9 +160,6 @@ def train(
     out: Path | None = None,
 ) -> dict[str, Any]:
     """Train one model; its record."""
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)  # or else the precision is that of the process's first one
     trainer, real, toy = CASES[arch]
     streets = folder / "streets"
     sources = tuple(SourceSpec("folder", str(streets / name), {"class": name}) for name in ("day", "night"))

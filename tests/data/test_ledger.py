@@ -155,8 +155,10 @@ maker = '{"generator": "x", "options": "' + "y" * 800 + '"}'
 def samples():
     for i in range(n):
         yield Sample(id=f"{i:020x}", label=f"class {i % 100}", origin="synthetic", parents=(f"{i:020x}", f"{i+1:020x}"),
-                     stage="1-generate-x", seed=i, digest=f"{i:064x}", width=64, height=64, ref="generated:x", generation_config=maker,
-                     sampled_params={"mode": "embed-cutmix-dropout", "lam": i / n, "p": 0.4, "mask-seed": i * 7919, "slot": 3})
+                     stage="1-generate-x", seed=i, digest=f"{i:064x}", width=64, height=64, ref="generated:x",
+                     generation_config=maker,
+                     sampled_params={"mode": "embed-cutmix-dropout", "lam": i / n, "p": 0.4, "mask-seed": i * 7919,
+                                     "slot": 3})
 ledger = Ledger([f"class {i}" for i in range(100)])
 ledger.extend(samples())
 scores = np.random.default_rng(0).normal(size=n)

@@ -56,8 +56,8 @@ class LedgerMachine(RuleBasedStateMachine):
         first = len(self.model)
         new = [
             Sample(
-                id=f"{first + n:020x}", label=label, origin=origin, split=split, note=note, sampled_params=sampled_params,
-                parents=parents, **outcome,
+                id=f"{first + n:020x}", label=label, origin=origin, split=split, note=note,
+                sampled_params=sampled_params, parents=parents, **outcome,
             )
             for n in range(count)
         ]  # fmt: skip

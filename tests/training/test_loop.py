@@ -203,3 +203,8 @@ def test_pictures_and_tensors_go_both_ways():
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     assert (to_picture(to_tensor(picture)) == picture).all()
     assert to_picture(torch.full((3, 2, 2), float("nan"))).dtype == np.uint8
+
+
+def test_two_trainings_of_one_process_may_have_different_precision():
+    kinds = [accelerator_for("cpu", precision).mixed_precision for precision in ("fp32", "bf16", "fp32")]
+    assert kinds == ["no", "bf16", "no"]
