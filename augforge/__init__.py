@@ -4,7 +4,7 @@
     Run                  a run folder: its dataset and ledger, `why`, `images`, `report`, `evaluate`, `export`, …
     train                train a model on your own images
     samples, check_marks, list_stages, list_models, list_recipes
-    AugforgeError        every error that is yours to mend, with a hint
+    AugforgeError        every error that you can fix, with a hint
 
 `docs/python.md` shows all of it. Importing this package loads nothing; each name is loaded when it is first used.
 """

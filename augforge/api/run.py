@@ -195,7 +195,7 @@ class Run(RunContents):
         creator: str = "",
         progress: bool | Progress = False,
     ) -> Exported:
-        """Write the kept images with their provenance as others read them, going on with what is in `out`.
+        """Write the kept images with their provenance as others read them, resuming from what is in `out`.
 
         Args:
             to: "folder", "parquet", "webdataset", "coco" or "hf".
@@ -226,7 +226,7 @@ class Run(RunContents):
 
 
 def _chosen(ledger: Ledger, label: str | None, kept: bool | None, origin: str | None) -> NDArray[np.int64]:
-    """The places of the samples of a class, fate and origin, each None for any."""
+    """The places of the samples of a class, outcome and origin, each None for any."""
     import numpy as np
 
     chosen = np.ones(len(ledger), dtype=bool) if kept is None else ledger.kept == kept

@@ -55,7 +55,7 @@ def why(
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
     json: AsJson = False,
 ) -> None:
-    """Tell the life of one image, back to its files."""
+    """Show the provenance of one image, back to its files."""
     from augforge.cli.render.life import show_life
     from augforge.provenance.lineage import lineage_of
 

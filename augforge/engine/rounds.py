@@ -1,6 +1,6 @@
 """Generate and filter in rounds, until so many new images of each class are accepted.
 
-How many images a round makes hangs on what the rounds before it made and accepted, and on nothing else. The images of
+How many images a round makes depends on what the rounds before it made and accepted, and on nothing else. The images of
 a class are the same whatever the rounds, so a run that was killed goes on through the same rounds with what it has.
 """
 

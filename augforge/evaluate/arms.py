@@ -265,7 +265,7 @@ def _refuse_lookers(stages: Stages, subsampler: Subsampler, names: Sequence[str]
 
 
 def _looks(stage: Stage, subsampler: Subsampler, names: Sequence[str]) -> bool:
-    """Whether what a stage decides for one of the arms may hang on more real images than those that are left."""
+    """Whether what a stage decides for one of the arms may depend on more real images than those that are left."""
     if isinstance(stage, Trainer):
         return not isinstance(subsampler, FewShot) or stage.shots is None or stage.shots > subsampler.shots
     if isinstance(stage, Selector):

@@ -1,4 +1,4 @@
-"""The life of one sample: its own row, and those of its parents back to the source files."""
+"""The lineage of one sample: its own row, and those of its parents back to the source files."""
 
 from __future__ import annotations
 

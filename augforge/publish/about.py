@@ -89,7 +89,7 @@ def _drops(columns: Mapping[str, Any], private: bool) -> dict[str, dict[str, int
 
 
 def _makers(columns: Mapping[str, Any], private: bool) -> dict[str, int]:
-    """How many kept images each maker has made; of images that were made elsewhere it stands among their draws."""
+    """Kept images by generation config; of images generated elsewhere it is among their sampled parameters."""
     rows = zip(columns["generation_config"], columns["sampled_params"], columns["kept"], strict=True)
     counted = Counter(
         generation_config or sampled_params

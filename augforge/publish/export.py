@@ -1,4 +1,4 @@
-"""Exports: the kept samples of a run in a format that others read, with their provenance. `export` is the only door."""
+"""Exports: the kept samples of a run in a format that others read, with provenance. `export` is the entry point."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def export(
     described: Described | None = None,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write the kept samples of the run in `folder` into the folder `out`, going on with what is there.
+    """Write the kept samples of the run in `folder` into the folder `out`, resuming from what is there.
 
     Args:
         folder: a run folder.

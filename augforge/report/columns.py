@@ -72,7 +72,8 @@ def overview(findings: Findings) -> dict[str, Any]:
 def details(findings: Findings, rows: Sequence[int] | None = None) -> dict[str, Any]:
     """Where each sample came from, of all or of `rows`: read only when one is clicked.
 
-    Samples with the same maker and the same kinds of draws are a group; what all of a group share is said once.
+    Samples with the same generation config and the same kinds of sampled parameters are a group; what all of a group
+    share is said once.
     """
     chosen = range(len(findings.rows)) if rows is None else sorted(rows)
     table = findings.rows.take(pa.array(chosen, pa.int64()))
@@ -82,7 +83,7 @@ def details(findings: Findings, rows: Sequence[int] | None = None) -> dict[str, 
 
 
 def _alike(columns: Mapping[str, Sequence[Any]]) -> Iterable[list[int]]:
-    """The places of samples with the same generation config, the same kinds of draws and the same facts known."""
+    """The places of samples with the same generation config, kinds of sampled parameters and known facts."""
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for place, drawn in enumerate(columns["sampled_params"]):
         given = tuple(name for name in FACTS if columns[name][place])

@@ -35,7 +35,7 @@ class Rebuilt:
         same: whether the result is the locked one, as far as `level` asks.
         causes: what differs in what the result depends on, whether it had an effect or not.
         effects: what differs in the result.
-        flipped: how many samples have another fate, None where the lock does not list them.
+        flipped: how many samples have another outcome, None where the lock does not list them.
         pixels: a sentence on how pixels compare, and how that was found.
     """
 
@@ -67,10 +67,11 @@ def rebuild(
         recipe: from `load_recipe`.
         lock: the committed lock; it is only read.
         out: the run folder; what is there is reused.
-        level: `identity` asks for the same ids, draws, labels, fates and counts. `tolerance` asks for pixels that are
+        level: `identity` asks for the same ids, sampled parameters, labels, outcomes and counts. `tolerance` asks for
+        pixels that are
             alike, too: those of `reference` if it is given, else the thumbnails in the lock, within 1/255.
             `bytes` asks for equal bytes.
-        flips: the share of the samples, in [0, 1], whose fate may differ; scores differ in their last bits from
+        flips: the share of the samples, in [0, 1], whose outcome may differ; scores differ in their last bits from
             processor to processor, and what lies next to a threshold then flips.
         from_scratch: throw away what is in `out` first.
         reference: a run folder with the pixels to compare with, for `tolerance`.

@@ -1,4 +1,4 @@
-"""Make synthetic images again from nothing but their rows in the ledger: options, model, draws, parents."""
+"""Make synthetic images again from their rows in the ledger alone: options, model, sampled parameters, parents."""
 
 from __future__ import annotations
 

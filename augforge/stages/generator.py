@@ -90,24 +90,27 @@ class Generator(Stage):
     needs_labels: ClassVar[bool] = True
     uses_masks: ClassVar[bool] = False
 
-    per_class: int | None = Field(None, ge=0, description="New images for every class.")
+    per_class: int | None = Field(default=None, ge=0, description="New images for every class.")
     balance_to: int | Literal["max"] | None = Field(
-        None, description="Top every class up to this many images, or `max`: as many as the largest class has."
+        default=None, description="Top every class up to this many images, or `max`: as many as the largest class has."
     )
     real_to_synthetic: str | None = Field(
-        None, description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two."
+        default=None,
+        description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two.",
     )
     until_accepted: int | None = Field(
-        None, ge=1, description="Generate images of every class until this many pass the filters that follow."
+        default=None, ge=1, description="Generate images of every class until this many pass the filters that follow."
     )
     max_tries: int | None = Field(
-        None, ge=1, description="With until-accepted: at most this many images for each one asked for (10 if absent)."
+        default=None,
+        ge=1,
+        description="With until-accepted: at most this many images for each one asked for (10 if absent).",
     )
-    of: str | None = Field(None, description="Make new images of this class only.")
-    shots: int | None = Field(None, ge=1, description="Condition on K images per class and on no others.")
-    split: str = Field("train", description="Condition on this split only (and on images that have no split).")
+    of: str | None = Field(default=None, description="Make new images of this class only.")
+    shots: int | None = Field(default=None, ge=1, description="Condition on K images per class and on no others.")
+    split: str = Field(default="train", description="Condition on this split only (and on images that have no split).")
     batch: int | Literal["auto"] = Field(
-        "auto", description="Images per call of the model; auto measures once what fits, and stays with it."
+        default="auto", description="Images per call of the model; auto measures once what fits, and stays with it."
     )
 
     @field_validator("real_to_synthetic", mode="before")
@@ -156,7 +159,9 @@ class Generator(Stage):
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
         return {label: max(0, target - count) for label, count in counts.items()}
 
-    processes: int = Field(1, ge=1, description="Divide the batches among this many processes, one device each.")
+    processes: int = Field(
+        default=1, ge=1, description="Divide the batches among this many processes, one device each."
+    )
 
     @field_validator("batch")
     @classmethod

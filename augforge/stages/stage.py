@@ -130,7 +130,9 @@ class AsksAboutClasses(Stage):
 
     ways_out: ClassVar[str]
 
-    any_class: bool = Field(False, description="Ask about classes that the model does not know, for a rehearsal.")
+    any_class: bool = Field(
+        default=False, description="Ask about classes that the model does not know, for a rehearsal."
+    )
 
     @property
     def asks_about_classes(self) -> bool:

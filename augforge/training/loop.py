@@ -151,7 +151,7 @@ def _look_at_outputs(training_task: TrainingTask, step: int, history: History) -
 
 
 def collapsed(outputs: np.ndarray[Any, np.dtype[np.float32]]) -> str:
-    """Why pictures (n, h, w, 3) in [0, 1], made from different inputs, are rubbish; "" if they are not."""
+    """Why pictures (n, h, w, 3) in [0, 1], made from different inputs, are degenerate; "" if they are not."""
     if not np.isfinite(outputs).all():
         return "pixels are no numbers"
     spread = outputs.max(axis=(1, 2)) - outputs.min(axis=(1, 2))

@@ -63,7 +63,7 @@ def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
     elif found.effects:
         say("nothing that the lock records of what it depends on has changed: is a model or library not reproducible?")
     verdict = "the same result as" if found.same else "NOT the same result as"
-    flips = f"{found.flipped:,} samples have another fate; " if found.flipped else ""
+    flips = f"{found.flipped:,} samples have another outcome; " if found.flipped else ""
     say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {flips}{found.pixels}")
 
 

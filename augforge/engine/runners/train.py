@@ -167,7 +167,7 @@ def train_alone(
                 (out / name).unlink(missing_ok=True)
         ledger, _ = read_sources(sources, store, progress, limit)
         if problem := refuse_too_many_bad(ledger, max_bad):
-            raise TooManyBad(problem, "mend or remove them, or raise --max-bad")
+            raise TooManyBad(problem, "fix or remove them, or raise --max-bad")
         say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger)
         identity = training_key(stage, roles, recipe.seed)

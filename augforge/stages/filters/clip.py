@@ -35,11 +35,11 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The image-text model; by clip-prototype any that embeds images."
+        default="builtin-clip", description="The image-text model; by clip-prototype any that embeds images."
     )
-    prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
+    prompt: Prompt = Field(default="a photo of a {label}", description="The prompt of a class; {label} is its name.")
     by: Literal["clip-prompt", "clip-margin", "clip-prototype"] = Field(
-        "clip-prompt", description="The measure that the rule looks at."
+        default="clip-prompt", description="The measure that the rule looks at."
     )
 
     @property

@@ -44,20 +44,32 @@ class AugmentedConditioning(DiffusionGenerator):
     task: ClassVar[str] = "conditioning"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "mode": "embed-cutmix-dropout", "steps": 2}
 
-    model: Annotated[str, Task("conditioning")] = Field("builtin-unclip", description="The diffusion model.")
-    mode: Mode = Field("embed-cutmix-dropout", description="How the conditioning image is augmented.")
-    alpha: float = Field(1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
-    lam: float | None = Field(None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone.")
-    dropout: float = Field(0.4, ge=0, le=1, description="Share of embedding coordinates zeroed in the dropout modes.")
-    rescale: bool = Field(False, description="Divide by 1 - dropout afterwards (the published method does not).")
+    model: Annotated[str, Task("conditioning")] = Field(default="builtin-unclip", description="The diffusion model.")
+    mode: Mode = Field(default="embed-cutmix-dropout", description="How the conditioning image is augmented.")
+    alpha: float = Field(default=1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
+    lam: float | None = Field(
+        default=None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone."
+    )
+    dropout: float = Field(
+        default=0.4, ge=0, le=1, description="Share of embedding coordinates zeroed in the dropout modes."
+    )
+    rescale: bool = Field(
+        default=False, description="Divide by 1 - dropout afterwards (the published method does not)."
+    )
     fallback: Literal["dropout", "crop"] = Field(
-        "dropout",
+        default="dropout",
         description="For a class of one image: drop coordinates instead of mixing, or mix with a crop of itself.",
     )
-    crop_min_area: float = Field(0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take.")
-    noise_level: int = Field(0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule.")
-    strength: float | None = Field(None, gt=0, le=1, description="image-to-image: how much of the image is replaced.")
-    scale: float = Field(1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
+    crop_min_area: float = Field(
+        default=0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take."
+    )
+    noise_level: int = Field(
+        default=0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule."
+    )
+    strength: float | None = Field(
+        default=None, gt=0, le=1, description="image-to-image: how much of the image is replaced."
+    )
+    scale: float = Field(default=1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
 
     def check(self) -> None:
         """Refuse a mode that the back-end does not support."""

@@ -25,8 +25,10 @@ class Img2Img(DiffusionGenerator):
     task: ClassVar[str] = "image-to-image"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "strength": 0.5, "steps": 4}
 
-    model: Annotated[str, Task("image-to-image")] = Field("sd15", description="The diffusion model.")
-    strength: float = Field(0.75, gt=0, le=1, description="How much of the image is replaced; at 1 hardly any is left.")
+    model: Annotated[str, Task("image-to-image")] = Field(default="sd15", description="The diffusion model.")
+    strength: float = Field(
+        default=0.75, gt=0, le=1, description="How much of the image is replaced; at 1 hardly any is left."
+    )
 
     def check(self) -> None:
         """Refuse a strength that leaves no step."""

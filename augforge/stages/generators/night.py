@@ -44,10 +44,16 @@ class Night(Generator):
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
 
     model: Annotated[str, Task("night")] = Field(..., description="The trained translator: a directory, or a recipe's.")
-    ratio: Share | None = Field(None, description="Translate this share of the images (0.25 if no amount is given).")
-    label: str | None = Field(None, description="Class of the translated images (their parent's if absent).")
-    size: int | None = Field(None, ge=16, description="Shorter side in px of the result (the image's own if absent).")
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp16 on a GPU.")
+    ratio: Share | None = Field(
+        default=None, description="Translate this share of the images (0.25 if no amount is given)."
+    )
+    label: str | None = Field(default=None, description="Class of the translated images (their parent's if absent).")
+    size: int | None = Field(
+        default=None, ge=16, description="Shorter side in px of the result (the image's own if absent)."
+    )
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Precision; auto is fp16 on a GPU."
+    )
 
     @model_validator(mode="after")
     def _ratio_or_amount(self) -> Night:

@@ -40,10 +40,12 @@ class Paired(Generator):
 
     model: Annotated[str, Task("paired")] = Field(..., description="The trained model: a directory, or a recipe's.")
     vary: tuple[str, ...] = Field(
-        ("flip", "warp"), description="How conditions are varied: flip, warp, style; or none."
+        default=("flip", "warp"), description="How conditions are varied: flip, warp, style; or none."
     )
-    warp: float = Field(0.05, ge=0, le=0.3, description="How far a warp moves a point, as a share of the side.")
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp16 on a GPU.")
+    warp: float = Field(default=0.05, ge=0, le=0.3, description="How far a warp moves a point, as a share of the side.")
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Precision; auto is fp16 on a GPU."
+    )
 
     @field_validator("vary", mode="before")
     @classmethod

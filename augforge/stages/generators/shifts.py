@@ -41,10 +41,14 @@ class Shifts(Generator):
     """All of them are held out: nothing is conditioned on them, or trained with them."""
     example: ClassVar[Mapping[str, Any]] = {"per-class": 3, "size": 32}
 
-    fold: Literal["1", "2", "all"] = Field("all", description="Sample from the families of this fold.")
-    families: tuple[str, ...] = Field((), description="Sample from these families only; `edges` gives edge maps.")
-    severity: float = Field(1.0, ge=0, le=1, description="How strong: 0 leaves the image alone, 1 is full strength.")
-    size: int = Field(227, ge=8, description="Shorter side in px, to which the image is resized first.")
+    fold: Literal["1", "2", "all"] = Field(default="all", description="Sample from the families of this fold.")
+    families: tuple[str, ...] = Field(
+        default=(), description="Sample from these families only; `edges` gives edge maps."
+    )
+    severity: float = Field(
+        default=1.0, ge=0, le=1, description="How strong: 0 leaves the image alone, 1 is full strength."
+    )
+    size: int = Field(default=227, ge=8, description="Shorter side in px, to which the image is resized first.")
 
     @field_validator("fold", mode="before")
     @classmethod

@@ -24,7 +24,7 @@ class Variation(DiffusionGenerator):
     task: ClassVar[str] = "variation"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "steps": 2}
 
-    model: Annotated[str, Task("variation")] = Field("image-variations", description="The diffusion model.")
+    model: Annotated[str, Task("variation")] = Field(default="image-variations", description="The diffusion model.")
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent."""

@@ -30,28 +30,31 @@ class FacilityLocation(Selector):
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The model whose embeddings count."
+        default="builtin-clip", description="The model whose embeddings count."
     )
     proxy: Literal["embedding", "softmax-residual", "outer-product"] = Field(
-        "embedding",
+        default="embedding",
         description="What images are compared by: embeddings, the classifier's softmax minus the truth, or the outer "
         "product of both.",
     )
     classifier: Annotated[str | None, Task("classification")] = Field(
-        None, description="A classifier that was trained; for the proxies softmax-residual and outer-product."
+        default=None, description="A classifier that was trained; for the proxies softmax-residual and outer-product."
     )
     logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with logits over its classes, instead of a classifier."
+        default=None, description="The column of the source with logits over its classes, instead of a classifier."
     )
     similarity: Literal["cosine", "euclidean", "exponential"] = Field(
-        "cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
+        default="cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
     )
-    width: float | None = Field(None, gt=0, description="Of the exponential similarity; the number of features.")
+    width: float | None = Field(
+        default=None, gt=0, description="Of the exponential similarity; the number of features."
+    )
     method: Literal["auto", "dense", "sparse", "partition", "naive"] = Field(
-        "auto", description="Hold all similarities, the nearest neighbours', or those in parts; auto is what fits."
+        default="auto",
+        description="Hold all similarities, the nearest neighbours', or those in parts; auto is what fits.",
     )
-    neighbours: int = Field(100, ge=1, description="Nearest neighbours of each image, where not all are held.")
-    memory: int = Field(512, ge=1, description="MiB for similarities; decides what `auto` is.")
+    neighbours: int = Field(default=100, ge=1, description="Nearest neighbours of each image, where not all are held.")
+    memory: int = Field(default=512, ge=1, description="MiB for similarities; decides what `auto` is.")
 
     @model_validator(mode="after")
     def _with_logits(self) -> FacilityLocation:

@@ -24,7 +24,7 @@ class KCenter(Selector):
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The model whose embeddings are used."
+        default="builtin-clip", description="The model whose embeddings are used."
     )
 
     def choose(

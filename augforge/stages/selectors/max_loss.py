@@ -27,9 +27,9 @@ class MaxLoss(Selector):
     name: ClassVar[str] = "max-loss"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    classifier: Annotated[str | None, Task("classification")] = Field(None, description="A trained classifier.")
+    classifier: Annotated[str | None, Task("classification")] = Field(default=None, description="A trained classifier.")
     logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with logits over its classes, instead of a classifier."
+        default=None, description="The column of the source with logits over its classes, instead of a classifier."
     )
 
     @model_validator(mode="after")

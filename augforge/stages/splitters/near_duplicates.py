@@ -29,9 +29,9 @@ class NearDuplicates(Splitter):
     name: ClassVar[str] = "near-duplicates"
     example: ClassVar[Mapping[str, Any]] = {"test": 0.3}
 
-    test: Share = Field(0.2, description="Share of the images for the split `test`.")
-    validation: Share = Field(0.0, description="Share of the images for the split `validation`.")
-    distance: int = Field(6, ge=0, le=16, description="Bits in which the hashes of near-duplicates may differ.")
+    test: Share = Field(default=0.2, description="Share of the images for the split `test`.")
+    validation: Share = Field(default=0.0, description="Share of the images for the split `validation`.")
+    distance: int = Field(default=6, ge=0, le=16, description="Bits in which the hashes of near-duplicates may differ.")
 
     @model_validator(mode="after")
     def _leave_some(self) -> NearDuplicates:
