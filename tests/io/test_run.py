@@ -7,9 +7,9 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from augforge.data.schema import ledger_schema
 from datasets import Dataset, Features, Image, Value
 
+from augforge.data.schema import ledger_schema
 from augforge.errors import BadImage, SourceError
 from augforge.io import detect, open_source
 
