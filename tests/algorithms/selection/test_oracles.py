@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::S
 
 @pytest.fixture(autouse=True)
 def torch_keeps_its_threads() -> Iterator[None]:
-    """Numba, which apricot uses, changes the number of threads of torch in the same process, and so low bits of tests."""
+    """Numba, which apricot uses, changes the number of threads of torch, and so the low bits of other tests."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
