@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from augforge.errors import RecipeError
-from augforge.stages.stage import kebab
+from augforge.stages.stage import Task, kebab
 
 ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected", "real+random")
 PROBE, RESNET, TIMM = "probe", "resnet", "timm:"
@@ -21,7 +21,7 @@ class Settings(BaseModel):
     )
 
     arms: tuple[str, ...] = Field(
-        (), description=f"Which arms, separated by commas: {','.join(ARMS)}. Those that differ, if absent."
+        (), description=f"Which arms, separated by commas: {', '.join(ARMS)}. Those that differ, if absent."
     )
     shots: tuple[int, ...] = Field(
         (), description="Use K real images per class, and what was made from them; several K separated by commas."
@@ -30,8 +30,10 @@ class Settings(BaseModel):
         None, ge=1, description="Use a long tail of the real images, as select long-tail, and what was made from them."
     )
     learner: str = Field(PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
-    embedder: str = Field("builtin-clip", description="The model whose embeddings the probe and the metrics see.")
-    judge: str | None = Field(
+    embedder: Annotated[str, Task("image-embedding")] = Field(
+        "builtin-clip", description="The model whose embeddings the probe and the metrics see."
+    )
+    judge: Annotated[str | None, Task("image-embedding")] = Field(
         None, description="The model behind the classifier that says whether a made image is of its class."
     )
     loss: Literal["cross-entropy", "balanced-softmax"] = Field(
