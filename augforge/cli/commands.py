@@ -2,7 +2,7 @@
 
 What a line names is loaded when its command is asked for, so that `augforge --help` loads none of them:
 `module:function` is a function with typer's annotations, `stages VERB` a group of the stages of a verb, and
-`stage VERB NAME` a verb with a single stage, which needs no name on the command line. `lists` are those of LISTS.
+`stage VERB NAME` a verb with a single stage, whose name need not be typed. `lists` are those of LISTS.
 """
 
 from __future__ import annotations

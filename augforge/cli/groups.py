@@ -50,6 +50,17 @@ class Command(Ours, TyperCommand):
         return found
 
 
+class OnlyStage(Command):
+    """The command of a verb with a single stage, whose name may be typed and need not."""
+
+    stage: str
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what is typed, without the name of the stage."""
+        rest: list[str] = super().parse_args(ctx, args[1:] if args[:1] == [self.stage] else args)
+        return rest
+
+
 class Named(TyperCommand):
     """The name of a command and a sentence about it."""
 
@@ -162,14 +173,26 @@ def build(name: str) -> Any:
     kind, _, rest = entry.target.partition(" ")
     if kind == "lists":
         return Lists(**_group_options(name, entry))
-    if kind == "stages":
-        group = StageGroup(**_group_options(name, entry))
-        group.verb, group.words = rest, f"augforge {name}"
-        return group
-    if kind == "stage":
-        verb, stage = rest.split()
-        return _stage(verb, stage, name, entry.example)
+    if kind in ("stage", "stages"):
+        verb, *only = rest.split()
+        return _only_stage(verb, only[0], name) if only and _has_one_stage(verb) else _stage_group(verb, name)
     return _function(name, entry)
+
+
+def _has_one_stage(verb: str) -> bool:
+    return sum(verb == other for other, _ in STAGES) == 1
+
+
+def _stage_group(verb: str, name: str) -> StageGroup:
+    group = StageGroup(**_group_options(name, COMMANDS[name]))
+    group.verb, group.words = verb, f"augforge {name}"
+    return group
+
+
+def _only_stage(verb: str, stage: str, name: str) -> OnlyStage:
+    command: OnlyStage = _stage(verb, stage, name, COMMANDS[name].example, OnlyStage)
+    command.stage = stage
+    return command
 
 
 def _group_options(name: str, entry: Entry) -> dict[str, Any]:
@@ -183,17 +206,17 @@ def _function(name: str, entry: Entry) -> Any:
     return _command(name, getattr(import_module(module), attribute), entry.example, entry.sentence)
 
 
-def _stage(verb: str, stage: str, name: str, words: str) -> Any:
+def _stage(verb: str, stage: str, name: str, words: str, cls: type[Command] = Command) -> Any:
     """The command `name` of a stage. `words` is the whole example, or what it begins with."""
     from augforge.cli.stage_commands import stage_command, stage_example
 
     example = words if name in COMMANDS else stage_example(verb, stage, words)
-    return _command(name, stage_command(verb, stage), example)
+    return _command(name, stage_command(verb, stage), example, cls=cls)
 
 
-def _command(name: str, function: Any, example: str, sentence: str | None = None) -> Any:
+def _command(name: str, function: Any, example: str, sentence: str | None = None, cls: type[Command] = Command) -> Any:
     """The command that calls a function with typer's annotations."""
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
     panel = COMMANDS[name].panel if name in COMMANDS else None
-    one.command(name=name, cls=Command, epilog=example, short_help=sentence, rich_help_panel=panel)(function)
+    one.command(name=name, cls=cls, epilog=example, short_help=sentence, rich_help_panel=panel)(function)
     return typer.main.get_command(one)

@@ -27,6 +27,7 @@ from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
 from augforge.models.devices import pick_device
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.selector import Subsampler
 from augforge.stages.selectors.few_shot import FewShot
@@ -65,6 +66,7 @@ def evaluate(
     Raises:
         AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
     """
+    require("torch", "torchvision", "timm", who="evaluating")
     progress = progress or Progress()
     opened = RunFolder(folder)
     kept = Store(folder, progress.say, shared_store(store))

@@ -102,7 +102,8 @@ def test_commands_chain_and_why_goes_back_to_the_files(tmp_path, pictures, tiny_
         "--per-class", 2, "--steps", 1, "--batch", 4,
     )  # fmt: skip
     call("filter", "clip", tmp_path / "a", "--out", tmp_path / "b", "--model", tiny_clip, "--on", "synthetic")
-    result = call("select-subset", "k-center", tmp_path / "b", "--out", tmp_path / "c", "--model", tiny_clip, "--json")
+    chosen = ("--model", tiny_clip, "--share", "0.5", "--json")
+    result = call("select-subset", "k-center", tmp_path / "b", "--out", tmp_path / "c", *chosen)
     assert json.loads(result.stdout)["kept"] > 0
     from tests.test_laws import rows
 
@@ -240,3 +241,17 @@ def test_a_seed_that_no_file_can_hold_is_refused_by_every_command(seed, tmp_path
     for words in (["filter", "sharpness", source, "--min", 0], ["run", recipe]):
         result = call(*words, "--seed", seed, "--out", out, code=2)
         assert "no whole number of 64 bits" in result.output and not out.exists()
+
+
+def test_a_verb_with_one_stage_takes_its_name_or_none(tmp_path):
+    source = write_images(tmp_path / "source", {"cat": 6, "dog": 6})
+    call("split", source, "--test", "0.5", "--out", tmp_path / "a")
+    call("split", "near-duplicates", source, "--test", "0.5", "--out", tmp_path / "b")
+    assert (tmp_path / "a" / "recipe.yaml").read_text() == (tmp_path / "b" / "recipe.yaml").read_text()
+
+
+def test_a_second_stage_of_such_a_verb_makes_it_a_group(monkeypatch):
+    from augforge.cli import groups
+
+    monkeypatch.setitem(groups.STAGES, ("split", "coarse"), groups.STAGES["split", "near-duplicates"])
+    assert groups.build("split").list_commands(None) == ["near-duplicates", "coarse"]

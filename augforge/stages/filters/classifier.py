@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from augforge.algorithms.rules import Scale
     from augforge.stages.filter_inputs import FilterInputs, Vectors
 
 Scores: TypeAlias = "NDArray[np.float64]"
 
 
 class Classifier(EmbeddingFilter):
-    """Keep the images that a classifier is sure of.
+    """Keep the images that a classifier is sure of; without a rule outliers go, on the scale of log-odds.
 
     Measures of its softmax p: `confidence`, the largest p, in [1/c, 1]; `entropy` in nats, in [0, ln c], less is better
     (SemiUHPE keeps the share of lowest entropy of all unlabelled images: `by: entropy`, `keep: 0.75`, `scope: all`);
@@ -34,6 +35,11 @@ class Classifier(EmbeddingFilter):
         "classifier-label-probability",
     )
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"classifier-entropy"})
+    scales: ClassVar[Mapping[str, Scale]] = {
+        "classifier-confidence": "logit",
+        "classifier-entropy": "log",
+        "classifier-label-probability": "logit",
+    }
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")

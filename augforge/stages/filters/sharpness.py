@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from augforge.algorithms.rules import Scale
+
 
 class Sharpness(PixelFilter):
-    """Keep the sharpest images. A constant image scores 0; the unit is grey levels (0 to 255) squared."""
+    """Keep the sharpest images. A constant image scores 0; the unit is grey levels (0 to 255) squared.
+
+    It grows with the contrast and falls with the size of an image, so no threshold fits all data. By default outliers
+    are dropped, on a logarithmic scale: what is many times less sharp than the other images of its class.
+    """
 
     name: ClassVar[str] = "sharpness"
     measures: ClassVar[tuple[str, ...]] = ("sharpness",)
+    scales: ClassVar[Mapping[str, Scale]] = {"sharpness": "log"}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     def measure(self, image: Image.Image) -> dict[str, float]:

@@ -14,7 +14,7 @@ from augforge.data import images
 from augforge.errors import RecipeError
 from augforge.stages import prompts
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
-from augforge.stages.stage import Prompt
+from augforge.stages.stage import AsksAboutClasses, Prompt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +28,16 @@ _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention
 _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
 
 
-class DiffusionGenerator(Generator):
+class DiffusionGenerator(AsksAboutClasses, Generator):
     """Options and execution of a diffusion model; a stage adds the conditioning."""
 
     task: ClassVar[str]
-    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {"micro_batch", "decode_batch"}
+    ways_out: ClassVar[str] = "name a model for real work (augforge list models)"
+    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {
+        "any_class",
+        "micro_batch",
+        "decode_batch",
+    }
 
     prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
     templates: str = Field("", description="Choose each image's prompt from a file of templates, or from the `usual`.")
@@ -106,6 +111,10 @@ class DiffusionGenerator(Generator):
     def backend_name(self) -> str:
         """The back-end that this stage runs the model in."""
         return str(self.row.backend_for(self.task)) if self.backend == "auto" else self.backend
+
+    def packages(self) -> tuple[str, ...]:
+        """What the diffusion models run in."""
+        return ("diffusers", "torch", "transformers")
 
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from augforge.data.ids import rng, unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
+from augforge.optional import require
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
@@ -59,6 +60,10 @@ class Night(Generator):
         """As for every generator; with a ratio, `turns` decides."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Every image whose hash is below the ratio once; or the images in turn."""
         if self.has_amount:
@@ -79,6 +84,7 @@ class Night(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the translator."""
+        require("torch")
         from augforge.models.translators import NightTranslator
 
         translator = NightTranslator(self.model, device, self.dtype)

@@ -11,6 +11,7 @@ from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
+from augforge.optional import require
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Task
@@ -53,6 +54,10 @@ class Paired(Generator):
         """A few images at a time: the networks are large."""
         return 8
 
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; only once if nothing is varied."""
         return pool.turns(count if self.vary else min(count, len(pool)))
@@ -76,6 +81,7 @@ class Paired(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the model."""
+        require("torch")
         from augforge.models.translators import PairedDrawer
 
         drawer = PairedDrawer(self.model, device, self.dtype)

@@ -70,6 +70,10 @@ class Shifts(Generator):
         """One at a time: there is no model."""
         return 1
 
+    def packages(self) -> tuple[str, ...]:
+        """What some of the transforms are made of."""
+        return ("skimage",)
+
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
         """As for every generator; without an amount, `turns` takes every image once."""
         return super().target_counts(counts) if self.has_amount else dict(counts)

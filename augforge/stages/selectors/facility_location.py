@@ -65,6 +65,10 @@ class FacilityLocation(Selector):
         logits = "classifier" if self.logits is None else "logits"
         return {"embedding": ("model",), "softmax-residual": (logits,)}.get(self.proxy, ("model", logits))
 
+    def packages(self) -> tuple[str, ...]:
+        """faiss as well, which divides large pools into lists."""
+        return ("faiss", *super().packages())
+
     def compared(
         self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
     ) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TrainClassifier(Trainer):
-    """Train a classifier on the labelled images: a timm network, or a linear probe on an image-text model.
+    """Train a classifier on the labelled images: a timm network, or a linear probe on the embeddings of a model.
 
     It is evaluated on the split `validation` if there is one, else on a share of the images held out by a hash.
     """
@@ -30,7 +30,7 @@ class TrainClassifier(Trainer):
     example: ClassVar[Mapping[str, Any]] = {"steps": 20}
 
     backbone: str = Field("probe", description="timm:NAME for a network of timm, or probe for a linear layer.")
-    embedder: Annotated[str, Task("image-text")] = Field("builtin-clip", description="probe: whose embeddings.")
+    embedder: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="probe: whose embeddings.")
     weights: str | None = Field(None, description="timm: a safetensors file to begin from, or `pretrained` (the hub).")
     size: int | None = Field(None, ge=16, description="timm: side of the input in px (the network's own if absent).")
     batch: int = Field(32, ge=1, description="Images per step, over all processes.")
@@ -77,7 +77,7 @@ class TrainClassifier(Trainer):
             classes,
             context,
             backbone=self.backbone,
-            embedder=find_model(self.embedder, "image-text"),
+            embedder=find_model(self.embedder, "image-embedding"),
             size=self.size,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
