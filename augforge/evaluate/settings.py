@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from augforge.errors import RecipeError
-from augforge.stages.stage import kebab
+from augforge.stages.stage import Task, kebab
 
 ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected", "real+random")
 PROBE, RESNET, TIMM = "probe", "resnet", "timm:"
@@ -21,7 +21,11 @@ class Settings(BaseModel):
     )
 
     arms: tuple[str, ...] = Field(
+<<<<<<< HEAD
         default=(), description=f"Which arms, separated by commas: {','.join(ARMS)}. Those that differ, if absent."
+=======
+        (), description=f"Which arms, separated by commas: {', '.join(ARMS)}. Those that differ, if absent."
+>>>>>>> cli
     )
     shots: tuple[int, ...] = Field(
         default=(),
@@ -36,8 +40,17 @@ class Settings(BaseModel):
     embedder: str = Field(
         default="builtin-clip", description="The model whose embeddings the probe and the metrics see."
     )
+<<<<<<< HEAD
     judge: str | None = Field(
         default=None, description="The model behind the classifier that says whether a made image is of its class."
+=======
+    learner: str = Field(PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
+    embedder: Annotated[str, Task("image-embedding")] = Field(
+        "builtin-clip", description="The model whose embeddings the probe and the metrics see."
+    )
+    judge: Annotated[str | None, Task("image-embedding")] = Field(
+        None, description="The model behind the classifier that says whether a made image is of its class."
+>>>>>>> cli
     )
     loss: Literal["cross-entropy", "balanced-softmax"] = Field(
         default="cross-entropy",
