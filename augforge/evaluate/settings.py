@@ -21,11 +21,7 @@ class Settings(BaseModel):
     )
 
     arms: tuple[str, ...] = Field(
-<<<<<<< HEAD
-        default=(), description=f"Which arms, separated by commas: {','.join(ARMS)}. Those that differ, if absent."
-=======
-        (), description=f"Which arms, separated by commas: {', '.join(ARMS)}. Those that differ, if absent."
->>>>>>> cli
+        default=(), description=f"Which arms, separated by commas: {', '.join(ARMS)}. Those that differ, if absent."
     )
     shots: tuple[int, ...] = Field(
         default=(),
@@ -40,17 +36,12 @@ class Settings(BaseModel):
     embedder: str = Field(
         default="builtin-clip", description="The model whose embeddings the probe and the metrics see."
     )
-<<<<<<< HEAD
-    judge: str | None = Field(
-        default=None, description="The model behind the classifier that says whether a made image is of its class."
-=======
-    learner: str = Field(PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
+    learner: str = Field(default=PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
     embedder: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The model whose embeddings the probe and the metrics see."
+        default="builtin-clip", description="The model whose embeddings the probe and the metrics see."
     )
     judge: Annotated[str | None, Task("image-embedding")] = Field(
-        None, description="The model behind the classifier that says whether a made image is of its class."
->>>>>>> cli
+        default=None, description="The model behind the classifier that says whether a made image is of its class."
     )
     loss: Literal["cross-entropy", "balanced-softmax"] = Field(
         default="cross-entropy",
