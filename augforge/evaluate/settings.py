@@ -33,10 +33,6 @@ class Settings(BaseModel):
         description="Use a long tail of the real images, as select long-tail, and what was made from them.",
     )
     learner: str = Field(default=PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
-    embedder: str = Field(
-        default="builtin-clip", description="The model whose embeddings the probe and the metrics see."
-    )
-    learner: str = Field(default=PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
     embedder: Annotated[str, Task("image-embedding")] = Field(
         default="builtin-clip", description="The model whose embeddings the probe and the metrics see."
     )
