@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Clip(AsksAboutClasses, EmbeddingFilter):
     """Keep the images that an image-text model finds most like their class.
 
-    Three cosine measures, all in [-1, 1]: `clip-prompt`, similarity to the class's prompt; `clip-margin`, that
-    minus the best similarity to another class's prompt, in [-2, 2]; `clip-prototype`, similarity to the mean of
-    the class's real images. No paper gives a cut that holds for all data, so without a rule outliers go.
+    Three measures of cosine similarity: `clip-prompt`, that to the class's prompt, in [-1, 1]; `clip-margin`, that
+    minus the best similarity to another class's prompt, in [-2, 2]; `clip-prototype`, that to the mean of the
+    class's real images, in [-1, 1]. No paper gives a cut that holds for all data, so without a rule outliers go.
 
     By `clip-prototype` no text is asked for: any model that embeds images will do, and the other two are not measured.
     """
