@@ -28,11 +28,13 @@ from augforge.stages.stage import Column, Task
 class FacilityLocation(Selector):
     """Keep the subset that covers each class best, weighted by how many images each kept one stands for.
 
-    Greedy maximisation of sum_i max_j S(i, j) per class, as in *Data-Efficient Augmentation for Training
+    An outlier or a mislabelled image is like nothing else, so that it tends to be kept: filter by outliers or quality
+    before. Greedy maximisation of sum_i max_j S(i, j) per class, as in *Data-Efficient Augmentation for Training
     Neural Networks* (NeurIPS 2022), on embeddings or on what stands for an image's gradient.
     """
 
     name: ClassVar[str] = "facility-location"
+    version: ClassVar[int] = 2
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
@@ -54,10 +56,12 @@ class FacilityLocation(Selector):
     )
     width: float | None = Field(None, gt=0, description="Of the exponential similarity; the number of features.")
     method: Method = Field(
-        "auto", description="Hold all similarities, the nearest neighbours', or those in parts; auto is what fits."
+        "auto",
+        description="All similarities (dense: exact greedy), those of nearest neighbours (sparse), or those in parts "
+        "(partition); naive is a slow dense. auto: dense for small classes, else the fastest within the memory.",
     )
-    neighbours: int = Field(100, ge=1, description="Nearest neighbours of each image, where not all are held.")
-    memory: int = Field(512, ge=1, description="MiB for similarities; decides what `auto` is.")
+    neighbours: int = Field(100, ge=1, description="Nearest neighbours of each image, for sparse and partition.")
+    memory: int = Field(512, ge=1, description="MiB for similarities; auto takes no more.")
 
     @model_validator(mode="after")
     def _with_logits(self) -> FacilityLocation:
