@@ -1,3 +1,58 @@
-"""augforge synthesizes and curates image datasets; every row knows where it came from."""
+"""augforge synthesizes and curates image datasets; every row knows where it came from.
+
+    Recipe, stage        what to do: sources and stages; `check`, `plan`, `run`, `rebuild`
+    Run                  a run folder: its dataset and ledger, `why`, `images`, `report`, `evaluate`, `export`, …
+    train                train a model on your own images
+    samples, check_marks, list_stages, list_models, list_recipes
+    AugforgeError        every error that is yours to mend, with a hint
+
+`docs/python.md` shows all of it. Importing this package loads nothing; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = [
+    "AugforgeError",
+    "Recipe",
+    "Run",
+    "__version__",
+    "check_marks",
+    "list_models",
+    "list_recipes",
+    "list_stages",
+    "samples",
+    "stage",
+    "train",
+]
+
+
+if TYPE_CHECKING:
+    from augforge.api import (
+        AugforgeError,
+        Recipe,
+        Run,
+        check_marks,
+        list_models,
+        list_recipes,
+        list_stages,
+        samples,
+        stage,
+        train,
+    )
+else:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        """A public name, from `augforge.api`, which is named in a text so that what stands below it can import this."""
+        if name in __all__:
+            found = globals()[name] = getattr(import_module("augforge.api"), name)
+            return found
+        raise AttributeError(f"module 'augforge' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were loaded or not."""
+    return sorted({*globals(), *__all__})

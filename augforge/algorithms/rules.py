@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Verdict = tuple[NDArray[np.bool_], NDArray[np.object_]]
+Scale = Literal["linear", "log", "logit"]
+
+ROBUST_STD = 1.4826
+"""Times the median absolute deviation is the standard deviation of normally distributed scores."""
+OUTLIERS = 3.5
+"""Robust standard deviations beyond which a score is an outlier, as Iglewicz and Hoaglin (1993) recommend."""
+LEAST = 20
+"""Scores that a group needs for a cut of its own: the deviation of fewer is too rough, and would drop good ones."""
+TINY = 1e-12
 
 
 class Unjudged(Exception):
@@ -16,17 +26,28 @@ class Unjudged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One of: the best `keep` share, within `minimum` and `maximum`, or at least mean - `deviations` * std.
+    """One of: no `outliers`, the best `keep` share, from `minimum` to `maximum`, or at least mean - `deviations` * std.
 
     Applied within each group (a class) or over all, by `groups`. Higher is better, unless `lower_is_better`: then the
-    best share is the lowest one, and the last rule is "at most mean + `deviations` * std". Without anything all stay.
+    best share is the lowest one, and so on. Without anything all stay.
+
+    An outlier is more than `outliers` robust standard deviations worse than the median (see `outlying`), on `scale`. A
+    group of fewer than `LEAST` scores has the cut of all scores; where these are fewer, too, there are no outliers.
     """
 
     keep: float | None = None
     minimum: float | None = None
     maximum: float | None = None
     deviations: float | None = None
+    outliers: float | None = None
     lower_is_better: bool = False
+    scale: Scale = "linear"
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the verdict on a score does not depend on the other scores."""
+        moves = (self.deviations, self.outliers, None if self.keep == 1 else self.keep)
+        return all(option is None for option in moves)
 
     def apply(self, scores: NDArray[np.float64], ids: ArrayLike, groups: NDArray[np.int64], within: str) -> Verdict:
         """Who stays, and why the others go.
@@ -42,13 +63,26 @@ class Rule:
         """
         stays = np.zeros(len(scores), dtype=bool)
         reasons = np.full(len(scores), None, dtype=object)
-        known = np.asarray(ids)
+        known, everyone = np.asarray(ids), np.flatnonzero(~np.isnan(scores))
         for members in _by_group(groups):
             measured = members[~np.isnan(scores[members])]
-            stays[measured] = self._stays(scores[measured], known[measured])
+            if self.outliers is not None:
+                stays[measured] = ~self._outlying(scores, measured, everyone)
+            else:
+                stays[measured] = self._stays(scores[measured], known[measured])
         reasons[~stays] = self._reasons(scores, within)[~stays]
         reasons[np.isnan(scores)] = "it has no score"
         return stays, reasons
+
+    def _outlying(
+        self, scores: NDArray[np.float64], members: NDArray[np.int64], everyone: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """(m,) which of the `members` (m,) are outliers of their group, or of `everyone` if the group is small."""
+        group = members if len(members) >= LEAST else everyone
+        if self.outliers is None or len(group) < LEAST:
+            return np.zeros(len(members), dtype=bool)
+        better = rescaled(scores, self.scale) * (-1 if self.lower_is_better else 1)
+        return outlying(better[members], better[group], self.outliers)
 
     def _stays(self, scores: NDArray[np.float64], ids: ArrayLike) -> NDArray[np.bool_]:
         if self.minimum is not None or self.maximum is not None:
@@ -69,6 +103,9 @@ class Rule:
         return np.full(len(scores), self._reason(within), dtype=object)
 
     def _reason(self, within: str) -> str:
+        if self.outliers is not None:
+            where = "over" if self.lower_is_better else "under"
+            return f"an outlier: over {self.outliers:g} robust std {where} the median of {within}"
         if self.deviations is not None:
             side = ("over", "+") if self.lower_is_better else ("under", "-")
             return f"{side[0]} mean {side[1]} {self.deviations:g} std of {within}"
@@ -91,6 +128,33 @@ def floor_of(scores: NDArray[np.float64], deviations: float) -> float:
     if len(scores) == 0 or np.ptp(scores) == 0:
         return -np.inf
     return float(scores.mean() - deviations * scores.std(ddof=1))
+
+
+def outlying(scores: NDArray[np.float64], group: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
+    """(n,) bool: which scores are more than `deviations` robust standard deviations below the median of their group.
+
+    The modified z-score of Iglewicz and Hoaglin (*How to Detect and Handle Outliers*, 1993) with the median absolute
+    deviation of the lower half alone, as the scores of good images often have a longer tail on one side. Only low
+    scores can be outliers. Where more than half of the lower half are equal the deviation is 0, and nothing stands out.
+
+    Args:
+        scores: (n,) finite, higher is better.
+        group: (m,) finite, m >= 1: the scores that say what is usual.
+        deviations: how many; 3.5 drops one of 4,300 normally distributed scores.
+    """
+    median = np.median(group)
+    deviation = ROBUST_STD * np.median(median - group[group <= median])
+    found: NDArray[np.bool_] = (median - scores > deviations * deviation) & (deviation > 0)
+    return found
+
+
+def rescaled(scores: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
+    """(n,) scores as they are, or their logarithm (positive scores), or their log-odds (scores in [0, 1])."""
+    if scale == "linear":
+        return scores
+    inside: NDArray[np.float64] = np.clip(scores, TINY, None if scale == "log" else 1 - TINY)
+    odds: NDArray[np.float64] = np.log(inside) if scale == "log" else np.log(inside / (1 - inside))
+    return odds
 
 
 def _by_group(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from augforge.optional import installed
+
 import io
 import math
 from dataclasses import dataclass
@@ -123,7 +125,4 @@ def _decoded(data: bytes, image: Any, factor: int) -> Image.Image:
 @cache
 def simplejpeg() -> Any:
     """The faster decoder where it is installed, else None."""
-    try:
-        return import_module("simplejpeg")
-    except ImportError:
-        return None
+    return import_module("simplejpeg") if installed("simplejpeg") else None

@@ -46,7 +46,7 @@ ADAPTERS = {
 """What loads a model of each task that makes vectors."""
 
 
-def vectors_key(name: str, task: str = "image-text") -> str:
+def vectors_key(name: str, task: str = "image-embedding") -> str:
     """What the vectors of the model called `name`, used for `task`, depend on.
 
     An image-text model makes the same vectors for `image-embedding`.
@@ -214,7 +214,7 @@ class Embedders:
         """The same for images that lie elsewhere."""
         return replace(self, pixels=pixels, _open={})
 
-    def of(self, name: str, task: str = "image-text") -> Embedder:
+    def of(self, name: str, task: str = "image-embedding") -> Embedder:
         """The embedder of the model called `name`, which is loaded only when a vector is missing."""
         if (name, task) not in self._open:
             self._open = {(name, task): Embedder(name, task, self)}

@@ -36,7 +36,7 @@ from augforge.stages.generator import Generator, Job
 from augforge.stages.labeler import Labeler
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
-from augforge.stages.stage import Stage
+from augforge.stages.stage import Stage, check_classes
 from augforge.stages.trainer import Trainer
 
 Counts = dict[tuple[str, str], int]  # images by class and origin
@@ -94,6 +94,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
         ledger, unread = known_samples(open_sources(recipe), store, limit)
+        check_classes(recipe.stages, ledger.classes)
         state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread)
         known = len(ledger) - unread
         rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]

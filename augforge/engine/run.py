@@ -23,11 +23,12 @@ from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
 from augforge.errors import SourceError, TooManyBad
 from augforge.models import trained_models
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
-from augforge.recipe import Recipe
-from augforge.recipe.acceptance import check_acceptance
+from augforge.recipe import Recipe, check_recipe
+from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
 NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
@@ -85,7 +86,7 @@ def run(
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
-    check_acceptance(recipe.stages)
+    check_recipe(recipe)
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():
@@ -112,6 +113,9 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if (summary := _up_to_date(context.store, "key", done)) is not None:
         _remember(context.store, done, ahead, summary)
         return summary
+    for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+        require(*stage.packages(), who=title)
+    check_classes(recipe.stages, ledger.classes)
     _forget_result(out)
     work = [_row("source", len(ledger), ledger, {"read": read})]
     if problem := refuse_too_many_bad(ledger, max_bad):
@@ -130,6 +134,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
 
 def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
     """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
+    check_classes([stage for _, stage in block], context.ledger.classes)  # a labeler may have brought new ones
     if len(block) > 1:
         return Rounds(block, context).run()
     ((title, stage),) = block

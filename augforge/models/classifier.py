@@ -1,4 +1,4 @@
-"""The adapter for classifiers that we trained: a timm network, or a linear probe on an image-text model."""
+"""The adapter for classifiers that we trained: a timm network, or a linear probe on an embedder."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from PIL import Image
 
 from augforge.data.ids import key, seed_of
 from augforge.errors import ModelError
+from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device, setting
 from augforge.models.directory import read_model, read_record
+from augforge.models.embedders import load_embedder
 from augforge.models.table import Model, digest, find_model, model_digest
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from augforge.models.image_text import ImageText
+    from augforge.models.vision import ClipTower, Tower
 
 Vectors = NDArray[np.float32]
-BATCH = 64  # fixed and padded, so that logits never depend on how many images were asked for
 LEAST_AREA, LONGEST = 0.35, 4 / 3
 FROM_HUB = "pretrained"
 TASK, PROBE, TIMM = "classification", "probe", "timm:"
@@ -81,6 +83,7 @@ class Classifier:
     """A trained classifier on its device. `classes` are the c names that its logits stand for, in their order."""
 
     def __init__(self, model: Model, device: str = "auto") -> None:
+        require("torch")
         import torch
 
         self.device = pick_device(device)
@@ -161,6 +164,7 @@ def begin_timm(
 
 def timm_network(name: str, classes: int, size: int | None) -> nn.Module:
     """A network of timm with fresh weights and an output for each class; ModelError where timm has none such."""
+    require("timm")
     import timm
 
     if not timm.is_model(name):
@@ -178,6 +182,7 @@ def timm_network(name: str, classes: int, size: int | None) -> nn.Module:
 
 def timm_view(net: nn.Module, size: int | None) -> View:
     """How a network of timm was meant to see; with another `size`, the same share of the picture."""
+    require("timm")
     from timm.data import resolve_model_data_config
 
     config = resolve_model_data_config(net)
@@ -189,6 +194,7 @@ def timm_view(net: nn.Module, size: int | None) -> View:
 
 def download_timm(name: str) -> Path:
     """timm's own weights, as safetensors and never as a pickle."""
+    require("timm")
     import timm
     from huggingface_hub import hf_hub_download
 
@@ -206,6 +212,7 @@ def download_timm(name: str) -> Path:
 
 def fill_timm(net: nn.Module, name: str, path: Path) -> None:
     """Put the weights of a safetensors file into a network; a head for other classes stays as it is."""
+    require("safetensors")
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -224,35 +231,18 @@ def fill_timm(net: nn.Module, name: str, path: Path) -> None:
         raise ModelError(f"{path} does not fit timm:{name}: {error}", hint) from error
 
 
-def in_batches(net: nn.Module, load: Callable[[Sequence[int]], Vectors], indices: Sequence[int]) -> Vectors:
-    """(n, c) logits in float32 of the inputs that `load` makes of n indices, n >= 1, in padded batches of one size."""
-    import torch
-
-    device = next(net.parameters()).device
-    parts = []
-    for start in range(0, len(indices), BATCH):
-        few = indices[start : start + BATCH]
-        loaded = load(few)
-        padded = np.concatenate([loaded, np.repeat(loaded[-1:], BATCH - len(few), axis=0)])
-        with torch.inference_mode():
-            parts.append(net(torch.from_numpy(padded).to(device))[: len(few)].float().cpu().numpy())
-    return np.concatenate(parts)
-
-
 def _directory(model: Model) -> Path:
     if model.directory is None:
         raise ModelError(f"{model.name!r} is no directory with a classifier", "give what augforge train wrote")
     return model.directory
 
 
-def _embedder(recorded: Mapping[str, Any], device: str) -> ImageText:
+def _embedder(recorded: Mapping[str, Any], device: str) -> ClipTower | Tower:
     """The embedder that the probe was trained on, and no other."""
-    from augforge.models.image_text import ImageText
-
-    row = find_model(str(recorded["name"]), "image-text")
+    row = find_model(str(recorded["name"]), "image-embedding")
     if model_digest(row) != recorded["digest"]:
         raise ModelError(
             f"the probe was trained on another {row.name!r} than the one that is here: their digests differ",
             "restore that embedder, or train the probe again",
         )
-    return ImageText(row, device)
+    return load_embedder(row, device)

@@ -5,20 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from augforge.models.classifier import Classifier, trained_classes
-from augforge.models.offline import Lite2Logits, imagenet_classes, open_lite2
+from augforge.models.embedders import LITE2, load_embedder
+from augforge.models.offline import Lite2Logits, imagenet_classes
 from augforge.models.table import Model
-from augforge.models.vision import ClipTower, Tower, open_tower
 
-LITE2 = ("efficientnet-lite2",)
-
-
-def load_embedder(model: Model, device: str = "auto") -> ClipTower | Tower:
-    """What embeds images with the model of this row.
-
-    Raises:
-        ModelError: it cannot be loaded, or it sees images in a way that is not known here.
-    """
-    return open_lite2(model, device) if model.backends == LITE2 else open_tower(model, device)
+__all__ = ["classes_of", "load_classifier", "load_embedder"]
 
 
 def load_classifier(model: Model, device: str = "auto") -> Any:

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.errors import ModelError
+from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device
 from augforge.models.table import Model, find_model
 from augforge.models.vision import Tower, timm_preprocessing
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,6 +61,7 @@ class Lite2(Tower):
     """EfficientNet-Lite2: vectors (1280,) of unit length, and logits over the 1,000 ImageNet classes."""
 
     def __init__(self, model: Model, device: str = "auto") -> None:
+        require("timm", "torch")
         import timm
         import torch
 
@@ -74,7 +77,6 @@ class Lite2(Tower):
 
     def logits(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(n, 1000) logits of n RGB images, in the order of `classes`."""
-        from augforge.models.classifier import in_batches
 
         def load(few: Sequence[int]) -> NDArray[np.float32]:
             seen = np.stack([self.preprocessing.look(images[number]) for number in few])
@@ -101,6 +103,7 @@ open_lite2 = Lite2
 
 def lite2_network(path: Path) -> nn.Module:
     """timm's tf_efficientnet_lite2 with the weights of the package's file, ready to answer."""
+    require("timm", "torch")
     import timm
     import torch
 
@@ -137,6 +140,7 @@ def renamed(found: Mapping[str, Any], depths: Sequence[int]) -> dict[str, Any]:
 @cache
 def imagenet_classes() -> list[str]:
     """The 1,000 classes of ImageNet-1k in the usual order, the first word or words for each."""
+    require("timm")
     from timm.data import ImageNetInfo
 
     info = ImageNetInfo()
@@ -148,10 +152,9 @@ class OpenNsfw:
 
     def __init__(self, model: Model) -> None:
         path = package_file(model)
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ModelError("Open-NSFW needs onnxruntime", "pip install 'augforge[nsfw]'") from error
+        require("onnxruntime", who="Open-NSFW", error=ModelError)
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the callers are several threads already
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -16,6 +16,7 @@ from typing import Any
 
 from augforge.data.ids import key
 from augforge.errors import ModelError, did_you_mean
+from augforge.models.known import BUILTIN
 
 WEIGHTS = Path(__file__).parent / "weights"
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
@@ -51,6 +52,7 @@ class Model:
     (an adapter, a prior), `defaults` the steps and guidance that suit it, `native` its side in px, `weights` about how
     much memory its weights take.
     `revision` is a hub's name of a version, or the SHA-256 of the file that a row of a package names in `options`.
+    `knows` are the names of the only classes that it can be asked about, None where it can be asked about any.
     `identity` stands for the digest of what has no weights of its own: code, or a model that a recipe trains (then it
     is everything that the training depends on).
     """
@@ -65,6 +67,7 @@ class Model:
     options: Mapping[str, Any] = field(default_factory=dict)
     native: int | None = None
     weights: str = ""
+    knows: frozenset[str] | None = None
     identity: str = ""
 
     @property
@@ -95,7 +98,15 @@ _BOTH = ("image-to-image", "text-to-image")
 MODELS: dict[str, Model] = {
     row.name: row
     for row in (
-        Model("builtin-clip", ("open_clip",), str(WEIGHTS / "builtin-clip"), "Apache-2.0", _TINY, weights="2 MB"),
+        Model(
+            "builtin-clip",
+            ("open_clip",),
+            str(WEIGHTS / "builtin-clip"),
+            "Apache-2.0",
+            _TINY,
+            weights="2 MB",
+            knows=BUILTIN,
+        ),
         Model(
             "builtin-unclip",
             ("unclip",),
@@ -105,6 +116,7 @@ MODELS: dict[str, Model] = {
             defaults={"steps": 12, "guidance": 2.5},
             native=32,
             weights="12 MB",
+            knows=BUILTIN,
         ),
         Model(
             "vit-b-32",

@@ -17,6 +17,7 @@ from augforge.models.devices import pick_device, quiet, setting
 from augforge.models.image_text import BATCH, ImageText
 from augforge.models.pickles import refuse_pickled
 from augforge.models.table import Model, vision_backend
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,6 +130,7 @@ def clip_preprocessing(facts: Mapping[str, Any]) -> Preprocessing | None:
 
 def _open_timm(model: Model, folder: Path, device: str) -> Tower:
     """A timm network without its head, from the directory that timm's save_for_hf wrote (with safe_serialization)."""
+    require("timm")
     import timm
 
     net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).to(device).eval()
@@ -147,6 +149,7 @@ def timm_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
 
 def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
     """A vision model of transformers, from the directory that save_pretrained wrote."""
+    require("transformers")
     import transformers
 
     quiet()

@@ -45,8 +45,7 @@ def _check_bar(where: str, stage: Stage) -> None:
     rule = stage.rule()
     fixed = rule.minimum is not None or rule.maximum is not None
     measured_alone = not (isinstance(stage, EmbeddingFilter) and stage.reweights)
-    everything = not fixed and rule.deviations is None and rule.keep in (None, 1)
-    if not everything and not (fixed and measured_alone):
+    if not stage.judges_alone or (fixed and not measured_alone):
         raise RecipeError(
             f"{where}: until-accepted cannot count what `filter: {stage.name}` accepts: that hangs on the others",
             f"give `filter: {stage.name}` a fixed bar with `min` or `max`" if measured_alone else "filter by another",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from augforge.optional import require
 from augforge.report.collect import Findings
 from augforge.report.evaluation import Comparison, Evaluation, Interval
 from augforge.report.layout import Layout
@@ -40,6 +41,7 @@ def figures(findings: Findings) -> dict[str, bytes]:
 
 def _png(draw: Callable[[Any], None]) -> bytes:
     """One panel, drawn; the same data give the same bytes."""
+    require("matplotlib")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=INCHES, layout="constrained")

@@ -6,7 +6,7 @@ dropped; an image that went before it was measured does not count.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from augforge.algorithms.rules import Rule
+from augforge.algorithms.rules import OUTLIERS, Rule, Scale
 from augforge.data.record import check_ledger
 from augforge.errors import RecipeError, StoreError
 from augforge.stages.catalog import STAGES, stage_class
@@ -27,6 +27,7 @@ from augforge.stages.filter import Filter
 QUANTILES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
 SHARES = (0.95, 0.9, 0.8, 0.5)
 DEVIATIONS = (0.0, 1.0, 2.0)
+ROBUST = (OUTLIERS, 5.0)
 COLUMNS = ["id", "label", "origin", "scores"]
 
 Scores = NDArray[np.float64]
@@ -94,6 +95,7 @@ def thresholds(
     *,
     names: Collection[str] | None = None,
     minimums: Sequence[float] = (),
+    outliers: Sequence[float] = ROBUST,
     shares: Sequence[float] = SHARES,
     deviations: Sequence[float] = DEVIATIONS,
     bins: int = 20,
@@ -104,6 +106,7 @@ def thresholds(
         folder: a run folder.
         names: the measures wanted; all if None.
         minimums: values of `min` (of `max` where less is better) to try; without any, quantiles of each measure.
+        outliers: values of `outliers` to try.
         shares: values of `keep` to try, in [0, 1].
         deviations: values of `mean-minus-std` to try.
         bins: bars of a histogram.
@@ -121,7 +124,8 @@ def thresholds(
         if name not in known:
             raise RecipeError(f"{folder} has no score {name!r}", "it has: " + (", ".join(known) or "none"))
     wanted = known if names is None else sorted(names)
-    return [_measure(name, rows, minimums, shares, deviations, bins) for name in wanted]
+    tried = {"outliers": outliers, "keep": shares, "deviations": deviations}
+    return [_measure(name, rows, minimums, tried, bins) for name in wanted]
 
 
 def _read(path: Path) -> _Rows:
@@ -146,23 +150,22 @@ def _coded(column: pa.ChunkedArray) -> tuple[Numbers, list[Any]]:
 
 
 def _measure(
-    name: str, rows: _Rows, minimums: Sequence[float], shares: Sequence[float], deviations: Sequence[float], bins: int
+    name: str, rows: _Rows, minimums: Sequence[float], tried: Mapping[str, Sequence[float]], bins: int
 ) -> Measure:
     found = pc.map_lookup(rows.scores, name, "first").to_numpy(zero_copy_only=False)
     scores = np.asarray(found, dtype=np.float64)
-    lower_is_better = name in falling_measures()
+    shape: dict[str, Any] = {"lower_is_better": name in falling_measures(), "scale": scales().get(name, "linear")}
     measured = ~np.isnan(scores)
     edges = _edges(scores[measured], bins)
     values = list(minimums) or sorted({float(v) for v in np.quantile(scores[measured], QUANTILES[1:-1])})
-    bound = "maximum" if lower_is_better else "minimum"
-    rules = [Rule(lower_is_better=lower_is_better, **{bound: value}) for value in values]
-    rules += [Rule(keep=share, lower_is_better=lower_is_better) for share in shares]
-    rules += [Rule(deviations=k, lower_is_better=lower_is_better) for k in deviations]
+    bound = "maximum" if shape["lower_is_better"] else "minimum"
+    options: dict[str, Sequence[float]] = {bound: values, **tried}
+    rules = [Rule(**{**shape, option: value}) for option, each in options.items() for value in each]
     groups = tuple(
         _group(origin, label, members, measured, scores, rows, edges, rules)
         for origin, label, members in _groups(rows, measured)
     )
-    return Measure(name, lower_is_better, groups)
+    return Measure(name, shape["lower_is_better"], groups)
 
 
 def _edges(scores: Scores, bins: int) -> Scores:
@@ -212,7 +215,13 @@ def _group(
 
 
 def _cut(rule: Rule, scores: Scores, ids: Numbers, classes: Numbers) -> Cut:
-    options = {"min": rule.minimum, "max": rule.maximum, "keep": rule.keep, "mean-minus-std": rule.deviations}
+    options = {
+        "min": rule.minimum,
+        "max": rule.maximum,
+        "outliers": rule.outliers,
+        "keep": rule.keep,
+        "mean-minus-std": rule.deviations,
+    }
     ((option, value),) = ((name, given) for name, given in options.items() if given is not None)
     whole, _ = rule.apply(scores, ids, np.zeros(len(scores), dtype=np.int64), "all")
     several = len(classes) > 0 and bool((classes != classes[0]).any())
@@ -225,5 +234,16 @@ def _cut(rule: Rule, scores: Scores, ids: Numbers, classes: Numbers) -> Cut:
 @cache
 def falling_measures() -> frozenset[str]:
     """The measures of the catalog's filters of which less is better."""
-    filters = [stage_class(verb, name) for verb, name in STAGES if verb == Filter.verb]
-    return frozenset(name for cls in filters if issubclass(cls, Filter) for name in cls.lower_is_better)
+    return frozenset(name for cls in _filters() for name in cls.lower_is_better)
+
+
+@cache
+def scales() -> dict[str, Scale]:
+    """The scales of the measures whose outliers are not looked for on a linear one."""
+    return {name: scale for cls in _filters() for name, scale in cls.scales.items()}
+
+
+def _filters() -> list[type[Filter]]:
+    """The filters of the catalog that score images."""
+    found = [stage_class(verb, name) for verb, name in STAGES if verb == Filter.verb]
+    return [cls for cls in found if issubclass(cls, Filter)]

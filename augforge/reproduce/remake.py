@@ -24,6 +24,7 @@ from augforge.io.run import Run
 from augforge.models import Model, find_model, trained_models
 from augforge.models.directory import read_record
 from augforge.models.table import model_digest
+from augforge.optional import installed
 from augforge.recipe import Recipe, build_stage, load_recipe
 from augforge.reproduce.alike import largest
 from augforge.stages.catalog import stage_class
@@ -241,6 +242,9 @@ def _trained_for(folder: Path, generation_config: Mapping[str, Any]) -> dict[str
 @contextmanager
 def _threads(generation_config: Mapping[str, Any]) -> Iterator[None]:
     """As many threads of torch as the images were made with: their number changes low bits."""
+    if not installed("torch"):  # then none of them was made with it
+        yield
+        return
     import torch
 
     before = torch.get_num_threads()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from augforge.algorithms.rules import Rule
+    from augforge.algorithms.rules import Rule, Scale, Verdict
     from augforge.stages.filter_inputs import FilterInputs
 
     FloatArray = NDArray[np.float64]
@@ -25,22 +25,28 @@ if TYPE_CHECKING:
 class Filter(Stage):
     """Judges one image by itself. Numbers are measured once; the rule is applied at every run, for free.
 
-    `default_rule` is the rule where none is given, as fields of `Rule`; `lower_is_better` names the measures of which
-    less is better.
+    `default_rule` is the rule where none is given, as fields of `Rule`: without another one outliers go, and nothing
+    where nothing stands out. `lower_is_better` names the measures of which less is better, `scales` those whose
+    outliers are looked for on a logarithmic or log-odds scale.
     """
 
     verb: ClassVar[str] = "filter"
     decision_options: ClassVar[frozenset[str]] = frozenset(
-        {"on", "keep", "min", "max", "mean_minus_std", "scope", "by"}
+        {"on", "outliers", "keep", "min", "max", "mean_minus_std", "scope", "by", "any_class"}
     )
     measures: ClassVar[tuple[str, ...]]
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
-    default_rule: ClassVar[Mapping[str, float]] = {"keep": 0.8}
+    scales: ClassVar[Mapping[str, Scale]] = {}
+    default_rule: ClassVar[Mapping[str, float]] = {"outliers": 3.5}
 
     on: On = Field("all", description="Judge all images, or only the synthetic or the real ones.")
-    keep: Share | None = Field(
-        None, description="Keep this share, the best ones (0.8 if no rule is given, unless the filter says otherwise)."
+    outliers: float | None = Field(
+        None,
+        gt=0,
+        description="Drop what is over K robust std worse than the median (3.5 if no rule is given, unless the filter "
+        "says otherwise).",
     )
+    keep: Share | None = Field(None, description="Keep this share, the best ones.")
     min: float | None = Field(None, description="Keep what scores at least this.")
     max: float | None = Field(None, description="Keep what scores at most this; goes together with min.")
     mean_minus_std: float | None = Field(
@@ -50,7 +56,7 @@ class Filter(Stage):
 
     @model_validator(mode="after")
     def _one_rule(self) -> Filter:
-        rules = (("keep",), ("min", "max"), ("mean_minus_std",))
+        rules = (("outliers",), ("keep",), ("min", "max"), ("mean_minus_std",))
         given = [name for names in rules for name in names if getattr(self, name) is not None]
         if sum(any(name in given for name in names) for names in rules) > 1:
             raise ValueError(f"{' and '.join(map(kebab, given))} exclude each other: give one rule")
@@ -62,9 +68,42 @@ class Filter(Stage):
         """The rule that the options ask for."""
         from augforge.algorithms.rules import Rule
 
-        options = {"keep": self.keep, "minimum": self.min, "maximum": self.max, "deviations": self.mean_minus_std}
-        given = {name: value for name, value in options.items() if value is not None}
-        return Rule(**(given or self.default_rule), lower_is_better=self.primary_measure in self.lower_is_better)
+        measure = self.primary_measure
+        return Rule(
+            **(self.given_rule or self.default_rule),
+            lower_is_better=measure in self.lower_is_better,
+            scale=self.scales.get(measure, "linear"),
+        )
+
+    @property
+    def given_rule(self) -> dict[str, float]:
+        """The rule that was asked for, as fields of `Rule`; {} where the default holds."""
+        options = {
+            "outliers": self.outliers,
+            "keep": self.keep,
+            "minimum": self.min,
+            "maximum": self.max,
+            "deviations": self.mean_minus_std,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    @property
+    def judges_alone(self) -> bool:
+        """Whether the verdict on an image does not depend on the other images."""
+        return self.rule().is_fixed
+
+    def decide(
+        self, scores: Mapping[str, FloatArray], ids: Sequence[str], groups: NDArray[np.int64], within: str
+    ) -> Verdict:
+        """Who stays, and why the others go: arguments as those of `Rule.apply`, with the scores of each measure."""
+        stays, reasons = self.rule().apply(scores[self.primary_measure], ids, groups, within)
+        return stays, self._named(reasons)
+
+    def _named(self, reasons: NDArray[np.object_]) -> NDArray[np.object_]:
+        """The reasons with the measure before each."""
+        for place, reason in enumerate(reasons.tolist()):
+            reasons[place] = None if reason is None else f"{self.primary_measure}: {reason}"
+        return reasons
 
     @property
     def primary_measure(self) -> str:
@@ -106,6 +145,10 @@ class EmbeddingFilter(Filter):
 
     model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model that embeds.")
 
+    def packages(self) -> tuple[str, ...]:
+        """What embeds; nothing where the pixels alone are looked at."""
+        return () if getattr(self, "looks_at_pixels", False) else ("torch",)
+
     @abstractmethod
     def compare(self, inputs: FilterInputs) -> dict[str, FloatArray]:
-        """An array (n,) for each of `measures`, NaN where nothing can be said; computes only what it asks for."""
+        """An array (n,) for each of `measures` that is asked for, NaN where nothing can be said."""

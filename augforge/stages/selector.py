@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from augforge.data.sample import On
+from augforge.errors import RecipeError
 from augforge.stages.stage import Share, Stage
 
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 
 
 class Selector(Stage):
-    """Selects the subset worth keeping, looking at all images together."""
+    """Selects the subset worth keeping, looking at all images together.
+
+    `count` or `share` says how much that is, and has no default: no share is right for all data.
+    """
 
     verb: ClassVar[str] = "select"
 
     on: On = Field("all", description="Choose among all images, or only the synthetic or the real ones.")
     count: int | None = Field(None, ge=0, description="How many images to keep in all.")
-    share: Share | None = Field(None, description="Which share of the images to keep (0.5 if nothing is given).")
+    share: Share | None = Field(None, description="Which share of the images to keep.")
     allocation: Literal["proportional", "equal"] = Field(
         "proportional", description="Divide the budget by class size, or equally over the classes."
     )
@@ -38,10 +42,19 @@ class Selector(Stage):
             raise ValueError("count and share exclude each other: give one")
         return self
 
+    def check(self) -> None:
+        """RecipeError where nothing says how many images to keep."""
+        if self.count is None and self.share is None:
+            raise RecipeError("it needs count or share: how many images to keep", "for example  share: 0.5")
+
     @property
     def needs(self) -> tuple[str, ...]:
         """The options that name the models or columns whose numbers `compared` gets, concatenated."""
         return tuple(name for name in (*self.tasks(), *self.column_options()) if getattr(self, name) is not None)
+
+    def packages(self) -> tuple[str, ...]:
+        """What makes the numbers that images are compared by."""
+        return ("torch",) if self.tasks().keys() & set(self.needs) else ()
 
     def compared(self, features: Vectors, labels: Sequence[str], classes: Sequence[str]) -> Vectors:
         """(n, d) the vectors that the n images are compared by: `features` (n, f), unless a selector transforms them.
@@ -58,9 +71,8 @@ class Selector(Stage):
 
     def budget(self, available: int) -> int:
         """How many of `available` images to keep."""
-        if self.count is not None:
-            return self.count
-        return int((0.5 if self.share is None else self.share) * available + 1e-9)
+        Selector.check(self)
+        return int((self.share or 0.0) * available + 1e-9) if self.count is None else self.count
 
     @abstractmethod
     def choose(self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None) -> Selection:

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from augforge.errors import ModelError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -63,7 +65,7 @@ class Stage(BaseModel, ABC):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False
+        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False, defer_build=True
     )
 
     verb: ClassVar[str]
@@ -90,6 +92,10 @@ class Stage(BaseModel, ABC):
     def check(self) -> None:
         """Raise RecipeError or ModelError if the options contradict each other; nothing is loaded here."""
 
+    def packages(self) -> tuple[str, ...]:
+        """The optional packages without which the stage cannot run; asked for before a run computes anything."""
+        return ()
+
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""
         return self.model_dump(mode="json", by_alias=True, exclude=set(self.decision_options))
@@ -97,6 +103,49 @@ class Stage(BaseModel, ABC):
     def options(self) -> dict[str, Any]:
         """Every option, as in a recipe."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class AsksAboutClasses(Stage):
+    """A stage that asks its `model` about classes by their names, which a small model may never have seen.
+
+    `ways_out` says what else there is, in the hint of the error.
+    """
+
+    ways_out: ClassVar[str]
+
+    any_class: bool = Field(False, description="Ask about classes that the model does not know, for a rehearsal.")
+
+    @property
+    def asks_about_classes(self) -> bool:
+        """Whether it asks, with these options."""
+        return True
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """ModelError where it would ask about one of `classes` that its model does not know."""
+        only = getattr(self, "of", None)
+        if self.asks_about_classes:
+            self.check_known(classes if only is None else [only])
+
+    def check_known(self, names: Sequence[str]) -> None:
+        """ModelError where its model states what it knows, and one of `names` is none of that."""
+        from augforge.models import MODELS, unknown_classes
+
+        model = MODELS.get(getattr(self, "model"))  # noqa: B009  # every subclass declares `model`
+        if self.any_class or model is None or model.knows is None:
+            return
+        if unknown := unknown_classes(names, model.knows):
+            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            raise ModelError(
+                f"{self.verb} {self.name}: {model.name} does not know {unknown[0]!r}{more}; it is {model.about}",
+                f"{self.ways_out}; or rehearse with any-class",
+            )
+
+
+def check_classes(stages: Sequence[Stage], classes: Sequence[str]) -> None:
+    """ModelError where one of `stages` would ask its model about one of `classes` that the model does not know."""
+    for stage in stages:
+        if isinstance(stage, AsksAboutClasses):
+            stage.check_classes(classes)
 
 
 def _marks(cls: type[BaseModel], kind: type[Mark]) -> dict[str, Mark]:

@@ -48,6 +48,10 @@ class Trainer(Stage):
             raise ValueError(f"a batch of {self.batch} cannot be divided among {self.processes} processes")
         return self
 
+    def packages(self) -> tuple[str, ...]:
+        """What the training loop and its networks run in."""
+        return ("accelerate", "torch", "timm")
+
     @property
     def masks(self) -> bool:
         """Whether the training needs the images' masks."""

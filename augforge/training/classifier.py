@@ -16,11 +16,13 @@ from torch.nn import functional
 
 from augforge.algorithms.labels import figures
 from augforge.errors import RecipeError
-from augforge.models.classifier import PROBE, TIMM, View, begin_timm, in_batches, timm_view
-from augforge.models.image_text import ImageText
+from augforge.models.batches import in_batches
+from augforge.models.classifier import PROBE, TIMM, View, begin_timm, timm_view
+from augforge.models.embedders import load_embedder
 from augforge.models.networks.probe import Probe
 from augforge.models.table import Model
 from augforge.models.tensors import evaluating
+from augforge.models.vision import Embeds
 from augforge.training.pictures import Pictures
 from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
 
@@ -57,7 +59,7 @@ class Embedded:
     """Embeddings (b, d) of unit length, computed once."""
 
     def __init__(self, train: Pictures, held_out: Pictures, embedder: Model, device: str) -> None:
-        model = ImageText(embedder, device)
+        model = load_embedder(embedder, device)
         self.vectors = {False: _embed(train, model), True: _embed(held_out, model)}
         self.facts = {"embedder": model.facts["model"], "size": None, "mean": None, "std": None}
 
@@ -181,7 +183,7 @@ def classifier_task(
     Args:
         classes: the names of the classes, in the order of the logits; every label of `train` is among them.
         backbone: `timm:NAME` for a network of timm, all of which learns, or `probe` for a linear layer.
-        embedder: probe: the image-text model whose embeddings it sees.
+        embedder: probe: the model whose embeddings it sees.
         size: timm: the side of the crops in px; the network's own if absent.
         batch: pictures a step in this process.
         rate: the learning rate of AdamW; 1e-2 for a probe and 1e-3 for a network if absent.
@@ -198,7 +200,7 @@ def classifier_task(
     inputs: Inputs
     if kind == PROBE:
         if embedder is None:
-            raise RecipeError("a probe needs an embedder", "name an image-text model, such as builtin-clip")
+            raise RecipeError("a probe needs an embedder", "name a model that embeds images, such as builtin-clip")
         inputs = Embedded(train, held_out, embedder, context.device.type)
         vectors = inputs.vectors[False]
         net: nn.Module = Probe(vectors.shape[1], len(classes)).standardise(vectors)
@@ -259,7 +261,7 @@ def _labels(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers[str(sample.label)] for sample in pictures.samples], dtype=np.int64)
 
 
-def _embed(pictures: Pictures, model: ImageText) -> NDArray[np.float32]:
+def _embed(pictures: Pictures, model: Embeds) -> NDArray[np.float32]:
     """(n, d) embeddings, decoding a batch of pictures at a time."""
     starts = range(0, len(pictures), EMBEDDED_AT_ONCE)
     parts = [range(start, min(start + EMBEDDED_AT_ONCE, len(pictures))) for start in starts]

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from augforge.data.images import encode_png
+from augforge.optional import require
 from augforge.training.task import Sheet
 
 LEAST_SIDE = 96
@@ -38,6 +39,7 @@ def sheet_png(sheet: Sheet) -> bytes:
 
 def curves_png(losses: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]]) -> bytes:
     """Losses and measurements over the steps as PNG, one panel each."""
+    require("matplotlib", extra="train")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")

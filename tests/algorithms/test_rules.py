@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augforge.algorithms.rules import Rule, best_share, floor_of
+from augforge.algorithms.rules import LEAST, ROBUST_STD, Rule, best_share, floor_of, outlying, rescaled
 from augforge.errors import RecipeError
 from augforge.recipe import build_stage
 
@@ -110,7 +110,8 @@ def test_without_anything_all_that_was_measured_stays():
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({}, Rule(keep=0.8)),
+        ({}, Rule(outliers=3.5)),
+        ({"outliers": 5}, Rule(outliers=5)),
         ({"max": 0.5}, Rule(maximum=0.5)),
         ({"min": 0.1, "max": 0.5}, Rule(minimum=0.1, maximum=0.5)),
         ({"mean-minus-std": 2}, Rule(deviations=2)),
@@ -118,7 +119,7 @@ def test_without_anything_all_that_was_measured_stays():
     ],
 )
 def test_options_become_a_rule(options, rule):
-    assert build_stage("filter", "sharpness", options).rule() == rule
+    assert build_stage("filter", "prototype", options).rule() == rule
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,8 @@ def test_options_become_a_rule(options, rule):
         {"min": 0, "mean-minus-std": 1},
         {"max": 0, "mean-minus-std": 1},
         {"keep": 1, "min": 0, "max": 1},
+        {"outliers": 3, "keep": 1},
+        {"outliers": 3, "min": 0},
     ],
 )
 def test_one_rule_at_a_time(options):
@@ -146,3 +149,96 @@ def test_the_bound_of_a_share_is_the_exact_quantile():
     for share in (0.1, 0.5, 0.75, 0.95):
         strict = scores < np.sort(scores)[int(share * 97 + 1e-9)]
         assert judge(Rule(keep=share, lower_is_better=True), scores.tolist())[0].tolist() == strict.tolist()
+
+
+WHOLE = st.lists(st.integers(-1000, 1000), min_size=LEAST, max_size=60)
+
+
+def test_an_outlier_is_so_many_median_absolute_deviations_under_the_median():
+    """Known answer: of 0..40 the median is 20, and the median deviation of the lower half, 20..0, is 10."""
+    scores = np.arange(41.0)
+    bar = 20 - 3.5 * ROBUST_STD * 10
+    assert outlying(np.array([bar - 1e-9, bar, -1e9, 1e9]), scores, 3.5).tolist() == [True, False, True, False]
+    third_quartile = 0.6744897501960817  # of the normal distribution
+    assert pytest.approx(1 / third_quartile, abs=2e-4) == ROBUST_STD
+
+
+def test_a_long_bad_tail_widens_the_bar():
+    """Exponential quantiles, turned over. The deviation over both sides, the wrong variant here, drops 4 % of them."""
+    scores = np.log((np.arange(1000) + 0.5) / 1000)
+    two_sided = ROBUST_STD * np.median(np.abs(scores - np.median(scores)))
+    assert (np.median(scores) - scores > 3.5 * two_sided).mean() == pytest.approx(0.041, abs=0.002)
+    dropped = ~judge(Rule(outliers=3.5), scores.tolist())[0]
+    assert dropped.mean() == pytest.approx(np.exp(-np.log(2) * (1 + 3.5 * ROBUST_STD)), abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [20, 50, 200, 1000])
+def test_nothing_goes_where_nothing_stands_out(n):
+    """Quantiles of samples with one mode: uniform, normal, triangular, and one with a long good tail."""
+    from scipy import stats
+
+    quantiles = (np.arange(n) + 0.5) / n
+    for sample in (stats.uniform, stats.norm, stats.triang(0.5), stats.expon):
+        assert judge(Rule(outliers=3.5), sample.ppf(quantiles).tolist())[0].all()
+    fifth = judge(Rule(keep=0.8), stats.norm.ppf(quantiles).tolist())[0]
+    assert (~fifth).sum() == n // 5  # what a fixed share throws away
+
+
+def test_what_stands_out_goes_and_nothing_else():
+    usual = np.random.default_rng(0).uniform(0.7, 0.9, 200)
+    stays = judge(Rule(outliers=3.5), [*usual.tolist(), *[0.1] * 10])[0]
+    assert stays[:200].all() and not stays[200:].any()
+
+
+@given(WHOLE, st.integers(-1000, 1000), st.sampled_from([0.25, 0.5, 2.0, 8.0]))
+def test_a_constant_or_a_factor_does_not_change_who_is_an_outlier(scores, constant, factor):
+    plain = judge(Rule(outliers=2.0), scores)[0]
+    assert plain.tolist() == judge(Rule(outliers=2.0), [factor * (score + constant) for score in scores])[0].tolist()
+
+
+@given(WHOLE, st.floats(0.1, 5), st.floats(0.1, 5))
+def test_a_higher_bar_for_outliers_only_keeps(scores, one, other):
+    few, many = judge(Rule(outliers=max(one, other)), scores)[0], judge(Rule(outliers=min(one, other)), scores)[0]
+    assert not (many & ~few).any()
+    assert judge(Rule(outliers=one), scores)[0].sum() > len(scores) / 2  # never the median or what is over it
+
+
+def test_a_small_class_has_the_bar_of_all_and_a_small_set_has_none():
+    scores = [*np.linspace(0.5, 1.0, 40).tolist(), *[0.9] * 4, -3.0]
+    groups = [0] * 40 + [1] * 5
+    assert np.flatnonzero(~judge(Rule(outliers=3.5), scores, groups)[0]).tolist() == [44]
+    assert judge(Rule(outliers=3.5), scores[-(LEAST - 1) :])[0].all()
+    alone = judge(Rule(outliers=3.5), [0.9] * 10 + [0.8] * 10 + [0.0], [0] * 21)[0]
+    assert alone.tolist() == [True] * 21  # over half of the lower half are equal: nothing stands out
+
+
+def test_each_class_has_its_own_bar():
+    low, high = np.linspace(0.0, 0.1, 30).tolist(), np.linspace(0.8, 0.9, 30).tolist()
+    groups = [0] * 30 + [1] * 31
+    assert np.flatnonzero(~judge(Rule(outliers=3.5), [*low, *high, 0.3], groups)[0]).tolist() == [60]
+    assert judge(Rule(outliers=3.5), [*low, *high, 0.3])[0].all()
+
+
+def test_where_less_is_better_outliers_are_high():
+    scores = [*np.linspace(0, 1, 40).tolist(), -9.0, 9.0]
+    stays, reasons = judge(Rule(outliers=3.5, lower_is_better=True), scores)
+    assert np.flatnonzero(~stays).tolist() == [41]
+    assert reasons[41] == "an outlier: over 3.5 robust std over the median of its class"
+
+
+def test_on_a_logarithmic_scale_factors_count():
+    scores = np.geomspace(100, 10_000, 60)
+    assert judge(Rule(outliers=3.5), [*scores.tolist(), 1.0])[0].all()
+    assert not judge(Rule(outliers=3.5, scale="log"), [*scores.tolist(), 1.0])[0][-1]
+    assert not judge(Rule(outliers=3.5, scale="log"), [*scores.tolist(), 0.0])[0][-1]
+
+
+def test_log_odds():
+    assert rescaled(np.array([0.5, 0.75]), "logit") == pytest.approx([0, np.log(3)])
+    assert np.isfinite(rescaled(np.array([0.0, 1.0]), "logit")).all()
+    assert rescaled(np.array([1.0, np.e]), "log") == pytest.approx([0, 1])
+
+
+def test_a_rule_is_fixed_if_the_others_do_not_matter():
+    assert Rule(minimum=0.1).is_fixed and Rule(keep=1.0).is_fixed and Rule().is_fixed
+    assert not any(rule.is_fixed for rule in (Rule(keep=0.9), Rule(deviations=1.0), Rule(outliers=3.5)))

@@ -171,10 +171,10 @@ def test_what_cannot_be_counted_by_is_refused(two, tmp_path):
     head = f"source: {{folder: {two}}}\nstages:\n  - generate: shifts\n    until-accepted: 5\n"
     parse_recipe(head + "  - filter: sharpness\n    min: 3\n")
     parse_recipe(head + "  - filter: degenerate\n")
-    parse_recipe(head + "  - filter: sharpness\n    min: 3\n  - filter: duplicates\n  - select: random\n")
+    parse_recipe(head + "  - filter: sharpness\n    min: 3\n  - filter: duplicates\n  - {select: random, share: 0.5}\n")
     for rest, message in (
         ("", "until-accepted needs a filter right after it"),
-        ("  - select: random\n  - filter: sharpness\n    min: 3\n", "needs a filter right after it"),
+        ("  - {select: random, share: 0.5}\n  - filter: sharpness\n    min: 3\n", "needs a filter right after it"),
         ("  - filter: sharpness\n    min: 3\n    on: real\n", "needs a filter right after it"),
         ("  - filter: sharpness\n", "cannot count what `filter: sharpness` accepts"),
         ("  - filter: sharpness\n    keep: 0.9\n", "cannot count what `filter: sharpness` accepts"),

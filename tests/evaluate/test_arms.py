@@ -20,11 +20,11 @@ from augforge.stages.selectors.long_tail import LongTail
 
 SAFETY = stage_class("filter", "safety").model_construct()
 CHAIN = [
-    ("1-select-random", build_stage("select", "random", {"on": "real"})),
+    ("1-select-random", build_stage("select", "random", {"on": "real", "share": 0.5})),
     ("2-generate-augmented-conditioning", build_stage("generate", "augmented-conditioning", {})),
     ("3-filter-clip", build_stage("filter", "clip", {"on": "synthetic"})),
     ("4-filter-safety", SAFETY),
-    ("5-select-k-center", build_stage("select", "k-center", {"on": "synthetic"})),
+    ("5-select-k-center", build_stage("select", "k-center", {"on": "synthetic", "share": 0.5})),
 ]
 
 
@@ -165,8 +165,8 @@ def test_a_run_that_has_no_more_images_needs_no_shots_of_its_generator():
         ("filter", "clip", {"by": "clip-prototype"}, True),
         ("filter", "clip", {"by": "clip-margin"}, False),
         ("filter", "sharpness", {}, False),
-        ("select", "k-center", {"on": "all"}, True),
-        ("select", "k-center", {"on": "synthetic"}, False),
+        ("select", "k-center", {"on": "all", "share": 0.5}, True),
+        ("select", "k-center", {"on": "synthetic", "share": 0.5}, False),
         ("train", "classifier", {"backbone": "probe", "embedder": "builtin-clip"}, True),
         ("train", "classifier", {"backbone": "probe", "embedder": "builtin-clip", "shots": 2}, False),
     ],

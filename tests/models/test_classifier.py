@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from augforge.errors import ModelError
 from augforge.models import find_model
-from augforge.models.classifier import BATCH, Classifier, View, in_batches, timm_view
+from augforge.models.batches import BATCH, in_batches
+from augforge.models.classifier import Classifier, View, timm_view
 from augforge.models.loading import classes_of
 from tests.training.test_classifier import COLOURS, colours, learn, probe, tiny
 

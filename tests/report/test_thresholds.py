@@ -72,9 +72,16 @@ def cuts(folder, **options):
 
 
 def test_cuts_are_counted_as_by_hand(folder):
-    found = cuts(folder, minimums=[-0.5, 9.0], shares=[0.29, 1.0], deviations=[1.0])
+    found = cuts(folder, minimums=[-0.5, 9.0], outliers=[3.5], shares=[0.29, 1.0], deviations=[1.0])
     scores = sorted((r.scores["sharpness"] for r in ROWS if r.scores), reverse=True)
-    assert list(found) == [("min", -0.5), ("min", 9.0), ("keep", 0.29), ("keep", 1.0), ("mean-minus-std", 1.0)]
+    assert list(found) == [
+        ("min", -0.5),
+        ("min", 9.0),
+        ("outliers", 3.5),
+        ("keep", 0.29),
+        ("keep", 1.0),
+        ("mean-minus-std", 1.0),
+    ]
     assert found["min", -0.5].kept == found["min", -0.5].kept_by_class == sum(s >= -0.5 for s in scores)
     assert (found["min", 9.0].kept, found["min", 9.0].bound) == (0, None)
     expected = int(0.29 * len(scores))
@@ -127,7 +134,7 @@ def test_nothing_measured_unknown_names_and_other_folders(tmp_path, folder):
         thresholds(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("option", ["min", "keep", "mean-minus-std"])
+@pytest.mark.parametrize("option", ["min", "outliers", "keep", "mean-minus-std"])
 def test_a_run_with_the_cut_keeps_what_was_promised(pictures, tmp_path, option):
     source = (SourceSpec("folder", str(pictures)),)
     run(Recipe("cut", 0, source, (Sharpness(keep=1.0),)), tmp_path / "out")

@@ -35,12 +35,14 @@ from augforge.stages.filters.duplicates import Duplicates
 
 SURE = 7
 """Hashes that differ in no more bits than this are near whatever the pictures look like."""
-LOOKS = pa.schema([("digest", pa.string()), ("hash", pa.uint64()), ("small", pa.binary(SIDE * SIDE))])
+LOOKS = pa.schema(
+    [("digest", pa.string()), ("hash", pa.uint64()), ("small", pa.binary(SIDE * SIDE)), ("bytes", pa.int64())]
+)
 
 
 def look_parts(store: Store) -> Parts:
-    """Where hashes and small grey pictures lie, by digest: about 1.1 kB an image."""
-    return store.parts("look-1", LOOKS, by="digest")
+    """Where hashes, small grey pictures and the sizes of the files lie, by digest: about 1.1 kB an image."""
+    return store.parts("look-2", LOOKS, by="digest")
 
 
 def look(
@@ -50,14 +52,16 @@ def look(
 
     def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
         greys: dict[str, Small] = {}
+        sizes: dict[str, int] = {}
         for sample in batch:
             try:
-                greys[sample.digest] = reduced(pixels.bytes_of(sample))
+                data = pixels.bytes_of(sample)
+                greys[sample.digest], sizes[sample.digest] = reduced(data), len(data)
             except BadImage as error:
                 refuse(sample, error.message)
         smalls = shrunk(list(greys.values()))
         rows = zip(greys, hashes_of(smalls).tolist(), smalls, strict=True)
-        return [{"digest": digest, "hash": bits, "small": small.tobytes()} for digest, bits, small in rows]
+        return [{"digest": d, "hash": bits, "small": small.tobytes(), "bytes": sizes[d]} for d, bits, small in rows]
 
     compute_rows("hash", samples, see, parts, progress)
 
@@ -123,13 +127,40 @@ class Candidates:
         return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, SIDE, SIDE)
 
     @cached_property
+    def synthetic(self) -> NDArray[np.bool_]:
+        """(size,) who was generated; references count as real."""
+        origins = np.array(self.ledger.column("origin", self.indices), dtype=np.str_)
+        return np.append(origins == "synthetic", np.zeros(self.size - self.n, dtype=bool))
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """(size,) width times height; 0 for references, which stay anyway."""
+        width, height = (np.array(self.ledger.column(name, self.indices), np.int64) for name in ("width", "height"))
+        return np.append(width * height, np.zeros(self.size - self.n, dtype=np.int64))
+
+    @cached_property
+    def bytes(self) -> NDArray[np.int64]:
+        """(size,) the sizes of the files; 0 for references, and where only equal files are compared."""
+        sizes = np.zeros(self.size, dtype=np.int64)
+        if self.stage.by != "exact" and self.n:
+            sizes[: self.n] = self._parts.take(self.digests[: self.n], ["bytes"]).column("bytes").to_numpy()
+        return sizes
+
+    def advantage(self, row: int, other: int) -> str:
+        """In which way `other`, which stays, is the better one of two near ones: the first that `rank` looks at."""
+        if self.fixed[other] and not self.fixed[row]:
+            return "which is spared by `on`"
+        if self.synthetic[row] != self.synthetic[other]:
+            return "which is real"
+        if self.pixels[row] != self.pixels[other]:
+            return "which has more pixels"
+        return "which is less compressed" if self.bytes[row] != self.bytes[other] else "which has the lower id"
+
+    @cached_property
     def rank(self) -> Rows:
-        """(size,) who stays of two: references, evaluation, real, then larger ones, then the lowest id."""
-        columns = {name: self.ledger.column(name, self.indices) for name in ("origin", "width", "height")}
-        pixels = np.append(np.multiply(columns["width"], columns["height"]), np.zeros(self.size - self.n))
-        synthetic = np.append(np.array(columns["origin"]) == "synthetic", np.zeros(self.size - self.n, dtype=bool))
+        """(size,) who stays of two: references, evaluation, real, more pixels, less compressed, the lowest id."""
         names = np.array([*self.ids, *self.others.ledger.column("id", self.others.indices)], dtype=np.str_)
-        order = np.lexsort((names, -pixels, synthetic, ~self.evaluation, ~self.reference))
+        order = np.lexsort((names, -self.bytes, -self.pixels, self.synthetic, ~self.evaluation, ~self.reference))
         rank = np.empty(self.size, dtype=np.int64)
         rank[order] = np.arange(self.size)
         return rank

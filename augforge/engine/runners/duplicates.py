@@ -236,9 +236,11 @@ def _reasons(candidates: Candidates, gone: Rows, verdict: Verdict) -> list[str]:
         same = candidates.digests[row] == candidates.digests[other]
         how = "" if same else f" ({_bits(apart)})" if apart <= candidates.distance else f" (overlap {fit:.2f})"
         what = f"{'exact copy' if same else 'near-duplicate'} of {candidates.name(other)}{how}"
-        leak = "leakage: " if candidates.reference[other] or candidates.evaluation[other] else ""
+        leaks = candidates.reference[other] or candidates.evaluation[other]
+        better = "" if same or leaks else f", {candidates.advantage(row, other)}"
+        leak = "leakage: " if leaks else ""
         group = "" if candidates.reference[other] else f", cluster {names[verdict.cluster[row]][:8]}"
-        reasons.append(leak + what + group)
+        reasons.append(leak + what + better + group)
     return reasons
 
 

@@ -62,15 +62,15 @@ class _Looked:
 
 def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked) -> NDArray[np.bool_]:
     """Drop by the rule; (n,) who stays."""
-    indices, scores = looked.indices, looked.scores[stage.primary_measure]
+    indices, measure = looked.indices, stage.primary_measure
     whole = stage.scope == "all"
     groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.class_index(indices)
-    stays, reasons = stage.rule().apply(scores, looked.inputs.ids, groups, "all" if whole else "its class")
-    for place, reason in enumerate(stage.explain(looked.inputs, scores)):
-        reasons[place] = reason or reasons[place]
-    for place, index in enumerate(indices.tolist()):
-        reasons[place] = looked.failures.get(index, reasons[place])
-    ledger.drop(indices[~stays], [f"{stage.primary_measure}: {reason}" for reason in reasons[~stays]], title)
+    stays, reasons = stage.decide(looked.scores, looked.inputs.ids, groups, "all" if whole else "its class")
+    explained = dict(enumerate(stage.explain(looked.inputs, looked.scores[measure])))
+    explained |= {place: looked.failures.get(i, explained.get(place)) for place, i in enumerate(indices.tolist())}
+    for place, reason in explained.items():
+        reasons[place] = f"{measure}: {reason}" if reason else reasons[place]
+    ledger.drop(indices[~stays], reasons[~stays], title)
     return stays
 
 

@@ -56,11 +56,11 @@ function scorePanel(measure) {
 }
 
 // Where the filter of this measure has cut, as far as one number says it: the worst score that it let pass. Where the
-// measure has decided nothing, where `keep: 0.8` would cut.
+// measure has decided nothing, where the default would cut: `outliers: 3.5`.
 function startingCut(measure, scores) {
   let cut = null;
   const went = samples.reason.values.map((reason) => reason.startsWith(`${measure.name}: `));
-  if (!went.includes(true)) return measure.cuts.find(({ option, value }) => option === 'keep' && value === 0.8)?.bound ?? measure.edges[0];
+  if (!went.includes(true)) return measure.cuts.find(({ option, value }) => option === 'outliers' && value === 3.5)?.bound ?? measure.edges[0];
   for (let row = 0; row < total; row += 1) {
     if (scores[row] === null || went[samples.reason.codes[row]]) continue;
     if (cut === null || (measure.lower_is_better ? scores[row] > cut : scores[row] < cut)) cut = scores[row];

@@ -7,38 +7,57 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from augforge.models import find_model
 from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filters.similarity import Scores, class_prompts, margins, to_own
-from augforge.stages.stage import Prompt, Task
+from augforge.stages.stage import AsksAboutClasses, Prompt, Task
 
 if TYPE_CHECKING:
     from augforge.stages.filter_inputs import FilterInputs
 
 
-class Clip(EmbeddingFilter):
+class Clip(AsksAboutClasses, EmbeddingFilter):
     """Keep the images that an image-text model finds most like their class.
 
     Three cosine measures, all in [-1, 1]: `clip-prompt`, similarity to the class's prompt; `clip-margin`, that
     minus the best similarity to another class's prompt, in [-2, 2]; `clip-prototype`, similarity to the mean of
-    the class's real images. No paper gives a cut that holds for all data, so the default is a share of each class.
+    the class's real images. No paper gives a cut that holds for all data, so without a rule outliers go.
+
+    By `clip-prototype` no text is asked for: any model that embeds images will do, and the other two are not measured.
     """
 
     name: ClassVar[str] = "clip"
     measures: ClassVar[tuple[str, ...]] = ("clip-prompt", "clip-margin", "clip-prototype")
     needs_real: ClassVar[bool] = True
+    ways_out: ClassVar[str] = (
+        "name another image-text model, such as vit-b-32, or judge by clip-prototype with any model that embeds images"
+    )
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
-    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")
+    model: Annotated[str, Task("image-embedding")] = Field(
+        "builtin-clip", description="The image-text model; by clip-prototype any that embeds images."
+    )
     prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
     by: Literal["clip-prompt", "clip-margin", "clip-prototype"] = Field(
         "clip-prompt", description="The measure that the rule looks at."
     )
 
+    @property
+    def asks_about_classes(self) -> bool:
+        """Whether the prompts of the classes are asked for."""
+        return self.by != "clip-prototype"
+
+    def check(self) -> None:
+        """Refuse a model that knows no text where prompts are asked for."""
+        if self.asks_about_classes:
+            find_model(self.model, "image-text")
+
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
-        """The three similarities. A single class has no other: its margin is NaN."""
-        images, classes, prompts = inputs.images, inputs.classes, class_prompts(inputs, self.prompt)
-        return {
-            "clip-prompt": to_own(images, classes, prompts),
-            "clip-margin": margins(images, classes, prompts),
-            "clip-prototype": to_own(images, classes, inputs.prototypes),
-        }
+        """The similarities. A single class has no other: its margin is NaN."""
+        images, classes = inputs.images, inputs.classes
+        scores = {"clip-prototype": to_own(images, classes, inputs.prototypes)}
+        if not self.asks_about_classes:
+            return scores
+        prompts = class_prompts(inputs, self.prompt)
+        asked = {"clip-prompt": to_own(images, classes, prompts), "clip-margin": margins(images, classes, prompts)}
+        return {**asked, **scores}

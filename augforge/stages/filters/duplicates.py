@@ -18,8 +18,9 @@ class Duplicates(Stage):
     """Drop exact copies and near-duplicates of images that stay, copies of OTHER, and memorised parents.
 
     Evidence is an equal file, 64-bit perceptual hashes that differ in few bits, mirrored or not, or an embedding
-    close by, where one image fits a part of the other. Real stays before synthetic, larger before smaller; an image
-    of an evaluation split is never dropped for one of its own source. What is dropped is near to an image that is kept.
+    close by, where one image fits a part of the other. What is dropped is near to an image that is kept, the better of
+    the two: real before synthetic, then more pixels, then less compression (more bytes for as many pixels), then the
+    lower id; the reason says which. An image of an evaluation split is never dropped for one of its own source.
     """
 
     verb: ClassVar[str] = "filter"
@@ -45,7 +46,11 @@ class Duplicates(Stage):
         None, description="Drop what is near an image of this source, such as a test set; it is only read."
     )
     parents: bool = Field(True, description="Drop synthetic images that are near-copies of their own parents.")
-    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The model for by embedding.")
+    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model for by embedding.")
+
+    def packages(self) -> tuple[str, ...]:
+        """What embeds, where embeddings are the evidence."""
+        return ("torch",) if self.by == "embedding" else ()
 
     def reach(self, size: int) -> int:
         """The most bits in which the hashes of near ones of `size` images differ."""

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filters.similarity import Scores, class_prompts, margins
-from augforge.stages.stage import Prompt, Task
+from augforge.stages.stage import AsksAboutClasses, Prompt, Task
 
 if TYPE_CHECKING:
     from augforge.stages.filter_inputs import FilterInputs
 
 
-class Margin(EmbeddingFilter):
+class Margin(AsksAboutClasses, EmbeddingFilter):
     """Keep the images that zero-shot classification assigns to their own label most clearly.
 
     The cosine to the prompt of the image's class minus the best cosine to another class's, in [-2, 2]: over 0 exactly
@@ -25,6 +25,9 @@ class Margin(EmbeddingFilter):
 
     name: ClassVar[str] = "margin"
     measures: ClassVar[tuple[str, ...]] = ("margin",)
+    ways_out: ClassVar[str] = (
+        "name another image-text model, such as vit-b-32, or use `filter: prototype` with any model that embeds images"
+    )
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")

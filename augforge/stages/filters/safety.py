@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
-from augforge.algorithms.rules import Unjudged
 from augforge.stages.filter import EmbeddingFilter, PixelFilter
 from augforge.stages.filters.checkers import find_checker, load_checker
-from augforge.stages.stage import Task
+from augforge.stages.stage import AsksAboutClasses, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
     from augforge.stages.filter_inputs import FilterInputs
 
 CONCEPTS = (
@@ -40,7 +40,7 @@ SAFE = (
 OPEN_NSFW = "augforge.models.offline:open_nsfw_risk"
 
 
-class Safety(EmbeddingFilter, PixelFilter):
+class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
     """Drop images nearer to an unsafe concept than to any safe one, or those that your own checker flags.
 
     `safety` is positive for a safe image and negative for a flagged one; by default images below 0 are dropped. With an
@@ -51,13 +51,14 @@ class Safety(EmbeddingFilter, PixelFilter):
     its name: when you change its code, run into a new folder.
 
     Check also the output of models with unlearned concepts: the published success rate of attacks on such models is up
-    to 97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such concept, so it is not the default.
-    Flagged images are counted in the ledger and are not in the data set; `parts/` of the run folder still holds what
-    was generated.
+    to 97.9 % (UnlearnDiffAtk; Zhang et al., 2024). The built-in model knows no such concept and is refused. Flagged
+    images are counted in the ledger and are not in the data set; `parts/` of the run folder still holds what was
+    generated.
     """
 
     name: ClassVar[str] = "safety"
     measures: ClassVar[tuple[str, ...]] = ("safety",)
+    ways_out: ClassVar[str] = "name a full image-text model, such as vit-b-32, or a checker"
     default_rule: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
@@ -66,10 +67,17 @@ class Safety(EmbeddingFilter, PixelFilter):
     safe: tuple[str, ...] = Field(SAFE, min_length=1, description="What may be shown, as prompts.")
     checker: str | None = Field(None, description="module:function of a checker in place of the image-text model.")
 
+    @property
+    def asks_about_classes(self) -> bool:
+        """It asks about concepts, whatever the classes are."""
+        return False
+
     def check(self) -> None:
-        """Refuse a checker that is not there."""
+        """Refuse a checker that is not there, and a model that states what it knows: no concept is among that."""
         if self.checker is not None:
             find_checker(self.checker)
+        else:
+            self.check_known(self.concepts)
         if self.checker == OPEN_NSFW:
             from augforge.models import find_model
             from augforge.models.offline import package_file
@@ -87,6 +95,8 @@ class Safety(EmbeddingFilter, PixelFilter):
 
     def measure(self, image: Image.Image) -> dict[str, float]:
         """1 - 2 * the checker's risk; Unjudged where it gives none."""
+        from augforge.algorithms.rules import Unjudged
+
         assert self.checker is not None
         check = load_checker(self.checker)
         try:
@@ -99,6 +109,8 @@ class Safety(EmbeddingFilter, PixelFilter):
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How much nearer each image is to what may be shown than to what must not."""
+        import numpy as np
+
         safe = inputs.images @ inputs.texts(self.safe).T
         return {"safety": (safe.max(axis=1) - self._unsafe(inputs).max(axis=1)).astype(np.float64)}
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
-from augforge.algorithms import mixing
 from augforge.data.ids import key, rng, seed_of
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.models.backends import Backend, backend_class
 from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from augforge.models.backends import Backend
 
 Mode = Literal[
     "random-image",
@@ -73,10 +75,14 @@ class AugmentedConditioning(DiffusionGenerator):
 
     @property
     def _mixes_embeddings(self) -> bool:
+        from augforge.models.backends import backend_class
+
         return "embedding" in backend_class(self.backend_name).carries
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
+        from augforge.algorithms import mixing
+
         assert parent is not None
         mode, partner = self._mode_and_partner(parent, pool, variant)
         random = rng(seed, "mix")
@@ -105,6 +111,8 @@ class AugmentedConditioning(DiffusionGenerator):
         return ("dropout", None) if self.fallback == "dropout" else (self.mode, parent)
 
     def _crop(self, mode: str, index: int, parents: Sequence[Sample], random: np.random.Generator) -> list[int] | None:
+        from augforge.algorithms import mixing
+
         itself = index == 1 and parents[0].id == parents[1].id
         if mode.startswith("embed") and not itself:
             return None
@@ -113,6 +121,8 @@ class AugmentedConditioning(DiffusionGenerator):
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The mixed embeddings of a batch, or its mixed images where the back-end takes no embedding."""
+        import numpy as np
+
         if not self._mixes_embeddings:
             side = max(getattr(backend, "native_size", None) or (224, 224))
             return {"images": [self._views(item, side)[0] for item in batch], "strength": self.strength}
@@ -142,6 +152,8 @@ class AugmentedConditioning(DiffusionGenerator):
         return [key("view", p.digest, crop) for p, crop in zip(item.job.parents, crops, strict=False)]
 
     def _mixed_vector(self, item: GenerationInput, vectors: Any) -> NDArray[np.float32]:
+        from augforge.algorithms import mixing
+
         sampled_params = item.job.sample.sampled_params
         vector: NDArray[np.float32] = next(vectors)
         if sampled_params["mode"].startswith("embed-mixup"):
@@ -157,6 +169,11 @@ class AugmentedConditioning(DiffusionGenerator):
 
 def mixed_picture(sampled_params: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
     """Two images mixed in pixel space at `size` px a side, by `lam` or by `box`."""
+    import numpy as np
+    from PIL import Image
+
+    from augforge.algorithms import mixing
+
     first, second = (
         np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) for image in images
     )

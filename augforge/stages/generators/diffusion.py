@@ -6,31 +6,38 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from augforge.data import images
 from augforge.errors import RecipeError
-from augforge.models import find_model
-from augforge.models.backends import Backend, Request, backend_class, open_backend
-from augforge.models.table import TASKS, Model
 from augforge.stages import prompts
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
-from augforge.stages.stage import Prompt
+from augforge.stages.stage import AsksAboutClasses, Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.models.backends import Backend
+    from augforge.models.table import Model
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
 _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")
 _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
 
 
-class DiffusionGenerator(Generator):
+class DiffusionGenerator(AsksAboutClasses, Generator):
     """Options and execution of a diffusion model; a stage adds the conditioning."""
 
     task: ClassVar[str]
-    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {"micro_batch", "decode_batch"}
+    ways_out: ClassVar[str] = "name a model for real work (augforge list models)"
+    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {
+        "any_class",
+        "micro_batch",
+        "decode_batch",
+    }
 
     prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
     templates: str = Field("", description="Choose each image's prompt from a file of templates, or from the `usual`.")
@@ -96,6 +103,8 @@ class DiffusionGenerator(Generator):
     @property
     def row(self) -> Model:
         """The model's row of the table."""
+        from augforge.models import find_model
+
         return find_model(getattr(self, "model"), self.task)  # noqa: B009  # every subclass declares `model`
 
     @property
@@ -103,8 +112,15 @@ class DiffusionGenerator(Generator):
         """The back-end that this stage runs the model in."""
         return str(self.row.backend_for(self.task)) if self.backend == "auto" else self.backend
 
+    def packages(self) -> tuple[str, ...]:
+        """What the diffusion models run in."""
+        return ("diffusers", "torch", "transformers")
+
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
+        from augforge.models.backends import backend_class
+        from augforge.models.table import TASKS
+
         self.check_batch()
         name = self.backend_name
         if name not in TASKS[self.task]:
@@ -128,6 +144,8 @@ class DiffusionGenerator(Generator):
 
     def prompt_of(self, label: str, seed: int) -> dict[str, str]:
         """The prompt of one image, as a sampled parameter; {} for a back-end that reads no text."""
+        from augforge.models.backends import backend_class
+
         if not backend_class(self.backend_name).reads_prompt:
             return {}
         return {"prompt": prompts.choose(self.prompt, self.templates, label, seed)}
@@ -157,6 +175,8 @@ class DiffusionGenerator(Generator):
         return LoadedGenerator(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})
 
     def _open(self, device: str, dtype: str) -> Backend:
+        from augforge.models.backends import open_backend
+
         name = self.backend_name
         given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
         known = {option: value for option, value in given.items() if value not in (None, False)}
@@ -164,6 +184,8 @@ class DiffusionGenerator(Generator):
         return open_backend(name, self.row, device, dtype, **{**fit, **known})
 
     def _run(self, batch: Sequence[GenerationInput], backend: Backend) -> list[GeneratedImage]:
+        from augforge.models.backends import Request
+
         drawn = [item.job.sample for item in batch]
         request = Request(
             prompts=[str(sample.sampled_params.get("prompt", "")) for sample in drawn],
@@ -229,6 +251,8 @@ def _memory_of(stage: DiffusionGenerator, backend: Any, size: int) -> int:
     """Bytes that one step with `size` images takes at its peak, beyond the weights."""
     import torch
     from PIL import Image
+
+    from augforge.models.backends import Request
 
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.models.backends import Backend
 from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    from augforge.models.backends import Backend
 
 
 class Img2Img(DiffusionGenerator):

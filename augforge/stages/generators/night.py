@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from PIL import Image
 from pydantic import Field, model_validator
 
 from augforge.data.ids import rng, unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
+from augforge.optional import require
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 LEAST_CROP = 0.8
 
@@ -57,6 +60,10 @@ class Night(Generator):
         """As for every generator; with a ratio, `turns` decides."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Every image whose hash is below the ratio once; or the images in turn."""
         if self.has_amount:
@@ -77,6 +84,7 @@ class Night(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the translator."""
+        require("torch")
         from augforge.models.translators import NightTranslator
 
         translator = NightTranslator(self.model, device, self.dtype)
@@ -94,6 +102,9 @@ class Night(Generator):
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The input image, and its mask under the same geometric transform."""
+        import numpy as np
+        from PIL import Image
+
         from augforge.data.images import decode_condition
 
         image = self._view(item, item.images[0], smooth=True)
@@ -103,6 +114,8 @@ class Night(Generator):
         return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
 
     def _view(self, item: GenerationInput, image: Image.Image, smooth: bool) -> Image.Image:
+        from PIL import Image
+
         sampled_params = item.job.sample.sampled_params
         if "crop" in sampled_params:
             left, top, right, bottom = sampled_params["crop"]

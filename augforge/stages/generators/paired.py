@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
+from augforge.optional import require
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Task
@@ -54,6 +54,10 @@ class Paired(Generator):
         """A few images at a time: the networks are large."""
         return 8
 
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
     def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; only once if nothing is varied."""
         return pool.turns(count if self.vary else min(count, len(pool)))
@@ -77,6 +81,7 @@ class Paired(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the model."""
+        require("torch")
         from augforge.models.translators import PairedDrawer
 
         drawer = PairedDrawer(self.model, device, self.dtype)
@@ -100,6 +105,8 @@ class Paired(Generator):
 
 def _varied(item: GenerationInput) -> tuple[Any, Any]:
     """Image and mask of the parent after the drawn geometry."""
+    import numpy as np
+
     from augforge.algorithms.geometry import Geometry
     from augforge.data.images import decode_condition
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from augforge.data.ids import unit
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TrainClassifier(Trainer):
-    """Train a classifier on the labelled images: a timm network, or a linear probe on an image-text model.
+    """Train a classifier on the labelled images: a timm network, or a linear probe on the embeddings of a model.
 
     It is evaluated on the split `validation` if there is one, else on a share of the images held out by a hash.
     """
@@ -31,7 +30,7 @@ class TrainClassifier(Trainer):
     example: ClassVar[Mapping[str, Any]] = {"steps": 20}
 
     backbone: str = Field("probe", description="timm:NAME for a network of timm, or probe for a linear layer.")
-    embedder: Annotated[str, Task("image-text")] = Field("builtin-clip", description="probe: whose embeddings.")
+    embedder: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="probe: whose embeddings.")
     weights: str | None = Field(None, description="timm: a safetensors file to begin from, or `pretrained` (the hub).")
     size: int | None = Field(None, ge=16, description="timm: side of the input in px (the network's own if absent).")
     batch: int = Field(32, ge=1, description="Images per step, over all processes.")
@@ -53,6 +52,8 @@ class TrainClassifier(Trainer):
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """Labelled real images: to train on, and to evaluate on."""
+        import numpy as np
+
         train = ledger.reference()
         real = ledger.visible("real")
         named = zip(ledger.column("split", real), ledger.column("label", real), strict=True)
@@ -76,7 +77,7 @@ class TrainClassifier(Trainer):
             classes,
             context,
             backbone=self.backbone,
-            embedder=find_model(self.embedder, "image-text"),
+            embedder=find_model(self.embedder, "image-embedding"),
             size=self.size,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,

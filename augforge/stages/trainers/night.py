@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from augforge.errors import RecipeError
@@ -70,6 +69,8 @@ class TrainNight(Trainer):
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """The training images of the two classes."""
+        import numpy as np
+
         indices = ledger.reference()
         labels = np.array(ledger.column("label", indices), dtype=object)
         roles = {"day": indices[labels == self.day], "night": indices[labels == self.night]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from augforge.data.ids import unit
@@ -84,6 +83,8 @@ class TrainPaired(Trainer):
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """The training images, those with a mask if the condition is one; a share of them is held out."""
+        import numpy as np
+
         indices = ledger.visible("real")
         evaluation = [is_evaluation(split) for split in ledger.column("split", indices)]
         usable = ~np.array(evaluation, dtype=bool)

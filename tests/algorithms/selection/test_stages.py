@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from augforge.algorithms.selection import Selection, certify, divergences, facility_location, losses
 from augforge.data.ids import key
 from augforge.errors import RecipeError
+from augforge.recipe import build_stage
 from augforge.stages.selectors.balanced import Balanced
 from augforge.stages.selectors.facility_location import FacilityLocation, proxy_of
 from augforge.stages.selectors.hardness import Hardness
@@ -125,6 +126,15 @@ def test_proxies_are_of_the_classifiers_columns() -> None:
     np.testing.assert_array_equal(alone, residuals)
     outer = proxy_of("outer-product", side_by_side, LABELS, CLASSES)
     np.testing.assert_allclose(outer.reshape(60, 4, 8), residuals[:, :, None] * embeddings[:, None], rtol=1e-5)
+
+
+def test_without_a_budget_nothing_is_guessed() -> None:
+    with pytest.raises(RecipeError, match="it needs count or share"):
+        build_stage("select", "random", {})
+    with pytest.raises(RecipeError, match="it needs count or share"):
+        Random().budget(10)
+    assert build_stage("select", "random", {"share": 0.29}).budget(100) == 29
+    assert build_stage("select", "random", {"count": 7}).budget(100) == 7
 
 
 def test_options_that_do_not_go_together_are_refused() -> None:

@@ -172,10 +172,34 @@ def test_real_stays_before_synthetic_and_others_are_spared(source: Path, tmp_pat
     write(source, huge_jpg=jpeg(picture(2, 400, 320), 80))
     ledger, _ = judge(Duplicates(), tmp_path / "out", source, change=change)
     assert "huge.jpg" in gone(ledger) and "stranger-2.png" not in gone(ledger)
+    assert ", which is real, cluster " in gone(ledger)["huge.jpg"]
     only, _ = judge(Duplicates(on="synthetic"), tmp_path / "out", source, change=change)
     assert set(gone(only)) == {"huge.jpg"}
     reals, _ = judge(Duplicates(on="real"), tmp_path / "out", source, change=change)
-    assert "huge.jpg" not in gone(reals) and "stranger-2.png" in gone(reals)
+    assert "huge.jpg" not in gone(reals) and ", which is spared by `on`, cluster " in gone(reals)["stranger-2.png"]
+
+
+BETTER = {
+    "more pixels": (lambda image: jpeg(image, 60), lambda image: jpeg(image.resize((150, 120)), 95)),
+    "less compressed": (lambda image: jpeg(image, 90), lambda image: jpeg(image, 25)),
+    "less compressed, without loss": (lambda image: png(image), lambda image: jpeg(image, 90)),
+}
+"""The better and the worse file of a picture, by how one is better."""
+
+
+@pytest.mark.parametrize("way", BETTER)
+def test_the_better_copy_stays_and_the_reason_says_why(tmp_path: Path, way: str) -> None:
+    """Twelve pairs; by the id alone, the wrong variant here, about half of them would keep the worse one."""
+    better, worse = BETTER[way]
+    files = {f"good-{seed}_img": better(picture(seed)) for seed in range(12)}
+    files |= {f"poor-{seed}_img": worse(picture(seed)) for seed in range(12)}
+    folder = write(tmp_path / "source", **{name.replace("_img", "_jpg"): data for name, data in files.items()})
+    ledger, _ = judge(Duplicates(), tmp_path / "out", folder)
+    found, names = gone(ledger), ids(ledger)
+    assert set(found) == {f"poor-{seed}.jpg" for seed in range(12)}
+    why = "which has more pixels" if way == "more pixels" else "which is less compressed"
+    assert all(f", {why}, cluster " in reason for reason in found.values())
+    assert 0 < sum(names[f"poor-{seed}.jpg"] < names[f"good-{seed}.jpg"] for seed in range(12)) < 12
 
 
 def test_crops_need_embeddings(tmp_path: Path) -> None:

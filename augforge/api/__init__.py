@@ -1,0 +1,28 @@
+"""The Python interface, the twin of the command line: `import augforge` gives these names. See docs/python.md.
+
+recipe       Recipe: sources and stages, and everything that a recipe can be asked for
+run          Run: a run folder and everything that can be asked of it
+images       RunImages: the images of a run, kept and dropped ones
+models       train
+lists        samples, check_marks, list_stages, list_models, list_recipes
+shown        how these objects look in a notebook
+"""
+
+from augforge.api.lists import check_marks, list_models, list_recipes, list_stages, samples
+from augforge.api.models import train
+from augforge.api.recipe import Recipe, stage
+from augforge.api.run import Run
+from augforge.errors import AugforgeError
+
+__all__ = [
+    "AugforgeError",
+    "Recipe",
+    "Run",
+    "check_marks",
+    "list_models",
+    "list_recipes",
+    "list_stages",
+    "samples",
+    "stage",
+    "train",
+]

@@ -1,0 +1,18 @@
+"""What embeds images, whatever library its model is of."""
+
+from __future__ import annotations
+
+from augforge.models.offline import open_lite2
+from augforge.models.table import Model
+from augforge.models.vision import ClipTower, Tower, open_tower
+
+LITE2 = ("efficientnet-lite2",)
+
+
+def load_embedder(model: Model, device: str = "auto") -> ClipTower | Tower:
+    """What embeds images with the model of this row.
+
+    Raises:
+        ModelError: it cannot be loaded, or it sees images in a way that is not known here.
+    """
+    return open_lite2(model, device) if model.backends == LITE2 else open_tower(model, device)

@@ -1,0 +1,32 @@
+"""What the built-in models know: the names of the classes that they were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+OBJECTS = (
+    *("airplane", "airplanes", "plane", "automobile", "automobiles", "car", "bird", "cat", "deer", "dog", "frog"),
+    *("horse", "ship", "truck"),
+)
+FLOWERS = ("daisy", "daisies", "dandelion", "dandelions", "rose", "roses", "sunflower", "sunflowers", "tulip", "tulips")
+
+BUILTIN = frozenset(
+    {
+        *(
+            name
+            for number, word in enumerate(DIGITS)
+            for name in (word, str(number), f"digit {word}", f"digit {number}")
+        ),
+        *(f"number {word}" for word in DIGITS),
+        *OBJECTS,
+        *FLOWERS,
+        *(f"{name} flower" for name in ("daisy", "dandelion", "rose", "sunflower", "tulip")),
+    }
+)
+"""Every name of a class in the prompts of `scripts/train_builtin_clip.py`."""
+
+
+def unknown_classes(classes: Iterable[str], known: Collection[str]) -> list[str]:
+    """Those of `classes` that are not among the `known` names; capitals, underscores and spaces do not matter."""
+    return [name for name in classes if " ".join(name.replace("_", " ").casefold().split()) not in known]

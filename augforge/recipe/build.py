@@ -1,0 +1,100 @@
+"""Stages from what a recipe says of them: the mapping of an entry in, typed and checked options out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from reprlib import repr as short
+from typing import Any
+
+from pydantic import ValidationError
+
+from augforge.errors import AugforgeError, ModelError, RecipeError, did_you_mean
+from augforge.models import find_model
+from augforge.recipe.source import name_in
+from augforge.stages.catalog import VERBS, stage_class
+from augforge.stages.stage import Stage, kebab
+from augforge.stages.trainer import Trainer
+
+
+def build_stage(verb: str, name: str, options: Mapping[str, Any], trained: Mapping[str, str] | None = None) -> Stage:
+    """The stage `verb: name` with `options`, keys as in YAML; RecipeError says which option is wrong.
+
+    `trained` has the task of every model that an earlier stage trains, by its name.
+    """
+    stage = _validated(stage_class(verb, name), options)
+    _check_together(stage, trained or {})
+    return stage
+
+
+def check_stage(stage: Stage, trained: Mapping[str, str]) -> None:
+    """What `build_stage` checks, of a stage that is there: a copy or a subclass may have gone round its validators."""
+    _validated(type(stage), stage.model_dump(by_alias=True, warnings=False))
+    _check_together(stage, trained)
+
+
+def parse_stages(entries: Sequence[Any]) -> tuple[Stage, ...]:
+    """The stages that the entries of `stages` describe; RecipeError says which entry is wrong."""
+    stages: list[Stage] = []
+    trained: dict[str, str] = {}
+    for number, entry in enumerate(entries, start=1):
+        stages.append(entry if isinstance(entry, Stage) else _stage(number, entry, trained))
+        if isinstance(stages[-1], Trainer):
+            trained.setdefault(stages[-1].called, stages[-1].task)
+    return tuple(stages)
+
+
+def _stage(number: int, entry: Any, trained: Mapping[str, str]) -> Stage:
+    where = f"stage {number}"
+    if not isinstance(entry, dict):
+        raise RecipeError(f"{where}: a stage is a mapping such as '- filter: clip'")
+    verbs = [key for key in entry if key in VERBS]
+    if len(verbs) == 2:
+        verbs = [verb for verb in verbs if verb != "split"]  # which is an option of generators, too
+    if len(verbs) != 1:
+        first = str(next(iter(entry), ""))
+        raise RecipeError(f"{where}: it needs exactly one of {', '.join(VERBS)}", did_you_mean(first, list(VERBS)))
+    (verb,) = verbs
+    name = name_in(entry[verb], f"{where}: the stage of {verb!r}")
+    options = {key: value for key, value in entry.items() if key != verb}
+    for key in options:
+        if not isinstance(key, str):
+            raise RecipeError(f"{where} ({verb}: {name}): key {short(key)} is not a word", "put it in quotes")
+    try:
+        return build_stage(verb, name, options, trained)
+    except AugforgeError as error:
+        raise RecipeError(f"{where} ({verb}: {name}): {error.message}", error.hint) from error
+
+
+def _validated(cls: type[Stage], options: Mapping[str, Any]) -> Stage:
+    try:
+        return cls.model_validate(dict(options), by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise _option_error(cls, error) from error
+
+
+def _check_together(stage: Stage, trained: Mapping[str, str]) -> None:
+    """Whether the models that a stage names can do their task, and its options go together."""
+    for option, task in stage.tasks().items():
+        _check_model(getattr(stage, option), task, trained)
+    stage.check()
+
+
+def _check_model(name: str | None, task: str, trained: Mapping[str, str]) -> None:
+    if name is None:
+        return
+    if name not in trained:
+        find_model(name, task)
+    elif trained[name] != task:
+        raise ModelError(f"{name!r} is trained for {trained[name]}, not for {task}", "name another model here")
+
+
+def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
+    first = error.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return RecipeError(f"unknown key {short(key)}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return RecipeError(message)
+    about = cls.model_fields.get(key.replace("-", "_"))
+    return RecipeError(f"key {key!r}: {message}", (about.description or "") if about else "")

@@ -1,0 +1,68 @@
+"""What must hold of a recipe as a whole, whether it came from YAML or was built in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from augforge.errors import AugforgeError, RecipeError
+from augforge.models import MODELS
+from augforge.recipe.acceptance import check_acceptance
+from augforge.recipe.build import check_stage
+from augforge.recipe.source import parse_sources
+from augforge.stages.generator import Generator
+from augforge.stages.splitter import Splitter
+from augforge.stages.stage import Stage
+from augforge.stages.trainer import Trainer
+
+if TYPE_CHECKING:
+    from augforge.recipe.recipe import Recipe
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Check every rule: sources, options, models, leaks, and what `until-accepted` can count. Loads no model.
+
+    `parse_recipe` ends with it and `augforge.engine.run.run` begins with it, so that no recipe is run unchecked.
+
+    Raises:
+        RecipeError: with the number of the source or stage, what is wrong, and what to do.
+    """
+    parse_sources([source.plain() for source in recipe.sources])
+    trained: dict[str, str] = {}
+    for number, stage in enumerate(recipe.stages, start=1):
+        where = f"stage {number} ({stage.verb}: {stage.name})"
+        _check_alone(where, stage, trained)
+        _check_place(where, stage, recipe.stages[: number - 1])
+        if isinstance(stage, Trainer):
+            _check_called(where, stage, trained)
+            trained[stage.called] = stage.task
+    check_acceptance(recipe.stages)
+
+
+def _check_alone(where: str, stage: Stage, trained: Mapping[str, str]) -> None:
+    try:
+        check_stage(stage, trained)
+    except AugforgeError as error:
+        raise RecipeError(f"{where}: {error.message}", error.hint) from error
+
+
+def _check_called(where: str, stage: Trainer, trained: Mapping[str, str]) -> None:
+    """Refuse a name for the trained model that means another model."""
+    if stage.called in trained or stage.called in MODELS:
+        raise RecipeError(f"{where}: there is a model called {stage.called!r} already", "give `as` another name")
+
+
+def _check_place(where: str, stage: Stage, before: Sequence[Stage]) -> None:
+    """Refuse what would leak: a split after something was learnt or made, and shots of a model that saw more."""
+    made = next((earlier for earlier in before if isinstance(earlier, (Trainer, Generator))), None)
+    if isinstance(stage, Splitter) and made is not None:
+        raise RecipeError(f"{where}: it comes after `{made.verb}: {made.name}`", "split before anything is made")
+    if not isinstance(stage, Generator) or stage.shots is None:
+        return
+    names = {getattr(stage, option) for option in stage.tasks()}
+    for trainer in (earlier for earlier in before if isinstance(earlier, Trainer)):
+        if trainer.called in names and (trainer.shots is None or trainer.shots > stage.shots):
+            raise RecipeError(
+                f"{where}: its model {trainer.called!r} learns from more than {stage.shots} shots",
+                f"give `train: {trainer.name}` shots: {stage.shots}, too",
+            )

@@ -1,0 +1,62 @@
+"""The sources of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from reprlib import repr as short
+from typing import Any
+
+from augforge.errors import RecipeError, did_you_mean
+from augforge.io import KINDS
+
+OPTIONS = ("split", "image", "label", "masks", "class")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One source of a recipe, such as `{folder: data/digits}`; `options` are the format's own."""
+
+    kind: str
+    value: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As in YAML."""
+        return {self.kind: self.value, **self.options}
+
+
+def parse_sources(plain: Any) -> tuple[SourceSpec, ...]:
+    """The sources that the value of `source` describes: a mapping, or a list of mappings."""
+    if plain is None:
+        raise RecipeError("key 'source' is missing", "for example  source: {folder: data/digits}")
+    entries = plain if isinstance(plain, list) else [plain]
+    if not entries:
+        raise RecipeError("key 'source': the list is empty")
+    return tuple(parse_source(number, entry) for number, entry in enumerate(entries, start=1))
+
+
+def parse_source(number: int, entry: Any) -> SourceSpec:
+    """The source that one mapping describes; `number` counts from 1."""
+    where = f"source {number}"
+    if not isinstance(entry, dict):
+        raise RecipeError(f"{where}: it is a mapping such as {{folder: data/digits}}")
+    kinds = [key for key in entry if key in KINDS]
+    if len(kinds) != 1:
+        first = str(next(iter(entry), ""))
+        raise RecipeError(f"{where}: it needs exactly one of {', '.join(KINDS)}", did_you_mean(first, list(KINDS)))
+    (kind,) = kinds
+    options = {str(key): value for key, value in entry.items() if key != kind}
+    for key, value in options.items():
+        if key not in OPTIONS:
+            raise RecipeError(f"{where} ({kind}): unknown key {short(key)}", did_you_mean(key, list(OPTIONS)))
+        if not isinstance(value, str):
+            raise RecipeError(f"{where} ({kind}): key {key!r}: it is a text")
+    return SourceSpec(kind, name_in(entry[kind], f"{where}: the {kind}"), options)
+
+
+def name_in(value: Any, what: str) -> str:
+    """A text or a number where a text is meant, such as the folder 2024."""
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return str(value)
+    raise RecipeError(f"{what} is a text, not {short(value)}")
