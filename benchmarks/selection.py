@@ -2,16 +2,15 @@
 
     python benchmarks/selection.py                         the table at 20,000 rows, and the bars
     python benchmarks/selection.py --quick                 a short one at 3,000 rows
-    OMP_NUM_THREADS=1 python benchmarks/selection.py --fit   the constants of the model by which "auto" chooses
     python benchmarks/selection.py --methods auto partition --rows 20000 200000 --memory 64 --repeats 1
 
 Clustered unit vectors (`--clusters` directions plus noise), budget `--share` of the rows. Every cell is a fresh
 process, so its peak memory is its own; "base" is the peak once the libraries and the data are there. Seconds are
 those of the selection alone, from features to chosen rows; of `--repeats` rounds, in each of which every method
-has its turn, the median. The objective, sum_i max_j max(cos, 0), is recomputed from the chosen rows, so that
-methods compare; "of exact" is relative to the dense method, or else to the largest. "bound" is what no choice
-exceeds, as the method itself says; with `--certify` the certificate's, and the seconds it takes. On a busy machine
-compare rows of one table, not tables.
+has its turn, the median. Ratios are taken within a round. The objective, sum_i max_j max(cos, 0), is recomputed from
+the chosen rows, so that methods compare; "of exact" is relative to the dense method, or else to the largest. "bound"
+is what no choice exceeds, as the method itself says; with `--certify` the certificate's, and the seconds it takes. On
+a busy machine compare rows of one table, not tables.
 
 apricot and submodlib need `pip install apricot-select submodlib-py`; `--oracles` names the Python of an
 environment that has them, if it is not this one. Both are given the similarities, computed within their time, and
@@ -23,7 +22,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import itertools
 import json
 import math
 import resource
@@ -42,11 +40,6 @@ Cell = dict[str, float]
 
 OURS = ("random", "k-center", "auto", "dense", "sparse", "partition", "naive")
 THEIRS = ("apricot", "submodlib")
-
-FIT_ROWS = (3000, 6000, 8000, 9000, 12000)
-FIT_DIMS = (16, 128, 512)
-FIT_NEIGHBOURS = (100, 400)
-FIT_SHARES = (0.01, 0.1, 0.5)
 
 
 def mixture(n: int, d: int, clusters: int) -> Features:
@@ -194,14 +187,22 @@ def print_table(cells: dict[str, Cell]) -> None:
 
 
 def print_ratios(rounds: dict[str, list[Cell]], method: str = "auto") -> None:
-    """How much faster and smaller `method` is than the other libraries, round by round."""
+    """How much faster and smaller `method` is than the other libraries."""
     for other in THEIRS:
         if other not in rounds or method not in rounds:
             continue
         pairs = list(zip(rounds[other], rounds[method], strict=True))
-        times = " ".join(f"{theirs['seconds'] / ours['seconds']:.1f}" for theirs, ours in pairs)
-        memory = " ".join(f"{ours['peak MB'] / theirs['peak MB']:.3f}" for theirs, ours in pairs)
-        print(f"{method} is {times} times as fast as {other}, with {memory} of its memory")
+        for clock in ("seconds", "cpu s"):
+            times = [theirs[clock] / ours[clock] for theirs, ours in pairs]
+            print(f"{method} is {spread(times, '.1f')} times as fast as {other} by {clock}")
+        whole = [ours["peak MB"] / theirs["peak MB"] for theirs, ours in pairs]
+        own = [(ours["peak MB"] - ours["base MB"]) / (theirs["peak MB"] - theirs["base MB"]) for theirs, ours in pairs]
+        print(f"  with {spread(whole, '.3f')} of its peak memory, {spread(own, '.3f')} of its memory beyond the base")
+
+
+def spread(values: Sequence[float], digits: str) -> str:
+    """The median of some values, and the least and largest."""
+    return f"{statistics.median(values):{digits}} ({min(values):{digits}} to {max(values):{digits}})"
 
 
 def print_slopes(tables: dict[int, dict[str, Cell]]) -> None:
@@ -211,37 +212,6 @@ def print_slopes(tables: dict[int, dict[str, Cell]]) -> None:
         for method in tables[rows].keys() & tables[first].keys():
             ratio = tables[rows][method]["seconds"] / tables[first][method]["seconds"]
             print(f"{method}: slope {math.log(ratio) / math.log(rows / first):.2f} from {first} to {rows} rows")
-
-
-def fit(args: argparse.Namespace) -> None:
-    """Print the constants of the model in `strategies`, fitted to CPU seconds, and how far off it is."""
-    from scipy.optimize import nnls
-
-    from augforge.algorithms.selection import strategies
-
-    names = "PRODUCT, LIST_PRODUCT, ENTRY, EVALUATION, ROW, COMPARED, NEIGHBOUR, UPDATE"
-    cells = [("dense", *cell) for cell in itertools.product(FIT_ROWS, FIT_DIMS, FIT_SHARES, FIT_NEIGHBOURS[:1])]
-    cells += [("sparse", *cell) for cell in itertools.product(FIT_ROWS, FIT_DIMS, FIT_SHARES, FIT_NEIGHBOURS)]
-    rows = []
-    for method, n, d, share, neighbours in cells:
-        seconds = seconds_of(method, n, d, budget_of(n, share), neighbours, args.clusters)
-        rows.append(np.array(strategies.terms(method, n, d, budget_of(n, share), neighbours)) / seconds)
-    constants, _ = nnls(np.array(rows), np.ones(len(rows)))  # of relative errors
-    off = np.exp(np.abs(np.log(np.array(rows) @ constants)))
-    print(f"{names} = {', '.join(f'{1e9 * value:.3g}' for value in constants)}")
-    print(f"{len(rows)} cells, off by a factor of {np.median(off):.2f} (median), {off.max():.2f} (most)")
-
-
-def seconds_of(method: str, n: int, d: int, budget: int, neighbours: int, clusters: int) -> float:
-    """The CPU seconds of one selection, the lesser of two."""
-    from augforge.algorithms.selection import facility_location
-
-    features, found = mixture(n, d, clusters), []
-    for _ in range(2):
-        start = time.process_time()
-        facility_location(features, budget, method=method, neighbours=neighbours)
-        found.append(time.process_time() - start)
-    return min(found)
 
 
 def options() -> argparse.Namespace:
@@ -260,7 +230,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--certify", action="store_true", help="certify each selection, outside its seconds")
     parser.add_argument("--oracles", help="the Python that has apricot and submodlib")
     parser.add_argument("--quiet", action="store_true", help="do not print what each selection says of itself")
-    parser.add_argument("--fit", action="store_true", help="print the constants by which auto chooses; minutes")
     parser.add_argument("--cell", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.rows = args.rows or [3000 if args.quick else 20000]
@@ -274,9 +243,6 @@ def main() -> None:
     args = options()
     if args.cell:
         print(json.dumps(measure(args.methods[0], args)))
-        return
-    if args.fit:
-        fit(args)
         return
     methods = [method for method in args.methods if there(method, args)]
     tables = {}

@@ -54,7 +54,7 @@ def facility_location(
             "exponential" is S = exp(-distance / width), the only one for which the scale of the features matters.
         width: of the exponential similarity, over 0; None for d.
         method: "dense" holds all similarities and is the exact greedy choice; "sparse" holds those of each row's
-            `neighbours` nearest only (see `sparse_greedy`), which beyond 8,192 rows are sought in the lists around a
+            `neighbours` nearest only (see `sparse_greedy`), which beyond 4,096 rows are sought in the lists around a
             row's own list (see `nearest`); "partition" does the same in parts (see `partitioned`); "naive" is the
             slow dense reference. "auto" decides for each class by its size m, d, its budget b and `neighbours`,
             never by the machine: dense up to 3,000 rows, or where the chosen have fewer than m neighbours in all
@@ -67,7 +67,7 @@ def facility_location(
 
     Returns:
         A `Selection`. `gains` are those of the greedy choice (over the neighbours only, where not dense); `weights`
-        and `objective` refer to all similarities, except that beyond 8,192 rows and with the partition method a row
+        and `objective` refer to all similarities, except that beyond 4,096 rows and with the partition method a row
         may have a chosen one that is yet nearer than the one it is counted for: then `objective` is a little too
         low. `upper_bound` holds in any case. The last of `notes` says which methods were used, with how much memory,
         and what they guarantee.
@@ -108,7 +108,7 @@ def _whole(n: int) -> Part:
 
 
 def _choose(points: Points, budget: int, likeness: Likeness, strategies: Strategies) -> Part:
-    strategy = strategies.take(*points.shape, budget)
+    strategy = strategies.take(len(points), points.shape[1], budget)
     if strategy == "partition":
         return _in_parts(points, budget, likeness, strategies)
     if strategy == "sparse":

@@ -16,11 +16,12 @@ from typing import Protocol
 
 import numpy as np
 
-from augforge.algorithms.selection.neighbours import EXACT_ROWS, nearest
+from augforge.algorithms.selection.neighbours import nearest
 from augforge.algorithms.selection.points import Likeness, Points, blocks, product_blocks
 from augforge.algorithms.selection.selection import Floats, Indices
 
 SPARSE_BYTES = 20  # about what each neighbour of each point takes while the sparse kernel is built
+SPARSE_EXACT_ROWS = 4096  # beyond, comparing all with all would take most of the time: see `nearest`
 _PRODUCT_NUMBERS = 4 << 20
 
 
@@ -109,7 +110,9 @@ class Sparse:
         similarities: (n, k) how similar they are.
     """
 
-    def __init__(self, points: Points, likeness: Likeness, neighbours: int, exact_rows: int = EXACT_ROWS) -> None:
+    def __init__(
+        self, points: Points, likeness: Likeness, neighbours: int, exact_rows: int = SPARSE_EXACT_ROWS
+    ) -> None:
         from scipy.sparse import csr_matrix
 
         self.n, self._points, self._likeness = len(points), points, likeness

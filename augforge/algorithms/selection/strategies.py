@@ -7,7 +7,7 @@ how many rows each one is compared with: n, or in lists the `CANDIDATES` and hal
     sparse    PRODUCT n m d (in lists LIST_PRODUCT) + COMPARED n m + NEIGHBOUR n k + UPDATE b k
 
 Their memory is 4 n n and `SPARSE_BYTES` n k bytes. The constants are nanoseconds, fitted to the CPU time of one thread
-by `OMP_NUM_THREADS=1 python benchmarks/selection.py --fit` (AMD EPYC, OpenBLAS). They are part of the method: the same
+by `OMP_NUM_THREADS=1 python benchmarks/selection_model.py` (AMD EPYC, OpenBLAS). They are part of the method: the same
 n, d, b and k take the same way on every machine, however fast it is.
 """
 
@@ -17,8 +17,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from augforge.algorithms.selection.kernels import SPARSE_BYTES
-from augforge.algorithms.selection.neighbours import CANDIDATES, EXACT_ROWS, LIST_ROWS
+from augforge.algorithms.selection.kernels import SPARSE_BYTES, SPARSE_EXACT_ROWS
+from augforge.algorithms.selection.neighbours import CANDIDATES, LIST_ROWS
 
 Method = Literal["auto", "dense", "sparse", "partition", "naive"]
 
@@ -27,9 +27,9 @@ MOST_ROWS = 32_768  # no part is larger: telling whom each row is nearest to tak
 DENSE_ROWS = 3000  # up to so many, the greedy choice over all similarities takes 34 MiB and little time
 REACH = 1.0  # the chosen must have at least so many times n neighbours: with fewer, sparse was under 99.95 % of dense
 
-PRODUCT, LIST_PRODUCT = 0.0, 0.0
-ENTRY, EVALUATION, ROW = 0.0, 0.0, 0.0
-COMPARED, NEIGHBOUR, UPDATE = 0.0, 0.0, 0.0
+PRODUCT, LIST_PRODUCT = 0.0205, 0.0317
+ENTRY, EVALUATION, ROW = 10.8, 12.5, 2.35e4
+COMPARED, NEIGHBOUR, UPDATE = 5.59, 45.2, 99.1
 
 _EXACT = "at least 63 % (1 - 1/e) of the best possible objective on any data"
 _BOUNDED = "no share of the best possible objective on all data; on these, objective / upper bound"
@@ -40,7 +40,7 @@ def terms(strategy: Literal["dense", "sparse"], n: int, d: int, budget: int, nei
     if strategy == "dense":
         return float(n * n * d), 0.0, float(n * n), float(budget * n), float(n), 0.0, 0.0, 0.0
     k = min(neighbours, n)
-    in_lists = n > EXACT_ROWS and 4 * k < n
+    in_lists = n > SPARSE_EXACT_ROWS and 4 * k < n
     compared = n * (max(CANDIDATES, 4 * k) + LIST_ROWS // 2 if in_lists else n)
     products = (0.0, float(compared * d)) if in_lists else (float(compared * d), 0.0)
     return *products, 0.0, 0.0, 0.0, float(compared), float(n * k), float(budget * k)
@@ -112,7 +112,7 @@ class Strategies:
         for strategy, sizes in sorted(self._taken.items()):
             classes = f"{len(sizes):,} classes of up to {max(sizes):,}" if len(sizes) > 1 else f"{sizes[0]:,}"
             memory = _size(self.bytes(strategy, max(sizes)))
-            parts.append(f"{strategy} for {classes} rows, about {memory}: guarantees {guarantee_of(strategy)}")
+            parts.append(f"{strategy} for {classes} rows, about {memory}, guarantees {guarantee_of(strategy)}")
         return "; ".join(parts)
 
 
