@@ -3,7 +3,7 @@
     python benchmarks/curation.py --photos FOLDER --cifar FOLDER --oracle PYTHON
     python benchmarks/curation.py --quick
 
-selection   beside apricot and submodlib at n = 20,000, and the slope to 1,000,000
+selection   beside apricot at n = 5,000 to 20,000, beside submodlib, and the slope to 1,000,000
 duplicates  beside imagededup on the same JPEGs, at two sizes; 1,000,000 hashes
 embeddings  end to end over the bare forward rate; what a loader can feed
 training    accuracy on a coreset against random subsets (CIFAR-10)
@@ -29,7 +29,8 @@ def selection(given: argparse.Namespace) -> Commands:
         return [["selection.py", "--quick", "--methods", "random", "k-center", "dense", "auto", "--certify"]]
     rivals = ["random", "k-center", "dense", "auto", "apricot", "submodlib"]
     return [
-        ["selection.py", "--rows", "20000", "--repeats", "2", "--certify", "--methods", *rivals],
+        ["selection.py", "--rows", "5000", "10000", "20000", "--repeats", "3", "--methods", "dense", "auto", "apricot"],
+        ["selection.py", "--rows", "20000", "--repeats", "1", "--certify", "--methods", *rivals],
         ["selection.py", "--rows", "20000", "200000", "1000000", "--repeats", "1", "--methods", "auto"],
     ]
 

@@ -7,10 +7,10 @@
 Clustered unit vectors (`--clusters` directions plus noise), budget `--share` of the rows. Every cell is a fresh
 process, so its peak memory is its own; "base" is the peak once the libraries and the data are there. Seconds are
 those of the selection alone, from features to chosen rows; of `--repeats` rounds, in each of which every method
-has its turn, the median. The objective, sum_i max_j max(cos, 0), is recomputed from the chosen rows, so that
-methods compare; "of exact" is relative to the dense method, or else to the largest. "bound" is what no choice
-exceeds, as the method itself says; with `--certify` the certificate's, and the seconds it takes. On a busy machine
-compare rows of one table, not tables.
+has its turn, the median. Ratios are taken within a round. The objective, sum_i max_j max(cos, 0), is recomputed from
+the chosen rows, so that methods compare; "of exact" is relative to the dense method, or else to the largest. "bound"
+is what no choice exceeds, as the method itself says; with `--certify` the certificate's, and the seconds it takes. On
+a busy machine compare rows of one table, not tables.
 
 apricot and submodlib need `pip install apricot-select submodlib-py`; `--oracles` names the Python of an
 environment that has them, if it is not this one. Both are given the similarities, computed within their time, and
@@ -187,14 +187,22 @@ def print_table(cells: dict[str, Cell]) -> None:
 
 
 def print_ratios(rounds: dict[str, list[Cell]], method: str = "auto") -> None:
-    """How much faster and smaller `method` is than the other libraries, round by round."""
+    """How much faster and smaller `method` is than the other libraries."""
     for other in THEIRS:
         if other not in rounds or method not in rounds:
             continue
         pairs = list(zip(rounds[other], rounds[method], strict=True))
-        times = " ".join(f"{theirs['seconds'] / ours['seconds']:.1f}" for theirs, ours in pairs)
-        memory = " ".join(f"{ours['peak MB'] / theirs['peak MB']:.3f}" for theirs, ours in pairs)
-        print(f"{method} is {times} times as fast as {other}, with {memory} of its memory")
+        for clock in ("seconds", "cpu s"):
+            times = [theirs[clock] / ours[clock] for theirs, ours in pairs]
+            print(f"{method} is {spread(times, '.1f')} times as fast as {other} by {clock}")
+        whole = [ours["peak MB"] / theirs["peak MB"] for theirs, ours in pairs]
+        own = [(ours["peak MB"] - ours["base MB"]) / (theirs["peak MB"] - theirs["base MB"]) for theirs, ours in pairs]
+        print(f"  with {spread(whole, '.3f')} of its peak memory, {spread(own, '.3f')} of its memory beyond the base")
+
+
+def spread(values: Sequence[float], digits: str) -> str:
+    """The median of some values, and the least and largest."""
+    return f"{statistics.median(values):{digits}} ({min(values):{digits}} to {max(values):{digits}})"
 
 
 def print_slopes(tables: dict[int, dict[str, Cell]]) -> None:

@@ -16,6 +16,7 @@ from augforge.algorithms.selection.cover import width_of
 from augforge.algorithms.selection.lists import content_order
 from augforge.algorithms.selection.points import Likeness, Points, Similarity, checked, likeness_of, placed
 from augforge.algorithms.selection.selection import Floats, Indices, Labels, Selection, members_of
+from augforge.algorithms.selection.strategies import guarantee_of
 
 _POINTS = 20
 _DOUBT = 1e-6
@@ -52,6 +53,8 @@ class Certificate:
         gap: 1 - objective / upper_bound: no choice is better by more than this share of the bound.
         curve: f against the budget.
         rows: how many rows were looked at, of `of` rows. Beside the bound, numbers are scaled up from them.
+        method: how the selection was computed, such as "dense" or "dense, sparse".
+        guarantee: which share of the best possible objective that method always reaches, whatever the data.
     """
 
     objective: float
@@ -63,6 +66,8 @@ class Certificate:
     curve: Curve
     rows: int
     of: int
+    method: str
+    guarantee: str
     notes: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
@@ -76,7 +81,8 @@ class Certificate:
         }
         named = {"objective": self.objective, "random": self.random, "k-center": self.k_center}
         bound = {"upper-bound": self.upper_bound, "confidence": self.confidence, "gap": self.gap}
-        return {**named, **bound, "curve": curve, "rows": self.rows, "of": self.of, "notes": self.notes}
+        made = {"method": self.method, "guarantee": self.guarantee}
+        return {**named, **bound, **made, "curve": curve, "rows": self.rows, "of": self.of, "notes": self.notes}
 
 
 def certify(
@@ -219,8 +225,8 @@ def _bound(closest: Floats, budget: int, n: int) -> tuple[float, float]:
 
 def _bend(closest: Floats, share: float) -> float:
     """The t that makes the bound least: the share of rows with 1 - e_i over t is `share`."""
-    lower_is_better = np.sort(1 - closest)[::-1]
-    return float(lower_is_better[min(len(lower_is_better) - 1, int(share * len(lower_is_better)))])
+    falling = np.sort(1 - closest)[::-1]
+    return float(falling[min(len(falling) - 1, int(share * len(falling)))])
 
 
 def _blocks(rows: Indices, width: int) -> Iterator[Indices]:
@@ -229,25 +235,35 @@ def _blocks(rows: Indices, width: int) -> Iterator[Indices]:
 
 
 def _joined(parts: list[_Part], selection: Selection, steps: Indices) -> Certificate:
-    chosen, random, center = (
-        np.array([math.fsum(column) for column in zip(*(part.values[way] for part in parts), strict=True)])
-        for way in range(3)
-    )
-    sampled = any(part.rows < part.of for part in parts)
-    doubt = math.sqrt(math.log(max(1, len(parts)) / _DOUBT))
-    bound = math.fsum(min(float(part.of), part.mean + doubt * part.slack) for part in parts)
-    likely = bound < selection.upper_bound
-    bound = max(selection.objective, min(bound, selection.upper_bound))
+    chosen, random, center = _curves(parts)
+    bound, confidence = _joined_bound(parts, selection)
     whole = not np.isnan(center).any()
     return Certificate(
         objective=selection.objective,
         random=float(random[-1]) if len(random) else 0.0,
         k_center=float(center[-1]) if whole and len(center) else None,
         upper_bound=bound,
-        confidence=1 - _DOUBT if sampled and likely else 1.0,
+        confidence=confidence,
         gap=1 - selection.objective / bound if bound else 0.0,
         curve=Curve(steps, chosen, random, center if whole else None),
         rows=sum(part.rows for part in parts),
         of=sum(part.of for part in parts),
+        method=selection.method,
+        guarantee=guarantee_of(selection.method),
         notes=[] if whole else ["k-center was left out: it would take too long"],
     )
+
+
+def _curves(parts: list[_Part]) -> tuple[Floats, Floats, Floats]:
+    """(p,) the objectives of the chosen, random and k-center rows, summed over the classes."""
+    orders = [zip(*(part.values[order] for part in parts), strict=True) for order in range(3)]
+    chosen, random, center = (np.array([math.fsum(column) for column in columns]) for columns in orders)
+    return chosen, random, center
+
+
+def _joined_bound(parts: list[_Part], selection: Selection) -> tuple[float, float]:
+    """The smaller of the parts' bound and the selection's own, and the probability that it holds."""
+    doubt = math.sqrt(math.log(max(1, len(parts)) / _DOUBT))
+    bound = math.fsum(min(float(part.of), part.mean + doubt * part.slack) for part in parts)
+    sampled = any(part.rows < part.of for part in parts) and bound < selection.upper_bound
+    return max(selection.objective, min(bound, selection.upper_bound)), 1 - _DOUBT if sampled else 1.0

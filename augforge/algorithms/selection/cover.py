@@ -16,6 +16,7 @@ from augforge.algorithms.selection.lists import lists_of
 from augforge.algorithms.selection.partition import partitioned, represented_in_parts
 from augforge.algorithms.selection.points import Likeness, Points, Similarity, checked, likeness_of, placed
 from augforge.algorithms.selection.selection import Floats, Indices, Labels, Part, Selection, over_classes, sizes_of
+from augforge.algorithms.selection.sparse_greedy import sparse_greedy
 from augforge.algorithms.selection.strategies import Method, Strategies
 
 _MEMORY = 512 << 20
@@ -36,11 +37,12 @@ def facility_location(
     """Maximise, in each class, f(A) = sum_i max_{j in A} S_ij, greedily.
 
     The selection of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022), for any features.
-    f(A) is at least (1 - 1/e) of the best possible, and `upper_bound` tells how close it is on these data. Gains
-    are exact sums of a kernel in steps of 2**-20, and among equal gains the lowest row wins. So the answer depends
-    on the order of rows only where gains tie, which is not rare: two rows that would represent each other and
-    nobody else gain the same. Sort the rows by something that lasts. With the dense and sparse methods a larger
-    budget for a class only adds to the chosen, up to the whole class, which is taken in row order with gains of 1.
+    With the dense method f(A) is at least (1 - 1/e) of the best possible on any data; with every method
+    `upper_bound` tells how close it is on these. Gains are exact sums of a kernel in steps of 2**-20, and among
+    equal gains the lowest row wins. So the answer depends on the order of rows only where gains tie, which is not
+    rare: two rows that would represent each other and nobody else gain the same. Sort the rows by something that
+    lasts. With the dense and sparse methods a larger budget for a class only adds to the chosen, up to the whole
+    class, which is taken in row order with gains of 1; "auto" may take another method for a larger budget.
 
     Args:
         features: (n, d) finite numbers, of any scale.
@@ -51,20 +53,24 @@ def facility_location(
             S = 1 - distance / D with D twice the largest distance to the class mean (any D gives the same choice);
             "exponential" is S = exp(-distance / width), the only one for which the scale of the features matters.
         width: of the exponential similarity, over 0; None for d.
-        method: "dense" holds all similarities; "sparse" only those of each row's `neighbours` nearest (the others
-            count as 0 while choosing), which beyond 8,192 rows are sought in the lists around a row's own list (see
-            `nearest`); "partition" does the same in parts (see `partitioned`); "naive" is the slow dense
-            reference; and "auto" takes, for each class, the first of dense, sparse and partition that is within
-            `memory_budget_bytes`.
+        method: "dense" holds all similarities and is the exact greedy choice; "sparse" holds those of each row's
+            `neighbours` nearest only (see `sparse_greedy`), which beyond 4,096 rows are sought in the lists around a
+            row's own list (see `nearest`); "partition" does the same in parts (see `partitioned`); "naive" is the
+            slow dense reference. "auto" decides for each class by its size m, d, its budget b and `neighbours`,
+            never by the machine: dense up to 3,000 rows, or where the chosen have fewer than m neighbours in all
+            (b x `neighbours` < m; sparse would be less good); beyond, the faster of dense and sparse by the model of
+            time in `strategies`, mostly sparse. What does not fit into `memory_budget_bytes` is not taken; where
+            neither fits, partition is.
         neighbours: for the sparse and partition methods, at least 1.
-        memory_budget_bytes: for the similarities. A class of m rows is dense if 4 m**2 is within it, sparse if
-            20 m `neighbours` is; the default admits 11,585 and (with 100 neighbours) 268,435 rows.
+        memory_budget_bytes: for the similarities. Dense takes 4 m**2 for a class of m rows, sparse 20 m `neighbours`;
+            the default admits 11,585 and (with 100 neighbours) 268,435 rows.
 
     Returns:
         A `Selection`. `gains` are those of the greedy choice (over the neighbours only, where not dense); `weights`
-        and `objective` refer to all similarities, except that beyond 8,192 rows and with the partition method a row
+        and `objective` refer to all similarities, except that beyond 4,096 rows and with the partition method a row
         may have a chosen one that is yet nearer than the one it is counted for: then `objective` is a little too
-        low. `upper_bound` holds in any case. The last of `notes` says which methods were used and with how much memory.
+        low. `upper_bound` holds in any case. The last of `notes` says which methods were used, with how much memory,
+        and what they guarantee.
 
     Raises:
         ValueError: features that are not (n, d) or not finite (naming the row), labels of another length, or an
@@ -102,19 +108,26 @@ def _whole(n: int) -> Part:
 
 
 def _choose(points: Points, budget: int, likeness: Likeness, strategies: Strategies) -> Part:
-    strategy = strategies.take(len(points))
+    strategy = strategies.take(len(points), points.shape[1], budget)
     if strategy == "partition":
         return _in_parts(points, budget, likeness, strategies)
-    sparse = strategy == "sparse"
-    kernel: Kernel = Sparse(points, likeness, strategies.neighbours) if sparse else Dense(points, likeness)
-    chosen, gains, reached = (naive_greedy if strategy == "naive" else lazy_greedy)(kernel, budget)
+    if strategy == "sparse":
+        return _sparsely(points, budget, likeness, strategies.neighbours)
+    kernel = Dense(points, likeness)
+    chosen, gains, _ = (naive_greedy if strategy == "naive" else lazy_greedy)(kernel, budget)
     cover, owner = kernel.represented(chosen)
     objective = _sum(cover)
-    bound = _upper_bound(kernel, cover, budget)
-    if not sparse:
-        bound = min(bound, objective / (1 - 1 / math.e))
-    note = _far(reached, strategies.neighbours)
-    return Part(chosen, gains, sizes_of(owner, budget), objective, max(bound, objective), strategy, note)
+    bound = min(_upper_bound(kernel, cover, budget), objective / (1 - 1 / math.e))
+    return Part(chosen, gains, sizes_of(owner, budget), objective, max(bound, objective), strategy)
+
+
+def _sparsely(points: Points, budget: int, likeness: Likeness, neighbours: int) -> Part:
+    kernel = Sparse(points, likeness, neighbours)
+    chosen, gains, reached = sparse_greedy(kernel, budget)
+    cover, owner = kernel.represented(chosen)
+    objective = _sum(cover)
+    bound = max(_upper_bound(kernel, cover, budget), objective)
+    return Part(chosen, gains, sizes_of(owner, budget), objective, bound, "sparse", _far(reached, neighbours))
 
 
 def _in_parts(points: Points, budget: int, likeness: Likeness, strategies: Strategies) -> Part:

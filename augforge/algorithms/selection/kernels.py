@@ -16,11 +16,12 @@ from typing import Protocol
 
 import numpy as np
 
-from augforge.algorithms.selection.neighbours import EXACT_ROWS, nearest
+from augforge.algorithms.selection.neighbours import nearest
 from augforge.algorithms.selection.points import Likeness, Points, blocks, product_blocks
 from augforge.algorithms.selection.selection import Floats, Indices
 
 SPARSE_BYTES = 20  # about what each neighbour of each point takes while the sparse kernel is built
+SPARSE_EXACT_ROWS = 4096  # beyond, comparing all with all would take most of the time: see `nearest`
 _PRODUCT_NUMBERS = 4 << 20
 
 
@@ -100,24 +101,31 @@ class Dense:
 
 
 class Sparse:
-    """The similarities of each point to its `neighbours` nearest, itself always among them; the others count as 0.
+    """The similarities of each point to its k nearest neighbours, itself always among them; the others count as 0.
 
-    8 bytes per neighbour and point, and as much again while it is built. See `nearest` for which neighbours.
+    16 bytes per neighbour and point. See `nearest` for which neighbours.
+
+    Attributes:
+        neighbours: (n, k) their numbers, in no order.
+        similarities: (n, k) how similar they are.
     """
 
-    def __init__(self, points: Points, likeness: Likeness, neighbours: int, exact_rows: int = EXACT_ROWS) -> None:
+    def __init__(
+        self, points: Points, likeness: Likeness, neighbours: int, exact_rows: int = SPARSE_EXACT_ROWS
+    ) -> None:
         from scipy.sparse import csr_matrix
 
         self.n, self._points, self._likeness = len(points), points, likeness
         k = min(neighbours, self.n)
         found = nearest(points, likeness, k, exact_rows)
+        self.neighbours, self.similarities = found.near, found.values
         self._edge = found.edge
         own = found.near == np.arange(self.n, dtype=np.int32)[:, None]
         self._closest: Points = np.maximum(np.where(own, 0, found.values).max(axis=1), found.edge)
         # By candidate: the points that have it among their neighbours, in rising order.
         starts = np.arange(0, self.n * k + 1, k, dtype=np.int64 if self.n * k > 2**31 - 1 else np.int32)
         rows = csr_matrix((found.values.ravel(), found.near.ravel(), starts), shape=(self.n, self.n), copy=False)
-        del found, own
+        del own
         columns = rows.tocsc()
         self._starts, self._near, self._values = columns.indptr, columns.indices, columns.data
         self._bounds = self._starts.tolist()
@@ -141,6 +149,15 @@ class Sparse:
         begin, end = self._bounds[j], self._bounds[j + 1]
         near = self._near[begin:end]
         cover[near] = np.maximum(cover[near], self._values[begin:end])
+
+    def represented_by(self, j: int) -> tuple[Indices, Points]:
+        """The points (m,) that have `j` among their neighbours, and how similar they are to it (m,)."""
+        held = slice(self._bounds[j], self._bounds[j + 1])
+        return self._near[held], self._values[held]
+
+    def between(self, rows: Indices, others: Indices) -> Points:
+        """The similarities of points, neighbours or not, (m, c) for `rows` (m,) and `others` (c,)."""
+        return self._likeness.between(self._points[rows], self._points[others])
 
     def unseen(self, cover: Points) -> float:
         """A set represents each point through one member, which is no neighbour of it or is counted by `gains`."""

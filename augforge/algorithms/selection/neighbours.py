@@ -14,7 +14,7 @@ from augforge.algorithms.selection.selection import Indices
 EXACT_ROWS = 8192  # up to so many points, each is compared with every other one
 LIST_ROWS = 256  # beyond, points are compared in lists of about so many
 CANDIDATES = 2048  # each with at least so many points of the nearest lists
-_BLOCK_NUMBERS = 4 << 20
+_BLOCK_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augforge.algorithms.selection.greedy import lazy_greedy
 from augforge.algorithms.selection.kernels import Sparse, nearest_of
 from augforge.algorithms.selection.lists import Lists, nearest_beyond
 from augforge.algorithms.selection.points import Likeness, Points
 from augforge.algorithms.selection.selection import Floats, Indices
+from augforge.algorithms.selection.sparse_greedy import sparse_greedy
 
 _AHEAD = 1.25  # each list is asked for this times its share at first,
 _MORE = 2  # and for this times as much again as long as all of it is taken
@@ -49,7 +49,7 @@ def partitioned(points: Points, budget: int, likeness: Likeness, neighbours: int
         for number in todo:
             rows = np.sort(lists.rows[number])  # rising, so that ties go to the lowest row
             kernel = Sparse(points[rows], likeness, neighbours)
-            chosen, gains, _ = lazy_greedy(kernel, shares[number])
+            chosen, gains, _ = sparse_greedy(kernel, shares[number])
             answers[number] = rows[chosen], gains
             beyond = nearest_beyond(points[rows], likeness, lists, np.array([number]))
             closest[rows] = np.maximum(kernel.closest(), beyond)

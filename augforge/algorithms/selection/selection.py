@@ -67,14 +67,22 @@ def over_classes(
     parts = {label: choose(members[label], share) for label, share in shares.items() if share}
     notes = _budget_notes(counts, shares, budget, allocation, named=labels is not None)
     notes += [_about(label, labels is not None) + part.note for label, part in parts.items() if part.note]
-    sizes = _joined([part.sizes for part in parts.values()], np.float64)
+    rows = [members[label][part.chosen] for label, part in parts.items()]
+    return _whole(_joined(rows, np.int64), list(parts.values()), combine, notes)
+
+
+def _whole(
+    indices: Indices, parts: list[Part], combine: Callable[[Iterable[float]], float], notes: list[str]
+) -> Selection:
+    """The selection of rows `indices` (k,) that was made in `parts`, in the same order."""
+    sizes = _joined([part.sizes for part in parts], np.float64)
     return Selection(
-        indices=_joined([members[label][part.chosen] for label, part in parts.items()], np.int64),
-        gains=_joined([part.gains for part in parts.values()], np.float64),
+        indices=indices,
+        gains=_joined([part.gains for part in parts], np.float64),
         weights=sizes * (len(sizes) / sizes.sum()) if len(sizes) else sizes,
-        objective=combine(part.objective for part in parts.values()) if parts else 0.0,
-        upper_bound=combine(part.upper_bound for part in parts.values()) if parts else 0.0,
-        method=", ".join(sorted({part.method for part in parts.values()})) or "nothing to choose",
+        objective=combine(part.objective for part in parts) if parts else 0.0,
+        upper_bound=combine(part.upper_bound for part in parts) if parts else 0.0,
+        method=", ".join(sorted({part.method for part in parts})) or "nothing to choose",
         notes=notes,
     )
 

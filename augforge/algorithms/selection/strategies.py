@@ -1,24 +1,64 @@
-"""The ways to compute facility location for one class, and how much memory each takes."""
+"""The ways to compute facility location for one class: how long each takes, how much memory, and which one to take.
+
+Dense and sparse are compared by a model of their time, for n rows of d numbers, a budget of b and k neighbours. m is
+how many rows each one is compared with: n, or in lists the `CANDIDATES` and half a list.
+
+    dense     PRODUCT n n d + ENTRY n n + EVALUATION b n + ROW n
+    sparse    PRODUCT n m d (in lists LIST_PRODUCT) + COMPARED n m + NEIGHBOUR n k + UPDATE b k
+
+Their memory is 4 n n and `SPARSE_BYTES` n k bytes. The constants are nanoseconds, fitted to the CPU time of one thread
+by `OMP_NUM_THREADS=1 python benchmarks/selection_model.py` (AMD EPYC, OpenBLAS). They are part of the method: the same
+n, d, b and k take the same way on every machine, however fast it is.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from augforge.algorithms.selection.kernels import SPARSE_BYTES
+from augforge.algorithms.selection.kernels import SPARSE_BYTES, SPARSE_EXACT_ROWS
+from augforge.algorithms.selection.neighbours import CANDIDATES, LIST_ROWS
 
 Method = Literal["auto", "dense", "sparse", "partition", "naive"]
 
 LEAST_ROWS = 1000  # no partition is made for fewer rows
 MOST_ROWS = 32_768  # no part is larger: telling whom each row is nearest to takes time in proportion to its square
+DENSE_ROWS = 3000  # up to so many, the greedy choice over all similarities takes 34 MiB and little time
+REACH = 1.0  # the chosen must have at least so many times n neighbours: with fewer, sparse was under 99.95 % of dense
+
+PRODUCT, LIST_PRODUCT = 0.0205, 0.0317
+ENTRY, EVALUATION, ROW = 10.8, 12.5, 2.35e4
+COMPARED, NEIGHBOUR, UPDATE = 5.59, 45.2, 99.1
+
+_EXACT = "at least 63 % (1 - 1/e) of the best possible objective on any data"
+_BOUNDED = "no share of the best possible objective on all data; on these, objective / upper bound"
+
+
+def terms(strategy: Literal["dense", "sparse"], n: int, d: int, budget: int, neighbours: int) -> tuple[float, ...]:
+    """What the eight constants, in the order above, are multiplied by."""
+    if strategy == "dense":
+        return float(n * n * d), 0.0, float(n * n), float(budget * n), float(n), 0.0, 0.0, 0.0
+    k = min(neighbours, n)
+    in_lists = n > SPARSE_EXACT_ROWS and 4 * k < n
+    compared = n * (max(CANDIDATES, 4 * k) + LIST_ROWS // 2 if in_lists else n)
+    products = (0.0, float(compared * d)) if in_lists else (float(compared * d), 0.0)
+    return *products, 0.0, 0.0, 0.0, float(compared), float(n * k), float(budget * k)
+
+
+def nanoseconds(strategy: Literal["dense", "sparse"], n: int, d: int, budget: int, neighbours: int) -> float:
+    """About how long a class takes, by the model of this module."""
+    constants = (PRODUCT, LIST_PRODUCT, ENTRY, EVALUATION, ROW, COMPARED, NEIGHBOUR, UPDATE)
+    return math.fsum(c * t for c, t in zip(constants, terms(strategy, n, d, budget, neighbours), strict=True))
 
 
 @dataclass(slots=True)
 class Strategies:
-    """Which way is taken for a class of n rows, and what was taken so far.
+    """Which way is taken for a class, and what was taken so far.
 
-    `method` "auto" is dense where all similarities fit into `memory` bytes, sparse where those of the `neighbours`
-    do, and partition where even they do not.
+    `method` "auto" is dense where all similarities fit into `memory` bytes and, beyond `DENSE_ROWS` rows, are not
+    slower than sparse would be; otherwise sparse where the similarities of the `neighbours` fit, and else partition.
+    Where the chosen have too few neighbours in all for sparse to be close to dense (`REACH`), it is not asked for time.
     """
 
     method: Method
@@ -32,18 +72,24 @@ class Strategies:
         if self.neighbours < 1:
             raise ValueError(f"neighbours is {self.neighbours}: give 1 or more")
 
-    def take(self, n: int) -> str:
-        """The way for a class of n rows; it is remembered."""
-        strategy = self._strategy(n)
+    def take(self, n: int, d: int, budget: int) -> str:
+        """The way for a class of n rows of d numbers; it is remembered."""
+        strategy = self._strategy(n, d, budget)
         self._taken.setdefault(strategy, []).append(n)
         return strategy
 
-    def _strategy(self, n: int) -> str:
+    def _strategy(self, n: int, d: int, budget: int) -> str:
         if self.method != "auto":
             return self.method
-        if self.bytes("dense", n) <= self.memory:
+        if self.bytes("dense", n) <= self.memory and not self._sparse_is_better(n, d, budget):
             return "dense"
         return "sparse" if n <= max(LEAST_ROWS, self.chunk(n)) else "partition"
+
+    def _sparse_is_better(self, n: int, d: int, budget: int) -> bool:
+        if n <= DENSE_ROWS or budget * self.neighbours < REACH * n or self.bytes("sparse", n) > self.memory:
+            return False
+        sizes = (n, d, budget, self.neighbours)
+        return nanoseconds("sparse", *sizes) < nanoseconds("dense", *sizes)
 
     def chunk(self, n: int) -> int:
         """How many of n rows fit into memory with their neighbours."""
@@ -61,12 +107,19 @@ class Strategies:
         return SPARSE_BYTES * min(self.neighbours, n) * rows
 
     def note(self) -> str:
-        """The ways taken, for how many rows, and their memory; empty if nothing had to be computed."""
+        """The ways taken, for how many rows, their memory and guarantee; empty if nothing had to be computed."""
         parts = []
         for strategy, sizes in sorted(self._taken.items()):
             classes = f"{len(sizes):,} classes of up to {max(sizes):,}" if len(sizes) > 1 else f"{sizes[0]:,}"
-            parts.append(f"{strategy} for {classes} rows, about {_size(self.bytes(strategy, max(sizes)))}")
+            memory = _size(self.bytes(strategy, max(sizes)))
+            parts.append(f"{strategy} for {classes} rows, about {memory}, guarantees {guarantee_of(strategy)}")
         return "; ".join(parts)
+
+
+def guarantee_of(method: str) -> str:
+    """What a selection guarantees that was computed by `method`, such as "dense" or "dense, sparse"."""
+    greedy = {"sparse", "partition"}.isdisjoint(method.split(", "))
+    return _EXACT if greedy else _BOUNDED
 
 
 def _size(count: int) -> str:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 class FacilityLocation(Selector):
     """Keep the subset that covers each class best, weighted by how many images each kept one stands for.
 
-    Greedy maximisation of sum_i max_j S(i, j) per class, as in *Data-Efficient Augmentation for Training
+    An outlier or a mislabelled image is like nothing else, so that it tends to be kept: filter by outliers or quality
+    before. Greedy maximisation of sum_i max_j S(i, j) per class, as in *Data-Efficient Augmentation for Training
     Neural Networks* (NeurIPS 2022), on embeddings or on what stands for an image's gradient.
     """
 
     name: ClassVar[str] = "facility-location"
+    version: ClassVar[int] = 2
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
@@ -51,10 +53,13 @@ class FacilityLocation(Selector):
     )
     method: Literal["auto", "dense", "sparse", "partition", "naive"] = Field(
         default="auto",
-        description="Hold all similarities, the nearest neighbours', or those in parts; auto is what fits.",
+        description="All similarities (dense: exact greedy), those of nearest neighbours (sparse), or those in parts "
+        "(partition); naive is a slow dense. auto: dense for small classes, else the fastest within the memory.",
     )
-    neighbours: int = Field(default=100, ge=1, description="Nearest neighbours of each image, where not all are held.")
-    memory: int = Field(default=512, ge=1, description="MiB for similarities; decides what `auto` is.")
+    neighbours: int = Field(
+        default=100, ge=1, description="Nearest neighbours of each image, for sparse and partition."
+    )
+    memory: int = Field(default=512, ge=1, description="MiB for similarities; auto takes no more.")
 
     @model_validator(mode="after")
     def _with_logits(self) -> FacilityLocation:

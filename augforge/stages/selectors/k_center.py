@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class KCenter(Selector):
-    """Keep the farthest-first subset of each class (Gonzalez, 1985): spreads out, outliers included."""
+    """Keep a subset of each class that no image is far from.
+
+    It keeps outliers and mislabelled images first, since they are the farthest from all others: filter by outliers or
+    quality before. Farthest-first traversal (Gonzalez, 1985).
+    """
 
     name: ClassVar[str] = "k-center"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 class MaxLoss(Selector):
-    """Keep the images of each class with the largest cross-entropy of a trained classifier: the hard, and the wrong.
+    """Keep the images of each class with the largest cross-entropy of a trained classifier.
 
+    Mislabelled images and outliers have the largest, so that they are kept first: filter by outliers or quality before.
     A baseline of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022).
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_every_number_is_what_the_definition_says(similarity: Similarity) -> Non
     )
     assert found.gap == pytest.approx(1 - found.objective / found.upper_bound)
     assert (found.rows, found.of, found.confidence) == (300, 300, 1.0)
-    assert found.curve.budgets[0] == 1 and found.curve.budgets[-1] == 40
+    assert (found.curve.budgets[0], found.curve.budgets[-1]) == (1, 40)
     for budget, objective in zip(found.curve.budgets, found.curve.chosen, strict=True):
         assert objective == pytest.approx(value(matrix, chosen.indices[:budget]), rel=1e-5)
     assert found.curve.chosen[-1] == pytest.approx(found.objective)
@@ -108,6 +109,17 @@ def test_k_center_is_left_out_where_it_would_take_long() -> None:
     found = certify(features, facility_location(features, 100), pairs=500 * 99)
     assert found.k_center is None and found.curve.k_center is None
     assert found.notes == ["k-center was left out: it would take too long"]
+
+
+def test_it_says_how_the_choice_was_made_and_what_that_guarantees() -> None:
+    features = mixture(300)
+    dense, sparse = (certify(features, facility_location(features, 40, method=m)) for m in ("dense", "sparse"))
+    assert (dense.method, sparse.method) == ("dense", "sparse")
+    assert dense.guarantee.startswith("at least 63 %") and sparse.guarantee.startswith("no share")
+    assert dense.objective >= (1 - 1 / math.e) * dense.upper_bound
+    mixed = facility_location(features, 40, labels=["a"] * 20 + ["b"] * 280, neighbours=5, memory_budget_bytes=1600)
+    facts = certify(features, mixed, labels=["a"] * 20 + ["b"] * 280).facts()
+    assert facts["method"] == "dense, sparse" and facts["guarantee"] == sparse.guarantee
 
 
 def test_edges() -> None:
