@@ -23,7 +23,7 @@ class Bar:
 
 
 class Progress:
-    """Receives what a run has to say. The base class is silent; `augforge.cli.render.base` shows it."""
+    """Receives what a run has to say. The base class is silent; `augforge.cli.render.progress` shows it."""
 
     @contextmanager
     def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:

@@ -24,7 +24,7 @@ LAYERS = (
     "models",
     "algorithms",
     "data",
-    "progress",
+    "progress optional",
     "errors printable __init__",
 )
 """Top to bottom. A folder (or module of the root) may import what stands below it, and nothing beside it."""

@@ -7,25 +7,50 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+from augforge.cli.completion import among
+from augforge.cli.options import AsJson, Folder
+
+MARKS, CARD = "Marks", "Card"
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
-    to: Annotated[str, typer.Option("--to", help="folder, parquet, webdataset, coco or hf.", show_default=False)],
+    folder: Folder,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="folder, parquet, webdataset, coco or hf.",
+            show_default=False,
+            autocompletion=among("folder", "parquet", "webdataset", "coco", "hf"),
+        ),
+    ],
     out: Annotated[
         Path, typer.Option("--out", help="The folder to write; again into it to go on.", show_default=False)
     ],
-    mark: Annotated[bool, typer.Option("--mark/--no-mark", help="Mark synthetic images as such, in XMP.")] = True,
-    sign: Annotated[bool, typer.Option("--sign", help="Sign synthetic images with C2PA, too.")] = False,
-    cert: Annotated[Path | None, typer.Option("--cert", help="For --sign: the certificate chain, PEM.")] = None,
-    key: Annotated[Path | None, typer.Option("--key", help="For --sign: its private key, PEM.")] = None,
-    private_sources: Annotated[
-        bool, typer.Option("--private-sources", help="Keep names of files and folders out of it; digests stay.")
+    mark: Annotated[
+        bool, typer.Option("--mark/--no-mark", rich_help_panel=MARKS, help="Mark synthetic images as such, in XMP.")
+    ] = True,
+    sign: Annotated[
+        bool, typer.Option("--sign", rich_help_panel=MARKS, help="Sign synthetic images with C2PA, too.")
     ] = False,
-    license: Annotated[str, typer.Option("--license", help="Of the data set: an SPDX id or a URL.")] = "",
-    url: Annotated[str, typer.Option("--url", help="Where the data set will be found.")] = "",
-    creator: Annotated[str, typer.Option("--creator", help="Who publishes it.")] = "",
+    cert: Annotated[
+        Path | None, typer.Option("--cert", rich_help_panel=MARKS, help="For --sign: the certificate chain, PEM.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", rich_help_panel=MARKS, help="For --sign: its private key, PEM.")
+    ] = None,
+    private_sources: Annotated[
+        bool,
+        typer.Option(
+            "--private-sources", rich_help_panel=CARD, help="Keep names of files and folders out of it; digests stay."
+        ),
+    ] = False,
+    license: Annotated[
+        str, typer.Option("--license", rich_help_panel=CARD, help="Of the data set: an SPDX id or a URL.")
+    ] = "",
+    url: Annotated[str, typer.Option("--url", rich_help_panel=CARD, help="Where the data set will be found.")] = "",
+    creator: Annotated[str, typer.Option("--creator", rich_help_panel=CARD, help="Who publishes it.")] = "",
     json: AsJson = False,
 ) -> None:
     """Write the kept images of a run, with their provenance, as others read them."""

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands have, and the panels of help that they stand in."""
 
 from __future__ import annotations
 
@@ -7,16 +7,52 @@ from typing import Annotated
 
 import typer
 
-Recipe = Annotated[Path, typer.Argument(help="A recipe in YAML, such as recipes/quickstart.yaml.", show_default=False)]
+from augforge.cli.completion import among, recipe_files
+
+RUN = "Run"
+"""The panel of the options about how, not what, something is run."""
+
+Recipe = Annotated[
+    Path,
+    typer.Argument(
+        help="A recipe in YAML, such as recipes/quickstart.yaml.", show_default=False, autocompletion=recipe_files
+    ),
+]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.", show_default=False)]
-Seed = Annotated[int | None, typer.Option("--seed", help="Use this seed instead of the recipe's.", show_default=False)]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Use only N source images.", show_default=False)]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-MaxBad = Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable source images allowed.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Use this seed instead of the recipe's.", show_default=False, rich_help_panel=RUN),
+]
+DrawSeed = Annotated[int, typer.Option("--seed", help="All random draws hang on it.", rich_help_panel=RUN)]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Use only N source images.", show_default=False, rich_help_panel=RUN),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help="auto, cpu or cuda.", autocompletion=among("auto", "cpu", "cuda"), rich_help_panel=RUN
+    ),
+]
+MaxBad = Annotated[
+    float,
+    typer.Option("--max-bad", min=0, max=1, help="Share of unusable source images allowed.", rich_help_panel=RUN),
+]
 SharedStore = Annotated[
-    Path | None, typer.Option("--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).")
+    Path | None,
+    typer.Option(
+        "--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).", rich_help_panel=RUN
+    ),
 ]
 Retry = Annotated[
-    str | None, typer.Option("--retry", metavar="failed", help="With `failed`: do again what failed, nothing else.")
+    str | None,
+    typer.Option(
+        "--retry",
+        metavar="failed",
+        help="With `failed`: do again what failed, nothing else.",
+        autocompletion=among("failed"),
+        rich_help_panel=RUN,
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.cli.options import AsJson, Device, MaxBad, Out, Recipe, SharedStore
+from augforge.cli.completion import among, models_for
+from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore
+
+Level = Annotated[
+    str,
+    typer.Option(
+        "--level",
+        help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.",
+        autocompletion=among("identity", "tolerance", "bytes"),
+    ),
+]
 
 
 def lock_(
@@ -36,9 +46,7 @@ def rebuild(
     locked: Annotated[
         bool, typer.Option("--locked/--accept", help="Only compare with the lock, or write the new one over it.")
     ] = True,
-    level: Annotated[
-        str, typer.Option("--level", help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.")
-    ] = "identity",
+    level: Level = "identity",
     flips: Annotated[
         float,
         typer.Option("--flips", min=0, max=1, help="Share of samples whose fate may differ, for another processor."),
@@ -54,7 +62,9 @@ def rebuild(
     cosine: Annotated[
         float | None, typer.Option("--cosine", min=-1, max=1, help="With --reference: least cosine of embeddings.")
     ] = None,
-    embedder: Annotated[str, typer.Option("--embedder", help="The model for --cosine.")] = "builtin-clip",
+    embedder: Annotated[
+        str, typer.Option("--embedder", help="The model for --cosine.", autocompletion=models_for("image-embedding"))
+    ] = "builtin-clip",
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
@@ -78,7 +88,7 @@ def rebuild(
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    folder: Folder,
     sample: Annotated[int, typer.Option("--sample", min=0, help="Make K synthetic images again and compare.")] = 0,
     device: Device = "auto",
     json: AsJson = False,
@@ -92,7 +102,14 @@ def verify(
 def diff(
     before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False)],
     after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False)],
-    form: Annotated[str, typer.Option("--format", help="text, json or markdown (for a pull request).")] = "text",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="text, json or markdown (for a pull request).",
+            autocompletion=among("text", "json", "markdown"),
+        ),
+    ] = "text",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if anything differs.")] = False,
 ) -> None:
     """Say which rows of the dataset were added, removed and changed, by class and reason."""
@@ -106,7 +123,7 @@ def diff(
 
 
 def regen(
-    folder: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    folder: Folder,
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", help="The PNG file to write (ID.png if absent).")] = None,
     device: Device = "auto",

@@ -3,45 +3,50 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic.fields import FieldInfo
 
+from augforge.cli.completion import stage_names
+from augforge.cli.options import RUN, AsJson, Device, DrawSeed, Limit, MaxBad, Out, Retry, SharedStore
+from augforge.cli.panels import panel_of, position
+from augforge.cli.stage_options import parameter
 from augforge.errors import RecipeError
-from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.stages.catalog import stage_class
-from augforge.stages.generator import Generator
 from augforge.stages.stage import Stage, kebab
-from augforge.stages.trainer import Trainer
 
-COMMON: dict[str, Any] = {
-    "out": Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.")],
-    "seed": Annotated[int, typer.Option("--seed", help="All random draws hang on it.")],
-    "limit": Annotated[int | None, typer.Option("--limit", min=1, help="Use only N source images.")],
-    "device": Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")],
-    "max_bad": Annotated[float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable images allowed.")],
-    "store": Annotated[
-        Path | None,
-        typer.Option("--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE)."),
-    ],
-    "retry": Annotated[
-        str | None, typer.Option("--retry", metavar="failed", help="With `failed`: do again what failed, nothing else.")
-    ],
-    "json": Annotated[bool, typer.Option("--json", help="Print the result as JSON.")],
+if TYPE_CHECKING:
+    from augforge.recipe import SourceSpec
+
+COMMON: dict[str, tuple[Any, Any]] = {
+    "out": (Out, inspect.Parameter.empty),
+    "seed": (DrawSeed, 0),
+    "limit": (Limit, None),
+    "device": (Device, "auto"),
+    "max_bad": (MaxBad, 0.1),
+    "store": (SharedStore, None),
+    "retry": (Retry, None),
+    "json": (AsJson, False),
 }
-DEFAULTS: dict[str, Any] = {
-    "seed": 0, "limit": None, "device": "auto", "max_bad": 0.1, "store": None, "retry": None, "json": False
-}  # fmt: skip
+"""The options that every stage has, with their defaults."""
 RESUME = Annotated[
-    bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or train anew over what is there.")
+    bool,
+    typer.Option(
+        "--resume/--no-resume",
+        help="Go on from the last checkpoint, or train anew over what is there.",
+        rich_help_panel=RUN,
+    ),
 ]
 ACCEPT = Annotated[
     list[str] | None,
     typer.Option(
-        "--accept", metavar="FILTER", help="A filter that new images must pass, with its options: 'clip min=0.2'."
+        "--accept",
+        metavar="FILTER",
+        help="A filter that new images must pass, with its options: 'clip min=0.2'.",
+        autocompletion=stage_names("filter"),
+        rich_help_panel=panel_of("generate", "accept"),
     ),
 ]
 SOURCES = Annotated[
@@ -52,14 +57,26 @@ SOURCES = Annotated[
         show_default=False,
     ),
 ]
+REHEARSED = frozenset({"steps", "size", "width", "blocks", "downs", "scales", "day", "night"})
+"""Options whose values in a stage's `example` make a rehearsal quick, and nothing that one would want."""
+EXAMPLES = {
+    ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
+    ("filter", "duplicates"): "--by embedding",
+    ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
+    ("select", "max-loss"): "--classifier models/classifier --share 0.5",
+}
+"""Options of the example in a command's help, where the stage's own `example` is made for its tests."""
+SAMPLES = {"day": "photos/day", "night": "photos/night", "images": "photos", "conditions": "masks"}
 
 
 def stage_command(verb: str, name: str) -> Callable[..., None]:
     """A function whose signature has an option for every option of the stage."""
     cls = stage_class(verb, name)
-    trainer = cls if issubclass(cls, Trainer) else None
 
     def command(**given: Any) -> None:
+        from augforge.stages.trainer import Trainer
+
+        trainer = cls if issubclass(cls, Trainer) else None
         resume = given.pop("resume", True)
         filters = [_filter(text) for text in given.pop("accept", None) or ()]
         common = {key: given.pop(key) for key in COMMON}
@@ -71,31 +88,54 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
         else:
             _train(stage, specs, resume, **common)
 
+    parameters = _parameters(cls)
     command.__doc__ = cls.__doc__
-    command.__signature__ = inspect.Signature(_parameters(cls))  # type: ignore[attr-defined]  # what inspect reads
-    command.__annotations__ = {p.name: p.annotation for p in _parameters(cls)}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect reads
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
 
 
+def stage_example(verb: str, name: str, words: str) -> str:
+    """A whole command that begins with `words`, from the `example` of the stage's class."""
+    cls = stage_class(verb, name)
+    arguments = [f"--{kebab(key)} {SAMPLES.get(key, key)}" for key in _arguments(cls)] or ["photos"]
+    usual = [f"--{kebab(key)} {value}" for key, value in cls.example.items() if kebab(key) not in REHEARSED]
+    options = [EXAMPLES[verb, name]] if (verb, name) in EXAMPLES else usual
+    required = [
+        f"--{kebab(key)} models/{name}"
+        for key, info in cls.model_fields.items()
+        if info.is_required() and kebab(key) not in cls.example
+    ]
+    folder = "models" if verb == "train" else "runs"
+    return " ".join([words, *arguments, *required, *options, f"--out {folder}/{name}"])
+
+
 def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    trainer = cls if issubclass(cls, Trainer) else None
-    arguments = trainer.arguments if trainer else {}
-    parameters = [_source_option(name, about) for name, about in arguments.items()]
-    if not arguments:
-        parameters.append(inspect.Parameter("sources", keyword, annotation=SOURCES))
-    if trainer:
-        parameters.append(inspect.Parameter("resume", keyword, default=True, annotation=RESUME))
-    for name, info in cls.model_fields.items():
-        if name in arguments or (trainer and name == "called"):
-            continue
-        parameters.append(inspect.Parameter(name, keyword, default=None, annotation=option_of(name, info)))
-    if issubclass(cls, Generator):
-        parameters.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
-    for name, annotation in COMMON.items():
-        default = DEFAULTS.get(name, inspect.Parameter.empty)
-        parameters.append(inspect.Parameter(name, keyword, default=default, annotation=annotation))
-    return parameters
+    """The sources, then the options panel by panel."""
+    keyword, verb, arguments = inspect.Parameter.KEYWORD_ONLY, cls.verb, _arguments(cls)
+    first = [_source_option(name, about) for name, about in arguments.items()]
+    sources = [] if arguments else [inspect.Parameter("sources", keyword, annotation=SOURCES)]
+    options = [
+        parameter(verb, name, info)
+        for name, info in cls.model_fields.items()
+        if name not in arguments and not (verb == "train" and name == "called")
+    ]
+    if verb == "train":
+        options.append(inspect.Parameter("resume", keyword, default=True, annotation=RESUME))
+    if verb == "generate":
+        options.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
+    common = [
+        inspect.Parameter(name, keyword, default=default, annotation=annotation)
+        for name, (annotation, default) in COMMON.items()
+    ]
+    out, rest = common[0], [*options, *common[1:]]
+    return [*sources, *first, out, *sorted(rest, key=lambda p: position(verb, kebab(p.name)))]
+
+
+def _arguments(cls: type[Stage]) -> Mapping[str, str]:
+    """The sources that have options of their own, with what they are."""
+    found: Mapping[str, str] = getattr(cls, "arguments", {})
+    return found
 
 
 def _source_option(name: str, about: str) -> inspect.Parameter:
@@ -103,35 +143,10 @@ def _source_option(name: str, about: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def option_of(name: str, info: FieldInfo) -> Any:
-    """The option of the command line for a field, its help and default from the field."""
-    flag = f"--{kebab(name)}"
-    default = "" if info.default in (None, "", ()) else f" [default: {_shown(info.default)}]"
-    about = f"{info.description or ''}{default}"
-    if info.annotation is bool:
-        return Annotated[bool | None, typer.Option(f"{flag}/--no-{kebab(name)}", help=about)]
-    if get_origin(info.annotation) is tuple:
-        return Annotated[list[str] | None, typer.Option(flag, metavar="TEXT", help=about)]
-    return Annotated[str | None, typer.Option(flag, metavar=_metavar(info.annotation), help=about)]
-
-
-def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _metavar(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return "|".join(map(str, get_args(annotation)))
-    if get_origin(annotation) is Annotated:
-        return _metavar(get_args(annotation)[0])
-    if get_args(annotation):
-        return "|".join(dict.fromkeys(_metavar(part) for part in get_args(annotation) if part is not type(None)))
-    return {int: "N", float: "X", str: "TEXT"}.get(annotation, "VALUE")
-
-
-def _sources(trainer: type[Trainer] | None, given: dict[str, Any]) -> tuple[SourceSpec, ...]:
+def _sources(trainer: Any, given: dict[str, Any]) -> tuple[SourceSpec, ...]:
     """The sources that the command line names; what names them is taken out of `given`."""
     from augforge.io import detect
+    from augforge.recipe import SourceSpec
 
     if trainer is None or not trainer.arguments:
         return tuple(SourceSpec(*detect(source)) for source in given.pop("sources"))
@@ -140,6 +155,8 @@ def _sources(trainer: type[Trainer] | None, given: dict[str, Any]) -> tuple[Sour
 
 
 def _stage(verb: str, name: str, options: dict[str, Any]) -> Stage:
+    from augforge.recipe import build_stage
+
     try:
         return build_stage(verb, name, options)
     except RecipeError as error:
@@ -155,16 +172,17 @@ def _filter(text: str) -> Stage:
 
 
 def _run(stages: tuple[Stage, ...], specs: tuple[SourceSpec, ...], **common: Any) -> None:
-    from augforge.cli.render import base as render
+    from augforge.cli.render import run as render
+    from augforge.recipe import Recipe
 
     recipe = Recipe(f"{stages[0].verb}-{stages[0].name}", common.pop("seed"), specs, stages)
     render.run_and_show(recipe, common.pop("out"), common.pop("json"), **common)
 
 
 def _train(stage: Stage, specs: tuple[SourceSpec, ...], resume: bool, **common: Any) -> None:
-    from augforge.cli.render import base as render
+    from augforge.cli.render import run as render
+    from augforge.recipe import Recipe
 
-    assert isinstance(stage, Trainer)
     common.pop("store")  # a training embeds its own images
     out: Path = common.pop("out")
     named = stage.model_copy(update={"called": out.resolve().name})

@@ -49,7 +49,8 @@ class Rounds:
 
     def __init__(self, block: Block, context: RunContext) -> None:
         (self.title, stage), *self.filters = block
-        assert isinstance(stage, Generator) and stage.until_accepted is not None
+        if not isinstance(stage, Generator) or stage.until_accepted is None:
+            raise TypeError(f"{self.title} has no until-accepted: there are no rounds to go")
         self.stage, self.wanted = stage, stage.until_accepted
         self._context, self._ledger = context, context.ledger
         self._start = context.ledger.copy()

@@ -23,6 +23,7 @@ from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
 from augforge.errors import SourceError, TooManyBad
 from augforge.models import trained_models
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
@@ -112,6 +113,8 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if (summary := _up_to_date(context.store, "key", done)) is not None:
         _remember(context.store, done, ahead, summary)
         return summary
+    for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+        require(*stage.packages(), who=title)
     check_classes(recipe.stages, ledger.classes)
     _forget_result(out)
     work = [_row("source", len(ledger), ledger, {"read": read})]

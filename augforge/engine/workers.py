@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augforge.errors import AugforgeError
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from augforge.engine.runners.generate import Batch
@@ -62,6 +63,7 @@ def launch(module: str, task: Path, processes: int, device: str, look: Callable[
     Raises:
         AugforgeError: a process failed; what the others committed is kept.
     """
+    require("torch", "accelerate")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     quiet = {
         "ACCELERATE_USE_CPU": str(device == "cpu").lower(),

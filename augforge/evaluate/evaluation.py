@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.labels import figures
+from augforge.algorithms.labels import classification_metrics
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
@@ -19,14 +19,15 @@ from augforge.engine.embedding import Embedders
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
-from augforge.evaluate.intervals import interval, paired, verdict
+from augforge.evaluate.intervals import interval, paired, verdict, widened
 from augforge.evaluate.leaks import refuse_leaks
-from augforge.evaluate.learners import Answers, Learner
-from augforge.evaluate.measures import Bystanders
+from augforge.evaluate.learners import Learner, Predictions
+from augforge.evaluate.measures import ReferenceSets
 from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
 from augforge.models.devices import pick_device
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.selector import Subsampler
 from augforge.stages.selectors.few_shot import FewShot
@@ -65,6 +66,7 @@ def evaluate(
     Raises:
         AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
     """
+    require("torch", "torchvision", "timm", who="evaluating")
     progress = progress or Progress()
     opened = RunFolder(folder)
     kept = Store(folder, progress.say, shared_store(store))
@@ -77,7 +79,7 @@ def evaluate(
             held_out.append(read_shifts(shifts, ledger.classes, kept, progress))
         embedders = Embedders(kept, opened, device, progress)  # type: ignore[arg-type]  # it has bytes_of
         bench = Bench(opened, ledger, outcomes, settings, embedders, kept, device, progress)
-        records = [bench.record(names, held_out, subsampler) for subsampler in thinners(settings)]
+        records = [bench.record(names, held_out, subsampler) for subsampler in subsamplers(settings)]
         about = {"format": FORMAT, "test": test, "learner": settings.learner, "seeds": settings.seeds}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
@@ -85,7 +87,7 @@ def evaluate(
     return record
 
 
-def thinners(settings: Settings) -> list[Subsampler | None]:
+def subsamplers(settings: Settings) -> list[Subsampler | None]:
     """What the comparisons of an evaluation leave of the real images; None for all of them."""
     if settings.imbalance is not None:
         return [LongTail(imbalance=settings.imbalance)]
@@ -106,7 +108,7 @@ class Bench:
     progress: Progress
 
     def record(self, names: Sequence[str], held_out: Sequence[HeldOut], subsampler: Subsampler | None) -> Record:
-        """One comparison: all arms, with `thinner` of the real images that it leaves."""
+        """One comparison: all arms, with those of the real images that `subsampler` leaves."""
         arms = arms_of(self.outcomes, names, subsampler)
         rows = np.unique(np.concatenate([arm.rows for arm in arms]))
         refuse_leaks(self.ledger, rows, self.opened, held_out[0], self.store, self.progress)
@@ -131,7 +133,9 @@ class Bench:
         embedder = self.settings.embedder
         embeddings, judge = (Embeddings(name, self.embedders) for name in (embedder, self.settings.judge or embedder))
         real = arms[0]
-        measured = Bystanders(self.ledger, self.outcomes, self.settings, embeddings, judge, real, test).measures(arms)
+        measured = ReferenceSets(self.ledger, self.outcomes, self.settings, embeddings, judge, real, test).measures(
+            arms
+        )
         return {name: round(value, 6) for name, value in measured.items()}
 
     def _learner(self, arms: Sequence[Arm], subsampler: Subsampler | None) -> Learner:
@@ -147,13 +151,13 @@ class Bench:
 
     def _trained(
         self, learner: Learner, arms: Sequence[Arm], held_out: Sequence[HeldOut]
-    ) -> dict[str, list[list[Answers]]]:
+    ) -> dict[str, list[list[Predictions]]]:
         """For each arm and each of `held_out`, the answers (n,) of every seed."""
-        answers: dict[str, list[list[Answers]]] = {arm.name: [[] for _ in held_out] for arm in arms}
+        answers: dict[str, list[list[Predictions]]] = {arm.name: [[] for _ in held_out] for arm in arms}
         with self.progress.bar("train", len(arms) * self.settings.seeds, "trainings") as bar:
             for seed in range(self.settings.seeds):
                 for arm in arms:
-                    for place, given in enumerate(learner.answers(arm.drawn(seed), seed, held_out)):
+                    for place, given in enumerate(learner.predict(arm.drawn(seed), seed, held_out)):
                         answers[arm.name][place].append(given)
                     bar.advance()
         return answers
@@ -166,7 +170,7 @@ class Results:
     names: Sequence[str]
     order: Sequence[str]
     truth: NDArray[np.int64]
-    answers: Sequence[Sequence[Answers]]
+    answers: Sequence[Sequence[Predictions]]
 
     def of(self, number: int) -> Record:
         """Accuracy, macro-F1, accuracy per class (rare classes first) and the difference to the first arm."""
@@ -185,16 +189,16 @@ class Results:
 
     def _difference(self, right: NDArray[np.bool_]) -> Record:
         base = np.array([given == self.truth for given in self.answers[0]])
-        difference = paired(right.mean(axis=1), base.mean(axis=1))
-        said = verdict(difference, right.mean(axis=0) - base.mean(axis=0))
-        return {"mean": difference.mean, "low": difference.low, "high": difference.high, "verdict": said}
+        gains = right.mean(axis=0) - base.mean(axis=0)
+        found = widened(paired(right.mean(axis=1), base.mean(axis=1)), gains)
+        return {"mean": found.mean, "low": found.low, "high": found.high, "verdict": verdict(found)}
 
-    def _macro_f1(self, given: Answers) -> float:
+    def _macro_f1(self, given: Predictions) -> float:
         truth, said = ([self.names[i] for i in labels.tolist()] for labels in (self.truth, given))
-        return figures(truth, said)["macro-f1"]
+        return classification_metrics(truth, said)["macro-f1"]
 
 
-def by_family(shifts: HeldOut, answers: Mapping[str, Sequence[Answers]]) -> dict[str, dict[str, float]]:
+def by_family(shifts: HeldOut, answers: Mapping[str, Sequence[Predictions]]) -> dict[str, dict[str, float]]:
     """The mean accuracy over seeds of every arm on every family of shifts."""
     families = np.array(shifts.families, dtype=np.str_)
     return {

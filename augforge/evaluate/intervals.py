@@ -53,19 +53,25 @@ def paired(values: Sequence[float], base: Sequence[float]) -> Interval:
     return interval([value - other for value, other in zip(values, base, strict=True)])
 
 
-def verdict(difference: Interval, gains: NDArray[np.float64]) -> Verdict:
-    """Whether an arm is better, worse, or no one can tell.
+def widened(difference: Interval, gains: NDArray[np.float64]) -> Interval:
+    """The interval of a difference that holds for other trainings and for other test images: the wider of the two.
 
     Args:
         difference: of the accuracies, over seeds.
         gains: (n,) by how much each test image is right more often, in [-1, 1]; mean `difference.mean`.
 
-    The interval over seeds must leave out 0, and so must that of the mean of `gains`: a few test images by luck, or
-    trainings that all end alike, are no evidence.
+    Over test images the interval is the normal one of their mean, mean +- 1.96 * std / sqrt(n): a few test images by
+    luck, or trainings that all end alike, are no evidence. With a single seed there is no interval.
     """
     if difference.low is None or difference.high is None:
-        return "within noise"
-    luck = NORMAL * gains.std() / np.sqrt(max(1, len(gains)))
-    if difference.low <= 0 <= difference.high or abs(difference.mean) <= luck:
+        return difference
+    luck = float(NORMAL * gains.std() / np.sqrt(max(1, len(gains))))
+    half = max(difference.high - difference.mean, luck)
+    return Interval(difference.mean, difference.mean - half, difference.mean + half, difference.values)
+
+
+def verdict(difference: Interval) -> Verdict:
+    """Whether an arm is better or worse: no one can tell where the interval holds 0, or where there is none."""
+    if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
         return "within noise"
     return "better" if difference.mean > 0 else "worse"

@@ -16,7 +16,9 @@ PROBE, RESNET, TIMM = "probe", "resnet", "timm:"
 class Settings(BaseModel):
     """How arms are compared. Unknown options are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, defer_build=True
+    )
 
     arms: tuple[str, ...] = Field(
         (), description=f"Which arms, separated by commas: {','.join(ARMS)}. Those that differ, if absent."

@@ -16,9 +16,11 @@ from augforge.data.ids import key, seed_of
 from augforge.errors import ModelError
 from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device, setting
+from augforge.models.digests import digest
 from augforge.models.directory import read_model, read_record
 from augforge.models.embedders import load_embedder
-from augforge.models.table import Model, digest, find_model, model_digest
+from augforge.models.table import Model, find_model, model_digest
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -82,6 +84,7 @@ class Classifier:
     """A trained classifier on its device. `classes` are the c names that its logits stand for, in their order."""
 
     def __init__(self, model: Model, device: str = "auto") -> None:
+        require("torch")
         import torch
 
         self.device = pick_device(device)
@@ -162,6 +165,7 @@ def begin_timm(
 
 def timm_network(name: str, classes: int, size: int | None) -> nn.Module:
     """A network of timm with fresh weights and an output for each class; ModelError where timm has none such."""
+    require("timm")
     import timm
 
     if not timm.is_model(name):
@@ -179,6 +183,7 @@ def timm_network(name: str, classes: int, size: int | None) -> nn.Module:
 
 def timm_view(net: nn.Module, size: int | None) -> View:
     """How a network of timm was meant to see; with another `size`, the same share of the picture."""
+    require("timm")
     from timm.data import resolve_model_data_config
 
     config = resolve_model_data_config(net)
@@ -190,6 +195,7 @@ def timm_view(net: nn.Module, size: int | None) -> View:
 
 def download_timm(name: str) -> Path:
     """timm's own weights, as safetensors and never as a pickle."""
+    require("timm")
     import timm
     from huggingface_hub import hf_hub_download
 
@@ -207,6 +213,7 @@ def download_timm(name: str) -> Path:
 
 def fill_timm(net: nn.Module, name: str, path: Path) -> None:
     """Put the weights of a safetensors file into a network; a head for other classes stays as it is."""
+    require("safetensors")
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import platform
+from importlib import import_module
 from typing import Any
 
 from augforge.errors import ModelError
+from augforge.optional import installed, require
 
 
 def quiet() -> None:
     """Keep the libraries' own progress bars and remarks off the terminal; errors still come through."""
-    import diffusers
-    import transformers
-
-    for library in (diffusers, transformers):
+    for name in filter(installed, ("diffusers", "transformers")):
+        library = import_module(name)
         library.utils.logging.disable_progress_bar()
         library.utils.logging.set_verbosity_error()
 
 
 def pick_device(wanted: str) -> str:
     """ "cpu" or "cuda" for "auto", "cpu" or "cuda"; ModelError where CUDA is asked for and absent."""
+    require("torch")
     import torch
 
     if wanted == "auto":

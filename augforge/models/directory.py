@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.data.files import SEAL, digest_of, unseal
 from augforge.errors import ModelError
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +69,7 @@ def check_weights(folder: Path, record: Mapping[str, Any]) -> None:
 
 def read_model(folder: Path) -> Trained:
     """A trained model; ModelError where the directory holds none, or one that is damaged."""
+    require("safetensors")
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -25,6 +25,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from augforge.errors import ModelError
+from augforge.optional import installed
 
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601: the brightness of RGB."""
@@ -234,10 +235,10 @@ def _checked(loaded: Any) -> dict[str, Tensor]:
 
 def _read_keras(path: Path) -> dict[str, Tensor]:
     """Arrays of numbers of an HDF5 file by path."""
-    try:
-        h5py = importlib.import_module("h5py")
-    except ImportError as error:
-        raise ModelError(f"{path.name} is HDF5, which needs h5py to be read", HINT) from error
+    if not installed("h5py"):
+        raise ModelError(f"{path.name} is HDF5, which needs h5py to be read", HINT)
+    import h5py
+
     found: dict[str, Tensor] = {}
 
     def keep(name: str, item: Any) -> None:

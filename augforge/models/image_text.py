@@ -11,6 +11,7 @@ from augforge.errors import ModelError
 from augforge.models.devices import pick_device, setting
 from augforge.models.pickles import refuse_pickled
 from augforge.models.table import Model
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class ImageText:
     """A CLIP-like model: images and texts become vectors of unit length, float32."""
 
     def __init__(self, model: Model, device: str = "auto") -> None:
+        require("open_clip", "torch")
         import open_clip
         import torch
 

@@ -23,6 +23,7 @@ from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device
 from augforge.models.table import Model, find_model
 from augforge.models.vision import Tower, timm_preprocessing
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,7 +40,8 @@ def package_file(model: Model) -> Path:
     Raises:
         ModelError: the package is not installed, or the file is missing or another one.
     """
-    assert model.directory is not None
+    if model.directory is None:
+        raise ModelError(f"{model.name!r} lies in no Python package", "name a model that does")
     path, hint = model.directory / str(model.options["file"]), "install the package that it belongs to again"
     if not path.is_file():
         raise ModelError(f"{path} is missing", hint)
@@ -60,6 +62,7 @@ class Lite2(Tower):
     """EfficientNet-Lite2: vectors (1280,) of unit length, and logits over the 1,000 ImageNet classes."""
 
     def __init__(self, model: Model, device: str = "auto") -> None:
+        require("timm", "torch")
         import timm
         import torch
 
@@ -77,8 +80,8 @@ class Lite2(Tower):
         """(n, 1000) logits of n RGB images, in the order of `classes`."""
 
         def load(few: Sequence[int]) -> NDArray[np.float32]:
-            seen = np.stack([self.preprocessing.look(images[number]) for number in few])
-            return self.preprocessing.normalised(seen, "cpu").numpy()
+            seen = np.stack([self.preprocessing.resize_and_crop(images[number]) for number in few])
+            return self.preprocessing.normalize(seen, "cpu").numpy()
 
         return in_batches(self._net, load, range(len(images)))
 
@@ -101,6 +104,7 @@ open_lite2 = Lite2
 
 def lite2_network(path: Path) -> nn.Module:
     """timm's tf_efficientnet_lite2 with the weights of the package's file, ready to answer."""
+    require("timm", "torch")
     import timm
     import torch
 
@@ -137,6 +141,7 @@ def renamed(found: Mapping[str, Any], depths: Sequence[int]) -> dict[str, Any]:
 @cache
 def imagenet_classes() -> list[str]:
     """The 1,000 classes of ImageNet-1k in the usual order, the first word or words for each."""
+    require("timm")
     from timm.data import ImageNetInfo
 
     info = ImageNetInfo()
@@ -148,10 +153,9 @@ class OpenNsfw:
 
     def __init__(self, model: Model) -> None:
         path = package_file(model)
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ModelError("Open-NSFW needs onnxruntime", "pip install 'augforge[nsfw]'") from error
+        require("onnxruntime", who="Open-NSFW", error=ModelError)
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the callers are several threads already
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -66,7 +66,7 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
         recipe=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),
         classes={label: (count["real"], count["synthetic"]) for label, count in lock["result"]["classes"].items()},
         drops=_drops(columns, private),
-        makers=_makers(columns, private),
+        generators=_makers(columns, private),
         judges=_judges(lock, private),
         certificates=_certificates(folder),
         real=_count(columns, "real"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from augforge.errors import RecipeError, did_you_mean
 from augforge.models import MODELS, Model
-from augforge.models.table import TASKS
-from augforge.stages.catalog import STAGES, stage_class
+from augforge.models.tasks import TASKS
+from augforge.stages.catalog import STAGES, stage_about
 
 Rows = list[dict[str, str]]
 
@@ -21,7 +21,7 @@ def listing(what: str) -> Rows:
 
 
 def _stages() -> Rows:
-    return [{"verb": verb, "name": name, "about": first_line(stage_class(verb, name).__doc__)} for verb, name in STAGES]
+    return [{"verb": verb, "name": name, "about": stage_about(verb, name)} for verb, name in STAGES]
 
 
 def _models() -> Rows:
@@ -57,8 +57,3 @@ def _about(lines: list[str]) -> str:
     """The first two sentences of a recipe's comment, after the line with its command."""
     comment = " ".join(line.lstrip("# ") for line in lines[1:] if line.startswith("#"))
     return ". ".join(comment.split(". ")[:2])
-
-
-def first_line(text: str | None) -> str:
-    """The first sentence of a docstring."""
-    return (text or "").strip().partition("\n")[0]

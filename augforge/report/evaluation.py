@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from augforge.errors import StoreError
 
@@ -20,12 +20,19 @@ class Interval(BaseModel):
 
 
 class Difference(BaseModel):
-    """How an arm differs from the first one, and what may be said of it."""
+    """How an arm differs from the first one, and what may be said of it: `within noise` where the interval holds 0."""
 
     mean: FiniteFloat
     low: FiniteFloat | None
     high: FiniteFloat | None
     verdict: Literal["better", "worse", "within noise"]
+
+    @model_validator(mode="after")
+    def _follows_from_the_interval(self) -> Difference:
+        open_ended = self.low is None or self.high is None or self.low <= 0 <= self.high
+        if open_ended != (self.verdict == "within noise"):
+            raise ValueError(f"{self.verdict!r} does not follow from the interval [{self.low}, {self.high}]")
+        return self
 
 
 class Arm(BaseModel):

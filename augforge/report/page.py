@@ -10,9 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
+from augforge.optional import require
 from augforge.report.columns import as_json
 
 CODE = (
@@ -31,6 +29,10 @@ def render(title: str, blocks: Mapping[str, Any]) -> str:
         title: of the page.
         blocks: JSON-like values by the id of the script element that will hold them.
     """
+    require("jinja2")
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
     code, style = [_chart_library(), _code()], _text("style.css")
     environment = Environment(loader=PackageLoader("augforge.report", ""), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("template.html.j2").render(

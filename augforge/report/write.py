@@ -8,6 +8,7 @@ from typing import Any
 
 from augforge.data.store import write_atomically
 from augforge.errors import StoreError
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.report.collect import Findings, collect
 from augforge.report.columns import as_json, details, overview, samples
@@ -60,6 +61,7 @@ def write_report(
         StoreError: no run folder, a damaged file in it, `megabytes` is less than the data alone need, or the file
             cannot be written.
     """
+    require("jinja2", "matplotlib", who="the report")
     findings = collect(folder)
     room = int(megabytes * MEGABYTE)
     path = out or folder / "report.html"

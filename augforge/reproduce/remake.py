@@ -24,6 +24,7 @@ from augforge.io.run import Run
 from augforge.models import Model, find_model, trained_models
 from augforge.models.directory import read_record
 from augforge.models.table import model_digest
+from augforge.optional import installed
 from augforge.recipe import Recipe, build_stage, load_recipe
 from augforge.reproduce.alike import largest
 from augforge.stages.catalog import stage_class
@@ -176,7 +177,8 @@ def stage_of(generation_config: Mapping[str, Any]) -> Generator:
     told = {**generation_config, **generation_config.get("asked", {})}
     options = {name: _option(value) for name, value in told.items() if name in known and value is not None}
     stage = build_stage("generate", str(generation_config["generator"]), options)
-    assert isinstance(stage, Generator)
+    if not isinstance(stage, Generator):
+        raise TypeError(f"`{stage.verb}: {stage.name}` generates no images")
     for option, task in stage.tasks().items():
         recorded = generation_config.get(kebab(option))
         if isinstance(recorded, dict) and "digest" in recorded:
@@ -241,6 +243,9 @@ def _trained_for(folder: Path, generation_config: Mapping[str, Any]) -> dict[str
 @contextmanager
 def _threads(generation_config: Mapping[str, Any]) -> Iterator[None]:
     """As many threads of torch as the images were made with: their number changes low bits."""
+    if not installed("torch"):  # then none of them was made with it
+        yield
+        return
     import torch
 
     before = torch.get_num_threads()

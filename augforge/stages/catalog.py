@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from augforge.errors import RecipeError, did_you_mean
 
@@ -59,3 +61,12 @@ def stage_class(verb: str, name: str) -> type[Stage]:
         raise RecipeError(f"there is no {verb} stage called {name!r}", did_you_mean(name, names)) from None
     found: type[Stage] = getattr(import_module(module), attribute)
     return found
+
+
+def stage_about(verb: str, name: str) -> str:
+    """The first sentence of a stage's docstring, read from its source: a list of stages need not load them."""
+    module, _, attribute = STAGES[verb, name].partition(":")
+    spec: Any = find_spec(module)
+    source = spec.loader.get_source(module)
+    found = re.search(rf'^class {attribute}\b.*?:\n    """(.+?\.)(?=\s|""")', source, re.DOTALL | re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""

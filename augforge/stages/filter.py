@@ -145,6 +145,10 @@ class EmbeddingFilter(Filter):
 
     model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model that embeds.")
 
+    def packages(self) -> tuple[str, ...]:
+        """What embeds; nothing where the pixels alone are looked at."""
+        return () if getattr(self, "looks_at_pixels", False) else ("torch",)
+
     @abstractmethod
     def compare(self, inputs: FilterInputs) -> dict[str, FloatArray]:
         """An array (n,) for each of `measures` that is asked for, NaN where nothing can be said."""

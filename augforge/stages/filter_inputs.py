@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
-Numbers = NDArray[np.int64]
+Vectors: TypeAlias = "NDArray[np.float32]"
+Numbers: TypeAlias = "NDArray[np.int64]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ def mean_directions(vectors: Vectors, groups: Numbers, count: int, width: int) -
 
     Vectors that are not finite do not count.
     """
+    import numpy as np
+
     means = np.full((count, width), np.nan, dtype=np.float32)
     usable = np.isfinite(vectors).all(axis=1) if vectors.size else np.zeros(len(vectors), dtype=bool)
     vectors, groups = vectors[usable], groups[usable]

@@ -146,11 +146,11 @@ class Generator(Stage):
 
         With `real_to_synthetic` the counts are of real images, and each class is rounded on its own, half up.
         """
-        if (each := self.per_class if self.until_accepted is None else self.until_accepted) is not None:
+        each = self.per_class if self.until_accepted is None else self.until_accepted
+        if each is not None:
             return dict.fromkeys(counts, each)
         if self.real_to_synthetic is not None:
-            real, synthetic = map(int, self.real_to_synthetic.split(":"))
-            return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+            return _in_ratio(self.real_to_synthetic, counts)
         if any(label is not None for label in counts):  # what has no label is no class to balance
             counts = {label: count for label, count in counts.items() if label is not None}
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
@@ -165,7 +165,7 @@ class Generator(Stage):
             raise ValueError("it is at least 1")
         return batch
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """How many images to generate per call on `device`; measured where memory is the limit."""
         return 32
 
@@ -174,9 +174,9 @@ class Generator(Stage):
         """Whether images of one batch influence each other, so that the batch is part of their identity."""
         return False
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The parent and variant number of each of `count` images of one class."""
-        return pool.turns(count)
+        return pool.cycle(count)
 
     @abstractmethod
     def sample_params(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
@@ -188,3 +188,20 @@ class Generator(Stage):
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:
         """Load the model on `device` ("auto", "cpu", "cuda")."""
+
+
+def _in_ratio(ratio: str, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    """New images for `counts` real ones in the ratio `real:synthetic`, halves rounded up."""
+    real, synthetic = map(int, ratio.split(":"))
+    return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+
+
+def required(parent: Sample | None) -> Sample:
+    """The parent of an image that is made from one.
+
+    Raises:
+        TypeError: there is none; only a generator that reads nothing but text is asked for that.
+    """
+    if parent is None:
+        raise TypeError("this generator makes images from a real one, and was given none")
+    return parent

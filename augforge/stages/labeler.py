@@ -26,6 +26,10 @@ class Labeler(Stage):
 
     classifier: Annotated[str, Task("classification")] = Field(..., description="A trained classifier.")
 
+    def packages(self) -> tuple[str, ...]:
+        """What the classifier runs in."""
+        return ("torch",)
+
     @abstractmethod
     def decide(self, logits: Vectors, ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:
         """Judge n images by `logits` (n, c) over `classes` (c,); `ids` (n,) break ties."""

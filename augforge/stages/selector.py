@@ -52,6 +52,10 @@ class Selector(Stage):
         """The options that name the models or columns whose numbers `compared` gets, concatenated."""
         return tuple(name for name in (*self.tasks(), *self.column_options()) if getattr(self, name) is not None)
 
+    def packages(self) -> tuple[str, ...]:
+        """What makes the numbers that images are compared by."""
+        return ("torch",) if self.tasks().keys() & set(self.needs) else ()
+
     def compared(self, features: Vectors, labels: Sequence[str], classes: Sequence[str]) -> Vectors:
         """(n, d) the vectors that the n images are compared by: `features` (n, f), unless a selector transforms them.
 
@@ -88,3 +92,14 @@ class Subsampler(Stage):
     @abstractmethod
     def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """How many images to keep of each class at most, given how many it has."""
+
+
+def required(features: Vectors | None) -> Vectors:
+    """(n, d) the features of a selector that needs some.
+
+    Raises:
+        TypeError: there are none.
+    """
+    if features is None:
+        raise TypeError("this selector compares images by their features, and was given none")
+    return features

@@ -57,6 +57,23 @@ def kebab(name: str) -> str:
     return name.replace("_", "-")
 
 
+def words_of(given: Any, known: Sequence[str], nothing: str = "") -> tuple[str, ...]:
+    """The words of a list, or of a text with commas, each once and in the order of `known`.
+
+    `nothing` is a word that stands for none of them. ValueError at any other.
+    """
+    if not isinstance(given, (str, list, tuple)):
+        raise ValueError(f"{given!r} is none of {', '.join(known)}")
+    texts = [given] if isinstance(given, str) else given
+    words = [
+        stripped for text in texts for word in str(text).split(",") if (stripped := word.strip()) not in ("", nothing)
+    ]
+    for word in words:
+        if word not in known:
+            raise ValueError(f"{word!r} is none of {', '.join(known)}")
+    return tuple(word for word in known if word in words)
+
+
 class Stage(BaseModel, ABC):
     """The options of one step of a recipe. Unknown options are refused; YAML keys are the options' names in kebab case.
 
@@ -65,7 +82,7 @@ class Stage(BaseModel, ABC):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False
+        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False, defer_build=True
     )
 
     verb: ClassVar[str]
@@ -91,6 +108,10 @@ class Stage(BaseModel, ABC):
 
     def check(self) -> None:
         """Raise RecipeError or ModelError if the options contradict each other; nothing is loaded here."""
+
+    def packages(self) -> tuple[str, ...]:
+        """The optional packages without which the stage cannot run; asked for before a run computes anything."""
+        return ()
 
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""

@@ -12,7 +12,7 @@ from augforge.stages.stage import Stage
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -48,6 +48,10 @@ class Trainer(Stage):
             raise ValueError(f"a batch of {self.batch} cannot be divided among {self.processes} processes")
         return self
 
+    def packages(self) -> tuple[str, ...]:
+        """What the training loop and its networks run in."""
+        return ("accelerate", "torch", "timm")
+
     @property
     def masks(self) -> bool:
         """Whether the training needs the images' masks."""
@@ -63,5 +67,5 @@ class Trainer(Stage):
         """The samples of each role in the training, by index; RecipeError if a role has too few."""
 
     @abstractmethod
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The networks and one training step, over the images of each role."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from augforge.data.ids import key, rng, seed_of
 from augforge.errors import AugforgeError, ModelError
@@ -65,6 +66,8 @@ def accelerator_for(device: str, precision: str) -> Accelerator:
     if chosen == "cuda":
         torch.backends.cudnn.deterministic = True
     mixed = "no" if precision == "fp32" else precision
+    if AcceleratorState._shared_state.get("_mixed_precision", mixed) != mixed:
+        AcceleratorState._reset_state()  # it belongs to the process, and an earlier training had another precision
     return Accelerator(cpu=chosen == "cpu", mixed_precision=mixed, step_scheduler_with_optimizer=False)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from augforge import __version__
 from augforge.cli.app import SINGLE, app
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.stage import kebab
@@ -44,7 +45,7 @@ def test_a_command_has_every_option_of_its_stage_with_help(verb, name):
 
 
 def test_every_command_has_help():
-    groups = ("generate", "filter", "select-subset", "train")
+    groups = ("generate", "filter", "select", "select-subset", "train")
     known = (
         "run",
         "check",
@@ -61,6 +62,26 @@ def test_every_command_has_help():
     )
     for command in (*groups, *SINGLE, *known):
         assert call(command, "--help").stdout.strip()
+
+
+def test_select_and_select_subset_are_one(tmp_path, pictures):
+    from tests.test_laws import rows
+
+    for name in ("select", "select-subset"):
+        call(name, "random", pictures, "--share", "0.5", "--out", tmp_path / name)
+        assert call(name, "--help").stdout.count("facility-location") == 2  # listed, and in the example
+    assert rows(tmp_path / "select") == rows(tmp_path / "select-subset")
+    assert "Another name of select" in " ".join(call("--help").stdout.split())
+
+
+def test_python_m_augforge_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "augforge", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"augforge {__version__}\n"
+
+
+def test_an_unknown_list_names_the_likely_one():
+    result = call("list", "modls", code=2)
+    assert result.stderr.splitlines() == ["augforge: there is no list of 'modls'", "  did you mean 'models'?"]
 
 
 def test_a_command_and_its_recipe_give_the_same_rows(tmp_path, pictures, tiny_clip):
@@ -220,3 +241,17 @@ def test_a_seed_that_no_file_can_hold_is_refused_by_every_command(seed, tmp_path
     for words in (["filter", "sharpness", source, "--min", 0], ["run", recipe]):
         result = call(*words, "--seed", seed, "--out", out, code=2)
         assert "no whole number of 64 bits" in result.output and not out.exists()
+
+
+def test_a_verb_with_one_stage_takes_its_name_or_none(tmp_path):
+    source = write_images(tmp_path / "source", {"cat": 6, "dog": 6})
+    call("split", source, "--test", "0.5", "--out", tmp_path / "a")
+    call("split", "near-duplicates", source, "--test", "0.5", "--out", tmp_path / "b")
+    assert (tmp_path / "a" / "recipe.yaml").read_text() == (tmp_path / "b" / "recipe.yaml").read_text()
+
+
+def test_a_second_stage_of_such_a_verb_makes_it_a_group(monkeypatch):
+    from augforge.cli import groups
+
+    monkeypatch.setitem(groups.STAGES, ("split", "coarse"), groups.STAGES["split", "near-duplicates"])
+    assert groups.build("split").list_commands(None) == ["near-duplicates", "coarse"]

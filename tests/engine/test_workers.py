@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+import torch
+
 from augforge.engine.run import run
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
 from tests.test_laws import decisions, pixels
 
 
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """torch gives each of several processes one thread, and the number of threads changes low bits: one here, too."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_make_what_one_makes(tmp_path, tiny_unclip):
     folder = write_images(tmp_path / "set", {"cat": 4, "dog": 3})
     options = {"model": str(tiny_unclip), "per-class": 5, "batch": 4, "steps": 2}

@@ -110,10 +110,23 @@ def test_the_terminal_says_it_plainly(folders):
         "--arms", "real,real+synthetic",
     ).stdout  # fmt: skip
     assert "WORSE than real images alone by" in told and "do not add these images" in told
+    assert "their 95 % interval" in told and ", -" in told
     told = call(
         "evaluate", folders["good"], "--test", folders["test"], "--steps", 60, "--seeds", 1, "--no-metrics", "--json"
     ).stdout
     assert json.loads(told)["arms"][0]["accuracy"]["low"] is None
+
+
+def test_the_terminal_has_one_table_of_arms_and_one_of_measures(folders):
+    told = call("evaluate", folders["good"], "--test", folders["test"], "--steps", 60, "--seeds", 2).stdout
+    heads = [line for line in told.splitlines() if line.startswith(("arm ", "of the made images"))]
+    assert len(heads) == 2 and "real+kept" in heads[1] and heads[1].rstrip().endswith("test images")
+    assert max(map(len, told.splitlines()[:5])) <= 80 and len(told.splitlines()) < 25 and "yield red" not in told
+    record = json.loads((folders["good"] / "evaluation.json").read_text())
+    assert "yield red" in record["metrics"] and "±" not in told
+    (row,) = (line.split() for line in told.splitlines() if line.startswith("class-agreement"))
+    names = ("class-agreement of real+synthetic", "class-agreement", "class-agreement of test images")
+    assert [float(cell) for cell in row[1:]] == pytest.approx([record["metrics"][n] for n in names], rel=1e-3)
 
 
 @pytest.mark.parametrize("how", ["exact", "saved again"])

@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from augforge.evaluate.intervals import interval, paired, verdict
+from augforge.cli.render.evaluation import ends, points
+from augforge.evaluate.intervals import interval, paired, verdict, widened
 
 
 def test_the_interval_is_students_not_the_normal_one():
@@ -52,4 +55,44 @@ def gains(better: int, worse: int, same: int) -> np.ndarray:
     ],
 )
 def test_verdicts(differences, images, expected):
-    assert verdict(interval(differences), images) == expected
+    assert verdict(widened(interval(differences), images)) == expected
+
+
+def test_the_interval_of_a_difference_is_the_wider_of_the_two():
+    alike = interval([0.01, 0.01, 0.01])  # trainings that all end alike, over one lucky image of a hundred
+    assert alike.high - alike.low == pytest.approx(0, abs=1e-12)
+    found = widened(alike, gains(1, 0, 99))
+    assert found.high - found.mean == pytest.approx(1.959964 * math.sqrt(0.01 * 0.99) / 10)
+    assert found.low < 0 < found.high
+    scattered = interval([0.2, -0.1, 0.2])
+    assert widened(scattered, gains(10, 0, 90)).high == pytest.approx(scattered.high)
+    assert widened(interval([0.3]), gains(30, 0, 70)).low is None
+
+
+shares = st.floats(-1, 1, allow_nan=False)
+
+
+@given(st.lists(shares, min_size=1, max_size=6), st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), max_size=60))
+def test_within_noise_is_said_just_where_the_printed_interval_holds_0(differences, changes):
+    found = widened(interval(differences), np.array(changes or [0.0]))
+    said = verdict(found)
+    printed = ends({"low": found.low, "high": found.high})
+    if len(differences) == 1:
+        assert printed == "" and said == "within noise"
+        return
+    low, high = map(float, printed.strip("[]").split(", "))
+    assert (low <= 0 <= high) == (said == "within noise")
+    assert (said == "better") == (low > 0) and (said == "worse") == (high < 0)
+
+
+def test_the_interval_over_seeds_alone_would_contradict_the_verdict():
+    """The known wrong variant: +0.9 points with an interval of no width, and yet within noise."""
+    seeds, luck = interval([1 / 111] * 3), gains(1, 0, 110)
+    assert ends({"low": seeds.low, "high": seeds.high}) == "[+0.9, +0.9]"
+    found = widened(seeds, luck)
+    assert verdict(found) == "within noise" and ends({"low": found.low, "high": found.high}) == "[-0.9, +2.7]"
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.009, "+0.9"), (0.0, "+0.0"), (-0.0002, "-0.02"), (0.000004, "+0.0004")])
+def test_the_sign_of_a_small_difference_is_to_be_seen(share, text):
+    assert points(share) == text

@@ -19,7 +19,8 @@ from augforge.data.ids import key
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.engine.embedding import stored_vectors
+from augforge.engine.context import RunContext
+from augforge.engine.embedding import Embedders, stored_vectors
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.ingest import Pixels
 from augforge.engine.runners.generate import GENERATED
@@ -91,7 +92,8 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     pixels = Pixels([open_source("folder", str(source))], recipe.sources)
     pixels.generated["generate-x-1"] = parts
     _vectors(store, ledger.column("digest"))
-    write_result(recipe, ledger, store, pixels, Progress(), {SELECTOR: CERTIFICATE})
+    embedders = Embedders(store, pixels, "cpu", Progress())
+    write_result(recipe, RunContext(store, pixels, ledger, embedders, certificates={SELECTOR: CERTIFICATE}))
     (store.folder / "run.json").write_bytes(seal({"format": 3, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder

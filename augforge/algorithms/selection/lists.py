@@ -9,6 +9,7 @@ import numpy as np
 
 from augforge.algorithms.selection.points import Likeness, Points, blocks
 from augforge.algorithms.selection.selection import Indices
+from augforge.optional import require
 
 _SAMPLE = 32  # rows per centre that k-means looks at,
 _LEAST_SAMPLE = 8192  # and how many at least
@@ -59,6 +60,7 @@ def content_order(points: Points) -> Indices:
 
 
 def _means(sample: Points, likeness: Likeness, count: int) -> Points:
+    require("faiss")
     import faiss
 
     found = faiss.Kmeans(
@@ -76,6 +78,7 @@ def _means(sample: Points, likeness: Likeness, count: int) -> Points:
 
 def _nearest(points: Points, centres: Points, likeness: Likeness) -> Indices:
     """(n,) the number of each point's nearest centre."""
+    require("faiss")
     import faiss
 
     metric = faiss.METRIC_INNER_PRODUCT if likeness.angular() else faiss.METRIC_L2

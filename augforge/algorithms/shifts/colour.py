@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 
 from augforge.algorithms.shifts.base import Among, Between, Pixels, Values, from_unit, grey_of, op, to_pixels, to_unit
+from augforge.optional import require
 
 HUE, SATURATION, BRIGHTNESS = 0, 1, 2
 
@@ -94,6 +95,7 @@ def channel_shuffle(pixels: Pixels, order: tuple[int, int, int]) -> Pixels:
 
 def lab_add(pixels: Pixels, green_red: float, blue_yellow: float) -> Pixels:
     """The colour axes of CIE L*a*b* moved."""
+    require("skimage")
     from skimage.color import lab2rgb, rgb2lab
 
     if green_red == blue_yellow == 0:
@@ -105,6 +107,7 @@ def lab_add(pixels: Pixels, green_red: float, blue_yellow: float) -> Pixels:
 
 def tint(pixels: Pixels, hue: float, share: float) -> Pixels:
     """Towards the luminance in one hue."""
+    require("skimage")
     from skimage.color import hsv2rgb
 
     colour = hsv2rgb(np.array([[[hue % 1.0, 0.8, 1.0]]]))
@@ -112,6 +115,7 @@ def tint(pixels: Pixels, hue: float, share: float) -> Pixels:
 
 
 def _hsv(pixels: Pixels) -> Values:
+    require("skimage")
     from skimage.color import rgb2hsv
 
     planes: Values = rgb2hsv(to_unit(pixels))
@@ -119,6 +123,7 @@ def _hsv(pixels: Pixels) -> Values:
 
 
 def _rgb(planes: Values) -> Pixels:
+    require("skimage")
     from skimage.color import hsv2rgb
 
     planes[..., HUE] %= 1.0

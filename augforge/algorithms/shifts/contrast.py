@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from augforge.algorithms.shifts.base import Between, Pixels, from_unit, op, to_pixels, to_unit
+from augforge.optional import require
 
 
 def gamma(pixels: Pixels, log2: float) -> Pixels:
@@ -31,6 +32,7 @@ def linear(pixels: Pixels, factor: float) -> Pixels:
 
 def clahe(pixels: Pixels, limit: float) -> Pixels:
     """The histogram of brightness equalized tile by tile, its slope limited (Zuiderveld, 1994)."""
+    require("skimage")
     from skimage.exposure import equalize_adapthist
 
     return from_unit(equalize_adapthist(pixels, clip_limit=limit))

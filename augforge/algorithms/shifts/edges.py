@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.algorithms.shifts.base import Among, Between, Pixels, Values, grey_of, op
+from augforge.optional import require
 
 RULES = ("otsu", "yen", "mean", "isodata", "li")
 """The automatic thresholds of a grey image that scikit-image has under these names."""
@@ -26,6 +27,7 @@ def edge_map(pixels: Pixels, sigma: float = 1.0, rule: str = "otsu", low: float 
 
 def edges_of(grey: Values, sigma: float, rule: str, low: float = 1.0, high: float = 1.0) -> NDArray[np.bool_]:
     """(h, w) where an edge runs in a grey image of 0 to 1; nowhere if it is constant."""
+    require("skimage")
     from scipy.ndimage import gaussian_filter
     from skimage import feature, filters
     from skimage.morphology import thin

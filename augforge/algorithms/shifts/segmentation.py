@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.shifts.base import Between, Pixels, Seed, Values, op, to_pixels
 from augforge.data.ids import rng
+from augforge.optional import require
 
 Labels = NDArray[np.int64]
 
 
 def superpixels(pixels: Pixels, pieces: float, share: float, seed: int) -> Pixels:
     """Pieces that follow the image (SLIC; Achanta et al., 2012)."""
+    require("skimage")
     from skimage.segmentation import slic
 
     labels = np.unique(slic(pixels, round(pieces), compactness=10, start_label=0), return_inverse=True)[1]

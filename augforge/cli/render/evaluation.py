@@ -1,4 +1,4 @@
-"""How an evaluation looks in a terminal."""
+"""How an evaluation looks in a terminal: one table of arms, one of measures. The rest is in the file and the report."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from augforge.cli.render import base as render
+from augforge.cli.render.progress import terminal_progress
 from augforge.evaluate.settings import Settings
-from augforge.progress import Progress
 
-MOST_CLASSES = 20
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
+WITHOUT_MADE = ("real", "real+classical", "real+random")
+"""Arms of which no measure speaks: they hold no made images, or others with every seed."""
+TEST = "test images"
 
 
 def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool, **options: Any) -> None:
@@ -23,100 +24,89 @@ def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool
     from augforge.evaluate.evaluation import FILE, evaluate
 
     started = time.monotonic()
-    progress: Progress = render.terminal_progress()
-    record = evaluate(folder, test, settings, progress=progress, **options)
+    record = evaluate(folder, test, settings, progress=terminal_progress(), **options)
     if as_json:
         render.print_json(record)
         return
     for run in record.get("runs", [record]):
         show_comparison(run, record["seeds"])
-    render.say(f"{folder / FILE}; learner {record['learner']}, {time.monotonic() - started:,.0f} s")
+    took = f"learner {record['learner']}, {time.monotonic() - started:,.0f} s"
+    render.say(f"{folder / FILE} has accuracy by class and every seed, augforge report {folder} shows them; {took}")
 
 
 def show_comparison(run: Mapping[str, Any], seeds: int) -> None:
-    """The tables of one comparison, and a sentence on every arm."""
+    """The tables of one comparison, and a warning of every arm that harms."""
     if "shots" in run:
         render.say(f"{run['shots']} real images per class")
     if "imbalance" in run:
         render.say(
             f"a long tail of the real images, the largest class {run['imbalance']:g} times as large as the least"
         )
-    render.out.print(_arms(run["arms"]))
-    for arm in run["arms"][1:]:
-        render.say(f"  {arm['name']}: {sentence(arm['difference'], seeds)}")
-    render.out.print(_classes(run))
-    if run.get("shifts"):
-        render.out.print(_shifts(run["shifts"]))
-    if run["metrics"]:
-        render.out.print(_metrics(run["metrics"]))
-
-
-def sentence(difference: Mapping[str, Any], seeds: int) -> str:
-    """What a difference to real images alone says, in words."""
-    points = f"{100 * difference['mean']:+.1f} points"
+    render.out.print(_arms(run["arms"], run.get("shifts", {})))
+    if seeds > 1:
+        render.say("against real: percentage points with their 95 % interval, over trainings and over test images")
     if seeds < 2:
-        return f"{points}; one seed says nothing of the noise, take --seeds 5"
-    if difference["verdict"] == "within noise":
-        return f"no difference that can be told from noise ({points})"
-    if difference["verdict"] == "worse":
-        return f"WORSE than real images alone by {-100 * difference['mean']:.1f} points: do not add these images"
-    return f"better than real images alone by {100 * difference['mean']:.1f} points"
+        render.say("one seed says nothing of the noise, take --seeds 5")
+    for arm in run["arms"][1:]:
+        if arm["difference"]["verdict"] == "worse":
+            lost = -100 * arm["difference"]["mean"]
+            render.say(f"{arm['name']}: WORSE than real images alone by {lost:.1f} points: do not add these images")
+    if run["metrics"]:
+        render.out.print()
+        render.out.print(_measures(run))
 
 
-def _arms(arms: Sequence[Mapping[str, Any]]) -> Table:
-    names = ("images", "accuracy", "macro-F1", "against real")
-    table = Table("arm", *map(render.right, names), "verdict", box=None, pad_edge=False)
+def _arms(arms: Sequence[Mapping[str, Any]], shifts: Mapping[str, Mapping[str, float]]) -> Table:
+    """Accuracies in percent, differences in points with the 95 % interval that the verdict follows from.
+
+    Shift sets take the place of macro-F1, so that it all fits 80 columns.
+    """
+    names = ["images", "accuracy", "under shift" if shifts else "macro-F1", "against real"]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("arm", overflow="fold", min_width=max(len(arm["name"]) for arm in arms))
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for arm in arms:
-        difference = arm["difference"]
-        said = "" if difference is None else str(difference["verdict"])
-        colour = COLOURS.get(said, "default")
-        table.add_row(
-            escape(arm["name"]),
-            f"{arm['images']:,}",
-            _percent(arm["accuracy"]),
-            _percent(arm["macro-f1"]),
-            "" if difference is None else _points(difference),
-            f"[{colour}]{said}[/]" if said else "",
-        )
+        shifted = [family[arm["name"]] for family in shifts.values()]
+        second = sum(shifted) / len(shifted) if shifted else arm["macro-f1"]["mean"]
+        percents = (f"{100 * score:.1f} %" for score in (arm["accuracy"]["mean"], second))
+        table.add_row(render.literal(arm["name"]), f"{arm['images']:,}", *percents, *_against(arm["difference"]))
     return table
 
 
-def _percent(value: Mapping[str, Any]) -> str:
-    spread = "" if value["low"] is None else f" ± {100 * (value['high'] - value['mean']):.1f}"
-    return f"{100 * value['mean']:.1f}{spread} %"
+def _against(difference: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The difference to the first arm with its interval, and the verdict."""
+    if difference is None:
+        return "", ""
+    said = difference["verdict"]
+    return render.literal(f"{points(difference['mean'])} {ends(difference)}".strip()), f"[{COLOURS[said]}]{said}[/]"
 
 
-def _points(difference: Mapping[str, Any]) -> str:
-    spread = "" if difference["low"] is None else f" ± {100 * (difference['high'] - difference['mean']):.1f}"
-    return f"{100 * difference['mean']:+.1f}{spread}"
+def points(share: float) -> str:
+    """A share in percentage points, with so many digits that its sign is to be seen."""
+    value = 100 * share
+    return f"{value:+.1f}" if abs(value) >= 0.05 or value == 0 else f"{value:+.1g}"
 
 
-def _classes(run: Mapping[str, Any]) -> Table:
-    """Accuracy per class in percent, rare classes first."""
-    arms = run["arms"]
-    names = ["images", *(arm["name"].removeprefix("real") or "real" for arm in arms)]
-    table = Table("class", *map(render.right, map(escape, names)), box=None, pad_edge=False)
-    shown = [label for label in run["classes"] if label in arms[0]["per-class"]]
-    for label in shown[:MOST_CLASSES]:
-        cells = (f"{100 * arm['per-class'][label]['mean']:.1f}" for arm in arms)
-        table.add_row(escape(label), f"{run['counts'][label]:,}", *cells)
-    if len(shown) > MOST_CLASSES:
-        table.add_row(f"and {len(shown) - MOST_CLASSES} more (--json shows all)", *("" for _ in names))
-    return table
+def ends(difference: Mapping[str, Any]) -> str:
+    """The interval of a difference; nothing where a single seed gives none."""
+    if difference["low"] is None:
+        return ""
+    return f"[{points(difference['low'])}, {points(difference['high'])}]"
 
 
-def _shifts(shifts: Mapping[str, Mapping[str, float]]) -> Table:
-    """Accuracy per family of shifts in percent."""
-    names = list(next(iter(shifts.values())))
-    heads = [name.removeprefix("real") or "real" for name in names]
-    table = Table("shift", *map(render.right, map(escape, heads)), box=None, pad_edge=False)
-    for family, values in shifts.items():
-        table.add_row(escape(family), *(f"{100 * values[name]:.1f}" for name in names))
-    return table
-
-
-def _metrics(metrics: Mapping[str, float]) -> Table:
-    table = Table("of the images themselves", render.right(""), box=None, pad_edge=False)
-    for name, value in list(metrics.items()):
-        table.add_row(escape(name), f"{value:.4g}")
+def _measures(run: Mapping[str, Any]) -> Table:
+    """One row for each measure of the made images, one column for each arm that has any, and for the test images."""
+    made = [arm["name"] for arm in run["arms"] if arm["name"] not in WITHOUT_MADE]
+    metrics = run["metrics"]
+    names = [name for name in metrics if " " not in name]
+    table = Table("of the made images", *map(render.right, map(render.literal, made)), box=None, pad_edge=False)
+    tested = any(f"{name} of {TEST}" in metrics for name in names)
+    if tested:
+        table.add_column(TEST, justify="right")
+    for name in names:
+        cells = [metrics.get(f"{name} of {arm}", metrics[name] if arm == made[-1] else None) for arm in made]
+        cells += [metrics.get(f"{name} of {TEST}")] if tested else []
+        table.add_row(render.literal(name), *("" if cell is None else f"{cell:.4g}" for cell in cells))
     return table

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augforge.cli.render.base import TerminalProgress, err, print_json, say
-from augforge.progress import LineProgress
+from augforge.cli.render.base import print_json, say
+from augforge.cli.render.progress import terminal_progress
 
 if TYPE_CHECKING:
     from augforge.publish.export import Exported
@@ -25,7 +25,7 @@ def export_and_show(folder: Path, to: str, out: Path, as_json: bool, **options: 
     from augforge.publish.export import export
 
     started = time.monotonic()
-    done = export(folder, to, out, progress=_progress(), **options)
+    done = export(folder, to, out, progress=terminal_progress(), **options)
     if as_json:
         print_json(asdict(done))
     else:
@@ -49,7 +49,7 @@ def check_and_show(folder: Path, signed: bool | None, as_json: bool) -> bool:
     """Look for marks with a progress display, and show what was lost; whether any was."""
     from augforge.publish.marks.check import check_marks
 
-    checked = check_marks(folder, signed, _progress())
+    checked = check_marks(folder, signed, terminal_progress())
     if as_json:
         print_json(checked.plain())
     else:
@@ -69,7 +69,3 @@ def _show_checked(checked: Checked) -> None:
     if checked.unknown:
         marked = f"{checked.marked_unknown:,} of them say that they are synthetic"
         say(f"{checked.unknown:,} images are of unknown origin, {marked}")
-
-
-def _progress() -> TerminalProgress | LineProgress:
-    return TerminalProgress() if err.is_terminal else LineProgress()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from augforge.cli.render.base import literal, out, print_json, say, terminal_progress
+from augforge.cli.render.base import literal, out, print_json, say
+from augforge.cli.render.progress import terminal_progress
 from augforge.printable import printable
 
 if TYPE_CHECKING:
@@ -123,11 +124,11 @@ def _show_diff_text(found: Diff) -> None:
 
 def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) -> int:
     """Make one image again, write it, and say how it compares; the exit code."""
-    from augforge.provenance.lineage import life_of
+    from augforge.provenance.lineage import lineage_of
     from augforge.reproduce.remake import Archive, remake
 
     archive = Archive(folder)
-    whole = str(life_of(folder, identity).row["id"])
+    whole = str(lineage_of(folder, identity).row["id"])
     (sample,) = archive.ledger.by_id([whole]).values()
     (made,) = remake(archive, [sample], device)
     target = path or Path(f"{whole}.png")
@@ -139,7 +140,7 @@ def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) 
 
 def write_lock_and_show(recipe: Any, lock: Path, folder: Path, as_json: bool, **options: Any) -> None:
     """Run a recipe, which writes its lock, and say where it is."""
-    from augforge.cli.render.base import run_and_show
+    from augforge.cli.render.run import run_and_show
 
     run_and_show(recipe, folder, as_json, lock=lock, lock_always=True, **options)
     if not as_json:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augforge.cli.render.base import TerminalProgress, err, print_json, say
-from augforge.progress import LineProgress
+from augforge.cli.render.base import print_json, say
+from augforge.cli.render.progress import terminal_progress
 
 if TYPE_CHECKING:
     from augforge.report import Written
@@ -17,7 +17,7 @@ def report_and_show(folder: Path, out: Path | None, as_json: bool, **options: An
     """Write the report of a run with a progress display, then say what is in it."""
     from augforge.report import write_report
 
-    written = write_report(folder, out, progress=TerminalProgress() if err.is_terminal else LineProgress(), **options)
+    written = write_report(folder, out, progress=terminal_progress(), **options)
     if as_json:
         print_json(asdict(written))
     else:

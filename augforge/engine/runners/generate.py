@@ -47,6 +47,10 @@ GENERATED = pa.schema(
 )
 
 
+TOLERANCE = 1e-3
+"""How far a pixel may lie outside [0, 1]: rounding, not another range."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some jobs of the plan, with their place in it."""
@@ -91,7 +95,7 @@ def _fixed_batch(stage: Generator, parts: Parts, context: RunContext) -> int:
     path = parts.folder / "plan.json"
     if stage.batch == "auto" and (size := _planned(path, context.progress)) is not None:
         return size
-    size = stage.probe(context.device) if stage.batch == "auto" else int(stage.batch)
+    size = stage.default_batch_size(context.device) if stage.batch == "auto" else int(stage.batch)
     write_atomically(path, seal({"batch": size, "device": context.device}))
     return size
 
@@ -165,7 +169,7 @@ def generate_batches(
         made: dict[str, Any] = dict(problems)
         if ready:
             padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
-            pictures = loaded.generate(padded)[: len(ready)]
+            pictures = checked(stage, loaded.generate(padded), len(padded))[: len(ready)]
             made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
@@ -183,6 +187,25 @@ def generate_batches(
             bar.advance(len(rows))
 
         flow(todo, load, work, save)
+
+
+def checked(stage: Generator, images: Sequence[GeneratedImage], count: int) -> Sequence[GeneratedImage]:
+    """The images of a full batch of `count`; a generator that gives something else is defective.
+
+    Raises:
+        ValueError: there are more or fewer, or one is not float (h, w, 3) in [0, 1] (NaN is allowed).
+    """
+    if len(images) != count:
+        raise ValueError(f"generate: {stage.name} gave {len(images)} images for a batch of {count}")
+    for pixels in (image.pixels for image in images):
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or not np.issubdtype(pixels.dtype, np.floating):
+            raise ValueError(f"generate: {stage.name} gave {pixels.dtype} {pixels.shape}, not float (height, width, 3)")
+        known = pixels[np.isfinite(pixels)]
+        if known.size and (known.min() < -TOLERANCE or known.max() > 1 + TOLERANCE):
+            raise ValueError(
+                f"generate: {stage.name} gave values {known.min():g} to {known.max():g}, not within 0 to 1"
+            )
+    return images
 
 
 def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[GenerationInput], dict[str, str]]:

@@ -17,6 +17,7 @@ from augforge.models.backends.prompts import Prompts
 from augforge.models.backends.slices import Slices
 from augforge.models.backends.tuning import denoiser_of, tune
 from augforge.models.devices import pick_device, quiet, setting
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class Diffusion(Backend):
     def __init__(
         self, model: Model | str, device: str = "auto", dtype: str = "auto", options: Options | None = None
     ) -> None:
+        require("diffusers", "torch", "transformers", extra="generate")
         import diffusers
 
         quiet()

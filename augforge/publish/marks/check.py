@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,9 +12,10 @@ from augforge.errors import BadImage, StoreError
 from augforge.io import detect, open_source
 from augforge.io.base import Entry, Source
 from augforge.io.records import MANIFEST
+from augforge.optional import install_command, installed
 from augforge.progress import Progress
 from augforge.publish.marks import SourceType
-from augforge.publish.marks.sign import INSTALL, has_manifest, state_of
+from augforge.publish.marks.sign import has_manifest, state_of
 from augforge.publish.marks.xmp import source_type
 
 
@@ -110,14 +110,14 @@ def _problem(data: bytes, from_text: bool, expected: bool) -> str:
         return f"its XMP says {kind}, but no image conditioned it"
     if not has_manifest(data):
         return "no C2PA manifest" if expected else ""
-    state = state_of(data) if find_spec("c2pa") else "Valid"
+    state = state_of(data) if installed("c2pa") else "Valid"
     return "" if state in ("Valid", "Trusted") else f"C2PA manifest: {state}"
 
 
 def _said(expected: bool, counts: dict[str, int]) -> str:
     if not expected and not counts["signed"]:
         return "none"
-    return "checked" if find_spec("c2pa") else f"not checked: c2pa-python is not installed ({INSTALL})"
+    return "checked" if installed("c2pa") else f"not checked: c2pa-python is not installed ({install_command('c2pa')})"
 
 
 def _was_signed(folder: Path) -> bool:

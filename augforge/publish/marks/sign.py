@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from augforge import __version__
 from augforge.errors import AugforgeError
 from augforge.io.writing import suffix_of
+from augforge.optional import require
 from augforge.publish.marks.xmp import VOCABULARY
 
-INSTALL = "pip install 'augforge[c2pa]'"
 SETTINGS = {"builder": {"thumbnail": {"enabled": False}}, "verify": {"verify_after_sign": False}}
 """No thumbnail, which a data set has no use for, and no reading back, which `augforge check-marks` does when asked."""
 TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
@@ -39,8 +38,7 @@ class Signer:
     """
 
     def __init__(self, certificate: Path, key: Path, settings: dict[str, Any] | None = None) -> None:
-        if find_spec("c2pa") is None or find_spec("cryptography") is None:
-            raise SignError("signing needs c2pa-python, which is not installed", INSTALL)
+        require("c2pa", "cryptography", who="signing", error=SignError)
         import c2pa
 
         chain, private = _read(certificate), _read(key)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.stage import Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from augforge.algorithms.rules import Scale
     from augforge.stages.filter_inputs import FilterInputs, Vectors
 
-Scores = NDArray[np.float64]
+Scores: TypeAlias = "NDArray[np.float64]"
 
 
 class Classifier(EmbeddingFilter):
@@ -48,6 +49,8 @@ class Classifier(EmbeddingFilter):
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The three measures of the classifier's softmax."""
+        import numpy as np
+
         probabilities = softmax(inputs.images)
         places = {name: place for place, name in enumerate(inputs.known)}
         columns = np.array([places.get(name, -1) for name in inputs.names] + [-1])[inputs.classes]
@@ -61,6 +64,8 @@ class Classifier(EmbeddingFilter):
 
 def softmax(logits: Vectors) -> Scores:
     """(n, c) probabilities of logits (n, c)."""
+    import numpy as np
+
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     terms = np.exp(shifted)
     probabilities: Scores = terms / terms.sum(axis=1, keepdims=True)
@@ -69,6 +74,8 @@ def softmax(logits: Vectors) -> Scores:
 
 def entropy(probabilities: Scores) -> Scores:
     """(n,) Shannon's entropy of each row of (n, c), in nats; a probability of 0 adds nothing."""
+    import numpy as np
+
     logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
     entropies: Scores = np.maximum(0.0, -(probabilities * logs).sum(axis=1))
     return entropies

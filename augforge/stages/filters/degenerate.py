@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from augforge.stages.filter import PixelFilter
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class Degenerate(PixelFilter):

@@ -48,6 +48,10 @@ class Duplicates(Stage):
     parents: bool = Field(True, description="Drop synthetic images that are near-copies of their own parents.")
     model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model for by embedding.")
 
+    def packages(self) -> tuple[str, ...]:
+        """What embeds, where embeddings are the evidence."""
+        return ("torch",) if self.by == "embedding" else ()
+
     def reach(self, size: int) -> int:
         """The most bits in which the hashes of near ones of `size` images differ."""
         if self.distance == "auto":

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filter_inputs import mean_directions
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from augforge.stages.filter_inputs import FilterInputs
 
 
@@ -33,6 +34,8 @@ class LabelPreserved(EmbeddingFilter):
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The cosine to the parents' mean direction."""
+        import numpy as np
+
         images, parents = inputs.images, inputs.parents
         means = mean_directions(parents.vectors, parents.children, len(inputs), images.shape[1])
         return {"label-preserved": np.einsum("nd,nd->n", images, means, dtype=np.float64)}

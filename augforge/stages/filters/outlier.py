@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from augforge.data.ids import unit
 from augforge.stages.filter import EmbeddingFilter
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from augforge.stages.filter_inputs import FilterInputs, Numbers, Vectors
 
 ROWS = 1024
@@ -44,6 +45,8 @@ class Outlier(EmbeddingFilter):
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How odd each image is in its class."""
+        import numpy as np
+
         scores = np.full(len(inputs), np.nan)
         for number in np.unique(inputs.classes[inputs.classes >= 0]):
             mine = np.flatnonzero(inputs.classes == number)
@@ -59,6 +62,8 @@ class Outlier(EmbeddingFilter):
 
     def _chosen(self, inputs: FilterInputs, number: int) -> Numbers:
         """The places in the reference of the real images of a class that the others are compared with."""
+        import numpy as np
+
         places = np.flatnonzero(inputs.reference.classes == number)
         order = np.argsort([unit("outlier", inputs.reference.ids[place]) for place in places.tolist()], kind="stable")
         return places[order[: self.reference]]
@@ -76,6 +81,8 @@ def oddness(images: Vectors, others: Vectors, itself: Numbers, lowest: float) ->
     Returns:
         (n,) in [0, 2]; 0 for an image without any other; NaN for one that is not finite.
     """
+    import numpy as np
+
     left, right = images.astype(np.float64), others.astype(np.float64)
     squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
     distances = np.sqrt(np.maximum(squares, 0))

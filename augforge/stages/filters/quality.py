@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageChops
 from pydantic import Field
 
 from augforge.stages.filter import PixelFilter
 from augforge.stages.filters.sharpness import laplacian_variance
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
     from augforge.algorithms.rules import Rule, Scale, Verdict
 
 Bound = Annotated[float, Field(ge=0)] | Literal["off"]
@@ -114,6 +115,8 @@ class Quality(PixelFilter):
 
     def measure(self, image: Image.Image) -> dict[str, float]:
         """The eleven measures."""
+        import numpy as np
+
         grey = image.convert("L")
         levels = np.asarray(grey)
         values = [laplacian_variance(levels.astype(np.float64)), *tones(np.bincount(levels.ravel(), minlength=256))]
@@ -124,6 +127,8 @@ class Quality(PixelFilter):
         self, scores: Mapping[str, NDArray[np.float64]], ids: Sequence[str], groups: NDArray[np.int64], within: str
     ) -> Verdict:
         """By the checks, the first that fails giving the reason; or by the rule."""
+        import numpy as np
+
         if not self.checks:
             return super().decide(scores, ids, groups, within)
         failed = np.zeros(len(ids), dtype=bool)
@@ -137,6 +142,8 @@ class Quality(PixelFilter):
 
     def _bounds(self, check: str, scores: NDArray[np.float64]) -> Rule:
         """Within which bounds a picture passes a check."""
+        import numpy as np
+
         from augforge.algorithms.rules import Rule
 
         bound = getattr(self, check)
@@ -150,6 +157,8 @@ class Quality(PixelFilter):
 
 def tones(counts: NDArray[np.int64]) -> tuple[float, float, float, float]:
     """Mean, share at the ends, standard deviation (of values in [0, 1]) and entropy (bits) of a histogram (256,)."""
+    import numpy as np
+
     shares = counts / counts.sum()
     levels = np.arange(256) / 255
     mean = float(shares @ levels)
@@ -170,6 +179,9 @@ def detail(grey: Image.Image) -> float:
     have the same detail. What rounding to whole levels adds is taken off. A constant picture has nothing that could be
     blurred.
     """
+    import numpy as np
+    from PIL import Image
+
     scale = SIDE / max(grey.size)
     if scale < 1:
         size = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
@@ -181,6 +193,8 @@ def detail(grey: Image.Image) -> float:
 
 def ends(image: Image.Image) -> tuple[float, float, float]:
     """The brightest, darkest and most colourful level of an RGB picture, 1 % of the pixels left aside; in [0, 1]."""
+    from PIL import ImageChops
+
     red, green, blue = image.convert("RGB").split()
     lightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
@@ -190,5 +204,7 @@ def ends(image: Image.Image) -> tuple[float, float, float]:
 
 def quantile(channel: Image.Image, share: float) -> float:
     """The lowest level that at least `share` of the pixels of a channel do not exceed, in [0, 1]."""
+    import numpy as np
+
     counts = np.cumsum(channel.histogram())
     return int(np.searchsorted(counts, share * counts[-1] - 1e-9)) / 255

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
-from augforge.algorithms.rules import Unjudged
 from augforge.stages.filter import EmbeddingFilter, PixelFilter
 from augforge.stages.filters.checkers import find_checker, load_checker
 from augforge.stages.stage import AsksAboutClasses, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
     from augforge.stages.filter_inputs import FilterInputs
 
 CONCEPTS = (
@@ -95,7 +95,10 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
 
     def measure(self, image: Image.Image) -> dict[str, float]:
         """1 - 2 * the checker's risk; Unjudged where it gives none."""
-        assert self.checker is not None
+        from augforge.algorithms.rules import Unjudged
+
+        if self.checker is None:
+            raise TypeError("without a checker, safety measures embeddings and no pixels")
         check = load_checker(self.checker)
         try:
             risk = float(check(image))
@@ -107,6 +110,8 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How much nearer each image is to what may be shown than to what must not."""
+        import numpy as np
+
         safe = inputs.images @ inputs.texts(self.safe).T
         return {"safety": (safe.max(axis=1) - self._unsafe(inputs).max(axis=1)).astype(np.float64)}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from augforge.stages.filter import PixelFilter
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
     from augforge.algorithms.rules import Scale
 
 
@@ -29,6 +29,8 @@ class Sharpness(PixelFilter):
 
     def measure(self, image: Image.Image) -> dict[str, float]:
         """The sharpness of the grey picture."""
+        import numpy as np
+
         return {"sharpness": laplacian_variance(np.asarray(image.convert("L"), dtype=np.float64))}
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from augforge.stages.prompts import fill
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from augforge.stages.filter_inputs import FilterInputs, Numbers, Vectors
 
-Scores = NDArray[np.float64]
+Scores: TypeAlias = "NDArray[np.float64]"
 
 
 def class_prompts(inputs: FilterInputs, template: str) -> Vectors:
@@ -22,6 +22,8 @@ def class_prompts(inputs: FilterInputs, template: str) -> Vectors:
 
 def to_own(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
     """(n,) cosine of each image (n, d) and the row of its own class in `table` (c, d); NaN without a class."""
+    import numpy as np
+
     scores = np.full(len(images), np.nan)
     labelled = classes >= 0
     if labelled.any():
@@ -31,6 +33,8 @@ def to_own(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
 
 def margins(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
     """(n,) cosine to the own row of `table` (c, d) minus the best to another; NaN without a class or another one."""
+    import numpy as np
+
     scores = np.full(len(images), np.nan)
     mine = (np.flatnonzero(classes >= 0), classes[classes >= 0])
     if len(table) > 1 and len(mine[0]):

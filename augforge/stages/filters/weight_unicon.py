@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from augforge.data.sample import On
 from augforge.stages.filter import EmbeddingFilter
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from augforge.stages.filter_inputs import FilterInputs, Vectors
 
 ROWS = 1024
@@ -37,6 +38,8 @@ class WeightUnicon(EmbeddingFilter):
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The weights, class by class; images without a label are a class of their own."""
+        import numpy as np
+
         scores = np.full(len(inputs), np.nan)
         usable = np.isfinite(inputs.images).all(axis=1) if len(inputs) else np.zeros(0, dtype=bool)
         for number in np.unique(inputs.classes[usable]):
@@ -47,6 +50,8 @@ class WeightUnicon(EmbeddingFilter):
 
 def soft_weights(vectors: Vectors, tau: float) -> NDArray[np.float64]:
     """(n,) positive weights of n unit vectors (n, d), summing to n; 1 for a lone one."""
+    import numpy as np
+
     if len(vectors) < 2:
         return np.ones(len(vectors))
     logs = np.zeros(len(vectors))  # of the sums: with a small tau the sums themselves overflow or vanish

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
-from augforge.algorithms import mixing
 from augforge.data.ids import key, rng, seed_of
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.models.backends import Backend, backend_class
-from augforge.stages.generator import GenerationInput, SampledParams
+from augforge.stages.generator import GenerationInput, SampledParams, required
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from augforge.models.backends import Backend
 
 Mode = Literal[
     "random-image",
@@ -73,29 +75,41 @@ class AugmentedConditioning(DiffusionGenerator):
 
     @property
     def _mixes_embeddings(self) -> bool:
+        from augforge.models.backends import backend_class
+
         return "embedding" in backend_class(self.backend_name).carries
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
-        assert parent is not None
+        parent = required(parent)
         mode, partner = self._mode_and_partner(parent, pool, variant)
-        random = rng(seed, "mix")
         sampled_params: dict[str, Any] = {"mode": mode, "variant": variant, **self.prompt_of(label, seed)}
         if mode != self.mode:
             sampled_params["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
-        parents = [parent]
-        if partner is not None:
-            parents.append(partner)
-            sampled_params["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
-            crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
-            sampled_params |= {"crops": crops} if any(crops) else {}
+        if partner is None:
+            return [parent], sampled_params | self._dropout_params(mode, seed)
+        mixed = self._mixing_params(mode, [parent, partner], rng(seed, "mix"))
+        return [parent, partner], sampled_params | mixed | self._dropout_params(mode, seed)
+
+    def _mixing_params(self, mode: str, parents: Sequence[Sample], random: np.random.Generator) -> dict[str, Any]:
+        """The share of two parents, their crops, and the box of a CutMix."""
+        from augforge.algorithms import mixing
+
+        lam = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
+        mixed: dict[str, Any] = {"lam": lam}
+        crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
+        if any(crops):
+            mixed["crops"] = crops
         if mode.startswith("cutmix"):
-            sampled_params["box"] = mixing.draw_box(sampled_params["lam"], random)
+            mixed["box"] = mixing.draw_box(lam, random)
+        return mixed
+
+    def _dropout_params(self, mode: str, seed: int) -> dict[str, Any]:
+        """The share of coordinates that are dropped, and the seed of the mask that says which."""
+        masked = {"mask-seed": seed_of(f"mask:{seed}")}
         if mode.endswith("dropout"):
-            sampled_params["p"] = self.dropout
-        if mode.endswith("dropout") or mode.startswith("embed-cutmix"):
-            sampled_params["mask-seed"] = seed_of(f"mask:{seed}")
-        return parents, sampled_params
+            return {"p": self.dropout} | masked
+        return masked if mode.startswith("embed-cutmix") else {}
 
     def _mode_and_partner(self, parent: Sample, pool: Pool, variant: int) -> tuple[str, Sample | None]:
         if self.mode in ONE_IMAGE:
@@ -105,6 +119,8 @@ class AugmentedConditioning(DiffusionGenerator):
         return ("dropout", None) if self.fallback == "dropout" else (self.mode, parent)
 
     def _crop(self, mode: str, index: int, parents: Sequence[Sample], random: np.random.Generator) -> list[int] | None:
+        from augforge.algorithms import mixing
+
         itself = index == 1 and parents[0].id == parents[1].id
         if mode.startswith("embed") and not itself:
             return None
@@ -113,6 +129,8 @@ class AugmentedConditioning(DiffusionGenerator):
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The mixed embeddings of a batch, or its mixed images where the back-end takes no embedding."""
+        import numpy as np
+
         if not self._mixes_embeddings:
             side = max(getattr(backend, "native_size", None) or (224, 224))
             return {"images": [self._views(item, side)[0] for item in batch], "strength": self.strength}
@@ -142,6 +160,8 @@ class AugmentedConditioning(DiffusionGenerator):
         return [key("view", p.digest, crop) for p, crop in zip(item.job.parents, crops, strict=False)]
 
     def _mixed_vector(self, item: GenerationInput, vectors: Any) -> NDArray[np.float32]:
+        from augforge.algorithms import mixing
+
         sampled_params = item.job.sample.sampled_params
         vector: NDArray[np.float32] = next(vectors)
         if sampled_params["mode"].startswith("embed-mixup"):
@@ -157,6 +177,11 @@ class AugmentedConditioning(DiffusionGenerator):
 
 def mixed_picture(sampled_params: Mapping[str, Any], images: Sequence[Image.Image], size: int) -> Image.Image:
     """Two images mixed in pixel space at `size` px a side, by `lam` or by `box`."""
+    import numpy as np
+    from PIL import Image
+
+    from augforge.algorithms import mixing
+
     first, second = (
         np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) for image in images
     )

@@ -6,20 +6,22 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from augforge.data import images
 from augforge.errors import RecipeError
-from augforge.models import find_model
-from augforge.models.backends import Backend, Request, backend_class, open_backend
-from augforge.models.table import TASKS, Model
 from augforge.stages import prompts
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
 from augforge.stages.stage import AsksAboutClasses, Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.models.backends import Backend
+    from augforge.models.table import Model
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
 _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")
@@ -84,7 +86,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         if self.batch_dependent and self.batch == "auto":
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
         from augforge.models.devices import pick_device
 
@@ -101,6 +103,8 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     @property
     def row(self) -> Model:
         """The model's row of the table."""
+        from augforge.models import find_model
+
         return find_model(getattr(self, "model"), self.task)  # noqa: B009  # every subclass declares `model`
 
     @property
@@ -108,8 +112,15 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         """The back-end that this stage runs the model in."""
         return str(self.row.backend_for(self.task)) if self.backend == "auto" else self.backend
 
+    def packages(self) -> tuple[str, ...]:
+        """What the diffusion models run in."""
+        return ("diffusers", "torch", "transformers")
+
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
+        from augforge.models.backends import backend_class
+        from augforge.models.tasks import TASKS
+
         self.check_batch()
         name = self.backend_name
         if name not in TASKS[self.task]:
@@ -133,6 +144,8 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
 
     def prompt_of(self, label: str, seed: int) -> dict[str, str]:
         """The prompt of one image, as a sampled parameter; {} for a back-end that reads no text."""
+        from augforge.models.backends import backend_class
+
         if not backend_class(self.backend_name).reads_prompt:
             return {}
         return {"prompt": prompts.choose(self.prompt, self.templates, label, seed)}
@@ -162,6 +175,8 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         return LoadedGenerator(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})
 
     def _open(self, device: str, dtype: str) -> Backend:
+        from augforge.models.backends import open_backend
+
         name = self.backend_name
         given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
         known = {option: value for option, value in given.items() if value not in (None, False)}
@@ -169,6 +184,8 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         return open_backend(name, self.row, device, dtype, **{**fit, **known})
 
     def _run(self, batch: Sequence[GenerationInput], backend: Backend) -> list[GeneratedImage]:
+        from augforge.models.backends import Request
+
         drawn = [item.job.sample for item in batch]
         request = Request(
             prompts=[str(sample.sampled_params.get("prompt", "")) for sample in drawn],
@@ -234,6 +251,8 @@ def _memory_of(stage: DiffusionGenerator, backend: Any, size: int) -> int:
     """Bytes that one step with `size` images takes at its peak, beyond the weights."""
     import torch
     from PIL import Image
+
+    from augforge.models.backends import Request
 
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.models.backends import Backend
-from augforge.stages.generator import GenerationInput, SampledParams
+from augforge.stages.generator import GenerationInput, SampledParams, required
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    from augforge.models.backends import Backend
 
 
 class Img2Img(DiffusionGenerator):
@@ -34,8 +36,7 @@ class Img2Img(DiffusionGenerator):
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, and the prompt."""
-        assert parent is not None
-        return [parent], {"variant": variant, **self.prompt_of(label, seed)}
+        return [required(parent)], {"variant": variant, **self.prompt_of(label, seed)}
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The parents' images; an IP-Adapter also gets their embeddings."""

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from PIL import Image
 from pydantic import Field, model_validator
 
 from augforge.data.ids import rng, unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.optional import require
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 LEAST_CROP = 0.8
 
@@ -45,7 +55,7 @@ class Night(Generator):
             raise ValueError("ratio excludes per-class, balance-to and real-to-synthetic: give one")
         return self
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """A few images at a time: they keep their own, possibly large, size."""
         return 8
 
@@ -54,13 +64,17 @@ class Night(Generator):
         return self.label or label
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-        """As for every generator; with a ratio, `turns` decides."""
+        """As for every generator; with a ratio, `choose_parents` decides."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Every image whose hash is below the ratio once; or the images in turn."""
         if self.has_amount:
-            yield from pool.turns(count)
+            yield from pool.cycle(count)
             return
         ratio = 0.25 if self.ratio is None else self.ratio
         yield from ((sample, 0) for sample in pool.samples if unit("night", sample.id) < ratio)
@@ -69,7 +83,7 @@ class Night(Generator):
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
         """Nothing the first time, then a random crop and flip."""
-        assert parent is not None
+        parent = required(parent)
         if variant == 0:
             return [parent], {"variant": 0}
         random = rng(seed, "view")
@@ -77,6 +91,7 @@ class Night(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the translator."""
+        require("torch")
         from augforge.models.translators import NightTranslator
 
         translator = NightTranslator(self.model, device, self.dtype)
@@ -94,6 +109,9 @@ class Night(Generator):
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The input image, and its mask under the same geometric transform."""
+        import numpy as np
+        from PIL import Image
+
         from augforge.data.images import decode_condition
 
         image = self._view(item, item.images[0], smooth=True)
@@ -103,6 +121,8 @@ class Night(Generator):
         return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
 
     def _view(self, item: GenerationInput, image: Image.Image, smooth: bool) -> Image.Image:
+        from PIL import Image
+
         sampled_params = item.job.sample.sampled_params
         if "crop" in sampled_params:
             left, top, right, bottom = sampled_params["crop"]

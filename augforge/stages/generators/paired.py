@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.optional import require
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
 from augforge.stages.generators.grouping import places_by
-from augforge.stages.stage import Task
+from augforge.stages.stage import Task, words_of
 
 WAYS = ("flip", "warp", "style")
 
@@ -41,22 +48,19 @@ class Paired(Generator):
     @field_validator("vary", mode="before")
     @classmethod
     def _known_ways(cls, vary: Any) -> tuple[str, ...]:
-        if not isinstance(vary, (str, list, tuple)):
-            raise ValueError(f"{vary!r} is none of {', '.join(WAYS)}")
-        words = [vary] if isinstance(vary, str) else list(vary)
-        ways = [way.strip() for word in words for way in str(word).split(",") if way.strip() not in ("", "none")]
-        unknown = [way for way in ways if way not in WAYS]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(WAYS)}")
-        return tuple(way for way in WAYS if way in ways)
+        return words_of(vary, WAYS, nothing="none")
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """A few images at a time: the networks are large."""
         return 8
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def packages(self) -> tuple[str, ...]:
+        """What the networks run in."""
+        return ("torch", "safetensors")
+
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; only once if nothing is varied."""
-        return pool.turns(count if self.vary else min(count, len(pool)))
+        return pool.cycle(count if self.vary else min(count, len(pool)))
 
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
@@ -64,7 +68,7 @@ class Paired(Generator):
         """Whether to flip, how to warp, and a seed for sampling styles."""
         from augforge.algorithms.geometry import draw_flip, draw_warp
 
-        assert parent is not None
+        parent = required(parent)
         ops = []
         if "flip" in self.vary and (flip := draw_flip(rng(seed, "flip"))) is not None:
             ops.append(flip.plain())
@@ -77,6 +81,7 @@ class Paired(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the model."""
+        require("torch")
         from augforge.models.translators import PairedDrawer
 
         drawer = PairedDrawer(self.model, device, self.dtype)
@@ -100,6 +105,8 @@ class Paired(Generator):
 
 def _varied(item: GenerationInput) -> tuple[Any, Any]:
     """Image and mask of the parent after the drawn geometry."""
+    import numpy as np
+
     from augforge.algorithms.geometry import Geometry
     from augforge.data.images import decode_condition
 

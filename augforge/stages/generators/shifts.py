@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from augforge.algorithms.shifts import FAMILIES, FOLDS, draw, operation
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
+from augforge.stages.stage import words_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Shifts(Generator):
@@ -45,41 +54,43 @@ class Shifts(Generator):
     @field_validator("families", mode="before")
     @classmethod
     def _known_families(cls, families: Any) -> tuple[str, ...]:
-        if not isinstance(families, (str, list, tuple)):
-            raise ValueError(f"{families!r} is none of {', '.join(FAMILIES)}")
-        words = [families] if isinstance(families, str) else list(families)
-        asked = [name.strip() for word in words for name in str(word).split(",") if name.strip()]
-        unknown = [name for name in asked if name not in FAMILIES]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(FAMILIES)}")
-        return tuple(name for name in FAMILIES if name in asked)
+        from augforge.algorithms.shifts import FAMILIES
+
+        return words_of(families, tuple(FAMILIES))
 
     @model_validator(mode="after")
     def _families_of_the_fold(self) -> Shifts:
+        from augforge.algorithms.shifts import FOLDS
+
         others = [name for name in self.families if name not in FOLDS[self.fold]]
         if others:
             raise ValueError(f"{others[0]} is no family of fold {self.fold}: {', '.join(FOLDS[self.fold])}")
         return self
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """One at a time: there is no model."""
         return 1
 
+    def packages(self) -> tuple[str, ...]:
+        """What some of the transforms are made of."""
+        return ("skimage",)
+
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-        """As for every generator; without an amount, `turns` takes every image once."""
+        """As for every generator; without an amount, `choose_parents` takes every image once."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; once each if no amount is given."""
-        return pool.turns(count if self.has_amount else len(pool))
+        return pool.cycle(count if self.has_amount else len(pool))
 
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
         """Family, operation and parameters."""
-        assert parent is not None
+        from augforge.algorithms.shifts import FOLDS, draw
+
         families = self.families or FOLDS[self.fold]
-        return [parent], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
+        return [required(parent)], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
 
     def load(self, device: str) -> LoadedGenerator:
         """Nothing to load; the versions of what computes are recorded."""
@@ -96,7 +107,10 @@ class Shifts(Generator):
         return [made[item.job.sample.id] for item in batch]
 
     def _shifted(self, item: GenerationInput) -> GeneratedImage:
+        import numpy as np
+
         from augforge.algorithms.geometry import Geometry, Resize
+        from augforge.algorithms.shifts import operation
 
         sampled_params, image = item.job.sample.sampled_params, np.asarray(item.images[0])
         scale = self.size / min(image.shape[:2])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.models.backends import Backend
 from augforge.stages.generator import GenerationInput, SampledParams
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    from augforge.models.backends import Backend
 
 
 class Text2Img(DiffusionGenerator):
@@ -24,7 +26,7 @@ class Text2Img(DiffusionGenerator):
 
     model: Annotated[str, Task("text-to-image")] = Field("sd15", description="The diffusion model.")
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Variants without a parent, also for a class without real images."""
         return ((None, variant) for variant in range(count))
 

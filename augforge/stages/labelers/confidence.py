@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from augforge.algorithms.labels import PseudoLabels, pseudo_labels
 from augforge.stages.labeler import Labeler
 from augforge.stages.stage import Share
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.labels import PseudoLabels
 
 
 class Confidence(Labeler):
@@ -34,4 +37,6 @@ class Confidence(Labeler):
 
     def decide(self, logits: NDArray[np.float32], ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:
         """The largest softmax probability decides; see the base class for shapes."""
+        from augforge.algorithms.labels import pseudo_labels
+
         return pseudo_labels(logits, ids, min_confidence=self.min_confidence, cap=self.per_class_cap, classes=classes)

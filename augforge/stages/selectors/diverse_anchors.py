@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from augforge.algorithms.selection import Selection, diverse_anchors
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Share, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.selection import Selection
 
 
 class DiverseAnchors(Selector):
@@ -41,9 +44,12 @@ class DiverseAnchors(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """The published rule per class; see the base class for shapes."""
-        assert features is not None
+        import numpy as np
+
+        from augforge.algorithms.selection import diverse_anchors
+
         return diverse_anchors(
-            features,
+            required(features),
             budget,
             labels=labels,
             allocation=self.allocation,

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from augforge.algorithms.selection import (
-    Certificate,
-    Method,
-    Selection,
-    Similarity,
-    certify,
-    facility_location,
-    outer_product,
-    softmax_residual,
-)
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.selection import Certificate, Selection
 
 
 class FacilityLocation(Selector):
@@ -49,11 +43,11 @@ class FacilityLocation(Selector):
     logits: Annotated[str | None, Column()] = Field(
         None, description="The column of the source with logits over its classes, instead of a classifier."
     )
-    similarity: Similarity = Field(
+    similarity: Literal["cosine", "euclidean", "exponential"] = Field(
         "cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
     )
     width: float | None = Field(None, gt=0, description="Of the exponential similarity; the number of features.")
-    method: Method = Field(
+    method: Literal["auto", "dense", "sparse", "partition", "naive"] = Field(
         "auto", description="Hold all similarities, the nearest neighbours', or those in parts; auto is what fits."
     )
     neighbours: int = Field(100, ge=1, description="Nearest neighbours of each image, where not all are held.")
@@ -71,6 +65,10 @@ class FacilityLocation(Selector):
         logits = "classifier" if self.logits is None else "logits"
         return {"embedding": ("model",), "softmax-residual": (logits,)}.get(self.proxy, ("model", logits))
 
+    def packages(self) -> tuple[str, ...]:
+        """faiss as well, which divides large pools into lists."""
+        return ("faiss", *super().packages())
+
     def compared(
         self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
     ) -> NDArray[np.float32]:
@@ -81,7 +79,9 @@ class FacilityLocation(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """Greedy per class over what is `compared` (n, d)."""
-        assert features is not None
+        from augforge.algorithms.selection import facility_location
+
+        features = required(features)
         return facility_location(
             features,
             budget,
@@ -98,6 +98,10 @@ class FacilityLocation(Selector):
         self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32]
     ) -> Certificate:
         """Compare what `choose` answered for the same arguments with baselines, a bound and other budgets."""
+        import numpy as np
+
+        from augforge.algorithms.selection import certify
+
         return certify(
             features,
             selection,
@@ -114,6 +118,8 @@ def proxy_of(
 ) -> NDArray[np.float32]:
     """(n, d) the proxy, of embeddings and logits over `classes` (c,) side by side (n, e + c); logits are enough for
     softmax-residual."""
+    from augforge.algorithms.selection import outer_product, softmax_residual
+
     truth = truth_of(f"proxy {proxy}", labels, classes)
     embeddings, logits = features[:, : -len(classes)], features[:, -len(classes) :]
     if proxy == "softmax-residual":

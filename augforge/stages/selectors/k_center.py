@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from augforge.algorithms.selection import Selection, k_center
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.selection import Selection
 
 
 class KCenter(Selector):
@@ -28,5 +31,6 @@ class KCenter(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """Greedy farthest first per class; see the base class for shapes."""
-        assert features is not None
-        return k_center(features, budget, labels=labels, allocation=self.allocation)
+        from augforge.algorithms.selection import k_center
+
+        return k_center(required(features), budget, labels=labels, allocation=self.allocation)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from augforge.algorithms.selection import columns
 from augforge.errors import RecipeError
 from augforge.stages.selector import Selector
 from augforge.stages.stage import kebab
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def one_of(stage: Selector, what: str, *options: str) -> None:
@@ -23,6 +24,8 @@ def one_of(stage: Selector, what: str, *options: str) -> None:
 
 def truth_of(what: str, labels: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """(n,) the column of logits over `classes` (c,) that each of `labels` (n,) is; RecipeError where there is none."""
+    from augforge.algorithms.selection import columns
+
     try:
         return columns(labels, classes)
     except ValueError as error:

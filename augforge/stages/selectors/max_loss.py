@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from augforge.algorithms.selection import Selection, largest, losses
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.selection import Selection
 
 
 class MaxLoss(Selector):
@@ -38,11 +41,17 @@ class MaxLoss(Selector):
         self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
     ) -> NDArray[np.float32]:
         """(n, 1) the losses of logits (n, c)."""
+        import numpy as np
+
+        from augforge.algorithms.selection import losses
+
         return losses(features, truth_of("max-loss", labels, classes))[:, None].astype(np.float32)
 
     def choose(
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """The largest losses (n, 1) per class."""
-        assert features is not None
+        from augforge.algorithms.selection import largest
+
+        features = required(features)
         return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="max-loss")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from augforge.algorithms.selection import Selection, random_subset
 from augforge.data.ids import key
 from augforge.stages.selector import Selector
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from augforge.algorithms.selection import Selection
 
 
 class Random(Selector):
@@ -26,5 +29,9 @@ class Random(Selector):
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
     ) -> Selection:
         """Those with the smallest hashes per class; see the base class for shapes."""
+        import numpy as np
+
+        from augforge.algorithms.selection import random_subset
+
         keys = np.array([int(key("random", self.draw, i)[:16], 16) for i in ids], dtype=np.uint64)
         return random_subset(len(ids), budget, labels=labels, allocation=self.allocation, keys=keys)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from augforge.data.ids import unit
@@ -15,7 +14,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -53,6 +52,8 @@ class TrainClassifier(Trainer):
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """Labelled real images: to train on, and to evaluate on."""
+        import numpy as np
+
         train = ledger.reference()
         real = ledger.visible("real")
         named = zip(ledger.column("split", real), ledger.column("label", real), strict=True)
@@ -64,17 +65,13 @@ class TrainClassifier(Trainer):
             raise RecipeError("train classifier: the training images have fewer than two classes")
         return {"train": train, "held-out": held_out}
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task on the labelled images."""
         from augforge.models import find_model
-        from augforge.training.classifier import classifier_task
+        from augforge.training.classifier import ClassifierOptions, LabelledImages, classifier_task
 
         classes = sorted({str(sample.label) for sample in pictures["train"].samples})
-        return classifier_task(
-            pictures["train"],
-            pictures["held-out"],
-            classes,
-            context,
+        options = ClassifierOptions(
             backbone=self.backbone,
             embedder=find_model(self.embedder, "image-embedding"),
             size=self.size,
@@ -84,3 +81,4 @@ class TrainClassifier(Trainer):
             loss=self.loss,
             flip=self.flip,
         )
+        return classifier_task(LabelledImages(pictures["train"], pictures["held-out"], classes), context, options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from augforge.errors import RecipeError
@@ -14,7 +13,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -70,6 +69,8 @@ class TrainNight(Trainer):
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """The training images of the two classes."""
+        import numpy as np
+
         indices = ledger.reference()
         labels = np.array(ledger.column("label", indices), dtype=object)
         roles = {"day": indices[labels == self.day], "night": indices[labels == self.night]}
@@ -83,15 +84,12 @@ class TrainNight(Trainer):
                 )
         return roles
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task of the architecture on day and night images."""
-        from augforge.training.night import night_task
+        from augforge.training.night import NightOptions, night_task
 
-        return night_task(
-            self.arch,
-            pictures["day"],
-            pictures["night"],
-            context,
+        options = NightOptions(
+            arch=self.arch,
             size=self.size,
             width=self.width,
             blocks=self.blocks,
@@ -102,3 +100,4 @@ class TrainNight(Trainer):
             identity_weight=self.identity_weight,
             teacher=self.teacher,
         )
+        return night_task(pictures["day"], pictures["night"], context, options)

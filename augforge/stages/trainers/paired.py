@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from augforge.data.ids import unit
@@ -15,7 +14,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -84,6 +83,8 @@ class TrainPaired(Trainer):
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """The training images, those with a mask if the condition is one; a share of them is held out."""
+        import numpy as np
+
         indices = ledger.visible("real")
         evaluation = [is_evaluation(split) for split in ledger.column("split", indices)]
         usable = ~np.array(evaluation, dtype=bool)
@@ -98,14 +99,11 @@ class TrainPaired(Trainer):
             apart[0] = False
         return {"pairs": chosen[~apart], "held-out": chosen[apart]}
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task on the pairs."""
-        from augforge.training.paired import paired_task
+        from augforge.training.paired import PairedOptions, paired_task
 
-        return paired_task(
-            pictures["pairs"],
-            pictures["held-out"],
-            context,
+        options = PairedOptions(
             arch=self.arch,
             condition=self.condition,
             by_class=self.by_class,
@@ -122,3 +120,4 @@ class TrainPaired(Trainer):
             instances=self.instances,
             style=self.style,
         )
+        return paired_task(pictures["pairs"], pictures["held-out"], context, options)

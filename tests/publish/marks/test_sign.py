@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,7 @@ def test_wrong_certificates_and_choices_are_told(pems, tmp_path):
 
 
 def test_without_c2pa_it_says_what_to_install(pems, monkeypatch):
-    from augforge.publish.marks import sign
-
-    monkeypatch.setattr(sign, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "c2pa", None)
     with pytest.raises(SignError, match="not installed") as raised:
         Signer(*pems)
     assert "augforge[c2pa]" in raised.value.hint

@@ -213,7 +213,7 @@ def test_what_stays_broken_is_dropped_with_the_reason(pictures, tmp_path, tiny_m
 def test_the_batch_is_measured_once_and_stays(tmp_path, tiny_models, monkeypatch):
     folder = write_images(tmp_path / "set", {"cat": 3})
     probes = iter([2, 5])
-    monkeypatch.setattr(diffusion.DiffusionGenerator, "probe", lambda self, device: next(probes))
+    monkeypatch.setattr(diffusion.DiffusionGenerator, "default_batch_size", lambda self, device: next(probes))
     for count in (3, 4):
         options = {"model": tiny_models["text-to-image"], "batch": "auto", "per-class": count}
         run(recipe(folder, "text2img", **options), tmp_path / "out")

@@ -1,0 +1,88 @@
+"""The commands that show: samples, lists, why, thresholds, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augforge.cli.completion import among
+from augforge.cli.options import AsJson, Folder
+
+
+def samples(
+    name: Annotated[
+        str, typer.Argument(help="Which data set: digits or streets.", autocompletion=among("digits", "streets"))
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.", show_default=False)],
+    split: Annotated[
+        str, typer.Option("--split", help="train or test.", autocompletion=among("train", "test"))
+    ] = "train",
+) -> None:
+    """Write a small real data set to start with."""
+    from augforge.cli.render.base import say
+    from augforge.io.sample_sets import write
+
+    write(name, out, split)
+    say(f"wrote the {split} split of {name} to {out}")
+
+
+def list_stages(json: AsJson = False) -> None:
+    """List the stages, by verb."""
+    _show_list("stages", json)
+
+
+def list_models(json: AsJson = False) -> None:
+    """List the models of the table: what each can do, its licence and size."""
+    _show_list("models", json)
+
+
+def list_recipes(json: AsJson = False) -> None:
+    """List the recipes in the folder `recipes/` below the current one."""
+    _show_list("recipes", json)
+
+
+def _show_list(what: str, as_json: bool) -> None:
+    from augforge.cli.render.listing import show_listing
+    from augforge.recipe.listing import listing
+
+    show_listing(listing(what), as_json)
+
+
+def why(
+    folder: Folder,
+    identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
+    json: AsJson = False,
+) -> None:
+    """Tell the life of one image, back to its files."""
+    from augforge.cli.render.life import show_life
+    from augforge.provenance.lineage import lineage_of
+
+    show_life(lineage_of(folder, identity), json)
+
+
+def thresholds(
+    folder: Folder,
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="Only these measures.")] = None,
+    minimum: Annotated[list[float] | None, typer.Option("--min", help="What this `min` would keep, too.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Show the histogram of every score, and what each cut would keep."""
+    from augforge.cli.render.thresholds import show_thresholds
+    from augforge.report.thresholds import thresholds as measured
+
+    show_thresholds(measured(folder, names=measure, minimums=minimum or ()), json)
+
+
+def report(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; DIR/report.html if not given.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Write the figures as PNG into this folder, too.")] = None,
+    megabytes: Annotated[float, typer.Option("--megabytes", min=0.5, help="How large the file may be.")] = 40.0,
+    json: AsJson = False,
+) -> None:
+    """Write one HTML file that shows what a run did and why."""
+    from augforge.cli.render.report import report_and_show
+
+    report_and_show(folder, out, json, png=png, megabytes=megabytes)

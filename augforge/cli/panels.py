@@ -1,0 +1,62 @@
+"""In which panel of a command's help an option stands. One that is not named here stands in the first one, Options."""
+
+from __future__ import annotations
+
+from augforge.cli.options import RUN
+
+RARE = "Rarely needed"
+ALWAYS = "seed limit device max-bad store retry json"
+PANELS: dict[str, dict[str, str]] = {
+    "generate": {
+        "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries",
+        "From which images": "of shots split validation label",
+        "Conditioning": "mode alpha lam dropout rescale fallback crop-min-area strength scale noise-level "
+        "vary warp prompt templates fold families severity",
+        "Guidance": "guidance negative perp-neg negtome negtome-alpha negtome-threshold negtome-min-side",
+        "Model": "model steps size width height",
+        "Speed": "batch processes dtype attention cache compile micro-batch decode-batch",
+        RUN: ALWAYS,
+        RARE: "backend scheduler revision variant allow-pickle config adapter adapter-subfolder adapter-weights "
+        "image-encoder prior",
+    },
+    "filter": {
+        "What is kept": "keep min max by scope on mean-minus-std",
+        "Model": "model prompt",
+        RUN: ALWAYS,
+    },
+    "select": {
+        "How many": "count share allocation on",
+        "Model": "model classifier logits teacher student teacher-logits student-logits",
+        RUN: ALWAYS,
+    },
+    "train": {
+        "From which images": "shots split held-out",
+        "Network": "arch backbone embedder weights condition by-class size width blocks downs scales style instances",
+        "Training": "steps batch rate loss flip edge-weight cycle-weight identity-weight feature-weight pixel-weight "
+        "perceptual teacher",
+        "Speed": "precision processes",
+        RUN: f"resume checkpoint-every eval-every {ALWAYS}",
+    },
+    "evaluate": {
+        "What is compared": "arms shots imbalance",
+        "How it is trained": "learner embedder weights loss mix seeds steps batch rate size flip",
+        "What else is measured": "metrics judge on-shifts",
+        RUN: ALWAYS,
+    },
+    "pseudo-label": {RUN: ALWAYS},
+    "split": {RUN: ALWAYS},
+}
+"""By verb: the panels in the order in which they are shown, with the names of their options."""
+
+
+def panel_of(verb: str, option: str) -> str | None:
+    """The panel of an option of a command; None for the first one."""
+    return next((panel for panel, names in PANELS.get(verb, {}).items() if option in names.split()), None)
+
+
+def position(verb: str, option: str) -> tuple[int, int]:
+    """Where an option stands among the others of its command: those without a panel first."""
+    for number, names in enumerate(PANELS.get(verb, {}).values()):
+        if option in names.split():
+            return (1 + number, names.split().index(option))
+    return (0, 0)

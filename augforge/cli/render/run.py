@@ -1,0 +1,81 @@
+"""How runs, trainings and checked recipes look in a terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from augforge.cli.render.base import out, print_json, right, say
+from augforge.cli.render.progress import terminal_progress
+
+if TYPE_CHECKING:
+    from augforge.engine.run import Summary
+    from augforge.recipe import Recipe
+
+
+def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
+    """Run a recipe with a progress display, then show what it did."""
+    from augforge.engine.run import run
+
+    started = time.monotonic()
+    progress = terminal_progress()
+    summary = run(recipe, folder, progress=progress, **options)
+    if as_json:
+        print_json({**asdict(summary), "computed": summary.computed})
+    else:
+        show_summary(summary, time.monotonic() - started)
+
+
+def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
+    """Train a model with a progress display, then show what was measured."""
+    from augforge.engine.runners.train import train_alone
+
+    started = time.monotonic()
+    progress = terminal_progress()
+    record = train_alone(recipe, folder, progress=progress, **options)
+    if as_json:
+        print_json({name: value for name, value in record.items() if name != "history"})
+        return
+    if not record["trained"]:
+        say(f"{folder} is up to date: this model is trained already")
+    for name, value in record["measured"].items():
+        say(f"  {name:<24} {value:.4g}")
+    say(f"{folder}: model.safetensors, model.json, samples.png, losses.png, README.md; {_duration(started)}")
+
+
+def _duration(started: float) -> str:
+    return f"{time.monotonic() - started:,.0f} s"
+
+
+def show_summary(summary: Summary, seconds: float) -> None:
+    """Tables of what a run did."""
+    from augforge.engine.run import COMPUTED
+
+    if summary.up_to_date:
+        say(f"{summary.out} is up to date: nothing was computed, {_totals(summary)}")
+        return
+    table = Table("stage", *(right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
+    for row in summary.work:
+        computed = sum(row.get(name, 0) for name in COMPUTED)
+        reused = f"{row['reused']:,}" if "reused" in row else ""
+        table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
+    out.print(table)
+    for stage, reasons in summary.reasons.items():
+        for reason, count in list(reasons.items())[:8]:
+            say(f"  dropped {count:,} in {stage}: {reason}")
+    if summary.computed == 0:
+        say("nothing was computed: all results were there, only decisions were made again")
+    say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
+
+
+def _totals(summary: Summary) -> str:
+    return f"{summary.kept:,} images kept, {summary.dropped:,} dropped with a reason"
+
+
+def show_checked(path: Path, recipe: Recipe) -> None:
+    """Say that a recipe is right."""
+    say(f"{path} is right: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")

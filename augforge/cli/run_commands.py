@@ -1,0 +1,54 @@
+"""The commands about recipes: run, check, plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from augforge.cli.options import AsJson, Device, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore
+
+
+def run(
+    recipe: Recipe,
+    out: Out,
+    limit: Limit = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    max_bad: MaxBad = 0.1,
+    store: SharedStore = None,
+    lock: Annotated[bool, typer.Option("--lock/--no-lock", help="Write the lock beside the recipe.")] = True,
+    retry: Retry = None,
+    json: AsJson = False,
+) -> None:
+    """Run a recipe, going on with whatever is there, and write its lock (unless --limit or --seed make it another)."""
+    from augforge.cli.render import run as render
+    from augforge.recipe import load_recipe
+
+    options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store, "retry": retry}
+    beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
+    render.run_and_show(load_recipe(recipe, seed), out, json, lock=beside, **options)
+
+
+def check(recipe: Recipe) -> None:
+    """Say whether a recipe is right."""
+    from augforge.cli.render import run as render
+    from augforge.recipe import load_recipe
+
+    render.show_checked(recipe, load_recipe(recipe))
+
+
+def plan(
+    recipe: Recipe,
+    out: Annotated[Path | None, typer.Option("--out", help="The run folder, to see what can be reused.")] = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    json: AsJson = False,
+) -> None:
+    """Say what a run would do, without loading a model."""
+    from augforge.cli.render.plan import show_plan
+    from augforge.engine.plan import plan_run
+    from augforge.recipe import load_recipe
+
+    show_plan(plan_run(load_recipe(recipe, seed), out, limit), json)
