@@ -97,13 +97,14 @@ def ends(difference: Mapping[str, Any]) -> str:
 
 
 def _measures(run: Mapping[str, Any]) -> Table:
-    """One row for each measure of the generated images, one column for each arm that has any, and for the test images."""
+    """One row for each measure of the generated images, one column for each arm that has any and for the test set."""
     made = [arm["name"] for arm in run["arms"] if arm["name"] not in WITHOUT_MADE]
     metrics = run["metrics"]
     names = [name for name in metrics if " " not in name]
     tested = any(name.endswith(f" of {TEST}") for name in metrics)
     columns = [*made, TEST] if tested else made
-    table = Table("of the generated images", *map(render.right, map(render.literal, columns)), box=None, pad_edge=False)
+    heads = map(render.right, map(render.literal, columns))
+    table = Table("of the generated images", *heads, box=None, pad_edge=False)
     for name in names:
         own = {f"{name} of {made[-1]}": metrics[name]} if made else {}
         cells = [{**own, **metrics}.get(f"{name} of {column}") for column in columns]
