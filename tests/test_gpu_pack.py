@@ -109,7 +109,7 @@ def test_sizes_are_checked_and_the_commands_shown(tmp_path, capsys):
 def test_the_list_covers_what_augforge_requires():
     """Of every dependency it is known whether the machine has it; torch is there, diffusers is brought."""
     have = wheels.read_have(pack.HAVE)
-    names = {requirement.name: requirement for requirement in wheels.target_counts(ROOT / "pyproject.toml")}
+    names = {requirement.name: requirement for requirement in wheels.wanted(ROOT / "pyproject.toml")}
     assert {"torch", "simplejpeg", "pytest"} <= names.keys()
     assert names["torch"].specifier.contains(have["torch"]) and "diffusers" not in have
 
