@@ -22,7 +22,8 @@ from augforge.algorithms.selection.selection import Floats, Indices
 
 SPARSE_BYTES = 20  # about what each neighbour of each point takes while the sparse kernel is built
 SPARSE_EXACT_ROWS = 4096  # beyond, comparing all with all would take most of the time: see `nearest`
-_PRODUCT_NUMBERS = 4 << 20
+_ROUNDING = np.float32(2**-18)  # two matrix products of the same points differ by less
+_PRODUCT_NUMBERS = 1 << 20
 
 
 class Kernel(Protocol):
@@ -158,6 +159,20 @@ class Sparse:
     def between(self, rows: Indices, others: Indices) -> Points:
         """The similarities of points, neighbours or not, (m, c) for `rows` (m,) and `others` (c,)."""
         return self._likeness.between(self._points[rows], self._points[others])
+
+    def missed(self, cover: Points, rows: Indices) -> float:
+        """Of all pairs of one of `rows` (m,) and any point that choosing it could gain from, which share is not held.
+
+        Such pairs are more similar than the row is covered. What is missed among the others does not matter any more.
+        """
+        could_gain = held = 0
+        for part in np.array_split(rows, -(-len(rows) * self.n // _PRODUCT_NUMBERS)):
+            values = self._likeness.between(self._points[part], self._points)
+            values[np.arange(len(part)), part] = 1
+            least = cover[part, None] + _ROUNDING
+            could_gain += np.count_nonzero(values > least)
+            held += np.count_nonzero(self.similarities[part] > least)
+        return max(0.0, 1 - held / could_gain) if could_gain else 0.0
 
     def unseen(self, cover: Points) -> float:
         """A set represents each point through one member, which is no neighbour of it or is counted by `gains`."""

@@ -94,10 +94,10 @@ def test_auto_is_dense_where_sparse_would_be_slower() -> None:
 
 def test_auto_is_dense_where_the_chosen_have_too_few_neighbours() -> None:
     strategies = Strategies("auto", 100, PLENTY)
-    assert [strategies.take(5000, 512, budget) for budget in (49, 50)] == ["dense", "sparse"]
+    assert [strategies.take(5000, 512, budget) for budget in (99, 100)] == ["dense", "sparse"]
     features = mixture(3200, d=8)
-    assert facility_location(features, 31).method == "dense"
-    assert facility_location(features, 32).method == "sparse"
+    assert facility_location(features, 63).method == "dense"
+    assert facility_location(features, 64).method == "sparse"
 
 
 def test_auto_keeps_within_the_memory() -> None:

@@ -106,3 +106,27 @@ def test_counting_what_is_not_held_as_nothing_would_be_worse() -> None:
     right, wrong = sparse_greedy(kernel, 100)[0], lazy_greedy(kernel, 100)[0]
     best, good, bad = (nearest_of(points, points[rows], likeness)[0].sum() for rows in (dense, right, wrong))
     assert bad < ENOUGH * best <= good
+
+
+def test_lists_that_miss_what_matters_are_noticed() -> None:
+    """Without clusters, the nearest are in lists all around."""
+    features = cloud(3, 4200, d=16)
+    found, dense = facility_location(features, 420), facility_location(features, 420, method="dense")
+    assert "of the neighbours that matter were missed in lists" in found.notes[0]
+    assert found.objective >= ENOUGH * dense.objective
+    clustered = facility_location(mixture(4200, d=64, centres=50), 420)
+    assert clustered.method == "sparse" and len(clustered.notes) == 1
+
+
+def test_the_share_of_missed_pairs_is_counted_by_brute_force() -> None:
+    points, likeness = placed_as(cloud(5, 4200, d=8), "cosine")
+    kernel, rows = Sparse(points, likeness, 60), np.arange(0, 4200, 70)
+    everything = likeness.between(points[rows], points)
+    everything[np.arange(len(rows)), rows] = 1
+    held = np.zeros(everything.shape, dtype=bool)
+    np.put_along_axis(held, kernel.neighbours[rows].astype(np.int64), True, axis=1)
+    for cover in (0.9, 0.95, 0.99):
+        could = everything > np.float32(cover)
+        expected = (could & ~held).sum() / could.sum()
+        assert kernel.missed(np.full(4200, cover, dtype=np.float32), rows) == pytest.approx(expected, abs=1e-3)
+    assert kernel.missed(np.ones(4200, dtype=np.float32), rows) == 0
