@@ -28,8 +28,8 @@ TARGET = {
     "implementation_name": "cpython",
     "platform_python_implementation": "CPython",
 }
-EXTRAS = ("jpeg",)
-"""Of augforge's own extras: decoding at speed."""
+EXTRAS = ("embed", "generate", "jpeg", "report", "select", "shifts", "train")
+"""Of augforge itself: what measuring needs."""
 TESTS = ("pytest",)
 TOO_BIG = ("torch", "torchvision", "triton")
 """What no parcel has room for."""
@@ -63,7 +63,8 @@ def wanted(project: Path) -> list[Requirement]:
     """What augforge requires to be measured: its dependencies, the extras of `EXTRAS`, and pytest."""
     facts = tomllib.loads(project.read_text("utf-8"))["project"]
     lines = [*facts["dependencies"], *(line for extra in EXTRAS for line in facts["optional-dependencies"][extra])]
-    return [Requirement(line) for line in (*lines, *TESTS)]
+    requirements = [Requirement(line) for line in (*lines, *TESTS)]
+    return [requirement for requirement in requirements if requirement.name != facts["name"]]  # its extras are named
 
 
 @dataclass
