@@ -44,11 +44,10 @@ from augforge.data.ledger import Ledger
 from augforge.data.preprocessing import Preprocessing, decode
 from augforge.data.store import Store
 from augforge.data.vectors import Vectors
-from augforge.engine.embedding import BATCH
+from augforge.engine.embedding import BATCH, Embedders
 from augforge.engine.ingest import Pixels
 from augforge.models import find_model
 from augforge.models.loading import load_embedder
-from augforge.progress import Progress
 
 WANTED = 2500
 """Images per second that a ViT-B-32 on a GPU should be fed with."""
@@ -106,7 +105,7 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
         ratios = []
         for repeat in range(repeats):
             store = Store(Path(folder) / f"run-{repeat}")
-            embedder = Timed(name, "image-embedding", store, pixels, device, Progress())
+            embedder = Timed(name, "image-embedding", Embedders(store, pixels, device))
             embedder.model = model
             bare_pass = partial(forward, model, seen, batches)
             end_to_end = partial(embedder.images, ledger, np.arange(len(ledger)), lambda _, reason: sys.exit(reason))
@@ -127,7 +126,7 @@ def measure_loader(count: int, repeats: int, size: tuple[int, int]) -> None:
         rates = []
         for repeat in range(repeats):
             store = Store(Path(folder) / f"run-{repeat}")
-            embedder = Timed("vit-b-32", "image-embedding", store, pixels, "cpu", Progress())
+            embedder = Timed("vit-b-32", "image-embedding", Embedders(store, pixels, "cpu"))
             embedder.model = Nothing()
             start = time.monotonic()
             embedder.images(ledger, np.arange(len(ledger)), lambda digests, reason: sys.exit(reason))
@@ -168,7 +167,7 @@ def turns_of(
 ) -> list[dict[str, Any]]:
     """Bare, end to end and bare again, as often as there is time for, at least once."""
     first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
-    seen = np.stack([model.preprocessing.look(images.decode(data)) for data in first])
+    seen = np.stack([model.preprocessing.resize_and_crop(images.decode(data)) for data in first])
     model.embed_preprocessed(seen)
     bare_pass = partial(forward, model, seen, len(ledger) // BATCH)
     turns: list[dict[str, Any]] = []
@@ -185,7 +184,7 @@ def turns_of(
 
 def end_to_end(model: Any, ledger: Ledger, pixels: Pixels, out: Path) -> tuple[float, str]:
     """Images/s from files to stored vectors, and what held it up."""
-    embedder = Timed("vit-b-32", "image-embedding", Store(out), pixels, "cpu", Progress())  # the model is loaded
+    embedder = Timed("vit-b-32", "image-embedding", Embedders(Store(out), pixels, "cpu"))  # the model is loaded
     embedder.model = model
     work = partial(embedder.images, ledger, np.arange(len(ledger)), lambda _, reason: sys.exit(reason))
     return len(ledger) / clocked(work)[0], embedder.timing.sentence()

@@ -73,7 +73,7 @@ def test_the_measured_batch_fits(checkpoint, device, tmp_path):
     config.write_text(json.dumps({**json.loads(config.read_text()), "sample_size": side}))
     stage = build_stage("generate", "text2img", {"model": str(folder), "batch": "auto", "dtype": "fp32"})
     with room(2048 * MIB, device):
-        size = stage.probe(device)
+        size = stage.default_batch_size(device)
         assert size == 32 if device == "cpu" else (2 <= size <= 256 and size & (size - 1) == 0)
         backend = open_backend("text-to-image", str(folder), device, "fp32")
         count = size if device == "cuda" else 4
