@@ -4,7 +4,7 @@
     Run                  a run folder: its dataset and ledger, `why`, `images`, `report`, `evaluate`, `export`, …
     train                train a model on your own images
     samples, check_marks, list_stages, list_models, list_recipes
-    AugforgeError        every error that is yours to mend, with a hint
+    AugforgeError        every error that you can fix, with a hint
 
 `docs/python.md` shows all of it. Importing this package loads nothing; each name is loaded when it is first used.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "AugforgeError",
     "Recipe",

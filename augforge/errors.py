@@ -17,7 +17,7 @@ import difflib
 
 
 class AugforgeError(Exception):
-    """An error that the user can mend: `message` says what is wrong and where, `hint` what to do."""
+    """An error that the user can fix: `message` says what is wrong and where, `hint` what to do."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""Text of strangers (labels, file names, prompts) made fit for a terminal: nothing in it moves the cursor."""
+"""Untrusted text (labels, file names, prompts) made fit for a terminal: nothing in it moves the cursor."""
 
 from __future__ import annotations
 

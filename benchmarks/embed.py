@@ -11,6 +11,7 @@ rate     images per second of the bare forward pass over one prepared batch of 6
          from files to stored vectors, in one process, and the ratio, also of the CPU time: where others use the machine
          the first is noise, and the second says what a machine without a free core would reach. `vit-b-32` has
          random weights here, which cost as much as real ones; `efficientnet-lite2` and `builtin-clip` have their own.
+rates    the same of a ViT-B-32 and a SigLIP 2 base with random weights, on a GPU, with what the loader alone reaches.
 loader   images per second of `Embedder` from files to stored vectors with a model that costs nothing and sees what a
          ViT-B-32 sees: what a device without limits could be fed with by these cores.
 store    seconds and peak memory of opening so many vectors of 128 numbers, each in a fresh process.
@@ -22,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import os
 import subprocess
 import sys
@@ -34,9 +34,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-from sklearn.datasets import load_sample_image
+from device_speed import on_device
+from embed_parts import Nothing, RandomClip, Timed, clocked, forward, ingested, photos
+from figures import Figures
 
 from augforge.data import images
 from augforge.data import preprocessing as preprocessing
@@ -44,81 +44,39 @@ from augforge.data.ledger import Ledger
 from augforge.data.preprocessing import Preprocessing, decode
 from augforge.data.store import Store
 from augforge.data.vectors import Vectors
-from augforge.engine.embedding import BATCH, Embedder
-from augforge.engine.ingest import Pixels, read_sources
-from augforge.io import open_source
+from augforge.engine.embedding import BATCH
+from augforge.engine.ingest import Pixels
 from augforge.models import find_model
 from augforge.models.loading import load_embedder
-from augforge.models.vision import clip_preprocessing, in_batches
 from augforge.progress import Progress
 
 WANTED = 2500
 """Images per second that a ViT-B-32 on a GPU should be fed with."""
-
-
-def photos(count: int, size: tuple[int, int]) -> list[bytes]:
-    """JPEG bytes of `count` different photos of `size` px."""
-    whole = Image.fromarray(load_sample_image("china.jpg"))
-    draw = np.random.default_rng(0)
-    made = []
-    for _ in range(count):
-        left, top = draw.uniform(0, whole.width / 3), draw.uniform(0, whole.height / 3)
-        box = (left, top, left + whole.width * 2 / 3, top + whole.height * 2 / 3)
-        out = io.BytesIO()
-        whole.resize(size, Image.Resampling.BICUBIC, box=box).save(out, "JPEG", quality=90)
-        made.append(out.getvalue())
-    return made
-
-
-class RandomClip:
-    """The image tower of an open_clip architecture with random weights."""
-
-    def __init__(self, architecture: str, device: str) -> None:
-        import open_clip
-
-        self._net = open_clip.create_model(architecture, device=device).eval()
-        self.preprocessing, self.device = clip_preprocessing(self._net.visual.preprocess_cfg), device
-
-    def embed_seen(self, seen: Any) -> Any:
-        """(n, d) of unit length."""
-        assert self.preprocessing is not None
-        return in_batches(self._net.encode_image, seen, self.preprocessing, self.device)
-
-
-class Nothing:
-    """Sees as ViT-B-32 does, and answers at once."""
-
-    preprocessing = Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
-
-    def embed_seen(self, seen: Any) -> Any:
-        """(n, 512) of unit length."""
-        return np.full((len(seen), 512), 512**-0.5, dtype=np.float32)
-
-
-class Timed(Embedder):
-    """An embedder with a model that is loaded already."""
-
-    model: Any = None
-
-    def _loaded(self) -> Any:
-        return self.model
+BARE_BAR = 0.95
+ARCHITECTURES = {"ViT-B-32": "ViT-B-32", "SigLIP 2 base": "ViT-B-16-SigLIP2"}
+"""What `rates` measures, by open_clip's names."""
+TOYS = {"ViT-B-32": "ViT-B-32", "SigLIP 2 base": "ViT-B-32-SigLIP2-256"}
+"""The same for a smoke test, which uses one block of each."""
 
 
 def measure_decode(size: tuple[int, int], seconds: float) -> None:
     """Print the table of decoding rates."""
-    data, eye = photos(32, size), Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
+    data, preprocessing = photos(32, size), Preprocessing(224, (0.5,) * 3, (0.5,) * 3, 224)
     simple = preprocessing.simplejpeg()
     ways: dict[str, tuple[Any, Callable[[bytes], Any]]] = {
         "Pillow, full": (None, images.decode),
-        "Pillow, scaled": (None, lambda b: decode(b, eye.least)),
-        "Pillow, scaled, resized": (None, lambda b: eye.look(decode(b, eye.least))),
-        "Pillow, full, resized": (None, lambda b: eye.look(images.decode(b))),
+        "Pillow, scaled": (None, lambda b: decode(b, preprocessing.min_side)),
+        "Pillow, scaled, resized": (None, lambda b: preprocessing.resize_and_crop(decode(b, preprocessing.min_side))),
+        "Pillow, full, resized": (None, lambda b: preprocessing.resize_and_crop(images.decode(b))),
     }
     if simple is not None:
         ways["simplejpeg, full"] = (simple, lambda b: simple.decode_jpeg(b, "RGB"))
-        ways["simplejpeg, scaled"] = (simple, lambda b: decode(b, eye.least))
-        ways["simplejpeg, scaled, resized"] = (simple, lambda b: eye.look(decode(b, eye.least)))
-    small = decode(data[0], eye.least)
+        ways["simplejpeg, scaled"] = (simple, lambda b: decode(b, preprocessing.min_side))
+        ways["simplejpeg, scaled, resized"] = (
+            simple,
+            lambda b: preprocessing.resize_and_crop(decode(b, preprocessing.min_side)),
+        )
+    small = decode(data[0], preprocessing.min_side)
     print(f"{size[0]}x{size[1]} px, {np.mean([len(b) for b in data]) / 1000:.0f} kB; scaled to {small.size}")
     for name, (module, way) in ways.items():
         preprocessing.simplejpeg = lambda module=module: module  # type: ignore[assignment]
@@ -136,30 +94,6 @@ def _per_second(way: Callable[[bytes], Any], data: Sequence[bytes], seconds: flo
     return count / (time.thread_time() - start)
 
 
-def ingested(folder: Path, count: int, size: tuple[int, int]) -> tuple[Ledger, Pixels]:
-    """The ledger of `count` photos that are written into `folder`, and their bytes."""
-    source = folder / "photos" / "photo"
-    source.mkdir(parents=True)
-    for number, content in enumerate(photos(count, size)):
-        (source / f"{number:05d}.jpg").write_bytes(content)
-    sources = [open_source("folder", str(source.parent))]
-    ledger, _ = read_sources(sources, Store(folder / "read"), Progress())
-    return ledger, Pixels(sources)
-
-
-def forward(model: Any, seen: Any, batches: int) -> None:
-    """Nothing but the model, over the same prepared batch."""
-    for _ in range(batches):
-        model.embed_seen(seen)
-
-
-def clocked(work: Callable[[], Any]) -> NDArray[np.float64]:
-    """Seconds that `work` takes, by the clock and by the processor."""
-    start, spent = time.monotonic(), time.process_time()
-    work()
-    return np.array([time.monotonic() - start, time.process_time() - spent])
-
-
 def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], device: str) -> None:
     """Print bare and end-to-end rates, in turns."""
     loaded = RandomClip("ViT-B-32", device) if name == "vit-b-32" else None
@@ -167,8 +101,8 @@ def measure_rate(name: str, batches: int, repeats: int, size: tuple[int, int], d
     with tempfile.TemporaryDirectory() as folder:
         ledger, pixels = ingested(Path(folder), batches * BATCH, size)
         first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
-        seen = np.stack([model.preprocessing.look(images.decode(data)) for data in first])
-        model.embed_seen(seen)
+        seen = np.stack([model.preprocessing.resize_and_crop(images.decode(data)) for data in first])
+        model.embed_preprocessed(seen)
         ratios = []
         for repeat in range(repeats):
             store = Store(Path(folder) / f"run-{repeat}")
@@ -206,6 +140,57 @@ def measure_loader(count: int, repeats: int, size: tuple[int, int]) -> None:
     )
 
 
+def measure_rates(given: argparse.Namespace) -> None:
+    """Both models end to end and bare on the device, in turns, and what the loader alone would reach."""
+    figures, until = Figures(given.json), time.monotonic() + given.seconds
+    with tempfile.TemporaryDirectory() as folder:
+        read = ingested(Path(folder), BATCH if given.smoke else 100 * BATCH, (given.size[0], given.size[1]))
+        limit = end_to_end(Nothing(), *read, Path(folder) / "loader")[0]
+        cores = len(os.sched_getaffinity(0))
+        figures.note(f"{cores} cores feed a model that costs nothing with {limit:.0f} JPEGs/s of {given.size} px.")
+        chosen = TOYS if given.smoke else ARCHITECTURES
+        for place, (name, architecture) in enumerate(chosen.items()):
+            model = RandomClip(architecture, given.device, given.smoke)
+            ends = time.monotonic() + (until - time.monotonic()) / (len(chosen) - place)
+            turns = turns_of(model, *read, Path(folder) / architecture, given, ends)
+            bare, whole = (float(np.median([turn[key] for turn in turns])) for key in ("bare", "whole"))
+            ratio = float(np.median([turn["whole"] / turn["bare"] for turn in turns]))
+            memory = max(turn["peak"] for turn in turns) / 2**30 if given.device == "cuda" else None
+            row = {"bare/s": bare, "end to end/s": whole, "ratio": ratio, "GiB": memory, "turns": len(turns)}
+            figures.row("rates", model=name, **row)
+            figures.note(f"{name}: {turns[-1]['said']}; the decoder's limit is {limit:.0f} images/s.")
+            figures.bar(f"{name}: images/s end to end from JPEGs", whole, WANTED)
+            figures.bar(f"{name}: end to end over the bare model fed from memory", ratio, BARE_BAR)
+
+
+def turns_of(
+    model: Any, ledger: Ledger, pixels: Pixels, out: Path, given: argparse.Namespace, ends: float
+) -> list[dict[str, Any]]:
+    """Bare, end to end and bare again, as often as there is time for, at least once."""
+    first = [pixels.bytes_of(sample) for sample in ledger.samples(np.arange(BATCH))]
+    seen = np.stack([model.preprocessing.look(images.decode(data)) for data in first])
+    model.embed_preprocessed(seen)
+    bare_pass = partial(forward, model, seen, len(ledger) // BATCH)
+    turns: list[dict[str, Any]] = []
+    lasted = 0.0
+    while not turns or (len(turns) < given.repeats and time.monotonic() + lasted < ends):
+        began, place = time.monotonic(), out.with_name(f"{out.name}-{len(turns)}")
+        before = clocked(bare_pass)[0]
+        (rate, said), peak = on_device(partial(end_to_end, model, ledger, pixels, place), given.device)
+        plain = (before + clocked(bare_pass)[0]) / 2  # a machine that slows down slows all three
+        turns.append({"bare": len(ledger) / plain, "whole": rate, "peak": peak, "said": said})
+        lasted = time.monotonic() - began
+    return turns
+
+
+def end_to_end(model: Any, ledger: Ledger, pixels: Pixels, out: Path) -> tuple[float, str]:
+    """Images/s from files to stored vectors, and what held it up."""
+    embedder = Timed("vit-b-32", "image-embedding", Store(out), pixels, "cpu", Progress())  # the model is loaded
+    embedder.model = model
+    work = partial(embedder.images, ledger, np.arange(len(ledger)), lambda _, reason: sys.exit(reason))
+    return len(ledger) / clocked(work)[0], embedder.timing.sentence()
+
+
 def measure_store(rows: int) -> None:
     """Print what opening a store of so many vectors costs."""
     with tempfile.TemporaryDirectory() as folder:
@@ -238,9 +223,9 @@ print(f"{len(store)} rows in {time.monotonic() - start:.2f} s, {before} MB with 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["decode", "rate", "loader", "store"])
+    parser.add_argument("what", choices=["decode", "rate", "rates", "loader", "store"])
     parser.add_argument("--size", type=int, nargs=2, default=[500, 375])
-    parser.add_argument("--seconds", type=float, default=3.0, help="CPU seconds for each way of decoding")
+    parser.add_argument("--seconds", type=float, default=3.0, help="decode: of CPU, each way; rates: all")
     parser.add_argument("--model", default="vit-b-32")
     parser.add_argument("--batches", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=2)
@@ -248,6 +233,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--smoke", action="store_true", help="rates: toy sizes")
+    parser.add_argument("--json", type=Path, help="rates: file for the figures")
     given = parser.parse_args()
     if given.what == "decode":
         measure_decode((given.size[0], given.size[1]), given.seconds)
@@ -257,6 +244,8 @@ def main() -> None:
 
         torch.set_num_threads(given.threads)
         measure_rate(given.model, given.batches, given.repeats, (given.size[0], given.size[1]), given.device)
+    elif given.what == "rates":
+        measure_rates(given)
     elif given.what == "loader":
         measure_loader(given.images, given.repeats, (given.size[0], given.size[1]))
     else:

@@ -19,6 +19,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,8 @@ def set_weights(labels: Tensor) -> Tensor:
     weights = torch.zeros(len(labels))
     for name, (first, last) in SETS.items():
         members = (labels >= first) & (labels < last)
-        weights[members] = MIX[name] / int(members.sum())
+        if count := int(members.sum()):
+            weights[members] = MIX[name] / count
     return weights
 
 
@@ -320,41 +322,68 @@ def prompt_table(tokenizer: Any, count: int = 200) -> Tensor:
     return torch.stack([*rows, tokenise(tokenizer, [""] * count)])
 
 
+@dataclass
+class Denoising:
+    """What the denoiser learns from: latents (n, 4, 8, 8) and embeddings (n, EMBED) of pictures, prompts, schedules."""
+
+    latents: Tensor
+    embeds: Tensor
+    labels: Tensor
+    prompts: Tensor
+    normalizer: Any
+    noising: Any
+    alphas: Tensor
+
+    def loss(self, model: nn.ModuleDict, index: Tensor) -> Tensor:
+        """The squared error of the velocity for the pictures at `index`, each with its own noise, level and prompt."""
+        target, label = self.latents[index], self.labels[index]
+        cond = condition(drop_coordinates(self.embeds[index], label), self.normalizer, self.noising)
+        everything, only_prompt = torch.rand(2, len(label)) < 0.1
+        cond = torch.where(everything[:, None], 0.0, cond)
+        row = torch.where(everything | only_prompt, len(CLASSES), label)
+        ids = self.prompts[row, torch.randint(self.prompts.shape[1], row.shape)]
+        noise, level = torch.randn_like(target), torch.randint(0, 1000, row.shape)
+        alpha = self.alphas[level].sqrt()[:, None, None, None]
+        sigma = (1 - self.alphas[level]).sqrt()[:, None, None, None]
+        with torch.autocast(target.device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            hidden = model["text"](ids).last_hidden_state
+            predicted = model["unet"](alpha * target + sigma * noise, level, hidden, cond).sample
+        return F.mse_loss(predicted.float(), alpha * noise - sigma * target)
+
+
+def denoising_of(pool: Pictures, encoder: Any, vae: Any, tokenizer: Any, normalizer: Any = None) -> Denoising:
+    """The pictures as the finished parts see them; the normaliser is fitted to them unless there is one."""
+    scale, device = vae.config.scaling_factor, vae.device
+    latents = in_parts(lambda x: vae.encode(unit(x.to(device))).latent_dist.mean, pool.images).mul(scale)
+    embeds = in_parts(lambda x: encoder(encoder_input(x.to(device))).image_embeds, pool.images)
+    normalizer, noising = normalizer or fit_normalizer(embeds), new_noising_scheduler()
+    alphas = new_scheduler().alphas_cumprod
+    return Denoising(latents, embeds, pool.labels, prompt_table(tokenizer), normalizer, noising, alphas)
+
+
+def learn(model: nn.ModuleDict, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
+    """One step down the loss; its value."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
 def train_unet(pool: Pictures, encoder: Any, vae: Any, tokenizer: Any, minutes: float, out: Path, rate: float) -> None:
     """Learn to denoise the latents; writes the whole pipeline after a quarter of the time and at the end."""
-    scale = vae.config.scaling_factor
-    latents = in_parts(lambda x: vae.encode(unit(x)).latent_dist.mean, pool.images).mul(scale)
-    embeds = in_parts(lambda x: encoder(encoder_input(x)).image_embeds, pool.images)
-    normalizer, noising, scheduler = fit_normalizer(embeds), new_noising_scheduler(), new_scheduler()
-    prompts, weights = prompt_table(tokenizer), set_weights(pool.labels)
+    material, weights = denoising_of(pool, encoder, vae, tokenizer), set_weights(pool.labels)
+    normalizer = material.normalizer
     model = nn.ModuleDict({"unet": new_unet(), "text": new_text_encoder(len(tokenizer))}).train()
     print(f"denoiser and text encoder: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
     average = Average(model)
-    alphas = scheduler.alphas_cumprod
     losses: list[float] = []
     saved = False
     for step, seconds in cycle(minutes, rate, optimizer):
         index = torch.multinomial(weights, 128, replacement=True)
-        target, label = latents[index], pool.labels[index]
-        cond = condition(drop_coordinates(embeds[index], label), normalizer, noising)
-        everything, only_prompt = torch.rand(2, len(label)) < 0.1
-        cond = torch.where(everything[:, None], 0.0, cond)
-        row = torch.where(everything | only_prompt, len(CLASSES), label)
-        ids = prompts[row, torch.randint(prompts.shape[1], row.shape)]
-        noise, level = torch.randn_like(target), torch.randint(0, 1000, row.shape)
-        alpha = alphas[level].sqrt()[:, None, None, None]
-        sigma = (1 - alphas[level]).sqrt()[:, None, None, None]
-        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            hidden = model["text"](ids).last_hidden_state
-            predicted = model["unet"](alpha * target + sigma * noise, level, hidden, cond).sample
-        loss = F.mse_loss(predicted.float(), alpha * noise - sigma * target)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        losses.append(learn(model, optimizer, material.loss(model, index)))
         average.update(step)
-        losses.append(loss.item())
         if not saved and seconds > 15 * minutes:
             saved = True
             early = copy.deepcopy(average)

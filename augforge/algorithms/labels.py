@@ -1,6 +1,6 @@
 """Pseudo-labels: which classes to believe, decided from stored logits alone, so deciding again is free.
 
-A row that holds NaN or infinite logits is never believed. `figures` says how well predictions meet the truth.
+A row that holds NaN or infinite logits is never believed. `classification_metrics` compares predictions with the truth.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def keep_lowest_entropy(entropies: FloatArray, fraction: float) -> BoolArray:
     return entropies < threshold
 
 
-def figures(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
+def classification_metrics(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
     """Accuracy, macro-F1 and the recall of every class, each in [0, 1], of n >= 1 predictions.
 
     Macro-F1 is the mean F1 over the classes that are there or predicted. A class that is there has

@@ -23,7 +23,7 @@ SIDE = 96
 
 
 class RunImage:
-    """One image of a run. `sample` is its row of the ledger: split, digest, scores, draws and the rest."""
+    """One image of a run. `sample` is its row of the ledger: split, digest, scores, sampled parameters and the rest."""
 
     def __init__(self, sample: Sample, archive: Archive) -> None:
         self.sample = sample

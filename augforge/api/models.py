@@ -39,7 +39,7 @@ def train(
         source: what to learn from, as the source of a recipe. Trainers with several roles take them by name instead:
             `day=` and `night=`, or `images=` and `conditions=`, each a text, a path, or a list of these.
         resume: False trains over whatever is in `out`.
-        seed: all random draws hang on it.
+        seed: the seed of all random draws.
         device: "auto", "cpu" or "cuda".
         limit: use only this many source images, chosen by a hash.
         max_bad: the share of unusable source images, in [0, 1], that is allowed.

@@ -37,7 +37,7 @@ class Recipe:
         stages: mappings as in YAML ({"filter": "clip", "keep": 0.8}), or stages from `augforge.stage` or of the
             classes in `augforge.stages`.
         name: what the run is called; of a single stage the default is as on the command line, such as "filter-clip".
-        seed: all random draws hang on it.
+        seed: the seed of all random draws.
 
     Raises:
         RecipeError, SourceError: a source or stage that says nothing that can be understood, as in YAML. What does not
@@ -72,7 +72,7 @@ class Recipe:
 
     @property
     def seed(self) -> int:
-        """What all random draws hang on."""
+        """The seed of all random draws."""
         return self._recipe.seed
 
     @property
@@ -132,7 +132,7 @@ class Recipe:
         retry: str | None = None,
         progress: bool | Progress = False,
     ) -> Run:
-        """Run into the folder `out`, going on with whatever is there; a second run computes nothing.
+        """Run into the folder `out`, resuming from what is there; a second run computes nothing.
 
         Args:
             out: the run folder; new, empty, or of an earlier run.
@@ -195,8 +195,8 @@ class Recipe:
             lock: a lock that `lock` or `augforge run` wrote.
             out: the run folder.
             accept: write the new lock over the old one if the result is another.
-            level: "identity" for equal ids, draws and counts, "tolerance" for pixels that are alike, too, "bytes".
-            flips: the share of samples, in [0, 1], whose fate may differ on another processor.
+            level: "identity" for equal ids, sampled parameters and counts, "tolerance" for pixels that are alike,
+            too, "bytes". flips: the share of samples, in [0, 1], whose outcome may differ on another processor.
             from_scratch: reuse nothing of what is in `out`.
             reference: a run folder to compare pixels with, for "tolerance".
             psnr: how alike to `reference` in dB, instead of 1/255.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from augforge.data.ledger import Ledger
     from augforge.evaluate.settings import Settings
     from augforge.provenance.diff import Diff
-    from augforge.provenance.lineage import Life
+    from augforge.provenance.lineage import Lineage
     from augforge.publish.export import Exported
     from augforge.report import Written
     from augforge.report.thresholds import Measure
@@ -42,15 +42,15 @@ class Run(RunContents):
         StoreError: there is no ledger in it, or it was written in another format.
     """
 
-    def why(self, identity: str) -> Life:
+    def why(self, identity: str) -> Lineage:
         """The life of the image whose id begins with `identity`: its row, and those of its parents back to files.
 
         Raises:
             StoreError: no image or more than one has such an id.
         """
-        from augforge.provenance.lineage import life_of
+        from augforge.provenance.lineage import lineage_of
 
-        return life_of(self.folder, identity)
+        return lineage_of(self.folder, identity)
 
     def images(self, class_: str | None = None, *, kept: bool | None = True, origin: str | None = None) -> RunImages:
         """The images of a class, each with its pixels (`.image`, a PIL image), its id, and why it was dropped.
@@ -195,7 +195,7 @@ class Run(RunContents):
         creator: str = "",
         progress: bool | Progress = False,
     ) -> Exported:
-        """Write the kept images with their provenance as others read them, going on with what is in `out`.
+        """Write the kept images with their provenance as others read them, resuming from what is in `out`.
 
         Args:
             to: "folder", "parquet", "webdataset", "coco" or "hf".
@@ -226,7 +226,7 @@ class Run(RunContents):
 
 
 def _chosen(ledger: Ledger, label: str | None, kept: bool | None, origin: str | None) -> NDArray[np.int64]:
-    """The places of the samples of a class, fate and origin, each None for any."""
+    """The places of the samples of a class, outcome and origin, each None for any."""
     import numpy as np
 
     chosen = np.ones(len(ledger), dtype=bool) if kept is None else ledger.kept == kept

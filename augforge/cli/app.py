@@ -40,7 +40,7 @@ def common(
 
 
 def main() -> None:
-    """The `augforge` command. Exit code 0: done; 2: mend it; 3: too many bad, or drift; 130: interrupted."""
+    """The `augforge` command. Exit code 0: done; 2: an error to fix; 3: too many bad, or drift; 130: interrupted."""
     gc.disable()  # until a command runs (`groups.Command`): all that is loaded before stays, none of it is garbage
     try:
         app()

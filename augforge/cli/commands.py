@@ -35,12 +35,12 @@ COMMANDS: dict[str, Entry] = {
     ),
     "run": Entry(
         MAKE, f"{HERE}.run_commands:run",
-        "Run a recipe, going on with whatever is there.",
+        "Run a recipe, resuming from what is there.",
         "augforge run recipes/quickstart.yaml --out runs/quickstart",
     ),
     "check": Entry(
         MAKE, f"{HERE}.run_commands:check",
-        "Say whether a recipe is right.",
+        "Validate a recipe; no model is loaded.",
         "augforge check recipes/quickstart.yaml",
     ),
     "plan": Entry(
@@ -60,7 +60,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "filter": Entry(
         CURATE, "stages filter",
-        "Throw out the bad images.",
+        "Drop bad images.",
         "augforge filter duplicates photos --out runs/unique",
     ),
     "select": Entry(
@@ -95,7 +95,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "why": Entry(
         LOOK, f"{HERE}.look_commands:why",
-        "Tell the life of one image, back to its files.",
+        "Show the provenance of one image, back to its files.",
         "augforge why runs/quickstart 3f9c2a71",
     ),
     "evaluate": Entry(

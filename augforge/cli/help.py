@@ -1,41 +1,45 @@
 """How the help of a command looks: a usage line, whole sentences, an example, and a panel for each kind of option.
 
-Typer's own renderer reads Markdown and loads Pygments for it, which takes as long as the rest of `augforge --help`.
+Drawn here, in the full width of the terminal: with rich `augforge --help` would take half as long again, and with
+typer's own renderer, which loads Markdown and Pygments, more than twice as long.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 import textwrap
+from collections.abc import Iterable, Iterator
 from inspect import cleandoc
-from typing import Any
+from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.padding import Padding
-from rich.panel import Panel
-from rich.text import Text
+import typer
 
 ARGUMENTS, OPTIONS, COMMANDS = "Arguments", "Options", "Commands"
-Row = tuple[Text, str]
+BOX, PLAIN_BOX = "╭─╮│╰╯", "+-+|++"
+NARROWEST = 20
+"""Columns that the right side of a panel has at least."""
+
+
+class Row(NamedTuple):
+    """A line of a panel: what is typed, what its value is called, what it does, and whether it must be given."""
+
+    name: str
+    value: str
+    about: str
+    note: str = ""
+
+    @property
+    def left(self) -> str:
+        """The left column."""
+        return f"{self.name} {self.value}".strip()
 
 
 def show_help(command: Any, ctx: Any) -> None:
     """Print the help of a command in the full width of the terminal."""
-    console = Console(highlight=False, emoji=False)
-    console.print(Padding(Text(_usage(command, ctx), style="bold"), (1, 1, 0, 1)))
-    for paragraph in paragraphs(command.help or ""):
-        console.print(Padding(Text(paragraph), (1, 1, 0, 1)))
-    if command.epilog:
-        example = Text.assemble(("Example: ", "bold"), (" ".join(command.epilog.split()), "cyan"))
-        console.print(Padding(example, (1, 1, 0, 1)))
-    console.print()
-    for title, rows in _panels(command, ctx).items():
-        console.print(_panel(title, rows, console.width))
-
-
-def _usage(command: Any, ctx: Any) -> str:
-    pieces = [re.sub(r"{(.*)}", lambda found: found[1].upper(), piece) for piece in command.collect_usage_pieces(ctx)]
-    return " ".join(["Usage:", ctx.command_path, *pieces])
+    typer.echo(_fitting("\n".join(_lines(command, ctx, shutil.get_terminal_size().columns))))
 
 
 def paragraphs(text: str) -> list[str]:
@@ -50,57 +54,61 @@ def first_sentence(text: str | None) -> str:
     return found.group() if found else first
 
 
+def _lines(command: Any, ctx: Any, width: int) -> Iterator[str]:
+    yield from ("", *(_style(line, bold=True) for line in _wrapped(_usage(command, ctx), width)))
+    for paragraph in paragraphs(command.help or ""):
+        yield from ("", *_wrapped(paragraph, width))
+    if command.epilog:
+        example = " ".join(command.epilog.split())
+        yield from ("", *(_style(line, fg="cyan") for line in _wrapped(f"Example: {example}", width)))
+    yield ""
+    for title, rows in _panels(command, ctx).items():
+        yield from _panel(title, rows, width)
+
+
+def _usage(command: Any, ctx: Any) -> str:
+    pieces = [re.sub(r"{(.*)}", lambda found: found[1].upper(), piece) for piece in command.collect_usage_pieces(ctx)]
+    return " ".join(["Usage:", ctx.command_path, *pieces])
+
+
 def _panels(command: Any, ctx: Any) -> dict[str, list[Row]]:
     """The rows of each panel in the order of their first member; arguments and options without a panel first."""
     panels: dict[str, list[Row]] = {ARGUMENTS: [], OPTIONS: []}
     for param in command.get_params(ctx):
         if not param.hidden:
             title = param.rich_help_panel or (ARGUMENTS if param.param_type_name == "argument" else OPTIONS)
-            panels.setdefault(title, []).append((_names(param, ctx), _about(param)))
+            panels.setdefault(title, []).append(_row(param, ctx))
     for name in command.list_commands(ctx) if hasattr(command, "list_commands") else ():
         title, sentence = command.listed(ctx, name)
-        panels.setdefault(title or COMMANDS, []).append((Text(name, style="bold cyan"), sentence))
+        panels.setdefault(title or COMMANDS, []).append(Row(name, "", sentence))
     return {title: rows for title, rows in panels.items() if rows}
 
 
-def _panel(title: str, rows: list[Row], width: int) -> Panel:
-    """Two columns in a box. Laid out here: rich's tables take twice as long as all the rest."""
-    left = max(len(names) for names, _ in rows) + 2
-    room = max(width - left - 4, 20)
-    body = Text(no_wrap=True, overflow="fold", end="")
-    for names, about in rows:
-        first, *others = textwrap.wrap(about, room, break_on_hyphens=False) or [""]
-        body.append_text(names).append(" " * (left - len(names)) + first + "\n")
-        for line in others:
-            body.append(" " * left + line + "\n")
-    body.rstrip()
-    body.highlight_regex(r"\[default: [^\]]*\]", "dim")
-    body.highlight_regex(r"\[required\]", "red")
-    return Panel(body, title=Text(title), title_align="left", border_style="dim", width=width)
-
-
-def _names(param: Any, ctx: Any) -> Text:
-    """What is typed: the names of an option and what its value is called, or the name of an argument."""
+def _row(param: Any, ctx: Any) -> Row:
+    """The names of an option and what its value is called, or the name of an argument; its help and default."""
+    note = "[required]" if param.required else _default(param)
     if param.param_type_name == "argument":
-        return Text(param.metavar or param.name.upper(), style="bold yellow")
+        return Row(param.metavar or param.name.upper(), "", param.help or "", note)
     names, _ = param.get_help_record(ctx)
-    text = Text(re.sub(r"<?\b([A-Za-z]+)( RANGE| range)?>?$", _kind, names), style="yellow")
-    text.highlight_regex(r"--?[\w-]+", "bold cyan")
-    return text
+    found = re.fullmatch(r"((?:--?[\w-]+(?:, | / )?)+)(.*)", names)
+    name, value = (found[1], found[2]) if found else (names, "")
+    return Row(
+        name.strip(),
+        re.sub(r"<?([A-Za-z]+)( range)?>?", _kind, value.strip(), flags=re.IGNORECASE),
+        *_about(param, note),
+    )
 
 
 def _kind(found: re.Match[str]) -> str:
     """What the value of an option is called; typer has changed its words for it, ours stay."""
-    word = found[1].upper()
     kinds = {"INT": "N", "INTEGER": "N", "FLOAT": "X", "STR": "TEXT", "PATH": "PATH"}
-    return kinds.get(word, found[0])
+    return kinds.get(found[1].upper(), found[0])
 
 
-def _about(param: Any) -> str:
-    """The help of an option, and its default."""
-    default = "required" if param.required else _default(param)
-    words = {"": "", "required": " [required]"}.get(default, f" [default: {default}]")
-    return f"{param.help or ''}{words}"
+def _about(param: Any, note: str) -> tuple[str, str]:
+    """The help of an option and its note; the default of a stage's option stands in its help."""
+    about, mark, default = (param.help or "").partition(" [default: ")
+    return about, f"{mark}{default}".strip() or note
 
 
 def _default(param: Any) -> str:
@@ -109,5 +117,55 @@ def _default(param: Any) -> str:
     if not param.show_default or value is None or value is False or value in ("", (), []):
         return ""
     if value is True:
-        return str(param.opts[0]).lstrip("-") if param.secondary_opts else "true"
-    return str(value)
+        value = str(param.opts[0]).lstrip("-") if param.secondary_opts else "true"
+    return f"[default: {value}]"
+
+
+def _panel(title: str, rows: Iterable[Row], width: int) -> Iterator[str]:
+    """The rows in two columns in a box."""
+    rows = list(rows)
+    left = max(len(row.left) for row in rows) + 2
+    room = max(width - left - 4, NARROWEST)
+    inner = left + room
+    corner, line, other, side, low, last = tuple(BOX)
+    yield _style(f"{corner}{line} ", dim=True) + title + _style(f" {line * (inner - len(title) - 1)}{other}", dim=True)
+    edge = _style(side, dim=True)
+    for row in rows:
+        names = f"{_style(row.name, fg='cyan', bold=True)} {_style(row.value, fg='yellow')}" if row.value else ""
+        first = names or _style(row.name, fg="cyan", bold=True)
+        for number, (text, plain) in enumerate(_about_lines(row, room)):
+            begin = first + " " * (left - len(row.left)) if number == 0 else " " * left
+            yield f"{edge} {begin}{text}{' ' * (room - plain)} {edge}"
+    yield _style(f"{low}{line * (inner + 2)}{last}", dim=True)
+
+
+def _about_lines(row: Row, room: int) -> Iterator[tuple[str, int]]:
+    """The right column, wrapped, with the columns that each line takes; the note at its end is dim, or red."""
+    lines = _wrapped(f"{row.about} {row.note}".strip(), room) or [""]
+    noted, left = [0] * len(lines), len(row.note)
+    for number in range(len(lines) - 1, -1, -1):
+        noted[number] = min(left, len(lines[number]))
+        left = max(0, left - noted[number] - 1)  # and the space at which the line was broken
+    look: dict[str, Any] = {"fg": "red"} if row.note == "[required]" else {"dim": True}
+    for line, count in zip(lines, noted, strict=True):
+        cut = len(line) - count
+        yield line[:cut] + (_style(line[cut:], **look) if count else ""), len(line)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def _style(text: str, **look: Any) -> str:
+    """Text in colour, unless the user wants none; where there is no terminal, `typer.echo` takes it away again."""
+    return text if os.environ.get("NO_COLOR") else typer.style(text, **look)
+
+
+def _fitting(text: str) -> str:
+    """The text without what the encoding of stdout cannot say."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(str.maketrans(BOX, PLAIN_BOX))
+    return text.encode(encoding, "replace").decode(encoding)

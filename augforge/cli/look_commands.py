@@ -55,11 +55,11 @@ def why(
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
     json: AsJson = False,
 ) -> None:
-    """Tell the life of one image, back to its files."""
+    """Show the provenance of one image, back to its files."""
     from augforge.cli.render.life import show_life
-    from augforge.provenance.lineage import life_of
+    from augforge.provenance.lineage import lineage_of
 
-    show_life(life_of(folder, identity), json)
+    show_life(lineage_of(folder, identity), json)
 
 
 def thresholds(

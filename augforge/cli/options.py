@@ -19,12 +19,16 @@ Recipe = Annotated[
     ),
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
-Out = Annotated[Path, typer.Option("--out", help="The run folder; run again into it to go on.", show_default=False)]
+Out = Annotated[
+    Path, typer.Option("--out", help="The run folder; run the same command again to resume.", show_default=False)
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", help="Use this seed instead of the recipe's.", show_default=False, rich_help_panel=RUN),
 ]
-DrawSeed = Annotated[int, typer.Option("--seed", help="All random draws hang on it.", rich_help_panel=RUN)]
+DrawSeed = Annotated[
+    int, typer.Option("--seed", help="Random seed: the same one gives the same result.", rich_help_panel=RUN)
+]
 Limit = Annotated[
     int | None,
     typer.Option("--limit", min=1, help="Use only N source images.", show_default=False, rich_help_panel=RUN),
@@ -50,7 +54,7 @@ Retry = Annotated[
     typer.Option(
         "--retry",
         metavar="failed",
-        help="With `failed`: do again what failed, nothing else.",
+        help="`failed` retries what failed, and nothing else.",
         autocompletion=among("failed"),
         rich_help_panel=RUN,
     ),

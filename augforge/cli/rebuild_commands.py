@@ -15,7 +15,7 @@ Level = Annotated[
     str,
     typer.Option(
         "--level",
-        help="identity: ids, draws, counts; tolerance: pixels alike; bytes: equal.",
+        help="identity: ids, sampled parameters, counts; tolerance: pixels alike; bytes: equal.",
         autocompletion=among("identity", "tolerance", "bytes"),
     ),
 ]
@@ -49,7 +49,7 @@ def rebuild(
     level: Level = "identity",
     flips: Annotated[
         float,
-        typer.Option("--flips", min=0, max=1, help="Share of samples whose fate may differ, for another processor."),
+        typer.Option("--flips", min=0, max=1, help="Share of samples whose outcome may differ, for another processor."),
     ] = 0.0,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
     lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,

@@ -22,7 +22,7 @@ def run(
     retry: Retry = None,
     json: AsJson = False,
 ) -> None:
-    """Run a recipe, going on with whatever is there, and write its lock (unless --limit or --seed make it another)."""
+    """Run a recipe, resuming from what is there, and write its lock (unless --limit or --seed make it another)."""
     from augforge.cli.render import run as render
     from augforge.recipe import load_recipe
 
@@ -32,7 +32,7 @@ def run(
 
 
 def check(recipe: Recipe) -> None:
-    """Say whether a recipe is right."""
+    """Validate a recipe; no model is loaded."""
     from augforge.cli.render import run as render
     from augforge.recipe import load_recipe
 

@@ -16,42 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from augforge.data.sample import On, Sample, is_evaluation
+from augforge.data.schema import ROWS, ledger_schema, samples_table
 from augforge.errors import RecipeError
-from augforge.data.sample import Sample, is_evaluation
-from augforge.data.sample import On
 
 Indices = NDArray[np.int64]
 
-ROWS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("label", pa.string()),
-        ("origin", pa.string()),
-        ("parents", pa.list_(pa.string())),
-        ("stage", pa.dictionary(pa.int32(), pa.string())),
-        ("seed", pa.int64()),
-        ("source", pa.string()),
-        ("split", pa.dictionary(pa.int32(), pa.string())),
-        ("digest", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("ref", pa.string()),
-        ("sampled_params", pa.string()),
-        ("generation_config", pa.dictionary(pa.int32(), pa.string())),
-        ("note", pa.string()),
-        ("mask", pa.string()),
-        ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
-    ]
-)
-DECIDED = pa.schema(
-    [
-        ("kept", pa.bool_()),
-        ("dropped", pa.string()),
-        ("dropped_by", pa.string()),
-        ("weight", pa.float64()),
-        ("scores", pa.map_(pa.string(), pa.float64())),
-    ]
-)
 CHUNK = 4096
 
 
@@ -102,9 +72,9 @@ class Ledger:
             if sample.label is not None:
                 classes.setdefault(sample.label)
             if len(chunk) == CHUNK:
-                tables.append(_compact(chunk))
+                tables.append(samples_table(chunk))
                 chunk = []
-        tables.append(_compact(chunk))
+        tables.append(samples_table(chunk))
         self._add(pa.concat_tables(tables).unify_dictionaries(), decided)
         self.classes = list(classes)
 
@@ -238,12 +208,16 @@ class Ledger:
     def reconcile(self) -> None:
         """Check that every sample is kept, or dropped with a reason by a stage, and that ids are unique.
 
-        An AssertionError here is a defect of augforge, never of the data.
+        Raises:
+            ValueError: it is not so, which is a defect of augforge, never of the data.
         """
         gone = ~self.kept
-        assert all(self.dropped[gone]) and all(self.dropped_by[gone]), "a dropped sample has no reason"
-        assert not any(self.dropped[self.kept]), "a kept sample has a reason to be dropped"
-        assert len(set(self.column("id"))) == len(self), "two samples share an id"
+        if not all(self.dropped[gone]) or not all(self.dropped_by[gone]):
+            raise ValueError("a dropped sample has no reason")
+        if any(self.dropped[self.kept]):
+            raise ValueError("a kept sample has a reason to be dropped")
+        if len(set(self.column("id"))) != len(self):
+            raise ValueError("two samples share an id")
 
     def drops_by_stage(self) -> dict[str, dict[str, int]]:
         """How many samples each stage dropped, and why."""
@@ -283,31 +257,6 @@ class Ledger:
         keys = np.broadcast_to(np.array(names, dtype=object), present.shape)[present]
         items = values[present] if names else np.zeros(0)
         return pa.MapArray.from_arrays(pa.array(offsets), pa.array(keys, pa.string()), pa.array(items, pa.float64()))
-
-
-def ledger_schema(classes: Sequence[str]) -> pa.Schema:
-    """The schema of samples.parquet; see docs/format.md."""
-    first = ["id", "label", "origin", "kept", "dropped", "parents", "stage", "seed"]
-    fields = {field.name: field for field in (*ROWS, *DECIDED)}
-    order = [*first, *(name for name in fields if name not in first)]
-    return pa.schema([fields[name] for name in order], metadata={"augforge": json.dumps({"classes": list(classes)})})
-
-
-def _compact(samples: Sequence[Sample]) -> pa.Table:
-    """The samples as a table in memory of just its size; what Arrow builds from Python has room to grow."""
-    table = _table(samples)
-    return table.take(pa.array(range(len(table)), pa.int64())) if len(table) else table
-
-
-def _table(samples: Sequence[Sample]) -> pa.Table:
-    columns = {
-        "parents": [list(s.parents) for s in samples],
-        "sampled_params": [json.dumps(dict(s.sampled_params), sort_keys=True) for s in samples],
-    }
-    arrays = [
-        pa.array(columns[f.name] if f.name in columns else [getattr(s, f.name) for s in samples], f.type) for f in ROWS
-    ]
-    return pa.Table.from_arrays(arrays, schema=ROWS)
 
 
 _PLAIN = Sample(id="", label=None)

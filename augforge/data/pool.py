@@ -27,7 +27,7 @@ class Pool:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def turns(self, count: int) -> Iterator[tuple[Sample, int]]:
+    def cycle(self, count: int) -> Iterator[tuple[Sample, int]]:
         """The first `count` of: every image once (variant 0), then every image again (variant 1), and so on."""
         if not self.samples:
             return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from augforge.optional import installed
-
 import io
 import math
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.data import images
+from augforge.optional import installed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,11 +52,11 @@ class Preprocessing:
             raise ValueError(f"a shorter side of {self.resize} px has no centre of {self.size} px")
 
     @property
-    def least(self) -> int:
+    def min_side(self) -> int:
         """Shorter side, in px, that a decoded JPEG must keep."""
         return math.ceil(MARGIN * (self.resize or self.size))
 
-    def look(self, image: Image.Image) -> Seen:
+    def resize_and_crop(self, image: Image.Image) -> Seen:
         """(size, size, 3) uint8: the resized and cropped RGB image."""
         if self.resize is None:
             return np.asarray(image.resize((self.size, self.size), self.resample))
@@ -68,7 +67,7 @@ class Preprocessing:
         box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
         return np.asarray(image.resize((self.size, self.size), self.resample, box=box))  # only what the crop shows
 
-    def normalised(self, seen: Seen, device: str) -> Tensor:
+    def normalize(self, seen: Seen, device: str) -> Tensor:
         """(n, 3, size, size) float32 on the device, from n images (n, size, size, 3) uint8."""
         import torch
 

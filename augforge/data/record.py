@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augforge.errors import StoreError
 from augforge.data.files import SEAL, digest_of, read_sealed, unseal
+from augforge.errors import StoreError
 
 FORMAT = 3
 """The version of the run folder that this augforge writes; docs/format.md says what changed."""

@@ -17,8 +17,8 @@ EVALUATION_SPLITS = frozenset({"val", "valid", "validation", "dev", "test", "eva
 class Sample:
     """One image and its whole provenance, as a row of the ledger.
 
-    `ref` locates the encoded bytes ("0:cats/1.jpg" in source 0, "generated:…" in the parts of this run), `source` is the
-    same for people to read. `mask` is the SHA-256 of the encoded label mask of the image ("" if it has none),
+    `ref` locates the encoded bytes ("0:cats/1.jpg" in source 0, "generated:…" in the parts of this run), `source` is
+    the same for people to read. `mask` is the SHA-256 of the encoded label mask of the image ("" if it has none),
     `labelled_by` the stage that gave the label if the source did not. `sampled_params` has every random parameter of
     the row, `generation_config` what all rows of a batch share (generator, options, model, device, versions), as JSON.
     """

@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.errors import StoreError
 from augforge.data.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
 from augforge.data.record import FILES, FORMAT, format_of
+from augforge.errors import StoreError
 
 __all__ = ["FORMAT", "Parts", "Store", "Writer", "swap_folder", "sync_folder", "write_atomically"]
 
@@ -133,6 +133,10 @@ class Parts:
         opened = [(path, self._open(path)) for path in sorted(self.folder.glob("*.arrow"))]
         self._paths = [path for path, table in opened if table is not None]
         self._tables = [table for _, table in opened if table is not None]
+        self._sort()
+
+    def _sort(self) -> None:
+        """Index the rows of all parts by their keys."""
         keys = [np.array(table.column(self.by).to_pylist(), dtype=np.str_) for table in self._tables]
         places = [
             np.stack([np.full(len(k), number), np.arange(len(k))], axis=1) for number, k in enumerate(keys) if len(k)

@@ -21,21 +21,29 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.errors import StoreError
 from augforge.data.files import digest_of, write_atomically
 from augforge.data.store import Parts, Writer
+from augforge.data.vector_parts import (
+    HEX,
+    Precision,
+    digests_of,
+    is_digest,
+    mapped,
+    matrix_of,
+    note_of,
+    prefixes_of,
+    vector_type,
+)
+from augforge.errors import StoreError
 
-Precision = Literal["float16", "float32"]
 VARIABLE = "AUGFORGE_STORE"
 VERIFIED = ".verified"
-HEX = 64
-_HEXADECIMAL = frozenset("0123456789abcdef")
 SMALL_ROWS = 65_536
 SMALL_PARTS = 64
 """Once more than so many parts have under SMALL_ROWS rows, they are merged into parts of about that many."""
@@ -57,7 +65,7 @@ class Vectors(Parts):
         self._paths: list[Path] = []
         self._prefixes: list[NDArray[np.uint64]] = []
         self._index = np.zeros(0, dtype=np.uint64)
-        schema = pa.schema([("digest", pa.string()), ("vector", pa.list_(_type(precision)))])
+        schema = pa.schema([("digest", pa.string()), ("vector", pa.list_(vector_type(precision)))])
         super().__init__(folder, schema, "digest", say)
 
     def reload(self) -> None:
@@ -72,14 +80,14 @@ class Vectors(Parts):
         self._sort()
 
     def _add(self, path: Path, known: set[str]) -> None:
-        note, content = _note(path), _mapped(path)
+        note, content = note_of(path), mapped(path)
         if note not in known:
             if not self._sound(path):
                 return
             self._remember(note)
         try:
             table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
-            prefixes = _prefixes(_digests(table))
+            prefixes = prefixes_of(digests_of(table))
         except (pa.ArrowException, OSError, ValueError):
             if self._sound(path):
                 raise
@@ -140,16 +148,16 @@ class Vectors(Parts):
 
     def keys(self) -> set[str]:
         """The digests of all rows."""
-        return {digest.decode() for table in self._tables for digest in _digests(table).tolist()}
+        return {digest.decode() for table in self._tables for digest in digests_of(table).tolist()}
 
     def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
         """(n,) where each digest lies, -1 where it is missing; what is no SHA-256 is missing."""
         places = np.full(len(keys), -1, dtype=np.int64)
-        usable = np.array([n for n, key in enumerate(keys) if _is_digest(key)], dtype=np.int64)
+        usable = np.array([n for n, key in enumerate(keys) if is_digest(key)], dtype=np.int64)
         if not len(self._index) or not len(usable):
             return places
         wanted = np.array([keys[n] for n in usable], dtype=f"S{HEX}")
-        prefixes = _prefixes(wanted)
+        prefixes = prefixes_of(wanted)
         at = np.searchsorted(self._index, prefixes)
         open_ = np.arange(len(usable))
         while len(open_):
@@ -166,7 +174,7 @@ class Vectors(Parts):
         """(n,) the digests at `places` of the index."""
         found = np.zeros(len(places), dtype=f"S{HEX}")
         for number, chosen, rows in self._by_part(places):
-            found[chosen] = _digests(self._tables[number])[rows]
+            found[chosen] = digests_of(self._tables[number])[rows]
         return found
 
     def _by_part(self, places: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
@@ -183,13 +191,10 @@ class Vectors(Parts):
         places = self.find(keys)
         if (places < 0).any():
             raise KeyError(keys[int(np.argmax(places < 0))])
-        found: NDArray[np.float32] | None = None
+        width = matrix_of(self._tables[self._place[places[0], 0]]).shape[1]
+        found = np.empty((len(keys), width), dtype=np.float32)
         for number, chosen, rows in self._by_part(places):
-            values = _matrix(self._tables[number])
-            if found is None:
-                found = np.empty((len(keys), values.shape[1]), dtype=np.float32)
-            found[chosen] = values[rows]
-        assert found is not None
+            found[chosen] = matrix_of(self._tables[number])[rows]
         return found
 
     @contextmanager
@@ -205,7 +210,7 @@ class Vectors(Parts):
 
     def _write(self, digests: Sequence[str], vectors: NDArray[Any]) -> Path:
         """Write one part: durable when this returns, unless another process has merged it into a larger one."""
-        if wrong := [digest for digest in digests if not _is_digest(digest)]:
+        if wrong := [digest for digest in digests if not is_digest(digest)]:
             raise ValueError(f"{wrong[0]!r} is no SHA-256 in hex")
         flat = pa.array(np.ascontiguousarray(vectors, dtype=self.precision).reshape(-1))
         columns = [pa.array(digests, pa.string()), pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])]
@@ -217,7 +222,7 @@ class Vectors(Parts):
         path = self.folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
         write_atomically(path, content)
         with suppress(FileNotFoundError):  # merged into another already
-            self._remember(_note(path))
+            self._remember(note_of(path))
         return path
 
     def merge(self) -> None:
@@ -227,13 +232,17 @@ class Vectors(Parts):
             return
         gone: set[int] = set()
         for group in _groups(small, [self._tables[number].num_rows for number in small]):
-            digests = np.concatenate([_digests(self._tables[number]) for number in group])
-            _, first = np.unique(digests, return_index=True)
-            vectors = np.concatenate([_matrix(self._tables[number]) for number in group])
-            written = self._write([digest.decode() for digest in digests[first].tolist()], vectors[first])
+            written = self._write_together(group)
             gone.update(number for number in group if self._paths[number] != written)  # it may hold all the others
         self._forget(gone)
         self.reload()
+
+    def _write_together(self, numbers: Sequence[int]) -> Path:
+        """Write the rows of several parts as one part, each digest once."""
+        digests = np.concatenate([digests_of(self._tables[number]) for number in numbers])
+        _, first = np.unique(digests, return_index=True)
+        vectors = np.concatenate([matrix_of(self._tables[number]) for number in numbers])
+        return self._write([digest.decode() for digest in digests[first].tolist()], vectors[first])
 
     def _forget(self, gone: set[int]) -> None:
         """Remove the parts of these numbers: what they held is in others."""
@@ -256,46 +265,6 @@ def vectors_folder(run: Path, key: str, precision: Precision = "float32", shared
     if root.is_file():
         raise StoreError(f"{root} is a file", "choose a folder for --store")
     return root / "vectors" / (key if precision == "float32" else f"{key}-{precision}")
-
-
-def _type(precision: Precision) -> pa.DataType:
-    return pa.float16() if precision == "float16" else pa.float32()
-
-
-def _note(path: Path) -> str:
-    stat = path.stat()
-    return f"{path.name} {stat.st_size} {stat.st_mtime_ns}"
-
-
-def _mapped(path: Path) -> mmap.mmap | bytes:
-    """The bytes of a file as they lie on the disk; they stay mapped when the file is removed."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return b""
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _digests(table: pa.Table) -> NDArray[np.bytes_]:
-    """(n,) of S64: the digests of a part, as they lie in its mapping."""
-    chunks = table.column("digest").chunks
-    views = [np.frombuffer(chunk.buffers()[2], dtype=f"S{HEX}", count=len(chunk)) for chunk in chunks]
-    return views[0] if len(views) == 1 else np.concatenate(views)
-
-
-def _matrix(table: pa.Table) -> NDArray[Any]:
-    """(n, d) the vectors of a part, as they lie in its mapping."""
-    views = [chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), -1) for chunk in table["vector"].chunks]
-    return views[0] if len(views) == 1 else np.concatenate(views)
-
-
-def _prefixes(digests: NDArray[np.bytes_]) -> NDArray[np.uint64]:
-    """(n,) the first 64 bits of each digest."""
-    raw = bytes.fromhex(np.ascontiguousarray(digests).tobytes().decode("ascii"))
-    return np.frombuffer(raw, dtype=">u8")[::4].astype(np.uint64)
-
-
-def _is_digest(key: str) -> bool:
-    return len(key) == HEX and not set(key) - _HEXADECIMAL
 
 
 def _groups(numbers: Sequence[int], rows: Sequence[int]) -> Iterator[list[int]]:

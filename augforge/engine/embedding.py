@@ -22,7 +22,8 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.preprocessing import DECODING, Preprocessing, decode
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.data.vectors import Precision, Vectors, vectors_folder
+from augforge.data.vector_parts import Precision
+from augforge.data.vectors import Vectors, vectors_folder
 from augforge.engine.flow import flow
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
@@ -176,7 +177,7 @@ class Embedder:
                 picture = (
                     images.decode(data)
                     if preprocessing is None
-                    else preprocessing.look(decode(data, preprocessing.least))
+                    else preprocessing.resize_and_crop(decode(data, preprocessing.min_side))
                 )
             except BadImage as error:
                 drop([sample.digest], error.message)
@@ -189,7 +190,9 @@ class Embedder:
 def _vectors(model: Any, preprocessing: Preprocessing | None, pictures: Sequence[Any]) -> Matrix:
     if not len(pictures):
         return np.zeros((0, 0), dtype=np.float32)
-    vectors: Matrix = model.embed_images(pictures) if preprocessing is None else model.embed_seen(np.stack(pictures))
+    vectors: Matrix = (
+        model.embed_images(pictures) if preprocessing is None else model.embed_preprocessed(np.stack(pictures))
+    )
     return vectors
 
 

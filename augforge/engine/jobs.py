@@ -59,8 +59,8 @@ class _Planner:
 
     def jobs(self, label: str | None, pool: Pool, count: int) -> Iterator[Job]:
         """The first `count` images of a class, conditioned on those in `pool`."""
-        turns = self.stage.turns(pool, count)
-        alone = (self._job(label, pool, parent, variant) for parent, variant in turns)
+        parents = self.stage.choose_parents(pool, count)
+        alone = (self._job(label, pool, parent, variant) for parent, variant in parents)
         return _coupled(alone, int(self.stage.batch)) if self.stage.batch_dependent else alone
 
     def _job(self, label: str | None, pool: Pool, parent: Sample | None, variant: int) -> Job:

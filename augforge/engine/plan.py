@@ -229,7 +229,7 @@ def _select(stage: Selector, title: str, state: _State) -> _Step:
 
 
 def _subsample(stage: Subsampler, title: str, state: _State) -> _Step:
-    """As it will be: which images are left hangs on nothing but their ids."""
+    """As it will be: which images are left depends on nothing but their ids."""
     before = state.ledger.class_counts(state.ledger.reference())
     subsample(stage, title, state.ledger)
     after = state.ledger.class_counts(state.ledger.reference())

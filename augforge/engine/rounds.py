@@ -1,6 +1,6 @@
 """Generate and filter in rounds, until so many new images of each class are accepted.
 
-How many images a round makes hangs on what the rounds before it made and accepted, and on nothing else. The images of
+How many images a round makes depends on what the rounds before it made and accepted, and on nothing else. The images of
 a class are the same whatever the rounds, so a run that was killed goes on through the same rounds with what it has.
 """
 
@@ -49,7 +49,8 @@ class Rounds:
 
     def __init__(self, block: Block, context: RunContext) -> None:
         (self.title, stage), *self.filters = block
-        assert isinstance(stage, Generator) and stage.until_accepted is not None
+        if not isinstance(stage, Generator) or stage.until_accepted is None:
+            raise TypeError(f"{self.title} has no until-accepted: there are no rounds to go")
         self.stage, self.wanted = stage, stage.until_accepted
         self._context, self._ledger = context, context.ledger
         self._start = context.ledger.copy()

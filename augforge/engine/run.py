@@ -1,4 +1,4 @@
-"""Runs recipes: source, stages one after the other, then the result. `run` is the only door."""
+"""Runs recipes: source, stages one after the other, then the result. `run` is the entry point."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def run(
     retry: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
-    """Run `recipe` into the folder `out`, going on with what is there.
+    """Run `recipe` into the folder `out`, resuming from what is there.
 
     Args:
         recipe: from `load_recipe` or `parse_recipe`.

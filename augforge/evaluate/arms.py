@@ -170,26 +170,39 @@ def class_sizes(ledger: Ledger, rows: Indices) -> dict[str, int]:
 
 def _within(outcomes: Outcomes, subsampler: Subsampler, names: Sequence[str]) -> Flags:
     """(n,) the real images that a thinner leaves, and what was made from them alone."""
-    pools: dict[str, list[Sample]] = {}
-    for sample in outcomes.ledger.samples(np.flatnonzero(outcomes.real)):
-        pools.setdefault(str(sample.label), []).append(sample)
-    max_per_class = subsampler.max_per_class(
-        {label: len(pools[label]) for label in outcomes.ledger.classes if label in pools}
+    members = _real_by_class(outcomes)
+    most = subsampler.max_per_class(
+        {label: len(members[label]) for label in outcomes.ledger.classes if label in members}
     )
-    ids = {sample.id for label, members in pools.items() for sample in Pool(members, max_per_class[label]).samples}
+    ids = {sample.id for label, those in members.items() for sample in Pool(those, most[label]).samples}
     chosen: Flags = np.isin(np.array(outcomes.ledger.column("id")), list(ids))
     if any(name not in ("real", "real+classical") for name in names):
-        scarce = all(len(members) <= max_per_class[label] for label, members in pools.items())
+        scarce = all(len(those) <= most[label] for label, those in members.items())
         chosen |= _made_from(outcomes, ids, subsampler, scarce)
         if not scarce:
             _refuse_lookers(outcomes.stages, subsampler, names)
-        if (outcomes.made & ~chosen).any() and set(FILTERED) & set(names):
-            raise RecipeError(
-                f"what was made from {_said(subsampler)} was filtered or selected among images made from others",
-                f"use a run folder of its own that begins with {_begin(subsampler)}, "
-                "or --arms real,real+classical,real+synthetic",
-            )
+        _refuse_filtered_among_others(outcomes, chosen, subsampler, names)
     return chosen
+
+
+def _real_by_class(outcomes: Outcomes) -> dict[str, list[Sample]]:
+    """The real images that are trained on, by class."""
+    members: dict[str, list[Sample]] = {}
+    for sample in outcomes.ledger.samples(np.flatnonzero(outcomes.real)):
+        members.setdefault(str(sample.label), []).append(sample)
+    return members
+
+
+def _refuse_filtered_among_others(
+    outcomes: Outcomes, chosen: Flags, subsampler: Subsampler, names: Sequence[str]
+) -> None:
+    """RecipeError if an arm asks for what stages kept, and they decided among images made from others, too."""
+    if (outcomes.made & ~chosen).any() and set(FILTERED) & set(names):
+        raise RecipeError(
+            f"what was made from {_said(subsampler)} was filtered or selected among images made from others",
+            f"use a run folder of its own that begins with {_begin(subsampler)}, "
+            "or --arms real,real+classical,real+synthetic",
+        )
 
 
 def _said(subsampler: Subsampler) -> str:
@@ -206,24 +219,39 @@ def _begin(subsampler: Subsampler) -> str:
 def _made_from(outcomes: Outcomes, ids: set[str], subsampler: Subsampler, scarce: bool) -> Flags:
     """(n,) what was made from `ids` alone; of shots, by generators with just as many (or if the run has no others)."""
     shots = subsampler.shots if isinstance(subsampler, FewShot) and not scarce else None
-    titles = {t for t, s in outcomes.stages if isinstance(s, Generator) and (shots is None or s.shots == shots)}
+    titles = {title for title, stage in outcomes.stages if _conditions_on(stage, shots)}
     stages, parents = outcomes.ledger.column("stage"), outcomes.ledger.column("parents")
     made: Flags = outcomes.made & np.array([stage in titles for stage in stages], dtype=bool)
     inside = np.array([set(those) <= ids for those in parents], dtype=bool)
-    if shots is not None and (made & ~inside).any():
-        row = int(np.flatnonzero(made & ~inside)[0])
-        raise RecipeError(
-            f"image {outcomes.ledger.column('id')[row]} was made from images that are not among the {shots} shots",
-            f"begin the recipe with {_begin(subsampler)}",
-        )
+    if shots is not None:
+        _refuse_other_parents(outcomes, np.flatnonzero(made & ~inside), shots, subsampler)
     made &= inside
     if not made.any() and outcomes.made.any():
-        own = "" if shots is None else f"give its generator shots: {shots}, or "
-        raise RecipeError(
-            f"the run made nothing from {_said(subsampler)} alone: its generators saw more real images",
-            f"{own}begin the recipe with {_begin(subsampler)}",
-        )
+        raise _nothing_made(shots, subsampler)
     return made
+
+
+def _nothing_made(shots: int | None, subsampler: Subsampler) -> RecipeError:
+    own = "" if shots is None else f"give its generator shots: {shots}, or "
+    return RecipeError(
+        f"the run made nothing from {_said(subsampler)} alone: its generators saw more real images",
+        f"{own}begin the recipe with {_begin(subsampler)}",
+    )
+
+
+def _refuse_other_parents(outcomes: Outcomes, rows: Indices, shots: int, subsampler: Subsampler) -> None:
+    """RecipeError, naming the first, if there are `rows` that were made from images that are not among the shots."""
+    if len(rows):
+        raise RecipeError(
+            f"image {outcomes.ledger.column('id')[int(rows[0])]} was made from images that are not among the "
+            f"{shots} shots",
+            f"begin the recipe with {_begin(subsampler)}",
+        )
+
+
+def _conditions_on(stage: Stage, shots: int | None) -> bool:
+    """Whether a stage is a generator, of just as many shots if a number is given."""
+    return isinstance(stage, Generator) and (shots is None or stage.shots == shots)
 
 
 def _refuse_lookers(stages: Stages, subsampler: Subsampler, names: Sequence[str]) -> None:
@@ -237,7 +265,7 @@ def _refuse_lookers(stages: Stages, subsampler: Subsampler, names: Sequence[str]
 
 
 def _looks(stage: Stage, subsampler: Subsampler, names: Sequence[str]) -> bool:
-    """Whether what a stage decides for one of the arms may hang on more real images than those that are left."""
+    """Whether what a stage decides for one of the arms may depend on more real images than those that are left."""
     if isinstance(stage, Trainer):
         return not isinstance(subsampler, FewShot) or stage.shots is None or stage.shots > subsampler.shots
     if isinstance(stage, Selector):

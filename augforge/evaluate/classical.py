@@ -49,7 +49,7 @@ class Copies:
         self.ledger.extend(
             _copy(parent, number)
             for label, members in sorted(pools.items())
-            for parent, number in Pool(members).turns(wanted.get(label, 0))
+            for parent, number in Pool(members).cycle(wanted.get(label, 0))
         )
 
     def bytes_of(self, sample: Sample) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.labels import figures
+from augforge.algorithms.labels import classification_metrics
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
@@ -21,8 +21,8 @@ from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
 from augforge.evaluate.intervals import interval, paired, verdict, widened
 from augforge.evaluate.leaks import refuse_leaks
-from augforge.evaluate.learners import Answers, Learner
-from augforge.evaluate.measures import Bystanders
+from augforge.evaluate.learners import Learner, Predictions
+from augforge.evaluate.measures import ReferenceSets
 from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
@@ -133,7 +133,9 @@ class Bench:
         embedder = self.settings.embedder
         embeddings, judge = (Embeddings(name, self.embedders) for name in (embedder, self.settings.judge or embedder))
         real = arms[0]
-        measured = Bystanders(self.ledger, self.outcomes, self.settings, embeddings, judge, real, test).measures(arms)
+        measured = ReferenceSets(self.ledger, self.outcomes, self.settings, embeddings, judge, real, test).measures(
+            arms
+        )
         return {name: round(value, 6) for name, value in measured.items()}
 
     def _learner(self, arms: Sequence[Arm], subsampler: Subsampler | None) -> Learner:
@@ -149,13 +151,13 @@ class Bench:
 
     def _trained(
         self, learner: Learner, arms: Sequence[Arm], held_out: Sequence[HeldOut]
-    ) -> dict[str, list[list[Answers]]]:
+    ) -> dict[str, list[list[Predictions]]]:
         """For each arm and each of `held_out`, the answers (n,) of every seed."""
-        answers: dict[str, list[list[Answers]]] = {arm.name: [[] for _ in held_out] for arm in arms}
+        answers: dict[str, list[list[Predictions]]] = {arm.name: [[] for _ in held_out] for arm in arms}
         with self.progress.bar("train", len(arms) * self.settings.seeds, "trainings") as bar:
             for seed in range(self.settings.seeds):
                 for arm in arms:
-                    for place, given in enumerate(learner.answers(arm.drawn(seed), seed, held_out)):
+                    for place, given in enumerate(learner.predict(arm.drawn(seed), seed, held_out)):
                         answers[arm.name][place].append(given)
                     bar.advance()
         return answers
@@ -168,7 +170,7 @@ class Results:
     names: Sequence[str]
     order: Sequence[str]
     truth: NDArray[np.int64]
-    answers: Sequence[Sequence[Answers]]
+    answers: Sequence[Sequence[Predictions]]
 
     def of(self, number: int) -> Record:
         """Accuracy, macro-F1, accuracy per class (rare classes first) and the difference to the first arm."""
@@ -191,12 +193,12 @@ class Results:
         found = widened(paired(right.mean(axis=1), base.mean(axis=1)), gains)
         return {"mean": found.mean, "low": found.low, "high": found.high, "verdict": verdict(found)}
 
-    def _macro_f1(self, given: Answers) -> float:
+    def _macro_f1(self, given: Predictions) -> float:
         truth, said = ([self.names[i] for i in labels.tolist()] for labels in (self.truth, given))
-        return figures(truth, said)["macro-f1"]
+        return classification_metrics(truth, said)["macro-f1"]
 
 
-def by_family(shifts: HeldOut, answers: Mapping[str, Sequence[Answers]]) -> dict[str, dict[str, float]]:
+def by_family(shifts: HeldOut, answers: Mapping[str, Sequence[Predictions]]) -> dict[str, dict[str, float]]:
     """The mean accuracy over seeds of every arm on every family of shifts."""
     families = np.array(shifts.families, dtype=np.str_)
     return {

@@ -55,7 +55,8 @@ def read_test(text: str, split: str | None, classes: Sequence[str], store: Store
 def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
     """The images of a source that say of which family of shifts they are: what `augforge generate shifts` made.
 
-    Its run folder and dataset say so in every image's draws; another source may have a split for every family.
+    Its run folder and dataset say so in every image's sampled parameters; another source may have a split for every
+    family.
 
     Raises:
         SourceError: no image says so, or one is of a class that the run does not have.
@@ -75,7 +76,7 @@ def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progr
 
 
 def _drawn(sample: Sample) -> str | None:
-    """The family that a sample's draws name."""
+    """The family that a sample's sampled parameters name."""
     own = sample.sampled_params.get(FAMILY)
     return None if own is None else str(own)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +63,19 @@ def find_leaks(
     _look(ledger, rows, pixels, parts, progress)
     _look(test.ledger, test.rows, test.pixels, parts, progress)
     mine, theirs = ledger.column("digest", rows), test.ledger.column("digest", test.rows)
+    leaks = [*_copies(rows, mine, theirs), *_near_copies(rows, mine, theirs, parts)]
+    return sorted(leaks, key=lambda leak: (not leak.exact, leak.bits, leak.row, leak.place))
+
+
+def _copies(rows: Indices, mine: Sequence[str], theirs: Sequence[str]) -> list[Leak]:
+    """The pairs with the same digest; of each image to train on the first."""
     places: dict[str, int] = {digest: place for place, digest in reversed(list(enumerate(theirs)))}
-    leaks = [Leak(int(row), places[d], 0, True) for row, d in zip(rows, mine, strict=True) if d in places]
-    seen = [np.flatnonzero(parts.find(digests) >= 0) for digests in (mine, theirs)]
+    return [Leak(int(row), places[d], 0, True) for row, d in zip(rows, mine, strict=True) if d in places]
+
+
+def _near_copies(rows: Indices, mine: Sequence[str], theirs: Sequence[str], parts: Parts) -> Iterator[Leak]:
+    """The pairs that look the same and have different digests."""
+    seen = [np.flatnonzero(parts.find(digests) >= 0).tolist() for digests in (mine, theirs)]
     left_of, right_of = [mine[i] for i in seen[0]], [theirs[i] for i in seen[1]]
     pairs, bits = against(_hashes(parts, left_of), _hashes(parts, right_of), NEAR)
     fits = overlap(
@@ -76,8 +86,7 @@ def find_leaks(
     )
     for (left, right), apart, fit in zip(pairs.tolist(), bits.tolist(), fits.tolist(), strict=True):
         if fit >= ALIKE and left_of[left] != right_of[right]:
-            leaks.append(Leak(int(rows[seen[0][left]]), int(seen[1][right]), apart, False))
-    return sorted(leaks, key=lambda leak: (not leak.exact, leak.bits, leak.row, leak.place))
+            yield Leak(int(rows[seen[0][left]]), seen[1][right], apart, False)
 
 
 def _look(ledger: Ledger, rows: Indices, pixels: Any, parts: Parts, progress: Progress) -> None:

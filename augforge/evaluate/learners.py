@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,9 @@ from augforge.evaluate.mixes import mixer
 from augforge.evaluate.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
-Answers = NDArray[np.int64]
+Predictions = NDArray[np.int64]
 Feed = Callable[[NDArray[np.int64], np.random.Generator], "Tensor"]
 """Rows (b,) of what is learned from, to the network's inputs (b, ...) on its device."""
 
@@ -36,7 +34,7 @@ class Learner(ABC):
         """Read what is needed of the arms' images, and of those to judge by."""
 
     @abstractmethod
-    def answers(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
+    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Predictions]:
         """Train on `arm` and say the class of every image of each of `held_out`: (n,) numbers of the run's classes.
 
         The same seed gives every arm the same beginning.
@@ -44,45 +42,47 @@ class Learner(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """What one training learns from, n images: `labels` (n,), `weights` (n,), `real` (n,) bool."""
+class TrainingData:
+    """What one training learns from, n images: `labels` (n,), `weights` (n,), `real` (n,) bool.
+
+    `counts` are the real images of each of the run's classes.
+    """
 
     labels: NDArray[np.int64]
     weights: NDArray[np.float64]
     real: NDArray[np.bool_]
+    counts: Mapping[str, int]
 
 
-def fit(
-    net: nn.Module,
-    lesson: Lesson,
-    feed: Feed,
-    counts: Mapping[str, int],
-    settings: Settings,
-    seed: int,
-    *,
-    steps: int,
-    rate: float,
-    device: str,
-) -> None:
-    """Train `net` in place: AdamW, a cosine to 0, batches half real; `counts` are the real images of each class."""
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The steps of AdamW, and its learning rate at the first of them."""
+
+    steps: int
+    rate: float
+
+
+def fit(net: nn.Module, data: TrainingData, feed: Feed, settings: Settings, seed: int, schedule: Schedule) -> None:
+    """Train `net` in place: AdamW, a cosine to 0, batches half real."""
     import torch
 
-    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    sizes = sizes_for(settings.loss, counts)
+    steps, classes = schedule.steps, len(data.counts)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=0.01)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    sizes = sizes_for(settings.loss, data.counts)
     random = rng(seed_of(key("evaluate", seed)), "batches")
-    mix = mixer(settings.mix, len(counts))
-    labels, weights = torch.from_numpy(lesson.labels), torch.from_numpy(lesson.weights).float()
-    real, others = np.flatnonzero(lesson.real), np.flatnonzero(~lesson.real)
+    mix = mixer(settings.mix, classes)
+    labels, weights = torch.from_numpy(data.labels), torch.from_numpy(data.weights).float()
+    real, others = np.flatnonzero(data.real), np.flatnonzero(~data.real)
     net.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(key("evaluate", seed, "mix")))
         for rows in half_and_half(real, others, settings.batch, steps, random):
-            targets = targets_of(labels[rows], weights[rows], len(counts)).to(device)
-            inputs, targets = mix(feed(rows, random), targets)
+            inputs = feed(rows, random)
+            inputs, targets = mix(inputs, targets_of(labels[rows], weights[rows], classes).to(inputs.device))
             loss = soft_loss(net(inputs).float(), targets, sizes)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch says nothing of it
             optimizer.step()
-            schedule.step()
+            cosine.step()
     net.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from augforge.algorithms.metrics import frechet_distance, kernel_distance, manif
 from augforge.data.ledger import Ledger
 from augforge.evaluate.arms import Arm, Outcomes, class_sizes
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Lesson, fit
+from augforge.evaluate.learners import Schedule, TrainingData, fit
 from augforge.evaluate.probe import RATE, STEPS, Embeddings
 from augforge.evaluate.settings import Settings
 
@@ -22,7 +22,7 @@ MOST = 5000
 
 
 @dataclass(frozen=True)
-class Bystanders:
+class ReferenceSets:
     """What made images are compared with: the real arm and the test set, and who embeds and who judges."""
 
     ledger: Ledger
@@ -42,13 +42,12 @@ class Bystanders:
         reference = self._embedded(self.test.ledger, self.test.rows, self.test.pixels)
         real = self._embedded(self.ledger, self.real.rows)
         agreement = self._judged(made)
-        last = list(made)[-1]
         found: dict[str, float] = {}
-        for name in [last, *(name for name in made if name != last)]:
+        for name, suffix in _suffixes(made).items():
             vectors = self._embedded(self.ledger, made[name])
             values = {**_alike(reference, vectors), "nearest-real": float(nearest_distances(vectors, real).mean())}
             values["class-agreement"] = agreement[name]
-            found |= {key if name == last else f"{key} of {name}": value for key, value in values.items()}
+            found |= {key + suffix: value for key, value in values.items()}
         found["nearest-real of test images"] = float(nearest_distances(reference, real).mean())
         found["class-agreement of test images"] = agreement[""]
         return {**found, **self._yields(made)}
@@ -68,10 +67,10 @@ class Bystanders:
         labels = self.ledger.class_index(self.real.rows)
         net = Probe(vectors.shape[1], len(self.ledger.classes)).standardise(vectors)
         seen = torch.from_numpy(vectors)
-        lesson = Lesson(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool))
-        plain = self.settings.model_copy(update={"mix": "none"})
         counts = class_sizes(self.ledger, self.real.rows)
-        fit(net, lesson, lambda rows, _: seen[rows], counts, plain, 0, steps=STEPS, rate=RATE, device="cpu")
+        data = TrainingData(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool), counts)
+        plain = self.settings.model_copy(update={"mix": "none"})
+        fit(net, data, lambda rows, _: seen[rows], plain, 0, Schedule(STEPS, RATE))
 
         def share(matrix: Matrix, truth: NDArray[np.int64]) -> float:
             with torch.inference_mode():
@@ -104,3 +103,9 @@ def _alike(reference: Matrix, vectors: Matrix) -> dict[str, float]:
         **asdict(manifolds(reference, vectors)),
         "vendi": vendi_score(vectors),
     }
+
+
+def _suffixes(arms: Iterable[str]) -> dict[str, str]:
+    """What the names of the measures of each arm end in: nothing for the last arm, which comes first."""
+    *others, last = arms
+    return {last: "", **{name: f" of {name}" for name in others}}

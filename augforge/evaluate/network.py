@@ -16,7 +16,7 @@ from augforge.errors import AugforgeError, BadImage
 from augforge.evaluate.arms import Arm, class_sizes
 from augforge.evaluate.classical import rand_augment
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Answers, Learner, Lesson, fit
+from augforge.evaluate.learners import Learner, Predictions, Schedule, TrainingData, fit
 from augforge.evaluate.settings import RESNET, TIMM, Settings
 from augforge.progress import Progress
 
@@ -79,18 +79,15 @@ class NetworkLearner(Learner):
                 bar.advance()
         return found
 
-    def answers(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
+    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Predictions]:
         """Train and answer; see the base class."""
         net, mean, std = self._begin(seed)
         places = np.searchsorted(self._rows, arm.rows)
         real = np.array(self._ledger.column("origin", arm.rows)) == "real"
         views = Views(self._seen[places], mean, std, self._settings.flip, arm.classical, self._device)
-        lesson = Lesson(self._ledger.class_index(arm.rows), arm.weights, real)
+        data = TrainingData(self._ledger.class_index(arm.rows), arm.weights, real, self._counts)
         rate = self._settings.rate or (RATE if self._settings.learner == RESNET else FINE_TUNING)
-        fit(
-            net, lesson, views.drawn, self._counts, self._settings, seed,
-            steps=self._settings.steps or STEPS, rate=rate, device=self._device,
-        )  # fmt: skip
+        fit(net, data, views.drawn, self._settings, seed, Schedule(self._settings.steps or STEPS, rate))
         return [self._judge(net, views, self._held_out[some.source]) for some in held_out]
 
     def _begin(self, seed: int) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
@@ -109,7 +106,7 @@ class NetworkLearner(Learner):
             torch.manual_seed(seed_of(key("evaluate", seed, "initial weights")))
             return small_resnet(classes).to(self._device), (0.5,) * 3, (0.25,) * 3
 
-    def _judge(self, net: nn.Module, views: Views, seen: Seen) -> Answers:
+    def _judge(self, net: nn.Module, views: Views, seen: Seen) -> Predictions:
         import torch
 
         parts = []

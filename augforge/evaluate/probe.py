@@ -14,7 +14,7 @@ from augforge.errors import AugforgeError
 from augforge.evaluate.arms import Arm, class_sizes
 from augforge.evaluate.classical import Copies
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Answers, Learner, Lesson, fit
+from augforge.evaluate.learners import Learner, Predictions, Schedule, TrainingData, fit
 from augforge.evaluate.settings import Settings
 
 STEPS, RATE = 500, 1e-2
@@ -71,33 +71,30 @@ class ProbeLearner(Learner):
         for images in held_out:
             self._held_out[images.source] = self._embeddings.of(images.ledger, images.rows, images.pixels)
 
-    def answers(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
+    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Predictions]:
         """Train and answer; see the base class."""
         import torch
 
         from augforge.models.networks.probe import Probe
 
-        vectors, lesson = self._lesson(arm)
+        vectors, data = self._data(arm)
         net = Probe(vectors.shape[1], len(self._counts)).standardise(vectors)
         seen = torch.from_numpy(vectors)
-        steps, rate = self._settings.steps or STEPS, self._settings.rate or RATE
-        fit(
-            net, lesson, lambda rows, random: seen[rows], self._counts, self._settings, seed,
-            steps=steps, rate=rate, device="cpu",
-        )  # fmt: skip
+        schedule = Schedule(self._settings.steps or STEPS, self._settings.rate or RATE)
+        fit(net, data, lambda rows, random: seen[rows], self._settings, seed, schedule)
         with torch.inference_mode():
             return [net(torch.from_numpy(self._held_out[h.source])).argmax(dim=1).numpy() for h in held_out]
 
-    def _lesson(self, arm: Arm) -> tuple[Matrix, Lesson]:
+    def _data(self, arm: Arm) -> tuple[Matrix, TrainingData]:
         """What the probe learns from: vectors (n, d) and what they stand for."""
         vectors = self._vectors[np.searchsorted(self._rows, arm.rows)]
         labels = self._ledger.class_index(arm.rows)
         real = np.array(self._ledger.column("origin", arm.rows)) == "real"
         if not arm.classical:
-            return vectors, Lesson(labels, arm.weights, real)
+            return vectors, TrainingData(labels, arm.weights, real, self._counts)
         copies = self._copies.ledger
         labels = np.concatenate([labels, copies.class_index(copies.visible())])
         more = len(labels) - len(vectors)
         weights = np.concatenate([arm.weights, np.ones(more)])
         real = np.concatenate([real, np.zeros(more, dtype=bool)])
-        return np.concatenate([vectors, self._copied]), Lesson(labels, weights, real)
+        return np.concatenate([vectors, self._copied]), TrainingData(labels, weights, real, self._counts)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from augforge.errors import RecipeError
-from augforge.stages.stage import kebab
+from augforge.stages.stage import Task, kebab
 
 ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected", "real+random")
 PROBE, RESNET, TIMM = "probe", "resnet", "timm:"
@@ -21,34 +21,44 @@ class Settings(BaseModel):
     )
 
     arms: tuple[str, ...] = Field(
-        (), description=f"Which arms, separated by commas: {','.join(ARMS)}. Those that differ, if absent."
+        default=(), description=f"Which arms, separated by commas: {', '.join(ARMS)}. Those that differ, if absent."
     )
     shots: tuple[int, ...] = Field(
-        (), description="Use K real images per class, and what was made from them; several K separated by commas."
+        default=(),
+        description="Use K real images per class, and what was made from them; several K separated by commas.",
     )
     imbalance: float | None = Field(
-        None, ge=1, description="Use a long tail of the real images, as select long-tail, and what was made from them."
+        default=None,
+        ge=1,
+        description="Use a long tail of the real images, as select long-tail, and what was made from them.",
     )
-    learner: str = Field(PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
-    embedder: str = Field("builtin-clip", description="The model whose embeddings the probe and the metrics see.")
-    judge: str | None = Field(
-        None, description="The model behind the classifier that says whether a made image is of its class."
+    learner: str = Field(default=PROBE, description="probe, resnet (small, from scratch) or timm:NAME.")
+    embedder: Annotated[str, Task("image-embedding")] = Field(
+        default="builtin-clip", description="The model whose embeddings the probe and the metrics see."
+    )
+    judge: Annotated[str | None, Task("image-embedding")] = Field(
+        default=None, description="The model behind the classifier that says whether a made image is of its class."
     )
     loss: Literal["cross-entropy", "balanced-softmax"] = Field(
-        "cross-entropy", description="balanced-softmax makes up for classes of different size, by their real images."
+        default="cross-entropy",
+        description="balanced-softmax makes up for classes of different size, by their real images.",
     )
     mix: Literal["none", "mixup", "cutmix", "resizemix"] = Field(
-        "none", description="Mix the images of a batch and their labels; not for the probe."
+        default="none", description="Mix the images of a batch and their labels; not for the probe."
     )
-    seeds: int = Field(5, ge=1, description="How often each arm is trained.")
-    steps: int | None = Field(None, ge=1, description="Training steps, as many for every arm (500; 1500 of a network).")
-    batch: int = Field(64, ge=2, description="Images per step; half of them real where an arm has others.")
-    rate: float | None = Field(None, gt=0, description="Learning rate (0.01 of the probe, 0.002, 0.0003 of timm's).")
-    size: int = Field(32, ge=8, description="Networks: side in px that images are brought to.")
-    flip: bool = Field(True, description="Networks: mirror half of the images; not for digits.")
-    weights: str | None = Field(None, description="timm: a safetensors file to begin from, or `pretrained`.")
+    seeds: int = Field(default=5, ge=1, description="How often each arm is trained.")
+    steps: int | None = Field(
+        default=None, ge=1, description="Training steps, as many for every arm (500; 1500 of a network)."
+    )
+    batch: int = Field(default=64, ge=2, description="Images per step; half of them real where an arm has others.")
+    rate: float | None = Field(
+        default=None, gt=0, description="Learning rate (0.01 of the probe, 0.002, 0.0003 of timm's)."
+    )
+    size: int = Field(default=32, ge=8, description="Networks: side in px that images are brought to.")
+    flip: bool = Field(default=True, description="Networks: mirror half of the images; not for digits.")
+    weights: str | None = Field(default=None, description="timm: a safetensors file to begin from, or `pretrained`.")
     metrics: bool = Field(
-        True, description="Measure the images themselves, too: FID, coverage, Vendi score and others."
+        default=True, description="Measure the images themselves, too: FID, coverage, Vendi score and others."
     )
 
     @field_validator("arms", "shots", mode="before")

@@ -154,7 +154,7 @@ def _kind_of_folder(folder: Path) -> str:
     there = {path.name for path in folder.iterdir()}
     if "samples.parquet" in there:
         return "run"
-    if "dataset_dict.json" in there or {"dataset_info.json", "state.json"} <= there:
+    if _is_saved_dataset(there):
         return "dataset"
     if {"parts", ".lock"} <= there:
         raise SourceError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
@@ -162,5 +162,15 @@ def _kind_of_folder(folder: Path) -> str:
         return "webdataset"
     if "annotations" in there and any((folder / "annotations").glob("*.json")):
         return "coco"
-    inner = [folder / name for name in there if name.lower() in (*SPLITS, "data")]
-    return "parquet" if any(any(place.glob("*.parquet")) for place in (folder, *inner)) else "folder"
+    return "parquet" if _holds_parquet(folder, there) else "folder"
+
+
+def _is_saved_dataset(names: set[str]) -> bool:
+    """Whether a folder holds what `save_to_disk` writes."""
+    return "dataset_dict.json" in names or {"dataset_info.json", "state.json"} <= names
+
+
+def _holds_parquet(folder: Path, names: set[str]) -> bool:
+    """Whether Parquet files lie in a folder, or in one in it that is named as a split or `data`."""
+    inner = [folder / name for name in names if name.lower() in (*SPLITS, "data")]
+    return any(any(place.glob("*.parquet")) for place in (folder, *inner))

@@ -37,8 +37,8 @@ class Entry:
 
     `locator` is what `Source.read` takes: unique in its source and stable. `stamp` changes whenever the bytes may
     have changed ("" where that is unknown). `carried` holds what an augforge run or dataset already knows of its
-    sample (id, origin, parents, draws, …); `problem` says what is wrong with it if that is known beforehand. `mask`
-    is not empty where the image has a mask, and changes whenever that mask may have changed.
+    sample (id, origin, parents, sampled parameters, …); `problem` says what is wrong with it if that is known
+    beforehand. `mask` is not empty where the image has a mask, and changes whenever that mask may have changed.
     """
 
     locator: str

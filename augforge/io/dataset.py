@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from augforge.data.ids import key
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing_folder, file_stamp, files_fingerprint, no_split, only, split_name
-from augforge.io.columns import CHUNK, NO_IMAGE, Columns, all_classes, find_columns, image_bytes, numbers_at, with_image
+from augforge.io.cells import NO_IMAGE, image_bytes, numbers_at, with_image
+from augforge.io.columns import CHUNK, Chunk, Columns, TableFile, all_classes, find_columns
 from augforge.io.tables import feature_list, features_of, groups
 from augforge.io.writing import Line, Outlet, Row, Shard, Writer
 
@@ -144,7 +145,8 @@ class Dataset(Source):
         return table.column(name)
 
     def _rows(self, file: str) -> Iterator[Entry]:
-        columns, stamp, part = self._columns(file), file_stamp(self._root / file), self._files[file]
+        columns = self._columns(file)
+        of_file = TableFile(file, self._files[file].split, file_stamp(self._root / file))
         light = [name for name in columns.light if name != columns.image]
         heavy = [columns.image, *([columns.mask] if columns.mask else [])]
         first = 0
@@ -152,7 +154,7 @@ class Dataset(Source):
             rows = batch.select(light).to_pylist() if light else [{}] * batch.num_rows
             problems = ["" if there else NO_IMAGE for there in with_image(batch.column(columns.image))]
             masked = with_image(batch.column(columns.mask)) if columns.mask else [False] * batch.num_rows
-            yield from columns.entries(rows, file, first, part.split, stamp, problems, masked)
+            yield from columns.entries(of_file, Chunk(first, rows, masked, problems))
             first += batch.num_rows
 
     def _find_parts(self) -> list[_Part]:

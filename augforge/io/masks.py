@@ -62,7 +62,7 @@ class Masks:
         except OSError as error:
             raise BadImage(f"cannot be read: {error.strerror or error}") from error
 
-    def given_to(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+    def attach_to(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The entries with their masks; those that would share one mask have a problem instead."""
         self._names.cache_clear()
         listed = list(entries)

@@ -13,16 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only
-from augforge.io.columns import (
-    CHUNK,
-    Columns,
-    all_classes,
-    file_split,
-    find_columns,
-    image_bytes,
-    numbers_at,
-    with_image,
-)
+from augforge.io.cells import image_bytes, numbers_at, with_image
+from augforge.io.columns import CHUNK, Chunk, Columns, TableFile, all_classes, file_split, find_columns
 from augforge.io.tables import feature_list, features_of, groups
 from augforge.io.writing import Line, Outlet, Row, Shard, Writer
 
@@ -153,12 +145,11 @@ class Parquet(Source):
 
     def _rows(self, name: str) -> Iterator[Entry]:
         columns = self._file(name).columns
-        split, stamp = file_split(name), file_stamp(self._root / name)
+        file = TableFile(name, file_split(name), file_stamp(self._root / name))
         masked = self._masked(name)
         first = 0
         for rows in self._light_rows(name):
-            masks = list(islice(masked, len(rows)))
-            yield from columns.entries(rows, name, first, split, stamp, [""] * len(rows), masks)
+            yield from columns.entries(file, Chunk(first, rows, list(islice(masked, len(rows)))))
             first += len(rows)
 
     def _masked(self, name: str) -> Iterator[bool]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from augforge.errors import SourceError
 from augforge.io.base import Entry, natural, split_name
-from augforge.io.columns import carried
+from augforge.io.cells import carried
 
 MANIFEST = "export.json"
 METADATA = "metadata.jsonl"
@@ -80,7 +80,7 @@ class Records:
         """The path of the mask of an image, "" if it has none."""
         return str(self._by_path[path]["mask_file_name"]) if path in self._by_path else ""
 
-    def told(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+    def annotate(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Entries with what is recorded of them, less those that are masks; images that are gone have that problem."""
         waiting = dict(self._by_path)
         for entry in entries:

@@ -19,7 +19,7 @@ class SampleSource(Source):
     def __init__(self, value: str, *, split: str = "train") -> None:
         self._split = split_name(split)
         self.where = f"sample {value}" + ("" if self._split == "train" else f" ({self._split})")
-        self._pictures = {picture.path: picture for picture in samples.pictures(value, self._split)}
+        self._pictures = {picture.path: picture for picture in samples.sample_images(value, self._split)}
 
     def classes(self) -> list[str]:
         """The classes in natural order."""

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only, split_name
 from augforge.io.columns import file_split
-from augforge.io.folder import SUFFIXES
 from augforge.io.records import declared_classes, known_of, parsed, text_of
+from augforge.io.tree import SUFFIXES
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
 
 OPEN_FILES = 64

@@ -210,7 +210,7 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def _mendable(path: Path) -> Iterator[None]:
-    """What goes wrong with a file as an error that a user can mend."""
+    """What goes wrong with a file as an error that a user can fix."""
     try:
         yield
     except OSError as error:

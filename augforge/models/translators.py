@@ -48,7 +48,8 @@ class _Adapter:
 
 
 def _read(row: Model) -> Trained:
-    assert row.directory is not None  # find_model only knows directories for the tasks of trained models
+    if row.directory is None:
+        raise ModelError(f"{row.name!r} is no directory on this disk", "give the directory that augforge train wrote")
     return read_model(Path(row.directory))
 
 

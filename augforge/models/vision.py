@@ -16,7 +16,8 @@ from augforge.errors import ModelError
 from augforge.models.devices import pick_device, quiet, setting
 from augforge.models.image_text import BATCH, ImageText
 from augforge.models.pickles import refuse_pickled
-from augforge.models.table import Model, vision_backend
+from augforge.models.table import Model
+from augforge.models.tasks import vision_backend
 from augforge.optional import require
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 
 
-class Embeds(Protocol):
+class ImageEmbedder(Protocol):
     """A model that turns each image into a vector: of unit length, or a classifier's logits."""
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
@@ -45,9 +46,9 @@ class Tower:
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """(n, d) embeddings of n RGB images, n >= 1, of unit length."""
-        return self.embed_seen(np.stack([self.preprocessing.look(image) for image in images]))
+        return self.embed_preprocessed(np.stack([self.preprocessing.resize_and_crop(image) for image in images]))
 
-    def embed_seen(self, seen: Seen) -> Vectors:
+    def embed_preprocessed(self, seen: Seen) -> Vectors:
         """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
         return in_batches(self._encode, seen, self.preprocessing, self.device)
 
@@ -59,9 +60,10 @@ class ClipTower(ImageText):
         super().__init__(model, device)
         self.preprocessing = clip_preprocessing(self._net.visual.preprocess_cfg)
 
-    def embed_seen(self, seen: Seen) -> Vectors:
+    def embed_preprocessed(self, seen: Seen) -> Vectors:
         """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
-        assert self.preprocessing is not None
+        if self.preprocessing is None:
+            raise TypeError("images of this model are not preprocessed ahead: give them to `embed_images`")
         return in_batches(self._net.encode_image, seen, self.preprocessing, self.device)
 
 
@@ -110,7 +112,7 @@ def in_batches(encode: Callable[[Tensor], Tensor], seen: Seen, preprocessing: Pr
         few = seen[start : start + BATCH]
         full = few if len(few) == BATCH else np.concatenate([few, np.repeat(few[-1:], BATCH - len(few), axis=0)])
         with torch.inference_mode():
-            vectors = torch.nn.functional.normalize(encode(preprocessing.normalised(full, device)).float(), dim=-1)
+            vectors = torch.nn.functional.normalize(encode(preprocessing.normalize(full, device)).float(), dim=-1)
         parts.append(vectors[: len(few)].cpu().numpy())
     return np.concatenate(parts)
 
@@ -192,8 +194,7 @@ def transformers_vectors(net: Any, batch: Tensor, pooled: bool) -> Tensor:
 
 def processor_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
     """How a vision model of transformers sees, from its preprocessor_config.json; ValueError where it is not known."""
-    wrong = [name for name in ("do_resize", "do_rescale", "do_normalize") if not facts.get(name, True)]
-    if wrong or facts.get("do_pad") or abs(facts.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
+    if not _has_usual_steps(facts):
         raise ValueError("its preprocessor_config.json asks for what is not supported")
     size, cropped = facts["size"], facts.get("do_center_crop", False)
     resample = Image.Resampling(facts.get("resample", Image.Resampling.BICUBIC))
@@ -204,6 +205,13 @@ def processor_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
     if shorter is None or not cropped:
         raise ValueError(f"the size {size} of its pictures is not supported")
     return Preprocessing(_side(facts.get("crop_size", shorter)), mean, std, shorter, resample)
+
+
+def _has_usual_steps(facts: Mapping[str, Any]) -> bool:
+    """Whether images are resized, divided by 255 and normalised, and not padded."""
+    usual = all(facts.get(name, True) for name in ("do_resize", "do_rescale", "do_normalize"))
+    by_255 = abs(facts.get("rescale_factor", 1 / 255) * 255 - 1) <= 1e-6
+    return usual and by_255 and not facts.get("do_pad")
 
 
 def _side(size: Any) -> int:

@@ -118,16 +118,27 @@ def _ledger(folder: Path) -> dict[str, Row]:
 
 def _changes(old: Mapping[str, Row], new: Mapping[str, Row]) -> Iterator[Change]:
     for identity in old.keys() | new.keys():
-        before, after = old.get(identity), new.get(identity)
-        was, stays = bool(before and before["kept"]), bool(after and after["kept"])
-        if was and stays and before and after:
-            if reason := _differences(before, after):
-                yield Change("changed", identity, after["label"], reason)
-        elif stays and after:
-            yield Change("added", identity, after["label"], "new" if before is None else f"no longer {_fate(before)}")
-        elif was and before:
-            reason = "no longer in the ledger" if after is None else _fate(after)
-            yield Change("removed", identity, before["label"], reason)
+        if change := _change(identity, old.get(identity), new.get(identity)):
+            yield change
+
+
+def _change(identity: str, before: Row | None, after: Row | None) -> Change | None:
+    """What became of a row of either ledger; None if it is kept as it was, or is dropped in both."""
+    was, now = _if_kept(before), _if_kept(after)
+    if was and now:
+        reason = _differences(was, now)
+        return Change("changed", identity, now["label"], reason) if reason else None
+    if now:
+        reason = "new" if before is None else f"no longer {_fate(before)}"
+        return Change("added", identity, now["label"], reason)
+    if was:
+        reason = "no longer in the ledger" if after is None else _fate(after)
+        return Change("removed", identity, was["label"], reason)
+    return None
+
+
+def _if_kept(row: Row | None) -> Row | None:
+    return row if row and row["kept"] else None
 
 
 def _differences(before: Row, after: Row) -> str:

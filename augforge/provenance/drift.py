@@ -52,7 +52,7 @@ def causes(locked: Lock, now: Lock) -> list[Drift]:
 
 
 def effects(locked: Lock, now: Lock) -> list[Drift]:
-    """What differs in the result whatever the level: ids, draws, fates and counts; not pixels."""
+    """What differs in the result whatever the level: ids, sampled parameters, outcomes and counts; not pixels."""
     found = list(_flat("result", *(_without(lock["result"], "pixels") for lock in (locked, now))))
     counts = [
         {name: {k: row[k] for k in ("in", "out")} for name, row in lock["stages"].items()} for lock in (locked, now)
@@ -68,22 +68,22 @@ def flipped(locked: Lock, now: Lock) -> int | None:
     count = len(before ^ after)
     if count and locked["result"]["outcomes"] == now["result"]["outcomes"]:
         raise StoreError(
-            "the lock contradicts itself: its kept-ids are not those of its fates", "was it edited by hand?"
+            "the lock contradicts itself: its kept-ids are not those of its outcomes", "was it edited by hand?"
         )
     return count
 
 
 def same_but_for_flips(locked: Lock, now: Lock, share: float) -> bool:
-    """Whether the same samples were seen, and at most `share` of them have another fate."""
+    """Whether the same samples were seen, and at most `share` of them have another outcome."""
     count, seen = flipped(locked, now), locked["result"]["kept"] + sum(locked["result"]["dropped"].values())
     same = locked["result"]["identity"] == now["result"]["identity"]
     return bool(same and count is not None and count <= share * seen)
 
 
 def still_describes(locked: Lock, now: Lock) -> bool:
-    """Whether `locked` tells of the same recipe, sources, models and stages, and of the same ids and draws.
+    """Whether `locked` tells of the same recipe, sources, models, stages, ids and sampled parameters.
 
-    What differs then is the machine, and what that changes: libraries, threads, bytes, and fates next to a threshold.
+    What differs then is the machine, and what that changes: libraries, threads, bytes, outcomes next to a threshold.
     """
     told = {"recipe", "source", "model", "stage"}
     same = not any(drift.kind in told for drift in causes(locked, now))

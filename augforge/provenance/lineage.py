@@ -1,4 +1,4 @@
-"""The life of one sample: its own row, and those of its parents back to the source files."""
+"""The lineage of one sample: its own row, and those of its parents back to the source files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from augforge.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class Lineage:
     """A row of the ledger, with the lives of its parents."""
 
     row: dict[str, Any]
-    parents: tuple[Life, ...]
+    parents: tuple[Lineage, ...]
 
     def plain(self) -> dict[str, Any]:
         """As nested JSON-like values."""
         return {**self.row, "parents": [parent.plain() for parent in self.parents]}
 
 
-def life_of(folder: Path, identity: str) -> Life:
+def lineage_of(folder: Path, identity: str) -> Lineage:
     """The life of the sample whose id begins with `identity`.
 
     Raises:
@@ -49,13 +49,13 @@ def life_of(folder: Path, identity: str) -> Life:
     return _life(path, found[0], set())
 
 
-def _life(path: Path, identity: str, above: set[str]) -> Life:
+def _life(path: Path, identity: str, above: set[str]) -> Lineage:
     rows = pq.read_table(path, filters=[("id", "=", identity)]).to_pylist()
     if not rows:
-        return Life({"id": identity, "source": None, "note": "not in this ledger"}, ())
+        return Lineage({"id": identity, "source": None, "note": "not in this ledger"}, ())
     row: dict[str, Any] = rows[0]
     row["sampled_params"] = json.loads(row["sampled_params"] or "{}")
     row["generation_config"] = json.loads(row["generation_config"]) if row["generation_config"] else None
     row["scores"] = dict(row["scores"] or ())
     ids = [parent for parent in row.pop("parents") or () if parent not in above]
-    return Life(row, tuple(_life(path, parent, above | {identity}) for parent in dict.fromkeys(ids)))
+    return Lineage(row, tuple(_life(path, parent, above | {identity}) for parent in dict.fromkeys(ids)))

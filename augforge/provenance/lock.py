@@ -1,8 +1,8 @@
 """The lock of a recipe: everything that its result depends on, and what the result was, as text to be committed.
 
 A lock has two halves. The causes: recipe, sources (file by file), models, versions of stages and libraries, device and
-batches. The effects: rows per class, counts per stage, a digest of ids and draws, one of pixels, and thumbnails of
-a few images. `augforge rebuild` compares both, so that it can say what drifted and why.
+batches. The effects: rows per class, counts per stage, a digest of ids and sampled parameters, one of pixels, and
+thumbnails of a few images. `augforge rebuild` compares both, so that it can say what drifted and why.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def result_of(ledger: Ledger) -> Lock:
 
 
 def _identity(ledger: Ledger) -> str:
-    """A digest of ids, labels, splits, parents and draws, whatever the order; nothing that was measured is in it."""
+    """A digest of ids, labels, splits, parents and sampled parameters in any order; of nothing that was measured."""
     columns = (ledger.column(name) for name in ("id", "label", "split", "parents", "sampled_params"))
     rows = zip(*columns, strict=True)
     return key(

@@ -66,7 +66,7 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
         recipe=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),
         classes={label: (count["real"], count["synthetic"]) for label, count in lock["result"]["classes"].items()},
         drops=_drops(columns, private),
-        makers=_makers(columns, private),
+        generators=_makers(columns, private),
         judges=_judges(lock, private),
         certificates=_certificates(folder),
         real=_count(columns, "real"),
@@ -89,7 +89,7 @@ def _drops(columns: Mapping[str, Any], private: bool) -> dict[str, dict[str, int
 
 
 def _makers(columns: Mapping[str, Any], private: bool) -> dict[str, int]:
-    """How many kept images each maker has made; of images that were made elsewhere it stands among their draws."""
+    """Kept images by generation config; of images generated elsewhere it is among their sampled parameters."""
     rows = zip(columns["generation_config"], columns["sampled_params"], columns["kept"], strict=True)
     counted = Counter(
         generation_config or sampled_params

@@ -21,16 +21,16 @@ from augforge.stages.generator import Generator
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What a card tells. `classes` has the real and synthetic images of each; `makers` how many images each has made.
+    """What a card tells. `classes` has the real and synthetic images of each; `generators` how many images each made.
 
-    `judges` are the models that judged or chose, as (facts, what they did); a maker is JSON, as in the ledger.
+    `judges` are the models that judged or chose, as (facts, what they did); a generator is JSON, as in the ledger.
     """
 
     name: str
     recipe: str
     classes: Mapping[str, tuple[int, int]]
     drops: Mapping[str, Mapping[str, int]]
-    makers: Mapping[str, int]
+    generators: Mapping[str, int]
     judges: Sequence[tuple[Mapping[str, Any], str]]
     certificates: Mapping[str, Mapping[str, Any]]
     real: int
@@ -45,7 +45,7 @@ def dataset_card(recipe: Recipe, ledger: Ledger, certificates: Mapping[str, Mapp
         recipe=recipe.yaml(),
         classes={label: (real[label], synthetic[label]) for label in ledger.classes},
         drops=ledger.drops_by_stage(),
-        makers=makers(ledger),
+        generators=generators_of(ledger),
         judges=_judges(recipe),
         certificates=certificates,
         real=len(ledger.visible("real")),
@@ -125,7 +125,7 @@ def _certificate(title: str, facts: Mapping[str, Any]) -> str:
 def _model_list(facts: CardFacts) -> str:
     """The models that made an image that is there, and those that judged or chose."""
     lines = []
-    for generation_config, count in facts.makers.items():
+    for generation_config, count in facts.generators.items():
         made: dict[str, Any] = json.loads(generation_config)
         if isinstance(made.get("model"), dict):
             lines.append(_model_line(made["model"], f"made {count:,} of the images ({plain(str(made['generator']))})"))
@@ -148,7 +148,7 @@ def _model_line(facts: Mapping[str, Any], did: str) -> str:
     return f"- {name}: {did}; licence {licence}, weights {digest[:12]}"
 
 
-def makers(ledger: Ledger) -> Counter[str]:
+def generators_of(ledger: Ledger) -> Counter[str]:
     """How many kept images each maker (as JSON) has made."""
     counts = Counter(ledger.column("generation_config", ledger.visible()))
     return Counter({generation_config: count for generation_config, count in counts.items() if generation_config})

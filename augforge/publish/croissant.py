@@ -118,7 +118,7 @@ def _source(number: int, source: Mapping[str, Any]) -> dict[str, Any]:
 def _activities(facts: RunFacts) -> list[dict[str, Any]]:
     """An activity for every stage of the recipe, with the models that it used."""
     used: dict[str, list[dict[str, Any]]] = {}
-    for generation_config in facts.card.makers:
+    for generation_config in facts.card.generators:
         made = json.loads(generation_config)
         if isinstance(model := made.get("model"), dict):
             used.setdefault(str(made.get("generator")), []).append(_model(model))

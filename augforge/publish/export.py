@@ -1,4 +1,4 @@
-"""Exports: the kept samples of a run in a format that others read, with their provenance. `export` is the only door."""
+"""Exports: the kept samples of a run in a format that others read, with provenance. `export` is the entry point."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def export(
     described: Described | None = None,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write the kept samples of the run in `folder` into the folder `out`, going on with what is there.
+    """Write the kept samples of the run in `folder` into the folder `out`, resuming from what is there.
 
     Args:
         folder: a run folder.
@@ -91,44 +91,51 @@ def export(
         if (manifest := journal.finished()) is not None:
             return _exported(out, manifest, 0, up_to_date=True)
         journal.begin(keys)
-        outlet = Outlet(out)
-        marks = {"marked": 0, "unmarked": 0}
-        written = 0
+        exporter = _Exporter(published, writer, journal, Outlet(out))
         with progress.bar("export", len(published.table)) as bar:
             for shard in shards:
-                written += _shard(shard, keys[shard.name], published, writer, journal, outlet, marks, bar)
-        writer.finish(shards, journal.lines, outlet)
-        _describe(outlet, to, about, writer, facts, described, published)
-        signed = bool(marker and marker.signer)
-        told = _told(to, about, facts, marks, private, signed and marks["marked"] > 0)
-        return _exported(out, journal.end(outlet, told), written)
+                exporter.write(shard, keys[shard.name], bar)
+        writer.finish(shards, journal.lines, exporter.outlet)
+        exporter.describe(to, facts, described)
+        marks, signed = exporter.marks, bool(marker and marker.signer)
+        manifest = _manifest(to, about, facts, marks, private, signed and marks["marked"] > 0)
+        return _exported(out, journal.end(exporter.outlet, manifest), exporter.written)
 
 
-def _shard(
-    shard: Shard,
-    shard_key: str,
-    published: Published,
-    writer: Writer,
-    journal: Journal,
-    outlet: Outlet,
-    marks: dict[str, int],
-    bar: Bar,
-) -> int:
-    """Write a shard unless it is done; how many rows were written."""
-    record = journal.done(shard, shard_key)
-    counts = {"marked": 0, "unmarked": 0}
-    if record is None:
-        before = set(outlet.files)
-        lines = writer.write(shard, _counted(published.rows(shard), bar, counts), outlet)
-        files = {name: facts for name, facts in outlet.files.items() if name not in before}
-        journal.note(shard, shard_key, files, lines, counts)
-    else:
-        counts = record["marks"]
-        outlet.files |= {name: (facts[0], facts[1]) for name, facts in record["files"].items()}
-        bar.advance(shard.rows)
-    for name in marks:
-        marks[name] += counts[name]
-    return shard.rows if record is None else 0
+class _Exporter:
+    """Writes what is `published`, with the format's writer, into an outlet, and notes in the journal what is done."""
+
+    def __init__(self, published: Published, writer: Writer, journal: Journal, outlet: Outlet) -> None:
+        self.published, self.writer, self.journal, self.outlet = published, writer, journal, outlet
+        self.marks = {"marked": 0, "unmarked": 0}
+        self.written = 0
+
+    def write(self, shard: Shard, shard_key: str, bar: Bar) -> None:
+        """Write a shard unless it is done."""
+        record = self.journal.done(shard, shard_key)
+        counts = {"marked": 0, "unmarked": 0}
+        if record is None:
+            before = set(self.outlet.files)
+            lines = self.writer.write(shard, _counted(self.published.rows(shard), bar, counts), self.outlet)
+            files = {name: facts for name, facts in self.outlet.files.items() if name not in before}
+            self.journal.note(shard, shard_key, files, lines, counts)
+            self.written += shard.rows
+        else:
+            counts = record["marks"]
+            self.outlet.files |= {name: (facts[0], facts[1]) for name, facts in record["files"].items()}
+            bar.advance(shard.rows)
+        for name in self.marks:
+            self.marks[name] += counts[name]
+
+    def describe(self, to: str, facts: RunFacts, described: Described) -> None:
+        """Write the card, the certificates that it speaks of, and the Croissant metadata beside the data."""
+        about = self.writer.about
+        if facts.card.certificates:
+            self.outlet.put("certificates.json", json.dumps(facts.card.certificates, indent=1).encode())
+        card = export_card(to, about, self.writer, facts, described, self.published.private)
+        self.outlet.put("README.md", card.encode())
+        metadata = croissant(to, about, self.writer, facts, described, dict(self.outlet.files))
+        self.outlet.put("croissant.json", json.dumps(metadata, indent=2, ensure_ascii=False).encode())
 
 
 def _counted(rows: Iterator[Row], bar: Bar, counts: dict[str, int]) -> Iterator[Row]:
@@ -140,25 +147,7 @@ def _counted(rows: Iterator[Row], bar: Bar, counts: dict[str, int]) -> Iterator[
             counts["marked" if row.marked else "unmarked"] += 1
 
 
-def _describe(
-    outlet: Outlet,
-    to: str,
-    about: About,
-    writer: Writer,
-    facts: RunFacts,
-    described: Described,
-    published: Published,
-) -> None:
-    """Write the card, the certificates that it speaks of, and the Croissant metadata beside the data."""
-    if facts.card.certificates:
-        outlet.put("certificates.json", json.dumps(facts.card.certificates, indent=1).encode())
-    card = export_card(to, about, writer, facts, described, published.private)
-    outlet.put("README.md", card.encode())
-    metadata = croissant(to, about, writer, facts, described, dict(outlet.files))
-    outlet.put("croissant.json", json.dumps(metadata, indent=2, ensure_ascii=False).encode())
-
-
-def _told(
+def _manifest(
     to: str, about: About, facts: RunFacts, marks: Mapping[str, int], private: bool, signed: bool
 ) -> dict[str, Any]:
     """What the manifest says before it lists the files."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge.io import KINDS
-from augforge.io.folder import SUFFIXES
+from augforge.io.tree import SUFFIXES
 
 PRIVATE = "private"
 """What stands where a name was."""

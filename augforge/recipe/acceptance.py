@@ -47,6 +47,6 @@ def _check_bar(where: str, stage: Stage) -> None:
     measured_alone = not (isinstance(stage, EmbeddingFilter) and stage.reweights)
     if not stage.judges_alone or (fixed and not measured_alone):
         raise RecipeError(
-            f"{where}: until-accepted cannot count what `filter: {stage.name}` accepts: that hangs on the others",
+            f"{where}: until-accepted cannot count what `filter: {stage.name}` accepts: that depends on the others",
             f"give `filter: {stage.name}` a fixed bar with `min` or `max`" if measured_alone else "filter by another",
         )

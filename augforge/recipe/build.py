@@ -47,13 +47,7 @@ def _stage(number: int, entry: Any, trained: Mapping[str, str]) -> Stage:
     where = f"stage {number}"
     if not isinstance(entry, dict):
         raise RecipeError(f"{where}: a stage is a mapping such as '- filter: clip'")
-    verbs = [key for key in entry if key in VERBS]
-    if len(verbs) == 2:
-        verbs = [verb for verb in verbs if verb != "split"]  # which is an option of generators, too
-    if len(verbs) != 1:
-        first = str(next(iter(entry), ""))
-        raise RecipeError(f"{where}: it needs exactly one of {', '.join(VERBS)}", did_you_mean(first, list(VERBS)))
-    (verb,) = verbs
+    verb = _verb_of(entry, where)
     name = name_in(entry[verb], f"{where}: the stage of {verb!r}")
     options = {key: value for key, value in entry.items() if key != verb}
     for key in options:
@@ -63,6 +57,17 @@ def _stage(number: int, entry: Any, trained: Mapping[str, str]) -> Stage:
         return build_stage(verb, name, options, trained)
     except AugforgeError as error:
         raise RecipeError(f"{where} ({verb}: {name}): {error.message}", error.hint) from error
+
+
+def _verb_of(entry: Mapping[Any, Any], where: str) -> str:
+    """The one key that says what kind of stage an entry is; RecipeError if there is none, or more than one."""
+    verbs = [key for key in entry if key in VERBS]
+    if len(verbs) == 2:
+        verbs = [verb for verb in verbs if verb != "split"]  # which is an option of generators, too
+    if len(verbs) != 1:
+        first = str(next(iter(entry), ""))
+        raise RecipeError(f"{where}: it needs exactly one of {', '.join(VERBS)}", did_you_mean(first, list(VERBS)))
+    return str(verbs[0])
 
 
 def _validated(cls: type[Stage], options: Mapping[str, Any]) -> Stage:

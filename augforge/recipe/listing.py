@@ -6,7 +6,7 @@ from pathlib import Path
 
 from augforge.errors import RecipeError, did_you_mean
 from augforge.models import MODELS, Model
-from augforge.models.table import TASKS
+from augforge.models.tasks import TASKS
 from augforge.stages.catalog import STAGES, stage_about
 
 Rows = list[dict[str, str]]

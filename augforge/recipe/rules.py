@@ -57,12 +57,16 @@ def _check_place(where: str, stage: Stage, before: Sequence[Stage]) -> None:
     made = next((earlier for earlier in before if isinstance(earlier, (Trainer, Generator))), None)
     if isinstance(stage, Splitter) and made is not None:
         raise RecipeError(f"{where}: it comes after `{made.verb}: {made.name}`", "split before anything is made")
-    if not isinstance(stage, Generator) or stage.shots is None:
-        return
+    if isinstance(stage, Generator) and stage.shots is not None:
+        _check_shots(where, stage, stage.shots, [earlier for earlier in before if isinstance(earlier, Trainer)])
+
+
+def _check_shots(where: str, stage: Generator, shots: int, trainers: Sequence[Trainer]) -> None:
+    """Refuse a model of one of the trainers if it learns from more images per class than `stage` may see."""
     names = {getattr(stage, option) for option in stage.tasks()}
-    for trainer in (earlier for earlier in before if isinstance(earlier, Trainer)):
-        if trainer.called in names and (trainer.shots is None or trainer.shots > stage.shots):
+    for trainer in trainers:
+        if trainer.called in names and (trainer.shots is None or trainer.shots > shots):
             raise RecipeError(
-                f"{where}: its model {trainer.called!r} learns from more than {stage.shots} shots",
-                f"give `train: {trainer.name}` shots: {stage.shots}, too",
+                f"{where}: its model {trainer.called!r} learns from more than {shots} shots",
+                f"give `train: {trainer.name}` shots: {shots}, too",
             )

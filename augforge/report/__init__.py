@@ -1,4 +1,4 @@
-"""A run as one HTML file that opens from disk, and its figures as PNG. `write_report` is the only door."""
+"""A run as one HTML file that opens from disk, and its figures as PNG. `write_report` is the entry point."""
 
 from __future__ import annotations
 

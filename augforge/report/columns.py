@@ -72,28 +72,40 @@ def overview(findings: Findings) -> dict[str, Any]:
 def details(findings: Findings, rows: Sequence[int] | None = None) -> dict[str, Any]:
     """Where each sample came from, of all or of `rows`: read only when one is clicked.
 
-    Samples with the same maker and the same kinds of draws are a group; what all of a group share is said once.
+    Samples with the same generation config and the same kinds of sampled parameters are a group; what all of a group
+    share is said once.
     """
     chosen = range(len(findings.rows)) if rows is None else sorted(rows)
     table = findings.rows.take(pa.array(chosen, pa.int64()))
-    facts = {name: table.column(name).to_pylist() for name in FACTS}
-    makers, seeds = table.column("generation_config").to_pylist(), table.column("seed").to_pylist()
-    sampled_params = [json.loads(text or "{}") for text in table.column("sampled_params").to_pylist()]
+    columns = {name: table.column(name).to_pylist() for name in (*FACTS, "generation_config", "seed")}
+    columns["sampled_params"] = [json.loads(text or "{}") for text in table.column("sampled_params").to_pylist()]
+    return {"groups": [_group(columns, places, chosen) for places in _alike(columns)]}
+
+
+def _alike(columns: Mapping[str, Sequence[Any]]) -> Iterable[list[int]]:
+    """The places of samples with the same generation config, kinds of sampled parameters and known facts."""
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for place, drawn in enumerate(sampled_params):
-        given = tuple(name for name in FACTS if facts[name][place])
-        groups[makers[place], seeds[place] is not None, given, tuple(sorted(drawn))].append(place)
+    for place, drawn in enumerate(columns["sampled_params"]):
+        given = tuple(name for name in FACTS if columns[name][place])
+        seeded = columns["seed"][place] is not None
+        groups[columns["generation_config"][place], seeded, given, tuple(sorted(drawn))].append(place)
+    return groups.values()
+
+
+def _group(columns: Mapping[str, Sequence[Any]], places: Sequence[int], rows: Sequence[int]) -> dict[str, Any]:
+    """The provenance of the samples at `places`, which are alike; `rows` has the row of each place."""
+    first, drawn = places[0], [columns["sampled_params"][place] for place in places]
+    generation_config = columns["generation_config"][first]
+
+    def shared(name: str) -> dict[str, Any]:
+        return _shared([columns[name][place] for place in places])
+
     return {
-        "groups": [
-            {
-                "rows": [chosen[place] for place in members],
-                "generation_config": json.loads(generation_config) if generation_config else None,
-                "facts": {name: _shared([facts[name][p] for p in members]) for name in given},
-                "seed": _shared([seeds[p] for p in members]) if seeded else None,
-                "sampled_params": {name: _shared([sampled_params[p][name] for p in members]) for name in drawn},
-            }
-            for (generation_config, seeded, given, drawn), members in groups.items()
-        ]
+        "rows": [rows[place] for place in places],
+        "generation_config": json.loads(generation_config) if generation_config else None,
+        "facts": {name: shared(name) for name in FACTS if columns[name][first]},
+        "seed": None if columns["seed"][first] is None else shared("seed"),
+        "sampled_params": {name: _shared([one[name] for one in drawn]) for name in sorted(drawn[0])},
     }
 
 

@@ -43,7 +43,7 @@ class Arm(BaseModel):
     name: str
     images: int
     accuracy: Interval
-    macro_f1: Interval | None = Field(None, alias="macro-f1")
+    macro_f1: Interval | None = Field(default=None, alias="macro-f1")
     per_class: dict[str, Interval] = Field(default_factory=dict, alias="per-class")
     difference: Difference | None = None
 

@@ -15,7 +15,7 @@ from augforge.optional import require
 from augforge.report.collect import Findings
 from augforge.report.evaluation import Comparison, Evaluation, Interval
 from augforge.report.layout import Layout
-from augforge.report.outcomes import COLOURS, FATES, fates_of
+from augforge.report.outcomes import COLOURS, OUTCOMES, outcomes_of
 
 MOST_CLASSES = 40
 INCHES = (8.0, 4.5)
@@ -72,9 +72,9 @@ def _scores(panel: Any, findings: Findings, name: str) -> None:
     """Stacked bars of the scores: what is kept, and what went."""
     measure = next(measure for measure in findings.measures if measure.name == name)
     found = pc.map_lookup(findings.rows.column("scores"), name, "first").to_numpy()
-    scores, outcomes = np.asarray(found, dtype=np.float64), fates_of(findings.rows)
+    scores, outcomes = np.asarray(found, dtype=np.float64), outcomes_of(findings.rows)
     known = ~np.isnan(scores)
-    names = [outcome for outcome in FATES if (known & (outcomes == outcome)).any()]
+    names = [outcome for outcome in OUTCOMES if (known & (outcomes == outcome)).any()]
     panel.hist(
         [scores[known & (outcomes == outcome)] for outcome in names],
         bins=list(measure.groups[0].edges),
@@ -98,8 +98,8 @@ def _curve(panel: Any, title: str, facts: dict[str, Any]) -> None:
 
 
 def _map(panel: Any, findings: Findings, layout: Layout) -> None:
-    outcomes = fates_of(findings.rows)[layout.rows]
-    for outcome in reversed(FATES):
+    outcomes = outcomes_of(findings.rows)[layout.rows]
+    for outcome in reversed(OUTCOMES):
         mine = layout.places[outcomes == outcome]
         if len(mine):
             size = 14 if len(layout.rows) < 5000 else 4

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-FATES = ("real", "synthetic", "not chosen", "filtered out")
+OUTCOMES = ("real", "synthetic", "not chosen", "filtered out")
 COLOURS = {"real": "#2f6fb3", "synthetic": "#1f9e77", "not chosen": "#9a94b8", "filtered out": "#d9622b"}
 """Told apart by people who see colours differently, too (after Okabe and Ito)."""
 SELECTOR = re.compile(r"\d+-select-")
 
 
-def fates_of(rows: pa.Table) -> NDArray[np.str_]:
+def outcomes_of(rows: pa.Table) -> NDArray[np.str_]:
     """(n,) of each row of a ledger: "real" or "synthetic" if kept, "not chosen" by a selector, or "filtered out"."""
     columns = (rows.column(name).to_pylist() for name in ("kept", "origin", "dropped_by"))
     return np.array([_fate(*row) for row in zip(*columns, strict=True)], dtype=np.str_)

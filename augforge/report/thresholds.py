@@ -161,11 +161,20 @@ def _measure(
     bound = "maximum" if shape["lower_is_better"] else "minimum"
     options: dict[str, Sequence[float]] = {bound: values, **tried}
     rules = [Rule(**{**shape, option: value}) for option, each in options.items() for value in each]
+    column = _Column(rows, scores, measured)
     groups = tuple(
-        _group(origin, label, members, measured, scores, rows, edges, rules)
-        for origin, label, members in _groups(rows, measured)
+        _group(origin, label, members, column, edges, rules) for origin, label, members in _groups(rows, measured)
     )
     return Measure(name, shape["lower_is_better"], groups)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A measure of all rows: `scores` (n,), and whether each was `measured` (n,)."""
+
+    rows: _Rows
+    scores: Scores
+    measured: NDArray[np.bool_]
 
 
 def _edges(scores: Scores, bins: int) -> Scores:
@@ -192,19 +201,17 @@ def _group(
     origin: str | None,
     label: str | None,
     members: NDArray[np.bool_],
-    measured: NDArray[np.bool_],
-    scores: Scores,
-    rows: _Rows,
+    column: _Column,
     edges: Scores,
     rules: Sequence[Rule],
 ) -> Group:
-    mine = np.flatnonzero(members & measured)
-    own, ids, classes = scores[mine], rows.ids[mine], rows.classes[mine]
+    mine = np.flatnonzero(members & column.measured)
+    own, ids, classes = column.scores[mine], column.rows.ids[mine], column.rows.classes[mine]
     return Group(
         origin=origin,
         label=label,
         count=len(mine),
-        missing=int((members & ~measured).sum()),
+        missing=int((members & ~column.measured).sum()),
         mean=float(own.mean()),
         std=float(own.std(ddof=1)) if len(own) > 1 else 0.0,
         quantiles={share: float(value) for share, value in zip(QUANTILES, np.quantile(own, QUANTILES), strict=True)},

@@ -16,9 +16,10 @@ from augforge.models import find_model
 from augforge.progress import Progress
 
 if TYPE_CHECKING:
-    from augforge.models.vision import Embeds
+    from augforge.models.vision import ImageEmbedder
 
 BATCH = 64
+Pair = tuple[Image.Image, Image.Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +54,47 @@ def compare_images(reference: Path, folder: Path, bounds: Bounds, progress: Prog
     first, second = _kept(before), _kept(after)
     pairs = [identity for identity in second if identity in first]
     differ = [identity for identity in pairs if second[identity] != first[identity]]
-    model = None if bounds.cosine is None or not differ else _opened(bounds.embedder)
-    worst, lowest, closest = 0.0, math.inf, 1.0
-    with progress.bar("compare", len(differ)) as bar:
-        for start in range(0, len(differ), BATCH):
-            some = differ[start : start + BATCH]
-            both = [(images.decode(before.read(i)), images.decode(after.read(i))) for i in some]
-            worst = max(worst, *(largest(a, b) for a, b in both))
-            lowest = min(lowest, *(psnr(a, b) for a, b in both))
-            if model is not None:
-                closest = min(closest, _cosine(model, both))
-            bar.advance(len(some))
+    apart = _apart(before, after, differ, bounds, progress)
     said = f"of {len(pairs)} images with the same id {len(differ)} have other bytes"
     if differ:
-        said += f": values differ by at most {worst:g}/255, PSNR is at least {lowest:.1f} dB"
-        said += f", cosine at least {closest:.4f}" if bounds.cosine is not None else ""
-    if bounds.psnr is None and bounds.cosine is None:
-        return worst <= 1, said
-    return lowest >= (bounds.psnr or -math.inf) and closest >= (bounds.cosine or -1), said
+        said += f": values differ by at most {apart.largest:g}/255, PSNR is at least {apart.psnr:.1f} dB"
+        said += f", cosine at least {apart.cosine:.4f}" if bounds.cosine is not None else ""
+    return apart.within(bounds), said
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """How far the worst pair of images is apart, by each measure by itself."""
+
+    largest: float = 0.0
+    psnr: float = math.inf
+    cosine: float = 1.0
+
+    def within(self, bounds: Bounds) -> bool:
+        """Whether every pair is alike."""
+        if bounds.psnr is None and bounds.cosine is None:
+            return self.largest <= 1
+        return self.psnr >= (bounds.psnr or -math.inf) and self.cosine >= (bounds.cosine or -1)
+
+    def and_of(self, pairs: list[Pair], model: ImageEmbedder | None) -> _Apart:
+        """The worst of what was seen before and of more pairs."""
+        return _Apart(
+            max(self.largest, *(largest(a, b) for a, b in pairs)),
+            min(self.psnr, *(psnr(a, b) for a, b in pairs)),
+            self.cosine if model is None else min(self.cosine, _cosine(model, pairs)),
+        )
+
+
+def _apart(before: Run, after: Run, ids: list[str], bounds: Bounds, progress: Progress) -> _Apart:
+    """The worst of the pairs of images with these ids; their cosine only if there is a bound to it."""
+    model = None if bounds.cosine is None or not ids else _opened(bounds.embedder)
+    worst = _Apart()
+    with progress.bar("compare", len(ids)) as bar:
+        for start in range(0, len(ids), BATCH):
+            some = ids[start : start + BATCH]
+            worst = worst.and_of([(images.decode(before.read(i)), images.decode(after.read(i))) for i in some], model)
+            bar.advance(len(some))
+    return worst
 
 
 def _kept(run: Run) -> dict[str, str]:
@@ -78,13 +102,13 @@ def _kept(run: Run) -> dict[str, str]:
     return {entry.locator: entry.stamp for entry in run.entries() if entry.carried and entry.carried["kept"]}
 
 
-def _opened(embedder: str) -> Embeds:
+def _opened(embedder: str) -> ImageEmbedder:
     from augforge.models.loading import load_embedder
 
     return load_embedder(find_model(embedder, "image-embedding"), "cpu")
 
 
-def _cosine(model: Embeds, pairs: list[tuple[Image.Image, Image.Image]]) -> float:
+def _cosine(model: ImageEmbedder, pairs: list[Pair]) -> float:
     """The least cosine of the embeddings of pairs."""
     left, right = (model.embed_images([pair[side] for pair in pairs]) for side in (0, 1))
     return float((left * right).sum(axis=1).min())

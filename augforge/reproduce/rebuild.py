@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ class Rebuilt:
         same: whether the result is the locked one, as far as `level` asks.
         causes: what differs in what the result depends on, whether it had an effect or not.
         effects: what differs in the result.
-        flipped: how many samples have another fate, None where the lock does not list them.
+        flipped: how many samples have another outcome, None where the lock does not list them.
         pixels: a sentence on how pixels compare, and how that was found.
     """
 
@@ -65,10 +67,11 @@ def rebuild(
         recipe: from `load_recipe`.
         lock: the committed lock; it is only read.
         out: the run folder; what is there is reused.
-        level: `identity` asks for the same ids, draws, labels, fates and counts. `tolerance` asks for pixels that are
+        level: `identity` asks for the same ids, sampled parameters, labels, outcomes and counts. `tolerance` asks for
+        pixels that are
             alike, too: those of `reference` if it is given, else the thumbnails in the lock, within 1/255.
             `bytes` asks for equal bytes.
-        flips: the share of the samples, in [0, 1], whose fate may differ; scores differ in their last bits from
+        flips: the share of the samples, in [0, 1], whose outcome may differ; scores differ in their last bits from
             processor to processor, and what lies next to a threshold then flips.
         from_scratch: throw away what is in `out` first.
         reference: a run folder with the pixels to compare with, for `tolerance`.
@@ -85,25 +88,24 @@ def rebuild(
     summary = run(recipe, out, progress=progress, **options)
     now = read_lock(out / NAME)
     found = [] if flips and same_but_for_flips(locked, now, flips) else effects(locked, now)
-    alike, pixels = _pixels(level, locked, now, out, reference, bounds or Bounds(), progress)
+    compare = None if reference is None else partial(compare_images, reference, out, bounds or Bounds(), progress)
+    alike, pixels = _pixels(level, locked, now, compare)
     if not alike:
         found.append(Drift("result", "pixels", str(locked["result"]["pixels"]), str(now["result"]["pixels"])))
     why = tuple(causes(locked, now))
     return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary)
 
 
-def _pixels(
-    level: Level, locked: Lock, now: Lock, out: Path, reference: Path | None, bounds: Bounds, progress: Progress
-) -> tuple[bool, str]:
-    """Whether the pixels are as alike as `level` asks, and a sentence about it."""
+def _pixels(level: Level, locked: Lock, now: Lock, compare: Callable[[], tuple[bool, str]] | None) -> tuple[bool, str]:
+    """Whether the pixels are as alike as `level` asks, and a sentence about it; `compare` looks at a reference's."""
     if not pixels_differ(locked, now):
         return True, "the bytes of all kept images are the locked ones"
     if level == "identity":
         return True, "some bytes differ, which this level does not ask for"
     if level == "bytes":
         return False, "some bytes differ"
-    if reference is not None:
-        return compare_images(reference, out, bounds, progress)
+    if compare is not None:
+        return compare()
     apart, count = largest_difference(locked, now)
     if not count:
         raise StoreError("the lock has no thumbnails of images that are here", "give --reference DIR to compare with")

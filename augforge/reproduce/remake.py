@@ -1,4 +1,4 @@
-"""Make synthetic images again from nothing but their rows in the ledger: options, model, draws, parents."""
+"""Make synthetic images again from their rows in the ledger alone: options, model, sampled parameters, parents."""
 
 from __future__ import annotations
 
@@ -177,7 +177,8 @@ def stage_of(generation_config: Mapping[str, Any]) -> Generator:
     told = {**generation_config, **generation_config.get("asked", {})}
     options = {name: _option(value) for name, value in told.items() if name in known and value is not None}
     stage = build_stage("generate", str(generation_config["generator"]), options)
-    assert isinstance(stage, Generator)
+    if not isinstance(stage, Generator):
+        raise TypeError(f"`{stage.verb}: {stage.name}` generates no images")
     for option, task in stage.tasks().items():
         recorded = generation_config.get(kebab(option))
         if isinstance(recorded, dict) and "digest" in recorded:

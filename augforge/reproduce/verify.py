@@ -160,8 +160,8 @@ def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> I
 
 def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progress: Progress) -> Iterator[Finding]:
     """Whether some synthetic images come out again as they are."""
-    samples = chosen(archive.ledger, archive.ledger.visible("synthetic"), count)
-    samples = [sample for sample in samples if sample.generation_config is not None]
+    candidates = chosen(archive.ledger, archive.ledger.visible("synthetic"), count)
+    samples = [sample for sample in candidates if sample.generation_config is not None]
     hindered = {sample.id: reason for sample in samples if (reason := why_not_reproducible(archive, sample))}
     for identity, reason in hindered.items():
         yield Finding(f"image {identity}", f"cannot be made again: {reason}")
@@ -170,12 +170,17 @@ def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progre
         return
     with progress.bar("remake", len(samples)) as bar:
         for made in remake(archive, samples, device):
-            verdict.remade += 1
-            verdict.equal += made.equal
-            verdict.farthest = max(verdict.farthest, made.apart)
-            if problem := _problem(made):
-                yield Finding(f"image {made.sample.id}", problem)
+            yield from _compared(made, verdict)
             bar.advance()
+
+
+def _compared(made: Remade, verdict: Verdict) -> Iterator[Finding]:
+    """Count an image that was made again, and say what is wrong with it."""
+    verdict.remade += 1
+    verdict.equal += made.equal
+    verdict.farthest = max(verdict.farthest, made.apart)
+    if problem := _problem(made):
+        yield Finding(f"image {made.sample.id}", problem)
 
 
 def _problem(made: Remade) -> str:

@@ -39,20 +39,23 @@ class Filter(Stage):
     scales: ClassVar[Mapping[str, Scale]] = {}
     default_rule: ClassVar[Mapping[str, float]] = {"outliers": 3.5}
 
-    on: On = Field("all", description="Judge all images, or only the synthetic or the real ones.")
+    on: On = Field(default="all", description="Judge all images, or only the synthetic or the real ones.")
     outliers: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description="Drop what is over K robust std worse than the median (3.5 if no rule is given, unless the filter "
         "says otherwise).",
     )
-    keep: Share | None = Field(None, description="Keep this share, the best ones.")
-    min: float | None = Field(None, description="Keep what scores at least this.")
-    max: float | None = Field(None, description="Keep what scores at most this; goes together with min.")
+    keep: Share | None = Field(default=None, description="Keep this share, the best ones.")
+    min: float | None = Field(default=None, description="Keep what scores at least this.")
+    max: float | None = Field(default=None, description="Keep what scores at most this; goes together with min.")
     mean_minus_std: float | None = Field(
-        None, description="Keep what scores at least mean - K * std (at most mean + K * std where less is better)."
+        default=None,
+        description="Keep what scores at least mean - K * std (at most mean + K * std where less is better).",
     )
-    scope: Literal["class", "all"] = Field("class", description="Apply the rule within each class, or over all.")
+    scope: Literal["class", "all"] = Field(
+        default="class", description="Apply the rule within each class, or over all."
+    )
 
     @model_validator(mode="after")
     def _one_rule(self) -> Filter:
@@ -143,7 +146,7 @@ class EmbeddingFilter(Filter):
     needs_real: ClassVar[bool] = False
     reweights: ClassVar[bool] = False
 
-    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model that embeds.")
+    model: Annotated[str, Task("image-embedding")] = Field(default="builtin-clip", description="The model that embeds.")
 
     def packages(self) -> tuple[str, ...]:
         """What embeds; nothing where the pixels alone are looked at."""

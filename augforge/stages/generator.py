@@ -90,24 +90,27 @@ class Generator(Stage):
     needs_labels: ClassVar[bool] = True
     uses_masks: ClassVar[bool] = False
 
-    per_class: int | None = Field(None, ge=0, description="New images for every class.")
+    per_class: int | None = Field(default=None, ge=0, description="New images for every class.")
     balance_to: int | Literal["max"] | None = Field(
-        None, description="Top every class up to this many images, or `max`: as many as the largest class has."
+        default=None, description="Top every class up to this many images, or `max`: as many as the largest class has."
     )
     real_to_synthetic: str | None = Field(
-        None, description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two."
+        default=None,
+        description="New images for the real ones of every class: 1:3 makes three for each, 2:1 one for two.",
     )
     until_accepted: int | None = Field(
-        None, ge=1, description="Generate images of every class until this many pass the filters that follow."
+        default=None, ge=1, description="Generate images of every class until this many pass the filters that follow."
     )
     max_tries: int | None = Field(
-        None, ge=1, description="With until-accepted: at most this many images for each one asked for (10 if absent)."
+        default=None,
+        ge=1,
+        description="With until-accepted: at most this many images for each one asked for (10 if absent).",
     )
-    of: str | None = Field(None, description="Make new images of this class only.")
-    shots: int | None = Field(None, ge=1, description="Condition on K images per class and on no others.")
-    split: str = Field("train", description="Condition on this split only (and on images that have no split).")
+    of: str | None = Field(default=None, description="Make new images of this class only.")
+    shots: int | None = Field(default=None, ge=1, description="Condition on K images per class and on no others.")
+    split: str = Field(default="train", description="Condition on this split only (and on images that have no split).")
     batch: int | Literal["auto"] = Field(
-        "auto", description="Images per call of the model; auto measures once what fits, and stays with it."
+        default="auto", description="Images per call of the model; auto measures once what fits, and stays with it."
     )
 
     @field_validator("real_to_synthetic", mode="before")
@@ -146,17 +149,19 @@ class Generator(Stage):
 
         With `real_to_synthetic` the counts are of real images, and each class is rounded on its own, half up.
         """
-        if (each := self.per_class if self.until_accepted is None else self.until_accepted) is not None:
+        each = self.per_class if self.until_accepted is None else self.until_accepted
+        if each is not None:
             return dict.fromkeys(counts, each)
         if self.real_to_synthetic is not None:
-            real, synthetic = map(int, self.real_to_synthetic.split(":"))
-            return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+            return _in_ratio(self.real_to_synthetic, counts)
         if any(label is not None for label in counts):  # what has no label is no class to balance
             counts = {label: count for label, count in counts.items() if label is not None}
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
         return {label: max(0, target - count) for label, count in counts.items()}
 
-    processes: int = Field(1, ge=1, description="Divide the batches among this many processes, one device each.")
+    processes: int = Field(
+        default=1, ge=1, description="Divide the batches among this many processes, one device each."
+    )
 
     @field_validator("batch")
     @classmethod
@@ -165,7 +170,7 @@ class Generator(Stage):
             raise ValueError("it is at least 1")
         return batch
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """How many images to generate per call on `device`; measured where memory is the limit."""
         return 32
 
@@ -174,9 +179,9 @@ class Generator(Stage):
         """Whether images of one batch influence each other, so that the batch is part of their identity."""
         return False
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The parent and variant number of each of `count` images of one class."""
-        return pool.turns(count)
+        return pool.cycle(count)
 
     @abstractmethod
     def sample_params(self, label: Any, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
@@ -188,3 +193,20 @@ class Generator(Stage):
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:
         """Load the model on `device` ("auto", "cpu", "cuda")."""
+
+
+def _in_ratio(ratio: str, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    """New images for `counts` real ones in the ratio `real:synthetic`, halves rounded up."""
+    real, synthetic = map(int, ratio.split(":"))
+    return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+
+
+def required(parent: Sample | None) -> Sample:
+    """The parent of an image that is made from one.
+
+    Raises:
+        TypeError: there is none; only a generator that reads nothing but text is asked for that.
+    """
+    if parent is None:
+        raise TypeError("this generator makes images from a real one, and was given none")
+    return parent

@@ -29,11 +29,11 @@ class Selector(Stage):
 
     verb: ClassVar[str] = "select"
 
-    on: On = Field("all", description="Choose among all images, or only the synthetic or the real ones.")
-    count: int | None = Field(None, ge=0, description="How many images to keep in all.")
-    share: Share | None = Field(None, description="Which share of the images to keep.")
+    on: On = Field(default="all", description="Choose among all images, or only the synthetic or the real ones.")
+    count: int | None = Field(default=None, ge=0, description="How many images to keep in all.")
+    share: Share | None = Field(default=None, description="Which share of the images to keep.")
     allocation: Literal["proportional", "equal"] = Field(
-        "proportional", description="Divide the budget by class size, or equally over the classes."
+        default="proportional", description="Divide the budget by class size, or equally over the classes."
     )
 
     @model_validator(mode="after")
@@ -92,3 +92,14 @@ class Subsampler(Stage):
     @abstractmethod
     def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """How many images to keep of each class at most, given how many it has."""
+
+
+def required(features: Vectors | None) -> Vectors:
+    """(n, d) the features of a selector that needs some.
+
+    Raises:
+        TypeError: there are none.
+    """
+    if features is None:
+        raise TypeError("this selector compares images by their features, and was given none")
+    return features

@@ -57,6 +57,23 @@ def kebab(name: str) -> str:
     return name.replace("_", "-")
 
 
+def words_of(given: Any, known: Sequence[str], nothing: str = "") -> tuple[str, ...]:
+    """The words of a list, or of a text with commas, each once and in the order of `known`.
+
+    `nothing` is a word that stands for none of them. ValueError at any other.
+    """
+    if not isinstance(given, (str, list, tuple)):
+        raise ValueError(f"{given!r} is none of {', '.join(known)}")
+    texts = [given] if isinstance(given, str) else given
+    words = [
+        stripped for text in texts for word in str(text).split(",") if (stripped := word.strip()) not in ("", nothing)
+    ]
+    for word in words:
+        if word not in known:
+            raise ValueError(f"{word!r} is none of {', '.join(known)}")
+    return tuple(word for word in known if word in words)
+
+
 class Stage(BaseModel, ABC):
     """The options of one step of a recipe. Unknown options are refused; YAML keys are the options' names in kebab case.
 
@@ -113,7 +130,9 @@ class AsksAboutClasses(Stage):
 
     ways_out: ClassVar[str]
 
-    any_class: bool = Field(False, description="Ask about classes that the model does not know, for a rehearsal.")
+    any_class: bool = Field(
+        default=False, description="Ask about classes that the model does not know, for a rehearsal."
+    )
 
     @property
     def asks_about_classes(self) -> bool:

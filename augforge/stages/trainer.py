@@ -12,7 +12,7 @@ from augforge.stages.stage import Stage
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -30,17 +30,23 @@ class Trainer(Stage):
     files: ClassVar[tuple[str, ...]] = ()
     decision_options: ClassVar[frozenset[str]] = frozenset({"called", "processes", "checkpoint_every", "eval_every"})
 
-    called: str = Field("model", alias="as", description="The name by which later stages refer to the trained model.")
-    shots: int | None = Field(None, ge=1, description="Train on K images per class and on no others.")
-    split: str = Field("train", description="Train on this split only (and on images that have no split).")
-    steps: int = Field(1000, ge=1, description="Steps of the optimisers.")
-    batch: int = Field(4, ge=1, description="Images per step, over all processes.")
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
-        "auto", description="Mixed precision; auto is bf16 or fp16 on a GPU and fp32 on the CPU."
+    called: str = Field(
+        default="model", alias="as", description="The name by which later stages refer to the trained model."
     )
-    processes: int = Field(1, ge=1, description="Divide every batch among this many processes, one device each.")
-    checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints.")
-    eval_every: int = Field(500, ge=1, description="Steps between evaluations: has it diverged, and how good is it?")
+    shots: int | None = Field(default=None, ge=1, description="Train on K images per class and on no others.")
+    split: str = Field(default="train", description="Train on this split only (and on images that have no split).")
+    steps: int = Field(default=1000, ge=1, description="Steps of the optimisers.")
+    batch: int = Field(default=4, ge=1, description="Images per step, over all processes.")
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Mixed precision; auto is bf16 or fp16 on a GPU and fp32 on the CPU."
+    )
+    processes: int = Field(
+        default=1, ge=1, description="Divide every batch among this many processes, one device each."
+    )
+    checkpoint_every: int = Field(default=200, ge=1, description="Steps between checkpoints.")
+    eval_every: int = Field(
+        default=500, ge=1, description="Steps between evaluations: has it diverged, and how good is it?"
+    )
 
     @model_validator(mode="after")
     def _whole_shares(self) -> Trainer:
@@ -67,5 +73,5 @@ class Trainer(Stage):
         """The samples of each role in the training, by index; RecipeError if a role has too few."""
 
     @abstractmethod
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The networks and one training step, over the images of each role."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,17 +15,17 @@ from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 from torch.nn import functional
 
-from augforge.algorithms.labels import figures
+from augforge.algorithms.labels import classification_metrics
 from augforge.errors import RecipeError
 from augforge.models.batches import in_batches
 from augforge.models.classifier import PROBE, TIMM, View, begin_timm, timm_view
 from augforge.models.embedders import load_embedder
 from augforge.models.networks.probe import Probe
 from augforge.models.table import Model
-from augforge.models.tensors import evaluating
-from augforge.models.vision import Embeds
-from augforge.training.pictures import Pictures
-from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
+from augforge.models.tensors import eval_mode
+from augforge.models.vision import ImageEmbedder
+from augforge.training.images import TrainingImages
+from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
 Loss = Literal["cross-entropy", "balanced-softmax"]
 Pixels = NDArray[np.uint8]
@@ -39,7 +40,7 @@ RIGHT, WRONG = (30, 150, 60), (200, 40, 40)
 class Crops:
     """Normalised crops (b, 3, s, s): random ones to learn from, the centre to judge by."""
 
-    def __init__(self, train: Pictures, held_out: Pictures, view: View, flip: bool) -> None:
+    def __init__(self, train: TrainingImages, held_out: TrainingImages, view: View, flip: bool) -> None:
         self.train, self.held_out, self.view, self.flip = train, held_out, view, flip
         self.facts = view.facts()
 
@@ -58,7 +59,7 @@ class Crops:
 class Embedded:
     """Embeddings (b, d) of unit length, computed once."""
 
-    def __init__(self, train: Pictures, held_out: Pictures, embedder: Model, device: str) -> None:
+    def __init__(self, train: TrainingImages, held_out: TrainingImages, embedder: Model, device: str) -> None:
         model = load_embedder(embedder, device)
         self.vectors = {False: _embed(train, model), True: _embed(held_out, model)}
         self.facts = {"embedder": model.facts["model"], "size": None, "mean": None, "std": None}
@@ -76,38 +77,71 @@ Inputs = Crops | Embedded
 """What the network sees of the pictures; its `facts` are what a model directory records about that."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClassifierOptions:
+    """How a classifier is trained.
+
+    Attributes:
+        backbone: `timm:NAME` for a network of timm, all of which learns, or `probe` for a linear layer.
+        embedder: probe: the image-text model whose embeddings it sees.
+        size: timm: the side of the crops in px; the network's own if absent.
+        batch: images per step, in this process.
+        rate: the learning rate of AdamW; 1e-2 for a probe and 1e-3 for a network if absent.
+        pretrained: timm: a safetensors file to begin from, or `pretrained` for timm's own weights from the hub.
+        loss: `balanced-softmax` makes up for classes of different size; see `class_loss`.
+        weight_decay: AdamW's, of matrices and kernels; biases and norms have none.
+        flip: timm: whether half of the crops are mirrored, which digits and left feet do not survive.
+    """
+
+    backbone: str
+    embedder: Model | None = None
+    size: int | None = None
+    batch: int = 32
+    rate: float | None = None
+    pretrained: str | None = None
+    loss: Loss = "cross-entropy"
+    weight_decay: float = 0.01
+    flip: bool = True
+
+    @property
+    def learning_rate(self) -> float:
+        """`rate`, or the usual one of the kind of backbone."""
+        return self.rate or RATES[PROBE if self.backbone == PROBE else TIMM]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """Images to learn from, those held out (perhaps none), and the names of the classes in the order of the logits.
+
+    Every label of `train` is among the classes.
+    """
+
+    train: TrainingImages
+    held_out: TrainingImages
+    classes: Sequence[str]
+
+
 class ClassifierTask(TrainingTask):
-    """Labelled pictures and a network; see `classifier_task`."""
+    """Labelled images and a network; see `classifier_task`."""
 
     def __init__(
-        self,
-        train: Pictures,
-        held_out: Pictures,
-        classes: Sequence[str],
-        context: TrainingContext,
-        net: nn.Module,
-        inputs: Inputs,
-        *,
-        architecture: str,
-        batch: int,
-        rate: float,
-        weight_decay: float,
-        loss: Loss,
+        self, data: LabelledImages, context: TrainingContext, net: nn.Module, inputs: Inputs, options: ClassifierOptions
     ) -> None:
         super().__init__(context)
-        self.classes, self.inputs, self.size, self.architecture = list(classes), inputs, batch, architecture
-        self.apart = len(held_out) > 0  # else the training pictures are judged
-        self.judged = held_out if self.apart else train
-        self.labels = _labels(train, self.classes)
-        self.counts = torch.from_numpy(class_counts(train, self.classes)) if loss == "balanced-softmax" else None
+        self.classes, self.inputs, self.options = list(data.classes), inputs, options
+        self.apart = len(data.held_out) > 0  # else the training images are judged
+        self.judged = data.held_out if self.apart else data.train
+        self.labels = _labels(data.train, self.classes)
+        balanced = options.loss == "balanced-softmax"
+        self.counts = torch.from_numpy(class_counts(data.train, self.classes)) if balanced else None
         self.net = net
         self.nets = {"classifier": net}
-        groups = param_groups_weight_decay(net, weight_decay)
-        self.optimizers = {"classifier": torch.optim.AdamW(groups, lr=rate, weight_decay=0.0)}
+        groups = param_groups_weight_decay(net, options.weight_decay)
+        self.optimizers = {"classifier": torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=0.0)}
 
     def batch(self, random: np.random.Generator) -> Batch:
-        """Pictures drawn with replacement, each as likely."""
-        indices = random.integers(len(self.labels), size=self.size)
+        """Images drawn with replacement, each as likely."""
+        indices = random.integers(len(self.labels), size=self.options.batch)
         inputs = torch.from_numpy(self.inputs.drawn(indices.tolist(), random))
         return {"inputs": inputs, "labels": torch.from_numpy(self.labels[indices])}
 
@@ -120,18 +154,18 @@ class ClassifierTask(TrainingTask):
 
     def logits(self, indices: Sequence[int]) -> NDArray[np.float32]:
         """(n, c) logits of judged pictures, in eval mode."""
-        with evaluating(self.net):
+        with eval_mode(self.net):
             return in_batches(self.net, lambda few: self.inputs.fixed(few, self.apart), indices)
 
     def measure(self) -> dict[str, float]:
-        """`figures` of the held-out pictures; of training pictures, and named so, where none are held out."""
+        """`classification_metrics` of the held-out images; where none are, of training images, and named so."""
         indices = self._measured()
         truth = [str(self.judged.samples[i].label) for i in indices]
         predicted = [self.classes[best] for best in self.logits(indices).argmax(1)]
         prefix = "" if self.apart else "train-"
-        return {prefix + name: value for name, value in figures(truth, predicted).items()}
+        return {prefix + name: value for name, value in classification_metrics(truth, predicted).items()}
 
-    def sheet(self) -> Sheet:
+    def sample_grid(self) -> SampleGrid:
         """A row for each of the first classes: judged pictures, framed green where right and red where wrong."""
         labels = sorted({str(sample.label) for sample in self.judged.samples})
         rows = [self._of_class(label) for label in labels[:ROWS]]
@@ -144,11 +178,11 @@ class ClassifierTask(TrainingTask):
         ]
         blank = np.full_like(cells[0][0], 255)
         title = f"{'held-out' if self.apart else 'training'} pictures: class > predicted class"
-        return Sheet([title] + [""] * (COLUMNS - 1), [row + [blank] * (COLUMNS - len(row)) for row in cells])
+        return SampleGrid([title] + [""] * (COLUMNS - 1), [row + [blank] * (COLUMNS - len(row)) for row in cells])
 
     def result(self) -> Result:
         """The network, its classes and how it sees a picture."""
-        facts = {"architecture": self.architecture, "classes": self.classes, **self.inputs.facts}
+        facts = {"architecture": self.options.backbone, "classes": self.classes, **self.inputs.facts}
         return Result({name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}, facts)
 
     def _measured(self) -> list[int]:
@@ -162,58 +196,40 @@ class ClassifierTask(TrainingTask):
         return [index for index, _ in zip(found, range(COLUMNS), strict=False)]
 
 
-def classifier_task(
-    train: Pictures,
-    held_out: Pictures,
-    classes: Sequence[str],
-    context: TrainingContext,
-    *,
-    backbone: str,
-    embedder: Model | None = None,
-    size: int | None = None,
-    batch: int = 32,
-    rate: float | None = None,
-    pretrained: str | None = None,
-    loss: Loss = "cross-entropy",
-    weight_decay: float = 0.01,
-    flip: bool = True,
-) -> ClassifierTask:
-    """A training on the labelled pictures of `train`, judged by those `held_out`.
-
-    Args:
-        classes: the names of the classes, in the order of the logits; every label of `train` is among them.
-        backbone: `timm:NAME` for a network of timm, all of which learns, or `probe` for a linear layer.
-        embedder: probe: the model whose embeddings it sees.
-        size: timm: the side of the crops in px; the network's own if absent.
-        batch: pictures a step in this process.
-        rate: the learning rate of AdamW; 1e-2 for a probe and 1e-3 for a network if absent.
-        pretrained: timm: a safetensors file to begin from, or `pretrained` for timm's own weights from the hub.
-        loss: `balanced-softmax` makes up for classes of different size; see `class_loss`.
-        weight_decay: AdamW's, of matrices and kernels; biases and norms have none.
-        flip: timm: whether half of the crops are mirrored, which digits and left feet do not survive.
+def classifier_task(data: LabelledImages, context: TrainingContext, options: ClassifierOptions) -> ClassifierTask:
+    """A training on the images `data.train`, judged by those that are held out.
 
     Raises:
         RecipeError: options or labels that do not go together.
         ModelError: weights that are not to be had or do not fit.
     """
-    kind = PROBE if backbone == PROBE else TIMM
-    inputs: Inputs
-    if kind == PROBE:
-        if embedder is None:
-            raise RecipeError("a probe needs an embedder", "name a model that embeds images, such as builtin-clip")
-        inputs = Embedded(train, held_out, embedder, context.device.type)
-        vectors = inputs.vectors[False]
-        net: nn.Module = Probe(vectors.shape[1], len(classes)).standardise(vectors)
-    else:
-        net, begun = begin_timm(backbone.removeprefix(TIMM), len(classes), size, pretrained, context.seed)
-        if batch < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
-            raise RecipeError("batch norm cannot learn from one image at a time", "use a batch of at least 2")
-        inputs = Crops(train, held_out, timm_view(net, size), flip)
-        inputs.facts |= begun
-    return ClassifierTask(
-        train, held_out, classes, context, net, inputs,
-        architecture=backbone, batch=batch, rate=rate or RATES[kind], weight_decay=weight_decay, loss=loss,
-    )  # fmt: skip
+    begin = _begin_probe if options.backbone == PROBE else _begin_network
+    net, inputs = begin(data, context, options)
+    return ClassifierTask(data, context, net, inputs, options)
+
+
+def _begin_probe(
+    data: LabelledImages, context: TrainingContext, options: ClassifierOptions
+) -> tuple[nn.Module, Inputs]:
+    """A linear layer, and the embeddings that it sees."""
+    if options.embedder is None:
+        raise RecipeError("a probe needs an embedder", "name a model that embeds images, such as builtin-clip")
+    inputs = Embedded(data.train, data.held_out, options.embedder, context.device.type)
+    vectors = inputs.vectors[False]
+    return Probe(vectors.shape[1], len(data.classes)).standardise(vectors), inputs
+
+
+def _begin_network(
+    data: LabelledImages, context: TrainingContext, options: ClassifierOptions
+) -> tuple[nn.Module, Inputs]:
+    """A network of timm, and the crops that it sees."""
+    name = options.backbone.removeprefix(TIMM)
+    net, begun = begin_timm(name, len(data.classes), options.size, options.pretrained, context.seed)
+    if options.batch < 2 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
+        raise RecipeError("batch norm cannot learn from one image at a time", "use a batch of at least 2")
+    inputs = Crops(data.train, data.held_out, timm_view(net, options.size), options.flip)
+    inputs.facts |= begun
+    return net, inputs
 
 
 def class_loss(logits: Tensor, labels: Tensor, counts: Tensor | None = None) -> Tensor:
@@ -227,7 +243,7 @@ def class_loss(logits: Tensor, labels: Tensor, counts: Tensor | None = None) -> 
     return functional.cross_entropy(logits, labels)
 
 
-def class_counts(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.float32]:
+def class_counts(pictures: TrainingImages, classes: Sequence[str]) -> NDArray[np.float32]:
     """(c,) how many real pictures each class has. RecipeError where one has none: its share is then not known."""
     real = Counter(sample.label for sample in pictures.samples if sample.origin == "real")
     if missing := [label for label in classes if not real[label]]:
@@ -252,7 +268,7 @@ def framed(picture: Pixels, label: str, predicted: str) -> Pixels:
     return np.asarray(cell)
 
 
-def _labels(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.int64]:
+def _labels(pictures: TrainingImages, classes: Sequence[str]) -> NDArray[np.int64]:
     """(n,) the number of each picture's class."""
     numbers = {label: number for number, label in enumerate(classes)}
     for sample in pictures.samples:
@@ -261,7 +277,7 @@ def _labels(pictures: Pictures, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers[str(sample.label)] for sample in pictures.samples], dtype=np.int64)
 
 
-def _embed(pictures: Pictures, model: Embeds) -> NDArray[np.float32]:
+def _embed(pictures: TrainingImages, model: ImageEmbedder) -> NDArray[np.float32]:
     """(n, d) embeddings, decoding a batch of pictures at a time."""
     starts = range(0, len(pictures), EMBEDDED_AT_ONCE)
     parts = [range(start, min(start + EMBEDDED_AT_ONCE, len(pictures))) for start in starts]

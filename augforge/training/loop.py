@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from augforge.data.ids import key, rng, seed_of
 from augforge.errors import AugforgeError, ModelError
@@ -65,6 +66,8 @@ def accelerator_for(device: str, precision: str) -> Accelerator:
     if chosen == "cuda":
         torch.backends.cudnn.deterministic = True
     mixed = "no" if precision == "fp32" else precision
+    if AcceleratorState._shared_state.get("_mixed_precision", mixed) != mixed:
+        AcceleratorState._reset_state()  # it belongs to the process, and an earlier training had another precision
     return Accelerator(cpu=chosen == "cpu", mixed_precision=mixed, step_scheduler_with_optimizer=False)
 
 
@@ -148,7 +151,7 @@ def _look_at_outputs(training_task: TrainingTask, step: int, history: History) -
 
 
 def collapsed(outputs: np.ndarray[Any, np.dtype[np.float32]]) -> str:
-    """Why pictures (n, h, w, 3) in [0, 1], made from different inputs, are rubbish; "" if they are not."""
+    """Why pictures (n, h, w, 3) in [0, 1], made from different inputs, are degenerate; "" if they are not."""
     if not np.isfinite(outputs).all():
         return "pixels are no numbers"
     spread = outputs.max(axis=(1, 2)) - outputs.min(axis=(1, 2))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from augforge.data.images import encode_png
 from augforge.optional import require
-from augforge.training.task import Sheet
+from augforge.training.task import SampleGrid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LEAST_SIDE = 96
 GAP = 4
@@ -19,7 +22,7 @@ TITLE = 16
 NO_CURVE = {"step", "held_out"}
 
 
-def sheet_png(sheet: Sheet) -> bytes:
+def grid_png(sheet: SampleGrid) -> bytes:
     """The sheet as PNG: a column under each title; small pictures are enlarged by a whole factor."""
     pictures = [[Image.fromarray(np.ascontiguousarray(cell)) for cell in row] for row in sheet.rows]
     width = max((cell.width for row in pictures for cell in row), default=1)
@@ -44,16 +47,21 @@ def curves_png(losses: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[s
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     for panel, (title, rows) in zip(figure.subplots(1, 2), (("losses", losses), ("measured", measured)), strict=True):
-        for name in dict.fromkeys(name for row in rows for name in row if name not in NO_CURVE):
-            points = [(row["step"], row[name]) for row in rows if name in row]
-            panel.plot(*zip(*points, strict=True), label=name, marker="o" if len(points) < 8 else "", linewidth=1.2)
+        _draw_curves(panel, rows)
         panel.set(title=title, xlabel="step")
-        panel.grid(alpha=0.3)
-        if rows and len(rows[0]) > 1:
-            panel.legend(fontsize=7, frameon=False)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
     return out.getvalue()
+
+
+def _draw_curves(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A line for each name over the steps at which it was written."""
+    for name in dict.fromkeys(name for row in rows for name in row if name not in NO_CURVE):
+        points = [(row["step"], row[name]) for row in rows if name in row]
+        panel.plot(*zip(*points, strict=True), label=name, marker="o" if len(points) < 8 else "", linewidth=1.2)
+    panel.grid(alpha=0.3)
+    if rows and len(rows[0]) > 1:
+        panel.legend(fontsize=7, frameon=False)
 
 
 def card(record: Mapping[str, Any], name: str, seconds: float | None) -> str:

@@ -33,7 +33,7 @@ class TrainingContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class SampleGrid:
     """A sample sheet: rows of equally large pictures (h, w, 3) uint8, under one title a column."""
 
     titles: Sequence[str]
@@ -72,7 +72,7 @@ class TrainingTask(ABC):
         """Learn from one batch, through `update`; the losses by name, detached, scalar."""
 
     @abstractmethod
-    def sheet(self) -> Sheet:
+    def sample_grid(self) -> SampleGrid:
         """The same few examples every time, in eval mode: what goes in, what comes out."""
 
     @abstractmethod

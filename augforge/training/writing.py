@@ -37,7 +37,7 @@ def write_model(
     content = save(weights)
     whole["weights"] = hashlib.sha256(content).hexdigest()
     write_atomically(folder / WEIGHTS, content)
-    write_atomically(folder / "samples.png", show.sheet_png(training_task.sheet()))
+    write_atomically(folder / "samples.png", show.grid_png(training_task.sample_grid()))
     write_atomically(folder / "losses.png", show.curves_png(history.losses, history.measured))
     write_atomically(folder / "README.md", show.card(whole, folder.name, seconds).encode())
     write_atomically(folder / RECORD, seal(whole))

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from augforge.algorithms.labels import NO_NUMBER, entropy, figures, keep_lowest_entropy, probabilities, pseudo_labels
+from augforge.algorithms.labels import (
+    NO_NUMBER,
+    classification_metrics,
+    entropy,
+    keep_lowest_entropy,
+    probabilities,
+    pseudo_labels,
+)
 
 CLASSES = ("none", "infection", "ischaemia")
 # few different values, so that ties are common
@@ -146,7 +153,7 @@ def test_nan_is_neither_counted_nor_kept():
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abcd")), min_size=1, max_size=30))
 def test_figures_are_those_of_scikit_learn(pairs):
     truth, predicted = (list(column) for column in zip(*pairs, strict=True))
-    found = figures(truth, predicted)
+    found = classification_metrics(truth, predicted)
     assert found["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
     assert found["macro-f1"] == pytest.approx(f1_score(truth, predicted, average="macro"))
     recalls = recall_score(truth, predicted, labels=sorted(set(truth)), average=None)
@@ -155,13 +162,13 @@ def test_figures_are_those_of_scikit_learn(pairs):
 
 def test_macro_f1_by_hand_is_not_the_accuracy():
     # three of four right; F1 of a: 2*3/(3+4) = 6/7, of b: 0
-    assert figures(["a", "a", "a", "b"], ["a"] * 4) == {
+    assert classification_metrics(["a", "a", "a", "b"], ["a"] * 4) == {
         "accuracy": 0.75, "macro-f1": pytest.approx(3 / 7), "recall a": 1.0, "recall b": 0.0,
     }  # fmt: skip
 
 
 def test_of_many_classes_only_the_lowest_recall_is_named():
     truth = [f"c{number}" for number in range(21)] * 2
-    found = figures(truth, [*truth[:-1], "c0"])
+    found = classification_metrics(truth, [*truth[:-1], "c0"])
     assert found.keys() == {"accuracy", "macro-f1", "lowest-recall"}
     assert found["lowest-recall"] == 0.5

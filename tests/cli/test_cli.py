@@ -166,7 +166,7 @@ def test_too_many_bad_images_exit_3_with_the_ledger_written(tmp_path, pictures):
 def test_check_loads_no_model_and_says_it_is_right(tmp_path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text("source: {folder: nowhere}\nstages:\n  - filter: clip\n")
-    assert "is right" in call("check", recipe).stdout
+    assert "is valid" in call("check", recipe).stdout
 
 
 def test_plan_agrees_with_the_run(tmp_path, pictures, tiny_clip, tiny_unclip):

@@ -64,6 +64,7 @@ def test_choices():
     assert completed("generate", "augmented-conditioning", "--balance-to", "") == ["max"]
     assert completed("filter", "clip", "--on", "") == ["all", "synthetic", "real"]
     assert completed("evaluate", "--mix", "c") == ["cutmix"]
+    assert completed("evaluate", "--embedder", "built") == ["builtin-clip"]
     assert completed("run", "--device", "") == ["auto", "cpu", "cuda"]
     assert completed("run", "--retry", "") == ["failed"]
     assert "clip" in completed("generate", "text2img", "--accept", "")

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from augforge.engine.finish import write_ledger
-from augforge.errors import RecipeError
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
+from augforge.engine.finish import write_ledger
+from augforge.errors import RecipeError
 
 TEXT = st.text(max_size=6).filter(lambda text: "\x00" not in text)
 LABELS = st.none() | st.sampled_from(["cat", "dog", "naïve 猫", "<b>"])
@@ -56,8 +56,8 @@ class LedgerMachine(RuleBasedStateMachine):
         first = len(self.model)
         new = [
             Sample(
-                id=f"{first + n:020x}", label=label, origin=origin, split=split, note=note, sampled_params=sampled_params,
-                parents=parents, **outcome,
+                id=f"{first + n:020x}", label=label, origin=origin, split=split, note=note,
+                sampled_params=sampled_params, parents=parents, **outcome,
             )
             for n in range(count)
         ]  # fmt: skip

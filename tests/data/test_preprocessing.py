@@ -8,10 +8,10 @@ from PIL import Image
 from torchvision import transforms
 
 from augforge.data import images
-from augforge.errors import BadImage
-from augforge.models import find_model
 from augforge.data import preprocessing as preprocessing
 from augforge.data.preprocessing import Preprocessing, decode
+from augforge.errors import BadImage
+from augforge.models import find_model
 from augforge.models.vision import ClipTower
 
 MEAN, STD = (0.48, 0.45, 0.4), (0.27, 0.26, 0.28)
@@ -39,11 +39,11 @@ def test_it_is_what_torchvision_shows(size, side, resize):
     image = photo(*size)
     square = transforms.Resize((side, side) if resize is None else resize, transforms.InterpolationMode.BICUBIC)
     expected = transforms.Compose([square, transforms.CenterCrop(side)])(image)
-    seen = Preprocessing(side, MEAN, STD, resize).look(image)
+    seen = Preprocessing(side, MEAN, STD, resize).resize_and_crop(image)
     off = np.abs(seen.astype(int) - np.asarray(expected))
     assert off.max() <= 1 and off.mean() < 5e-3  # only the crop is computed: now and then a value is rounded otherwise
     numbers = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])(Image.fromarray(seen))
-    found = Preprocessing(side, MEAN, STD, resize).normalised(np.stack([seen, seen[::-1].copy()]), "cpu")
+    found = Preprocessing(side, MEAN, STD, resize).normalize(np.stack([seen, seen[::-1].copy()]), "cpu")
     np.testing.assert_array_equal(found[0].numpy(), numbers.numpy())
     assert not np.array_equal(found[1].numpy(), numbers.numpy())
 
@@ -133,7 +133,7 @@ def test_the_vectors_hardly_change(monkeypatch):
     full = model.embed_images([images.decode(d) for d in data])
 
     def worst():
-        small = [decode(d, model.preprocessing.least) for d in data]
+        small = [decode(d, model.preprocessing.min_side) for d in data]
         assert all(image.size != (1024, 560) for image in small)
         return float((full * model.embed_images(small)).sum(axis=1).min())
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from augforge.errors import StoreError
 from augforge.data.store import Store, write_atomically
+from augforge.errors import StoreError
 
 SCHEMA = pa.schema([("id", pa.string()), ("value", pa.int64())])
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from augforge.data import vectors as module
-from augforge.errors import StoreError
 from augforge.data.store import Store
 from augforge.data.vectors import VARIABLE, Vectors, shared_store, vectors_folder
+from augforge.errors import StoreError
 
 
 def digest(number):

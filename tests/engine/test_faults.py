@@ -14,7 +14,7 @@ import pytest
 from augforge.engine.run import run
 from augforge.errors import SourceError, StoreError
 from augforge.io import open_source
-from augforge.provenance.lineage import life_of
+from augforge.provenance.lineage import lineage_of
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.reproduce.integrity import check_files
 from tests.conftest import write_images
@@ -111,7 +111,7 @@ def test_a_damaged_ledger_is_named_by_those_who_only_read_it(made, tmp_path):
     shutil.copytree(made[1], tmp_path / "out")
     flip(tmp_path / "out" / "samples.parquet", keep_time=True)
     with pytest.raises(StoreError, match=r"samples.parquet is damaged"):
-        life_of(tmp_path / "out", "a")
+        lineage_of(tmp_path / "out", "a")
 
 
 @pytest.mark.parametrize("version", [1, 99])

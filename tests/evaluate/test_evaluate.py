@@ -119,7 +119,7 @@ def test_the_terminal_says_it_plainly(folders):
 
 def test_the_terminal_has_one_table_of_arms_and_one_of_measures(folders):
     told = call("evaluate", folders["good"], "--test", folders["test"], "--steps", 60, "--seeds", 2).stdout
-    heads = [line for line in told.splitlines() if line.startswith(("arm ", "of the made images"))]
+    heads = [line for line in told.splitlines() if line.startswith(("arm ", "of the generated images"))]
     assert len(heads) == 2 and "real+kept" in heads[1] and heads[1].rstrip().endswith("test images")
     assert max(map(len, told.splitlines()[:5])) <= 80 and len(told.splitlines()) < 25 and "yield red" not in told
     record = json.loads((folders["good"] / "evaluation.json").read_text())

@@ -277,7 +277,7 @@ def test_the_masks_of_a_sample_data_set(monkeypatch):
     class Plain:
         path, label, data, mask = "a.png", None, PICTURE, None
 
-    monkeypatch.setattr("augforge.io.sample_sets.pictures", lambda name, split: [Masked, Plain])
+    monkeypatch.setattr("augforge.io.sample_sets.sample_images", lambda name, split: [Masked, Plain])
     source = open_source("sample", "digits")
     assert source.classes() == ["day"]
     assert masks_of(source) == {"day/0.png": mask(1), "a.png": None}

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, Features, Image, Value
 
-from augforge.data.ledger import ledger_schema
+from augforge.data.schema import ledger_schema
 from augforge.errors import BadImage, SourceError
 from augforge.io import detect, open_source
 
@@ -81,7 +81,7 @@ def test_an_unfinished_or_damaged_run_is_refused(tmp_path):
     with pytest.raises(SourceError, match="dataset is missing or unfinished"):
         open_source("run", where)
     pq.write_table(pa.table({"id": ["a"], "label": ["b"]}), tmp_path / "run" / "samples.parquet")
-    with pytest.raises(SourceError, match=r"samples.parquet lacks digest, draws, dropped"):
+    with pytest.raises(SourceError, match=r"samples.parquet lacks digest, dropped, kept"):
         open_source("run", where)
     (tmp_path / "run" / "samples.parquet").write_bytes(b"PAR1")
     with pytest.raises(SourceError, match="missing or damaged"):

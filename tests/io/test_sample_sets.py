@@ -29,11 +29,11 @@ def share(index: int) -> float:
 
 
 def indices(split: str) -> list[int]:
-    return [int(picture.path[-8:-4]) for picture in samples.pictures("digits", split)]
+    return [int(picture.path[-8:-4]) for picture in samples.sample_images("digits", split)]
 
 
 def test_the_train_split_is_long_tailed():
-    counts = Counter(picture.label for picture in samples.pictures("digits"))
+    counts = Counter(picture.label for picture in samples.sample_images("digits"))
     assert counts == {str(c): round(100 * 10 ** (-c / 9)) for c in range(10)}
     assert (counts["0"], counts["9"]) == (100, 10)
 
@@ -45,7 +45,7 @@ def test_the_test_split_is_complete_and_apart():
 
 
 def test_the_pictures_are_the_digits_enlarged():
-    picture = samples.pictures("digits")[0]
+    picture = samples.sample_images("digits")[0]
     index = int(picture.path[-8:-4])
     assert picture.path == f"{picture.label}/digit-{index:04d}.png"
     assert int(picture.label) == DIGITS.target[index]
@@ -74,7 +74,7 @@ def test_an_empty_folder_is_written_to(tmp_path):
     samples.write("digits", tmp_path)
     folder = open_source("folder", str(tmp_path))
     assert folder.classes() == [str(c) for c in range(10)]
-    assert len(list(folder.entries())) == len(samples.pictures("digits"))
+    assert len(list(folder.entries())) == len(samples.sample_images("digits"))
     assert folder.ignored == 1
     assert "CC BY 4.0" in (tmp_path / "README.md").read_text()
 
@@ -97,7 +97,7 @@ def test_the_digits_are_those_of_scikit_learn():
 
 @pytest.fixture(scope="module")
 def streets() -> list[samples.Picture]:
-    return samples.pictures("streets", "test")
+    return samples.sample_images("streets", "test")
 
 
 def test_streets_are_half_day_with_masks_and_half_night_without(streets):

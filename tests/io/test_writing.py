@@ -103,7 +103,7 @@ def test_what_cannot_be_written_is_said(tmp_path):
     ],
 )
 def test_the_suffix_is_that_of_the_bytes(kind, suffix):
-    from augforge.io.folder import SUFFIXES
+    from augforge.io.tree import SUFFIXES
 
     assert suffix_of(encoded(colours(8, 0), kind)) == suffix and suffix in SUFFIXES
     assert suffix_of(b"what is this?") == "png"

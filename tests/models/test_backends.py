@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from packaging.version import Version
 
 from augforge.errors import ModelError
 from augforge.models.backends import BACKENDS, backend_class
@@ -65,6 +67,10 @@ def test_seeds_matter(case: str, opened: Opener) -> None:
     assert difference(opened(case).generate(request), opened(case).generate(other)) > 0.05
 
 
+OLD_TORCH = Version(torch.__version__) < Version("2.13")
+
+
+@pytest.mark.skipif(OLD_TORCH, reason="bf16 on the CPU is less exact before torch 2.13")
 @every_case
 def test_bf16_stays_close(case: str, opened: Opener) -> None:
     request = request_for(opened(case))

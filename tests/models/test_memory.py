@@ -114,21 +114,3 @@ def test_the_xl_decoder_runs_in_full_precision(
     assert seen == [(wanted, wanted)]
     assert net.dtype == torch.bfloat16
     assert backend.facts["decoder-upcast"] is upcast
-
-
-@pytest.mark.gpu
-def test_cuda_draws_as_the_cpu_does(checkpoint, opened: Opener) -> None:
-    from augforge.models.backends import open_backend
-
-    backend = open_backend("text-to-image", str(checkpoint("sd")), "cuda", "fp32")
-    request = request_for(backend)
-    assert np.abs(backend.generate(request) - opened("text-to-image").generate(request)).mean() < 0.01
-
-
-@pytest.mark.gpu
-def test_half_precision_is_the_default_on_cuda(checkpoint) -> None:
-    from augforge.models.backends import open_backend
-
-    backend = open_backend("text-to-image", str(checkpoint("sd")), "cuda")
-    assert backend.facts["dtype"] == "float16"
-    assert np.isfinite(backend.generate(request_for(backend))).all()

@@ -104,7 +104,7 @@ def test_norms_in_another_order_would_not_know_it(lite2, samples):
         if state[name].shape == state[twin].shape:
             state[name], state[twin] = state[twin].clone(), state[name].clone()
     net.load_state_dict(state)
-    seen = lite2.preprocessing.normalised(np.stack([lite2.preprocessing.look(samples[0])]), "cpu")
+    seen = lite2.preprocessing.normalize(np.stack([lite2.preprocessing.resize_and_crop(samples[0])]), "cpu")
     with torch.inference_mode():
         assert net(seen)[0].argmax() != PALACE
 

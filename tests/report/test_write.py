@@ -18,7 +18,7 @@ from augforge.errors import StoreError
 from augforge.report import write_report
 from augforge.report.evaluation import read_evaluation
 from augforge.report.layout import _projected
-from augforge.report.outcomes import FATES, fates_of
+from augforge.report.outcomes import OUTCOMES, outcomes_of
 from tests.report.runs import EVIL, evaluation, make_run, many_samples
 
 
@@ -120,8 +120,8 @@ def test_an_evaluation_is_read_and_a_damaged_one_is_named(tmp_path):
 def test_fates(run):
     from augforge.report.collect import collect
 
-    counts = dict(zip(*np.unique(fates_of(collect(run).rows), return_counts=True), strict=True))
-    assert counts == dict(zip(FATES, (12, 4, 4, 12), strict=True))
+    counts = dict(zip(*np.unique(outcomes_of(collect(run).rows), return_counts=True), strict=True))
+    assert counts == dict(zip(OUTCOMES, (12, 4, 4, 12), strict=True))
 
 
 def test_the_class_balance_leaves_out_what_no_one_trains_on(run):

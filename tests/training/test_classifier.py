@@ -18,8 +18,15 @@ from augforge.errors import ModelError, RecipeError
 from augforge.io import sample_sets as samples
 from augforge.models import find_model
 from augforge.models.networks.probe import Probe
-from augforge.training.classifier import class_counts, class_loss, classifier_task, framed
-from augforge.training.pictures import Pictures
+from augforge.training.classifier import (
+    ClassifierOptions,
+    LabelledImages,
+    class_counts,
+    class_loss,
+    classifier_task,
+    framed,
+)
+from augforge.training.images import TrainingImages
 from augforge.training.task import TrainingContext
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
@@ -31,10 +38,10 @@ def context(steps, seed=0):
 
 
 def pictures_of(found):
-    """Pictures of (label, image or encoded bytes)."""
+    """Images of (label, image or encoded bytes)."""
     data = {f"{n:04d}": one if isinstance(one, bytes) else encode_png(one) for n, (_, one) in enumerate(found)}
     rows = [Sample(f"{n:04d}", label) for n, (label, _) in enumerate(found)]
-    return Pictures(rows, lambda sample: data[sample.id])
+    return TrainingImages(rows, lambda sample: data[sample.id])
 
 
 def colours(count, seed=0, size=(40, 32)):
@@ -48,7 +55,7 @@ def colours(count, seed=0, size=(40, 32)):
 
 
 def digits(split):
-    return pictures_of([(picture.label, picture.data) for picture in samples.pictures("digits", split)])
+    return pictures_of([(picture.label, picture.data) for picture in samples.sample_images("digits", split)])
 
 
 def learn(training_task, first, last):
@@ -65,14 +72,13 @@ def learn(training_task, first, last):
 
 def probe(train, held_out, steps=200, classes=DIGITS, **options):
     row = find_model("builtin-clip", "image-text")
-    return classifier_task(train, held_out, classes, context(steps), backbone="probe", embedder=row, **options)
+    chosen = ClassifierOptions(backbone="probe", embedder=row, **options)
+    return classifier_task(LabelledImages(train, held_out, classes), context(steps), chosen)
 
 
 def tiny(train, held_out, steps=40, backbone="timm:test_resnet", size=32, batch=12, **options):
-    classes = sorted(COLOURS)
-    return classifier_task(
-        train, held_out, classes, context(steps), backbone=backbone, size=size, batch=batch, **options
-    )
+    chosen = ClassifierOptions(backbone=backbone, size=size, batch=batch, **options)
+    return classifier_task(LabelledImages(train, held_out, sorted(COLOURS)), context(steps), chosen)
 
 
 def same(training_task, other):
@@ -184,7 +190,7 @@ def test_balanced_softmax_takes_the_lean_towards_the_large_class_away():
 
 def test_only_real_pictures_count_for_balanced_softmax():
     rows = [Sample("1", "a"), Sample("2", "a"), Sample("3", "b"), Sample("4", "b", origin="synthetic")]
-    pictures = Pictures(rows, lambda sample: b"")
+    pictures = TrainingImages(rows, lambda sample: b"")
     assert class_counts(pictures, ["a", "b"]).tolist() == [2, 1]
     with pytest.raises(RecipeError, match="'c' has none"):
         class_counts(pictures, ["a", "b", "c"])
@@ -201,7 +207,7 @@ def test_a_probe_standardises_and_leaves_what_hardly_varies():
 def test_without_held_out_pictures_it_is_measured_on_the_training_ones_and_says_so():
     training_task = tiny(colours(2), pictures_of([]))
     assert training_task.measure().keys() >= {"train-accuracy", "train-macro-f1", "train-recall red"}
-    assert training_task.sheet().titles[0].startswith("training")
+    assert training_task.sample_grid().titles[0].startswith("training")
 
 
 def test_a_held_out_class_that_was_never_learnt_counts_as_wrong():
@@ -209,14 +215,14 @@ def test_a_held_out_class_that_was_never_learnt_counts_as_wrong():
     training_task = tiny(colours(2), held_out)
     measured = training_task.measure()
     assert (measured["accuracy"], measured["recall violet"]) == (0.0, 0.0)
-    assert len(training_task.sheet().rows) == 1
+    assert len(training_task.sample_grid().rows) == 1
 
 
 def test_the_sheet_has_a_row_for_each_class_and_frames_that_tell_right_from_wrong():
     training_task = probe(colours(3), colours(8, seed=1), classes=sorted(COLOURS))
     with torch.no_grad():
         training_task.net.head.bias += torch.tensor([9.0, 0, 0])  # everything looks blue to it
-    sheet = training_task.sheet()
+    sheet = training_task.sample_grid()
     assert len(sheet.titles) == 6
     assert [len(row) for row in sheet.rows] == [6, 6, 6]
     assert len({cell.shape for row in sheet.rows for cell in row}) == 1
@@ -299,7 +305,7 @@ def test_wrong_names_labels_and_batches():
     with pytest.raises(RecipeError, match="'blue', which is none of the classes"):
         probe(colours(1), colours(1), classes=["green", "red"])
     with pytest.raises(RecipeError, match="needs an embedder"):
-        classifier_task(colours(1), colours(1), sorted(COLOURS), context(1), backbone="probe")
+        classifier_task(LabelledImages(colours(1), colours(1), sorted(COLOURS)), context(1), ClassifierOptions("probe"))
 
 
 def test_a_network_of_fixed_size_is_built_for_the_size_that_is_asked_for():

@@ -11,7 +11,7 @@ from PIL import Image
 
 from augforge.errors import ModelError, StoreError
 from augforge.models.directory import CHECKPOINT, read_model, read_record
-from augforge.models.tensors import resting, to_picture, to_tensor
+from augforge.models.tensors import frozen, to_picture, to_tensor
 from augforge.progress import Bar, Progress
 from augforge.training.checkpoint import read_checkpoint, write_checkpoint
 from augforge.training.loop import Plan, accelerator_for, collapsed, train
@@ -194,7 +194,7 @@ def test_half_precision_needs_a_device_that_has_it():
 def test_resting_networks_take_no_gradients_and_recover():
     net = torch.nn.Linear(2, 2)
     net.bias.requires_grad_(False)
-    with resting(net):
+    with frozen(net):
         assert not any(p.requires_grad for p in net.parameters())
     assert net.weight.requires_grad and not net.bias.requires_grad
 
@@ -203,3 +203,8 @@ def test_pictures_and_tensors_go_both_ways():
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     assert (to_picture(to_tensor(picture)) == picture).all()
     assert to_picture(torch.full((3, 2, 2), float("nan"))).dtype == np.uint8
+
+
+def test_two_trainings_of_one_process_may_have_different_precision():
+    kinds = [accelerator_for("cpu", precision).mixed_precision for precision in ("fp32", "bf16", "fp32")]
+    assert kinds == ["no", "bf16", "no"]

@@ -10,9 +10,9 @@ from augforge.models.networks.translation import (
     ImagePool,
     PatchDiscriminator,
     ResnetGenerator,
-    fooling_loss,
+    discriminator_loss,
+    generator_loss,
     initialise,
-    judging_loss,
 )
 
 
@@ -92,10 +92,10 @@ def test_initial_weights_are_kaiming_times_gain():
 
 def test_lsgan_in_closed_form():
     real, fake = torch.tensor([1.0, 0.5]), torch.tensor([0.0, 0.4, 0.2])
-    assert judging_loss(real, fake).item() == pytest.approx(0.5 * (0.25 / 2 + 0.2 / 3))
-    assert judging_loss(torch.ones(3), torch.zeros(2)) == 0
-    assert judging_loss(torch.zeros(3), torch.ones(2)) == 1  # the wrong way round, without the half, is 2
-    assert fooling_loss(torch.tensor([1.0, 0.0])).item() == pytest.approx(0.5)
+    assert discriminator_loss(real, fake).item() == pytest.approx(0.5 * (0.25 / 2 + 0.2 / 3))
+    assert discriminator_loss(torch.ones(3), torch.zeros(2)) == 0
+    assert discriminator_loss(torch.zeros(3), torch.ones(2)) == 1  # the wrong way round, without the half, is 2
+    assert generator_loss(torch.tensor([1.0, 0.0])).item() == pytest.approx(0.5)
 
 
 def numbered(*numbers: int) -> torch.Tensor:

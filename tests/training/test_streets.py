@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from augforge.engine.runners.train import train_alone
-from augforge.io.sample_sets import pictures
+from augforge.io.sample_sets import sample_images
 from augforge.models.edges import LUMA, edge_overlap
 from augforge.models.translators import NightTranslator
 from augforge.recipe import Recipe, SourceSpec, build_stage
@@ -30,7 +30,7 @@ def train(name: str, folder: Path, **options: Any) -> dict[str, Any]:
 def held_out(kind: str, side: int = 64) -> list[Image.Image]:
     from augforge.data.images import decode
 
-    found = [decode(picture.data) for picture in pictures("streets", "test") if picture.label == kind]
+    found = [decode(picture.data) for picture in sample_images("streets", "test") if picture.label == kind]
     return [image.resize((side * 4 // 3, side), Image.Resampling.BICUBIC) for image in found]
 
 

@@ -9,9 +9,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from augforge.models.tensors import evaluating, to_picture
+from augforge.models.tensors import eval_mode, to_picture
 from augforge.training.loop import context_for
-from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
+from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
 
 class Inverting(TrainingTask):
@@ -36,11 +36,11 @@ class Inverting(TrainingTask):
 
     def _fixed(self) -> Tensor:
         inputs = torch.linspace(-1, 1, 3 * 16 * 3).reshape(3, 3, 4, 4)
-        with evaluating(self.nets["net"]):
+        with eval_mode(self.nets["net"]):
             return self.nets["net"](inputs.to(self.context.device)).float().cpu()
 
-    def sheet(self) -> Sheet:
-        return Sheet(["out"], [[to_picture(picture)] for picture in self._fixed()])
+    def sample_grid(self) -> SampleGrid:
+        return SampleGrid(["out"], [[to_picture(picture)] for picture in self._fixed()])
 
     def measure(self) -> dict[str, float]:
         return {"level": float(self._fixed().mean())}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from augforge.algorithms.guidance.denoiser import call_of, is_doubled, rows_of_call, sample_of
@@ -104,7 +105,7 @@ def negtome(
     if first < last:
         raise ValueError(f"time runs down: t_range is (first, last) with first >= last, not {t_range}")
     layers = _self_attention(pipe)
-    push = _Push(pipe, alpha, threshold, (first, last), min_side, reference, seed)
+    push = _Push(pipe, _Strength(alpha, threshold, (first, last), min_side), reference, seed)
     with ExitStack() as stack:
         before = pipe.unet.register_forward_pre_hook(push.before_unet, with_kwargs=True)
         stack.callback(before.remove)
@@ -141,24 +142,22 @@ def encode_reference(pipe: Any, image: Image, height: int, width: int) -> Tensor
     return scaled
 
 
+@dataclass(frozen=True, slots=True)
+class _Strength:
+    """How strongly, above which cosine, at which time steps and from which side on tokens are pushed; see `negtome`."""
+
+    alpha: float
+    threshold: float
+    t_range: tuple[float, float]
+    min_side: int
+
+
 class _Push:
     """The hooks of one `negtome` block, and what the UNet's hook tells those of its layers."""
 
-    def __init__(
-        self,
-        pipe: Any,
-        alpha: float,
-        threshold: float,
-        t_range: tuple[float, float],
-        min_side: int,
-        reference: Tensor | None,
-        seed: int,
-    ) -> None:
+    def __init__(self, pipe: Any, strength: _Strength, reference: Tensor | None, seed: int) -> None:
         self._pipe = pipe
-        self._alpha = alpha
-        self._threshold = threshold
-        self._t_range = t_range
-        self._min_side = min_side
+        self._strength = strength
         self._reference = reference
         self._seed = seed
         self._active = False
@@ -171,7 +170,7 @@ class _Push:
         """Look at the time step and the batch; see the reference first, if there is one."""
         call = call_of(unet, args, kwargs)
         sample = sample_of(call)
-        first, last = self._t_range
+        first, last = self._strength.t_range
         self._active = first >= _time(call) >= last
         self._size = (sample.shape[2], sample.shape[3])
         if not self._active:
@@ -213,13 +212,13 @@ class _Push:
 
         def hook(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor | None:
             context = args[1] if len(args) > 1 else kwargs.get("encoder_hidden_states")
-            if not self._active or context is not None or self._side(output.shape[1]) < self._min_side:
+            if not self._active or context is not None or self._side(output.shape[1]) < self._strength.min_side:
                 return None
             if self._recording:
                 self._tokens[name] = output
                 return None
             if self._reference is not None:
-                return push_away(output, self._tokens[name], self._alpha, self._threshold)
+                return push_away(output, self._tokens[name], self._strength.alpha, self._strength.threshold)
             return self._from_first(output)
 
         return hook
@@ -235,7 +234,7 @@ class _Push:
         parts = []
         for half in output.chunk(self._halves):
             first, others = half[:1], half[1:]
-            parts += [first, push_away(others, first, self._alpha, self._threshold)]
+            parts += [first, push_away(others, first, self._strength.alpha, self._strength.threshold)]
         return torch.cat(parts)
 
 

@@ -170,8 +170,8 @@ class Sparse:
             values = self._likeness.between(self._points[part], self._points)
             values[np.arange(len(part)), part] = 1
             least = cover[part, None] + _ROUNDING
-            could_gain += np.count_nonzero(values > least)
-            held += np.count_nonzero(self.similarities[part] > least)
+            could_gain += int(np.count_nonzero(values > least))
+            held += int(np.count_nonzero(self.similarities[part] > least))
         return max(0.0, 1 - held / could_gain) if could_gain else 0.0
 
     def unseen(self, cover: Points) -> float:

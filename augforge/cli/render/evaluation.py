@@ -97,16 +97,20 @@ def ends(difference: Mapping[str, Any]) -> str:
 
 
 def _measures(run: Mapping[str, Any]) -> Table:
-    """One row for each measure of the made images, one column for each arm that has any, and for the test images."""
+    """One row for each measure of the generated images, one column for each arm that has any and for the test set."""
     made = [arm["name"] for arm in run["arms"] if arm["name"] not in WITHOUT_MADE]
     metrics = run["metrics"]
     names = [name for name in metrics if " " not in name]
-    table = Table("of the made images", *map(render.right, map(render.literal, made)), box=None, pad_edge=False)
-    tested = any(f"{name} of {TEST}" in metrics for name in names)
-    if tested:
-        table.add_column(TEST, justify="right")
+    tested = any(name.endswith(f" of {TEST}") for name in metrics)
+    columns = [*made, TEST] if tested else made
+    heads = map(render.right, map(render.literal, columns))
+    table = Table("of the generated images", *heads, box=None, pad_edge=False)
     for name in names:
-        cells = [metrics.get(f"{name} of {arm}", metrics[name] if arm == made[-1] else None) for arm in made]
-        cells += [metrics.get(f"{name} of {TEST}")] if tested else []
-        table.add_row(render.literal(name), *("" if cell is None else f"{cell:.4g}" for cell in cells))
+        own = {f"{name} of {made[-1]}": metrics[name]} if made else {}
+        cells = [{**own, **metrics}.get(f"{name} of {column}") for column in columns]
+        table.add_row(render.literal(name), *map(_cell, cells))
     return table
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

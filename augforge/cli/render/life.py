@@ -10,10 +10,10 @@ from rich.tree import Tree
 from augforge.cli.render.base import literal, out, print_json
 
 if TYPE_CHECKING:
-    from augforge.provenance.lineage import Life
+    from augforge.provenance.lineage import Lineage
 
 
-def show_life(life: Life, as_json: bool) -> None:
+def show_life(life: Lineage, as_json: bool) -> None:
     """The tree of a sample's life."""
     if as_json:
         print_json(life.plain())
@@ -21,7 +21,7 @@ def show_life(life: Life, as_json: bool) -> None:
         out.print(_tree(life, Tree(_headline(life.row))))
 
 
-def _tree(life: Life, tree: Tree) -> Tree:
+def _tree(life: Lineage, tree: Tree) -> Tree:
     for line in _facts(life.row):
         tree.add(literal(line))
     for parent in life.parents:

@@ -63,7 +63,7 @@ def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
     elif found.effects:
         say("nothing that the lock records of what it depends on has changed: is a model or library not reproducible?")
     verdict = "the same result as" if found.same else "NOT the same result as"
-    flips = f"{found.flipped:,} samples have another fate; " if found.flipped else ""
+    flips = f"{found.flipped:,} samples have another outcome; " if found.flipped else ""
     say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {flips}{found.pixels}")
 
 
@@ -124,11 +124,11 @@ def _show_diff_text(found: Diff) -> None:
 
 def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) -> int:
     """Make one image again, write it, and say how it compares; the exit code."""
-    from augforge.provenance.lineage import life_of
+    from augforge.provenance.lineage import lineage_of
     from augforge.reproduce.remake import Archive, remake
 
     archive = Archive(folder)
-    whole = str(life_of(folder, identity).row["id"])
+    whole = str(lineage_of(folder, identity).row["id"])
     (sample,) = archive.ledger.by_id([whole]).values()
     (made,) = remake(archive, [sample], device)
     target = path or Path(f"{whole}.png")

@@ -77,5 +77,5 @@ def _totals(summary: Summary) -> str:
 
 
 def show_checked(path: Path, recipe: Recipe) -> None:
-    """Say that a recipe is right."""
-    say(f"{path} is right: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
+    """Say that a recipe is valid."""
+    say(f"{path} is valid: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")

@@ -23,12 +23,18 @@ def show_thresholds(measures: Sequence[Measure], as_json: bool) -> None:
         say("no filter has measured anything in this run")
     for measure in measures:
         say(f"{measure.name} ({'less' if measure.lower_is_better else 'more'} is better)")
-        for group in (g for g in measure.groups if g.label is None and g.count):
-            who = group.origin or "all"
-            spread = f"mean {group.mean:.4g}, std {group.std:.4g}"
-            missing = f", {group.missing:,} without" if group.missing else ""
-            say(f"  {who:<10} {_bars(group.counts)}  {group.edges[0]:.4g} to {group.edges[-1]:.4g}; {spread}{missing}")
+        for group in measure.groups:
+            if group.label is None and group.count:
+                say(_line(group))
         out.print(_cuts_table(measure.groups[0]))
+
+
+def _line(group: Group) -> str:
+    """The histogram of a group with its range, mean and deviation."""
+    spread = f"mean {group.mean:.4g}, std {group.std:.4g}"
+    missing = f", {group.missing:,} without" if group.missing else ""
+    bounds = f"{group.edges[0]:.4g} to {group.edges[-1]:.4g}"
+    return f"  {group.origin or 'all':<10} {_bars(group.counts)}  {bounds}; {spread}{missing}"
 
 
 def _bars(counts: Sequence[int]) -> str:

@@ -231,17 +231,27 @@ def _reasons(candidates: Candidates, gone: Rows, verdict: Verdict) -> list[str]:
     names: dict[int, str] = {}
     for cluster, identity in zip(verdict.cluster[: candidates.n].tolist(), candidates.ids, strict=True):
         names[cluster] = min(names.get(cluster, identity), identity)
-    reasons = []
-    for row, other, apart, fit in zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True):
-        same = candidates.digests[row] == candidates.digests[other]
-        how = "" if same else f" ({_bits(apart)})" if apart <= candidates.distance else f" (overlap {fit:.2f})"
-        what = f"{'exact copy' if same else 'near-duplicate'} of {candidates.name(other)}{how}"
-        leaks = candidates.reference[other] or candidates.evaluation[other]
-        better = "" if same or leaks else f", {candidates.advantage(row, other)}"
-        leak = "leakage: " if leaks else ""
-        group = "" if candidates.reference[other] else f", cluster {names[verdict.cluster[row]][:8]}"
-        reasons.append(leak + what + better + group)
-    return reasons
+    rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True)
+    return [
+        _reason(candidates, row, other, _distance(candidates, apart, fit), names[verdict.cluster[row]])
+        for row, other, apart, fit in rows
+    ]
+
+
+def _distance(candidates: Candidates, apart: int, fit: float) -> str:
+    """How near two images are: by their hashes, or else by how well they overlap."""
+    return _bits(apart) if apart <= candidates.distance else f"overlap {fit:.2f}"
+
+
+def _reason(candidates: Candidates, row: int, other: int, distance: str, cluster: str) -> str:
+    """Why `row` goes and `other` stays."""
+    same = candidates.digests[row] == candidates.digests[other]
+    leaks = candidates.reference[other] or candidates.evaluation[other]
+    what = "exact copy" if same else "near-duplicate"
+    how = "" if same else f" ({distance})"
+    better = "" if same or leaks else f", {candidates.advantage(row, other)}"
+    group = "" if candidates.reference[other] else f", cluster {cluster[:8]}"
+    return f"{'leakage: ' if leaks else ''}{what} of {candidates.name(other)}{how}{better}{group}"
 
 
 def _bits(count: int) -> str:

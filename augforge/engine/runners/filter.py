@@ -168,6 +168,13 @@ def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     return _Looked(indices, _stored_scores(stage, parts, digests), inputs, len(todo), reused, failures)
 
 
+def _checked(stage: PixelFilter, measured: Mapping[str, float]) -> Mapping[str, float]:
+    """What a filter measured; ValueError where it is not what its class declares, which is a defect of the filter."""
+    if set(measured) != set(stage.measures):
+        raise ValueError(f"filter: {stage.name} declares {sorted(stage.measures)} but measured {sorted(measured)}")
+    return measured
+
+
 def _stored_scores(stage: PixelFilter, parts: Parts, digests: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """(n,) of each measure, NaN where none is stored."""
     there = parts.find(digests) >= 0
@@ -207,7 +214,8 @@ def _measure_all(
         rows = []
         for sample in batch:
             try:
-                rows.append({"digest": sample.digest, **stage.measure(images.decode(context.pixels.bytes_of(sample)))})
+                measured = _checked(stage, stage.measure(images.decode(context.pixels.bytes_of(sample))))
+                rows.append({"digest": sample.digest, **measured})
             except BadImage as error:
                 drop([sample.digest], error.message)
             except Unjudged as error:

@@ -95,7 +95,7 @@ def _fixed_batch(stage: Generator, parts: Parts, context: RunContext) -> int:
     path = parts.folder / "plan.json"
     if stage.batch == "auto" and (size := _planned(path, context.progress)) is not None:
         return size
-    size = stage.probe(context.device) if stage.batch == "auto" else int(stage.batch)
+    size = stage.default_batch_size(context.device) if stage.batch == "auto" else int(stage.batch)
     write_atomically(path, seal({"batch": size, "device": context.device}))
     return size
 

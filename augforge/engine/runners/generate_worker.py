@@ -16,7 +16,10 @@ from augforge.progress import Progress
 
 
 def work(path: Path) -> None:
-    """One process: take every n-th batch, on the device that accelerate gave."""
+    """One process: take every n-th batch, on the device that accelerate gave.
+
+    It does not wait for the others: NCCL refuses two processes on one card, and gives up on one that is slow.
+    """
     from accelerate import PartialState
 
     task: Task = pickle.loads(path.read_bytes())  # written by `make_in_processes` a moment ago
@@ -30,7 +33,6 @@ def work(path: Path) -> None:
     pixels = Pixels([open_source(spec.kind, spec.value, **spec.options) for spec in task.sources], task.sources)
     with trained_models(task.trained):
         generate_batches(task.stage, mine, parts, pixels, task.device, Progress())
-    state.wait_for_everyone()
     state.destroy_process_group()
 
 

@@ -22,8 +22,8 @@ from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.models import Model, find_model, model_key
+from augforge.models.digests import digest
 from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
-from augforge.models.table import digest
 from augforge.progress import Progress
 from augforge.stages.trainer import Trainer
 
@@ -154,7 +154,8 @@ def train_alone(
     """
     progress = progress or Progress()
     (stage,) = recipe.stages
-    assert isinstance(stage, Trainer)
+    if not isinstance(stage, Trainer):
+        raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
     _check_folder(out)
     sources = open_sources(recipe)
     store = Store(out / ".facts", progress.say)
@@ -166,7 +167,7 @@ def train_alone(
                 (out / name).unlink(missing_ok=True)
         ledger, _ = read_sources(sources, store, progress, limit)
         if problem := refuse_too_many_bad(ledger, max_bad):
-            raise TooManyBad(problem, "mend or remove them, or raise --max-bad")
+            raise TooManyBad(problem, "fix or remove them, or raise --max-bad")
         say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger)
         identity = training_key(stage, roles, recipe.seed)
@@ -183,8 +184,8 @@ def _check_folder(out: Path) -> None:
 
 def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     """Train in this process; with several, each has a share of every batch and the first one writes."""
+    from augforge.training.images import TrainingImages
     from augforge.training.loop import Plan, accelerator_for, context_for, train
-    from augforge.training.pictures import Pictures
     from augforge.training.writing import write_model
 
     stage = task.stage
@@ -193,7 +194,7 @@ def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     if stage.batch % accelerator.num_processes:
         raise RecipeError(f"a batch of {stage.batch} cannot be divided among {accelerator.num_processes} processes")
     pictures = {
-        role: Pictures(samples, pixels.bytes_of, pixels.mask_of if stage.masks else None)
+        role: TrainingImages(samples, pixels.bytes_of, pixels.mask_of if stage.masks else None)
         for role, samples in task.roles.items()
     }
     training_task = stage.training_task(pictures, context_for(accelerator, task.seed, stage.steps))

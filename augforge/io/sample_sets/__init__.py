@@ -26,7 +26,7 @@ IMBALANCE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SampleImage:
     """One image of a sample data set: its path below the folder, its class, its encoded bytes and those of its mask."""
 
     path: str
@@ -46,11 +46,11 @@ class SampleSet:
 
     about: str
     readme: Callable[[], str]
-    make: Callable[[str], Iterable[Picture]]
+    make: Callable[[str], Iterable[SampleImage]]
     splits: tuple[str, ...] = SPLITS
 
 
-def pictures(name: str, split: str = "train") -> list[Picture]:
+def sample_images(name: str, split: str = "train") -> list[SampleImage]:
     """The pictures of a sample data set, class by class and then by file name.
 
     Raises:
@@ -91,7 +91,7 @@ def write(name: str, out: Path, split: str = "train") -> None:
 
 def _files(name: str, split: str) -> dict[str, bytes]:
     """All files of a data set by their paths: pictures, masks and the README."""
-    found = pictures(name, split)
+    found = sample_images(name, split)
     images = {picture.path: picture.data for picture in found}
     masks = {picture.mask_path: picture.mask for picture in found if picture.mask is not None}
     return {**images, **masks, "README.md": SETS[name].readme().encode()}
@@ -104,7 +104,7 @@ def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
     return there.keys() == files.keys() and all(there[path].read_bytes() == data for path, data in files.items())
 
 
-def _digits(split: str) -> list[Picture]:
+def _digits(split: str) -> list[SampleImage]:
     """scikit-learn's handwritten digits: 20 % for testing; of the rest a long tail for training, and what it left."""
     classes: dict[int, list[tuple[str, int, NDArray[np.uint8]]]] = defaultdict(list)
     table = _digits_table()
@@ -120,10 +120,12 @@ def _digits(split: str) -> list[Picture]:
     ]
 
 
-def _digit(label: int | None, index: int, grey: NDArray[np.uint8]) -> Picture:
+def _digit(label: int | None, index: int, grey: NDArray[np.uint8]) -> SampleImage:
     """A picture in the folder of its class; loose without one."""
     name = f"digit-{index:04d}.png"
-    return Picture(name, None, _png(grey)) if label is None else Picture(f"{label}/{name}", str(label), _png(grey))
+    return (
+        SampleImage(name, None, _png(grey)) if label is None else SampleImage(f"{label}/{name}", str(label), _png(grey))
+    )
 
 
 def _digits_table() -> NDArray[np.float64]:
@@ -156,17 +158,17 @@ def _png(grey: NDArray[np.uint8]) -> bytes:
 
 
 @cache
-def _streets(split: str) -> tuple[Picture, ...]:
+def _streets(split: str) -> tuple[SampleImage, ...]:
     """Drawn scenes: by day with masks, and others at night."""
     from PIL import Image
 
     from augforge.data.images import encode_mask
     from augforge.io.sample_sets.streets import RANGES, TIMES, Time, draw_scene
 
-    def picture(time: Time, number: int) -> Picture:
+    def picture(time: Time, number: int) -> SampleImage:
         scene = draw_scene(time, number)
         mask = encode_mask(scene.mask) if time == "day" else None
-        return Picture(f"{time}/{time}-{number:04d}.png", time, encode_png(Image.fromarray(scene.image)), mask)
+        return SampleImage(f"{time}/{time}-{number:04d}.png", time, encode_png(Image.fromarray(scene.image)), mask)
 
     return tuple(picture(time, number) for time in TIMES for number in RANGES[split])
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from augforge.errors import ModelError
 from augforge.models.backends.options import Options
-from augforge.models.table import PICKLED, Model, digest
+from augforge.models.digests import PICKLED, digest
+from augforge.models.table import Model
 
 __all__ = ["PICKLED", "Checkpoint", "declared_dtype", "digest", "fetch", "find_checkpoint", "refuse_pickles"]
 

@@ -61,8 +61,7 @@ class IPAdapter(Diffusion):
     )
 
     def _completed(self, pipe: Any, checkpoint: Checkpoint) -> Any:
-        options = self._options
-        assert isinstance(options, IPAdapterOptions)
+        options = self._own_options
         self._weights = find_adapter(options)
         self._encoder_folder = find_encoder(options, self._weights)
         self._encoder = load_encoder(self._encoder_folder, None, self.dtype, options)
@@ -73,16 +72,22 @@ class IPAdapter(Diffusion):
         return pipe
 
     def _more_facts(self) -> dict[str, Any]:
-        assert isinstance(self._options, IPAdapterOptions)
+        options = self._own_options
         return {
             "adapter": {
-                "name": self._options.adapter,
+                "name": options.adapter,
                 "weights": self._weights.name,
-                "revision": self._options.adapter_revision,
+                "revision": options.adapter_revision,
                 "digest": digest(self._weights),
                 "encoder-digest": digest(self._encoder_folder),
             }
         }
+
+    @property
+    def _own_options(self) -> IPAdapterOptions:
+        if not isinstance(self._options, IPAdapterOptions):
+            raise TypeError(f"{type(self).__name__} takes IPAdapterOptions, not {type(self._options).__name__}")
+        return self._options
 
     @property
     def encoder_size(self) -> int:

@@ -45,8 +45,7 @@ class Kandinsky22(Diffusion):
     accepts: ClassVar[frozenset[str]] = frozenset({"KandinskyV22Pipeline"})
 
     def _completed(self, pipe: Any, checkpoint: Checkpoint) -> Any:
-        options = self._options
-        assert isinstance(options, KandinskyOptions)
+        options = self._own_options
         self._prior = fetch(options.prior, options.prior_revision, options)
         refuse_pickles(self._prior, ["image_encoder"], options)
         folder, processor = self._prior / "image_encoder", self._prior / "image_processor"
@@ -56,12 +55,18 @@ class Kandinsky22(Diffusion):
         return pipe
 
     def _more_facts(self) -> dict[str, Any]:
-        assert isinstance(self._options, KandinskyOptions)
+        options = self._own_options
         parts = [digest(self._prior / part) for part in ("image_encoder", "image_processor")]
         return {
-            "prior": {"name": self._options.prior, "revision": self._options.prior_revision, "digest": parts},
+            "prior": {"name": options.prior, "revision": options.prior_revision, "digest": parts},
             "reads-prompt": False,
         }
+
+    @property
+    def _own_options(self) -> KandinskyOptions:
+        if not isinstance(self._options, KandinskyOptions):
+            raise TypeError(f"{type(self).__name__} takes KandinskyOptions, not {type(self._options).__name__}")
+        return self._options
 
     @property
     def encoder_size(self) -> int:

@@ -160,12 +160,12 @@ def initialise(net: nn.Module, gain: float = 0.2) -> nn.Module:
     return net
 
 
-def judging_loss(on_real: Tensor, on_fake: Tensor) -> Tensor:
+def discriminator_loss(on_real: Tensor, on_fake: Tensor) -> Tensor:
     """LSGAN of the discriminator, scalar: half the sum of the mean squared distances to 1 (real) and to 0 (fake)."""
     return 0.5 * ((on_real - 1).square().mean() + on_fake.square().mean())
 
 
-def fooling_loss(on_fake: Tensor) -> Tensor:
+def generator_loss(on_fake: Tensor) -> Tensor:
     """LSGAN of the generator, scalar: the mean squared distance to 1."""
     return (on_fake - 1).square().mean()
 

@@ -24,24 +24,35 @@ def source_types(origins: Mapping[str, str], parents: Mapping[str, Sequence[str]
         parents: the ids of the parents of every sample; a parent that is not in `origins` is taken for a real image.
     """
     composite: dict[str, bool] = {}
-    for start in origins:
-        waiting = [start]
-        while waiting:
-            identity = waiting[-1]
-            above = [parent for parent in parents.get(identity, ()) if parent != identity]
-            if origins.get(identity) != "synthetic":
-                composite[identity] = True
-            elif unknown := [parent for parent in above if parent not in composite and parent not in waiting]:
-                waiting += unknown
-                continue
-            else:
-                composite[identity] = any(composite.get(parent, False) for parent in above)
-            waiting.pop()
+    for identity in origins:
+        _settle(identity, origins, parents, composite)
     return {
         identity: "compositeWithTrainedAlgorithmicMedia" if composite[identity] else "trainedAlgorithmicMedia"
         for identity, origin in origins.items()
         if origin == "synthetic"
     }
+
+
+def _settle(
+    start: str, origins: Mapping[str, str], parents: Mapping[str, Sequence[str]], composite: dict[str, bool]
+) -> None:
+    """Note in `composite` of a sample and of its ancestors whether they are real or come from a real image.
+
+    Without recursion, as a line of ancestors can be long; a circle in damaged provenance does not hold it up.
+    """
+    waiting = [start]
+    while waiting:
+        identity = waiting[-1]
+        above = [parent for parent in parents.get(identity, ()) if parent != identity]
+        unknown = [parent for parent in above if parent not in composite and parent not in waiting]
+        if origins.get(identity) != "synthetic":
+            composite[identity] = True
+        elif unknown:
+            waiting += unknown
+            continue
+        else:
+            composite[identity] = any(composite.get(parent, False) for parent in above)
+        waiting.pop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,17 @@ def marker_of(mark: bool, sign: bool, certificate: Path | None, key: Path | None
     Raises:
         SignError: choices that do not go together, or a certificate or key that cannot be used.
     """
-    from augforge.publish.marks.sign import Signer, SignError
+    from augforge.publish.marks.sign import Signer
+
+    _check_choices(mark, sign, certificate, key)
+    if certificate is not None and key is not None:
+        return Marker(Signer(certificate, key))
+    return Marker() if mark else None
+
+
+def _check_choices(mark: bool, sign: bool, certificate: Path | None, key: Path | None) -> None:
+    """SignError for choices that do not go together."""
+    from augforge.publish.marks.sign import SignError
 
     if sign and (certificate is None or key is None):
         raise SignError("--sign needs a certificate and its key", "give --cert CHAIN.pem --key KEY.pem")
@@ -79,6 +100,3 @@ def marker_of(mark: bool, sign: bool, certificate: Path | None, key: Path | None
         raise SignError("--cert and --key are for --sign", "add --sign, or leave them out")
     if sign and not mark:
         raise SignError("--sign and --no-mark exclude each other", "leave one of them out")
-    if certificate is not None and key is not None:
-        return Marker(Signer(certificate, key))
-    return Marker() if mark else None

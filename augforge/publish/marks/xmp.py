@@ -78,16 +78,23 @@ def _extended(old: bytes, kind: str, identity: str) -> bytes:
 def read_packet(data: bytes) -> bytes | None:
     """The XMP packet of a PNG, JPEG or WebP file; None if it has none, or is of another kind or damaged."""
     try:
-        if data.startswith(PNG):
-            return next((p for name, start, end in _png(data) if (p := _png_packet(name, data[start:end]))), None)
-        if data.startswith(b"\xff\xd8"):
-            bodies = (data[start + 4 : end] for marker, start, end in _jpeg(data) if marker == 0xE1)
-            return next((body[len(APP1) :] for body in bodies if body.startswith(APP1)), None)
-        if _is_webp(data):
-            return next((data[start:end] for name, start, end in _webp(data) if name == b"XMP "), None)
+        return next(_packets(data), None)
     except (struct.error, IndexError, zlib.error):
         return None
-    return None
+
+
+def _packets(data: bytes) -> Iterator[bytes]:
+    """The XMP packets of a file in order; none of a file of another kind."""
+    if data.startswith(PNG):
+        for name, start, end in _png(data):
+            if found := _png_packet(name, data[start:end]):
+                yield found
+    elif data.startswith(b"\xff\xd8"):
+        for marker, start, end in _jpeg(data):
+            if (found := _jpeg_packet(marker, data[start + 4 : end])) is not None:
+                yield found
+    elif _is_webp(data):
+        yield from (data[start:end] for name, start, end in _webp(data) if name == b"XMP ")
 
 
 def _with_packet(data: bytes, new: bytes) -> bytes | None:
@@ -120,6 +127,11 @@ def _png_packet(name: bytes, body: bytes) -> bytes | None:
     packed = body[len(KEYWORD)]
     text = body[len(KEYWORD) + 2 :].split(b"\x00", 2)[2]
     return zlib.decompressobj().decompress(text, LARGEST) if packed else text
+
+
+def _jpeg_packet(marker: int, body: bytes) -> bytes | None:
+    """The packet in an APP1 segment."""
+    return body[len(APP1) :] if marker == 0xE1 and body.startswith(APP1) else None
 
 
 def _into_png(data: bytes, new: bytes) -> bytes:

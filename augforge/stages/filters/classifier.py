@@ -44,7 +44,7 @@ class Classifier(EmbeddingFilter):
 
     model: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
     by: Literal["confidence", "entropy", "label-probability"] = Field(
-        "confidence", description="The measure that the rule looks at."
+        default="confidence", description="The measure that the rule looks at."
     )
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:

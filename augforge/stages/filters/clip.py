@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Clip(AsksAboutClasses, EmbeddingFilter):
     """Keep the images that an image-text model finds most like their class.
 
-    Three cosine measures, all in [-1, 1]: `clip-prompt`, similarity to the class's prompt; `clip-margin`, that
-    minus the best similarity to another class's prompt, in [-2, 2]; `clip-prototype`, similarity to the mean of
-    the class's real images. No paper gives a cut that holds for all data, so without a rule outliers go.
+    Three measures of cosine similarity: `clip-prompt`, that to the class's prompt, in [-1, 1]; `clip-margin`, that
+    minus the best similarity to another class's prompt, in [-2, 2]; `clip-prototype`, that to the mean of the
+    class's real images, in [-1, 1]. No paper gives a cut that holds for all data, so without a rule outliers go.
 
     By `clip-prototype` no text is asked for: any model that embeds images will do, and the other two are not measured.
     """
@@ -35,11 +35,11 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The image-text model; by clip-prototype any that embeds images."
+        default="builtin-clip", description="The image-text model; by clip-prototype any that embeds images."
     )
-    prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
+    prompt: Prompt = Field(default="a photo of a {label}", description="The prompt of a class; {label} is its name.")
     by: Literal["clip-prompt", "clip-margin", "clip-prototype"] = Field(
-        "clip-prompt", description="The measure that the rule looks at."
+        default="clip-prompt", description="The measure that the rule looks at."
     )
 
     @property

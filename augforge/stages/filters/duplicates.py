@@ -30,23 +30,28 @@ class Duplicates(Stage):
     )
     example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.1}
 
-    on: On = Field("all", description="Drop any, or only synthetic or real ones; the others are still compared with.")
+    on: On = Field(
+        default="all", description="Drop any, or only synthetic or real ones; the others are still compared with."
+    )
     by: Literal["exact", "hash", "embedding"] = Field(
-        "hash", description="Evidence: equal bytes; near hashes too; near embeddings of overlapping pictures too."
+        default="hash",
+        description="Evidence: equal bytes; near hashes too; near embeddings of overlapping pictures too.",
     )
     distance: Annotated[int, Field(ge=0, le=32)] | Literal["auto"] = Field(
-        "auto",
+        default="auto",
         description="Most bits in which hashes differ; over 7, pictures must fit. auto is 16, and 8 from 200,000 on.",
     )
-    similarity: float = Field(0.9, ge=-1, le=1, description="Least cosine of embeddings, for by embedding.")
-    overlap: Share = Field(0.82, description="How well a picture must fit a part of the other one.")
-    flips: bool = Field(True, description="Compare with mirrored images too.")
-    within: Literal["class", "all"] = Field("all", description="Compare within each class only, or over all.")
+    similarity: float = Field(default=0.9, ge=-1, le=1, description="Least cosine of embeddings, for by embedding.")
+    overlap: Share = Field(default=0.82, description="How well a picture must fit a part of the other one.")
+    flips: bool = Field(default=True, description="Compare with mirrored images too.")
+    within: Literal["class", "all"] = Field(default="all", description="Compare within each class only, or over all.")
     against: str | None = Field(
-        None, description="Drop what is near an image of this source, such as a test set; it is only read."
+        default=None, description="Drop what is near an image of this source, such as a test set; it is only read."
     )
-    parents: bool = Field(True, description="Drop synthetic images that are near-copies of their own parents.")
-    model: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="The model for by embedding.")
+    parents: bool = Field(default=True, description="Drop synthetic images that are near-copies of their own parents.")
+    model: Annotated[str, Task("image-embedding")] = Field(
+        default="builtin-clip", description="The model for by embedding."
+    )
 
     def packages(self) -> tuple[str, ...]:
         """What embeds, where embeddings are the evidence."""

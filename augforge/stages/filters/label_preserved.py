@@ -30,7 +30,7 @@ class LabelPreserved(EmbeddingFilter):
     needs_real: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
-    on: Literal["synthetic"] = Field("synthetic", description="Only generated images have parents.")
+    on: Literal["synthetic"] = Field(default="synthetic", description="Only generated images have parents.")
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The cosine to the parents' mean direction."""

@@ -30,8 +30,8 @@ class Margin(AsksAboutClasses, EmbeddingFilter):
     )
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
-    model: Annotated[str, Task("image-text")] = Field("builtin-clip", description="The image-text model.")
-    prompt: Prompt = Field("a photo of a {label}", description="The prompt of a class; {label} is its name.")
+    model: Annotated[str, Task("image-text")] = Field(default="builtin-clip", description="The image-text model.")
+    prompt: Prompt = Field(default="a photo of a {label}", description="The prompt of a class; {label} is its name.")
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The margin of the image's own class."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from augforge.stages.filter_inputs import FilterInputs, Numbers, Vectors
 
 ROWS = 1024
-"""Images compared at a time: with it, the memory hangs on the size of the reference and not on how many there are."""
+"""Images compared at a time: with it, the memory depends on the size of the reference and not on how many there are."""
 
 
 class Outlier(EmbeddingFilter):
@@ -40,8 +40,10 @@ class Outlier(EmbeddingFilter):
     needs_real: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
-    reference: int = Field(256, ge=1, description="Compare with at most so many real images of the class.")
-    lowest: float = Field(0.3, gt=0, le=1, description="The share of the distances that counts, the lowest ones.")
+    reference: int = Field(default=256, ge=1, description="Compare with at most so many real images of the class.")
+    lowest: float = Field(
+        default=0.3, gt=0, le=1, description="The share of the distances that counts, the lowest ones."
+    )
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How odd each image is in its class."""

@@ -72,15 +72,19 @@ class Quality(PixelFilter):
     scales: ClassVar[Mapping[str, Scale]] = {"quality-sharpness": "log", "quality-detail": "log"}
     example: ClassVar[Mapping[str, Any]] = {"by": "entropy", "keep": 0.5}
 
-    blurry: Bound = Field(0.01, description="Drop what has less detail than this, or `off`.")
-    dark: Bound = Field(0.25, description="Drop what has next to no pixel brighter than this share of white, or `off`.")
-    light: Bound = Field(0.75, description="Drop what has next to no pixel darker than this share of white, or `off`.")
-    low_information: Bound = Field(0.2, description="Drop what has fewer bits of entropy a pixel, or `off`.")
-    odd_aspect: Bound = Field(0.25, description="Drop what is narrower: shorter side by longer, or `off`.")
-    odd_size: Annotated[float, Field(ge=1)] | Literal["off"] = Field(
-        5.0, description="Drop what is so many times smaller or larger than the median, or `off`."
+    blurry: Bound = Field(default=0.01, description="Drop what has less detail than this, or `off`.")
+    dark: Bound = Field(
+        default=0.25, description="Drop what has next to no pixel brighter than this share of white, or `off`."
     )
-    grey: Bound = Field("off", description="Drop what has channels no further apart than this, such as 0.03.")
+    light: Bound = Field(
+        default=0.75, description="Drop what has next to no pixel darker than this share of white, or `off`."
+    )
+    low_information: Bound = Field(default=0.2, description="Drop what has fewer bits of entropy a pixel, or `off`.")
+    odd_aspect: Bound = Field(default=0.25, description="Drop what is narrower: shorter side by longer, or `off`.")
+    odd_size: Annotated[float, Field(ge=1)] | Literal["off"] = Field(
+        default=5.0, description="Drop what is so many times smaller or larger than the median, or `off`."
+    )
+    grey: Bound = Field(default="off", description="Drop what has channels no further apart than this, such as 0.03.")
     by: (
         Literal[
             "sharpness",
@@ -96,7 +100,7 @@ class Quality(PixelFilter):
             "colour",
         ]
         | None
-    ) = Field(None, description="Judge by this measure alone, not by the checks (a rule alone: by sharpness).")
+    ) = Field(default=None, description="Judge by this measure alone, not by the checks (a rule alone: by sharpness).")
 
     @property
     def checks(self) -> bool:

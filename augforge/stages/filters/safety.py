@@ -62,10 +62,12 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
     default_rule: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
-    model: Annotated[str, Task("image-text")] = Field("vit-b-32", description="The image-text model.")
-    concepts: tuple[str, ...] = Field(CONCEPTS, min_length=1, description="What must not be shown, as prompts.")
-    safe: tuple[str, ...] = Field(SAFE, min_length=1, description="What may be shown, as prompts.")
-    checker: str | None = Field(None, description="module:function of a checker in place of the image-text model.")
+    model: Annotated[str, Task("image-text")] = Field(default="vit-b-32", description="The image-text model.")
+    concepts: tuple[str, ...] = Field(default=CONCEPTS, min_length=1, description="What must not be shown, as prompts.")
+    safe: tuple[str, ...] = Field(default=SAFE, min_length=1, description="What may be shown, as prompts.")
+    checker: str | None = Field(
+        default=None, description="module:function of a checker in place of the image-text model."
+    )
 
     @property
     def asks_about_classes(self) -> bool:
@@ -97,7 +99,8 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
         """1 - 2 * the checker's risk; Unjudged where it gives none."""
         from augforge.algorithms.rules import Unjudged
 
-        assert self.checker is not None
+        if self.checker is None:
+            raise TypeError("without a checker, safety measures embeddings and no pixels")
         check = load_checker(self.checker)
         try:
             risk = float(check(image))

@@ -33,8 +33,8 @@ class WeightUnicon(EmbeddingFilter):
     reweights: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"on": "all", "keep": 0.5}
 
-    on: On = Field("synthetic", description="Weight all images, or only the synthetic or the real ones.")
-    tau: float = Field(0.5, gt=0, description="The temperature: the larger, the more equal the weights.")
+    on: On = Field(default="synthetic", description="Weight all images, or only the synthetic or the real ones.")
+    tau: float = Field(default=0.5, gt=0, description="The temperature: the larger, the more equal the weights.")
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The weights, class by class; images without a label are a class of their own."""

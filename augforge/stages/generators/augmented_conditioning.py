@@ -11,7 +11,7 @@ from augforge.data.ids import key, rng, seed_of
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.stages.generator import GenerationInput, SampledParams
+from augforge.stages.generator import GenerationInput, SampledParams, required
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -44,20 +44,32 @@ class AugmentedConditioning(DiffusionGenerator):
     task: ClassVar[str] = "conditioning"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "mode": "embed-cutmix-dropout", "steps": 2}
 
-    model: Annotated[str, Task("conditioning")] = Field("builtin-unclip", description="The diffusion model.")
-    mode: Mode = Field("embed-cutmix-dropout", description="How the conditioning image is augmented.")
-    alpha: float = Field(1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
-    lam: float | None = Field(None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone.")
-    dropout: float = Field(0.4, ge=0, le=1, description="Share of embedding coordinates zeroed in the dropout modes.")
-    rescale: bool = Field(False, description="Divide by 1 - dropout afterwards (the published method does not).")
+    model: Annotated[str, Task("conditioning")] = Field(default="builtin-unclip", description="The diffusion model.")
+    mode: Mode = Field(default="embed-cutmix-dropout", description="How the conditioning image is augmented.")
+    alpha: float = Field(default=1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
+    lam: float | None = Field(
+        default=None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone."
+    )
+    dropout: float = Field(
+        default=0.4, ge=0, le=1, description="Share of embedding coordinates zeroed in the dropout modes."
+    )
+    rescale: bool = Field(
+        default=False, description="Divide by 1 - dropout afterwards (the published method does not)."
+    )
     fallback: Literal["dropout", "crop"] = Field(
-        "dropout",
+        default="dropout",
         description="For a class of one image: drop coordinates instead of mixing, or mix with a crop of itself.",
     )
-    crop_min_area: float = Field(0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take.")
-    noise_level: int = Field(0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule.")
-    strength: float | None = Field(None, gt=0, le=1, description="image-to-image: how much of the image is replaced.")
-    scale: float = Field(1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
+    crop_min_area: float = Field(
+        default=0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take."
+    )
+    noise_level: int = Field(
+        default=0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule."
+    )
+    strength: float | None = Field(
+        default=None, gt=0, le=1, description="image-to-image: how much of the image is replaced."
+    )
+    scale: float = Field(default=1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
 
     def check(self) -> None:
         """Refuse a mode that the back-end does not support."""
@@ -81,27 +93,35 @@ class AugmentedConditioning(DiffusionGenerator):
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, or two distinct ones of the class, with the mixing share, box, crops and mask seed."""
-        from augforge.algorithms import mixing
-
-        assert parent is not None
+        parent = required(parent)
         mode, partner = self._mode_and_partner(parent, pool, variant)
-        random = rng(seed, "mix")
         sampled_params: dict[str, Any] = {"mode": mode, "variant": variant, **self.prompt_of(label, seed)}
         if mode != self.mode:
             sampled_params["fallback"] = f"one image in the class: {mode} instead of {self.mode}"
-        parents = [parent]
-        if partner is not None:
-            parents.append(partner)
-            sampled_params["lam"] = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
-            crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
-            sampled_params |= {"crops": crops} if any(crops) else {}
+        if partner is None:
+            return [parent], sampled_params | self._dropout_params(mode, seed)
+        mixed = self._mixing_params(mode, [parent, partner], rng(seed, "mix"))
+        return [parent, partner], sampled_params | mixed | self._dropout_params(mode, seed)
+
+    def _mixing_params(self, mode: str, parents: Sequence[Sample], random: np.random.Generator) -> dict[str, Any]:
+        """The share of two parents, their crops, and the box of a CutMix."""
+        from augforge.algorithms import mixing
+
+        lam = float(random.beta(self.alpha, self.alpha)) if self.lam is None else self.lam
+        mixed: dict[str, Any] = {"lam": lam}
+        crops = [self._crop(mode, index, parents, random) for index in (0, 1)]
+        if any(crops):
+            mixed["crops"] = crops
         if mode.startswith("cutmix"):
-            sampled_params["box"] = mixing.draw_box(sampled_params["lam"], random)
+            mixed["box"] = mixing.draw_box(lam, random)
+        return mixed
+
+    def _dropout_params(self, mode: str, seed: int) -> dict[str, Any]:
+        """The share of coordinates that are dropped, and the seed of the mask that says which."""
+        masked = {"mask-seed": seed_of(f"mask:{seed}")}
         if mode.endswith("dropout"):
-            sampled_params["p"] = self.dropout
-        if mode.endswith("dropout") or mode.startswith("embed-cutmix"):
-            sampled_params["mask-seed"] = seed_of(f"mask:{seed}")
-        return parents, sampled_params
+            return {"p": self.dropout} | masked
+        return masked if mode.startswith("embed-cutmix") else {}
 
     def _mode_and_partner(self, parent: Sample, pool: Pool, variant: int) -> tuple[str, Sample | None]:
         if self.mode in ONE_IMAGE:

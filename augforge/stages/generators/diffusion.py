@@ -39,40 +39,56 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         "decode_batch",
     }
 
-    prompt: Prompt = Field("a photo of a {label}", description="The prompt; {label} is the class name.")
-    templates: str = Field("", description="Choose each image's prompt from a file of templates, or from the `usual`.")
-    negative: str = Field("", description="The negative prompt.")
-    perp_neg: tuple[str, ...] = Field((), description="Guide away from a text by Perp-Neg: TEXT=WEIGHT, repeatable.")
-    negtome: str = Field("off", description="NegToMe: push images apart within a `batch`, or away from an image FILE.")
-    negtome_alpha: float = Field(0.9, ge=0, description="NegToMe: strength of the push.")
-    negtome_threshold: float = Field(0.7, description="NegToMe: cosine above which tokens are pushed.")
-    negtome_min_side: int = Field(32, ge=1, description="NegToMe: least side, in tokens, of the layers it acts on.")
+    prompt: Prompt = Field(default="a photo of a {label}", description="The prompt; {label} is the class name.")
+    templates: str = Field(
+        default="", description="Choose each image's prompt from a file of templates, or from the `usual`."
+    )
+    negative: str = Field(default="", description="The negative prompt.")
+    perp_neg: tuple[str, ...] = Field(
+        default=(), description="Guide away from a text by Perp-Neg: TEXT=WEIGHT, repeatable."
+    )
+    negtome: str = Field(
+        default="off", description="NegToMe: push images apart within a `batch`, or away from an image FILE."
+    )
+    negtome_alpha: float = Field(default=0.9, ge=0, description="NegToMe: strength of the push.")
+    negtome_threshold: float = Field(default=0.7, description="NegToMe: cosine above which tokens are pushed.")
+    negtome_min_side: int = Field(
+        default=32, ge=1, description="NegToMe: least side, in tokens, of the layers it acts on."
+    )
     guidance: float | None = Field(
-        None, ge=0, description="Classifier-free guidance scale (the model's own if absent)."
+        default=None, ge=0, description="Classifier-free guidance scale (the model's own if absent)."
     )
-    steps: int | None = Field(None, ge=1, description="Denoising steps (the model's own if absent).")
-    width: int | None = Field(None, ge=8, description="Width in px (the model's own if absent).")
-    height: int | None = Field(None, ge=8, description="Height in px (the model's own if absent).")
+    steps: int | None = Field(default=None, ge=1, description="Denoising steps (the model's own if absent).")
+    width: int | None = Field(default=None, ge=8, description="Width in px (the model's own if absent).")
+    height: int | None = Field(default=None, ge=8, description="Height in px (the model's own if absent).")
     validation: float = Field(
-        0.0, ge=0, le=1, description="Share of the new images that goes into the split `validation`."
+        default=0.0, ge=0, le=1, description="Share of the new images that goes into the split `validation`."
     )
-    backend: BackendName = Field("auto", description="How the model is conditioned, where it can be in several ways.")
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp32 on the CPU.")
-    revision: str | None = Field(None, description="Branch, tag or commit of a hub model.")
-    variant: str | None = Field(None, description="Variant of the weights' files, such as fp16.")
-    allow_pickle: bool = Field(False, description="Read pickled weights; such a file can run any code.")
-    config: str | None = Field(None, description="For a single weights file: the directory of its configuration.")
-    scheduler: str | None = Field(None, description="A diffusers scheduler class, such as LCMScheduler.")
-    attention: str | None = Field(None, description="An attention backend of diffusers, such as native or flash.")
-    cache: str | None = Field(None, description="A step cache of diffusers: first-block or pyramid.")
-    compile: bool = Field(False, description="Compile the denoiser; the first batch then takes minutes.")
-    micro_batch: int | None = Field(None, ge=1, description="Denoise at most this many images at once.")
-    decode_batch: int | None = Field(None, ge=1, description="Decode at most this many images at once.")
-    adapter: str | None = Field(None, description="IP-Adapter: its directory, file or hub id.")
-    adapter_subfolder: str | None = Field(None, description="IP-Adapter: the folder of the weights.")
-    adapter_weights: str | None = Field(None, description="IP-Adapter: the file name of the weights.")
-    image_encoder: str | None = Field(None, description="IP-Adapter: the folder of the image encoder.")
-    prior: str | None = Field(None, description="Kandinsky: directory or hub id of the prior.")
+    backend: BackendName = Field(
+        default="auto", description="How the model is conditioned, where it can be in several ways."
+    )
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Precision; auto is fp32 on the CPU."
+    )
+    revision: str | None = Field(default=None, description="Branch, tag or commit of a hub model.")
+    variant: str | None = Field(default=None, description="Variant of the weights' files, such as fp16.")
+    allow_pickle: bool = Field(default=False, description="Read pickled weights; such a file can run any code.")
+    config: str | None = Field(
+        default=None, description="For a single weights file: the directory of its configuration."
+    )
+    scheduler: str | None = Field(default=None, description="A diffusers scheduler class, such as LCMScheduler.")
+    attention: str | None = Field(
+        default=None, description="An attention backend of diffusers, such as native or flash."
+    )
+    cache: str | None = Field(default=None, description="A step cache of diffusers: first-block or pyramid.")
+    compile: bool = Field(default=False, description="Compile the denoiser; the first batch then takes minutes.")
+    micro_batch: int | None = Field(default=None, ge=1, description="Denoise at most this many images at once.")
+    decode_batch: int | None = Field(default=None, ge=1, description="Decode at most this many images at once.")
+    adapter: str | None = Field(default=None, description="IP-Adapter: its directory, file or hub id.")
+    adapter_subfolder: str | None = Field(default=None, description="IP-Adapter: the folder of the weights.")
+    adapter_weights: str | None = Field(default=None, description="IP-Adapter: the file name of the weights.")
+    image_encoder: str | None = Field(default=None, description="IP-Adapter: the folder of the image encoder.")
+    prior: str | None = Field(default=None, description="Kandinsky: directory or hub id of the prior.")
 
     @field_validator("perp_neg")
     @classmethod
@@ -86,7 +102,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         if self.batch_dependent and self.batch == "auto":
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
         from augforge.models.devices import pick_device
 
@@ -119,7 +135,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
         from augforge.models.backends import backend_class
-        from augforge.models.table import TASKS
+        from augforge.models.tasks import TASKS
 
         self.check_batch()
         name = self.backend_name

@@ -10,7 +10,7 @@ from pydantic import Field
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.stages.generator import GenerationInput, SampledParams
+from augforge.stages.generator import GenerationInput, SampledParams, required
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -25,8 +25,10 @@ class Img2Img(DiffusionGenerator):
     task: ClassVar[str] = "image-to-image"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "strength": 0.5, "steps": 4}
 
-    model: Annotated[str, Task("image-to-image")] = Field("sd15", description="The diffusion model.")
-    strength: float = Field(0.75, gt=0, le=1, description="How much of the image is replaced; at 1 hardly any is left.")
+    model: Annotated[str, Task("image-to-image")] = Field(default="sd15", description="The diffusion model.")
+    strength: float = Field(
+        default=0.75, gt=0, le=1, description="How much of the image is replaced; at 1 hardly any is left."
+    )
 
     def check(self) -> None:
         """Refuse a strength that leaves no step."""
@@ -36,8 +38,7 @@ class Img2Img(DiffusionGenerator):
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent, and the prompt."""
-        assert parent is not None
-        return [parent], {"variant": variant, **self.prompt_of(label, seed)}
+        return [required(parent)], {"variant": variant, **self.prompt_of(label, seed)}
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The parents' images; an IP-Adapter also gets their embeddings."""

@@ -11,7 +11,14 @@ from augforge.data.ids import rng, unit
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.optional import require
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
 
@@ -37,10 +44,16 @@ class Night(Generator):
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
 
     model: Annotated[str, Task("night")] = Field(..., description="The trained translator: a directory, or a recipe's.")
-    ratio: Share | None = Field(None, description="Translate this share of the images (0.25 if no amount is given).")
-    label: str | None = Field(None, description="Class of the translated images (their parent's if absent).")
-    size: int | None = Field(None, ge=16, description="Shorter side in px of the result (the image's own if absent).")
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp16 on a GPU.")
+    ratio: Share | None = Field(
+        default=None, description="Translate this share of the images (0.25 if no amount is given)."
+    )
+    label: str | None = Field(default=None, description="Class of the translated images (their parent's if absent).")
+    size: int | None = Field(
+        default=None, ge=16, description="Shorter side in px of the result (the image's own if absent)."
+    )
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Precision; auto is fp16 on a GPU."
+    )
 
     @model_validator(mode="after")
     def _ratio_or_amount(self) -> Night:
@@ -48,7 +61,7 @@ class Night(Generator):
             raise ValueError("ratio excludes per-class, balance-to and real-to-synthetic: give one")
         return self
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """A few images at a time: they keep their own, possibly large, size."""
         return 8
 
@@ -57,17 +70,17 @@ class Night(Generator):
         return self.label or label
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-        """As for every generator; with a ratio, `turns` decides."""
+        """As for every generator; with a ratio, `choose_parents` decides."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
     def packages(self) -> tuple[str, ...]:
         """What the networks run in."""
         return ("torch", "safetensors")
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Every image whose hash is below the ratio once; or the images in turn."""
         if self.has_amount:
-            yield from pool.turns(count)
+            yield from pool.cycle(count)
             return
         ratio = 0.25 if self.ratio is None else self.ratio
         yield from ((sample, 0) for sample in pool.samples if unit("night", sample.id) < ratio)
@@ -76,7 +89,7 @@ class Night(Generator):
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
     ) -> SampledParams:
         """Nothing the first time, then a random crop and flip."""
-        assert parent is not None
+        parent = required(parent)
         if variant == 0:
             return [parent], {"variant": 0}
         random = rng(seed, "view")

@@ -12,9 +12,16 @@ from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
 from augforge.optional import require
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
 from augforge.stages.generators.grouping import places_by
-from augforge.stages.stage import Task
+from augforge.stages.stage import Task, words_of
 
 WAYS = ("flip", "warp", "style")
 
@@ -33,24 +40,19 @@ class Paired(Generator):
 
     model: Annotated[str, Task("paired")] = Field(..., description="The trained model: a directory, or a recipe's.")
     vary: tuple[str, ...] = Field(
-        ("flip", "warp"), description="How conditions are varied: flip, warp, style; or none."
+        default=("flip", "warp"), description="How conditions are varied: flip, warp, style; or none."
     )
-    warp: float = Field(0.05, ge=0, le=0.3, description="How far a warp moves a point, as a share of the side.")
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="Precision; auto is fp16 on a GPU.")
+    warp: float = Field(default=0.05, ge=0, le=0.3, description="How far a warp moves a point, as a share of the side.")
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Precision; auto is fp16 on a GPU."
+    )
 
     @field_validator("vary", mode="before")
     @classmethod
     def _known_ways(cls, vary: Any) -> tuple[str, ...]:
-        if not isinstance(vary, (str, list, tuple)):
-            raise ValueError(f"{vary!r} is none of {', '.join(WAYS)}")
-        words = [vary] if isinstance(vary, str) else list(vary)
-        ways = [way.strip() for word in words for way in str(word).split(",") if way.strip() not in ("", "none")]
-        unknown = [way for way in ways if way not in WAYS]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(WAYS)}")
-        return tuple(way for way in WAYS if way in ways)
+        return words_of(vary, WAYS, nothing="none")
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """A few images at a time: the networks are large."""
         return 8
 
@@ -58,9 +60,9 @@ class Paired(Generator):
         """What the networks run in."""
         return ("torch", "safetensors")
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; only once if nothing is varied."""
-        return pool.turns(count if self.vary else min(count, len(pool)))
+        return pool.cycle(count if self.vary else min(count, len(pool)))
 
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
@@ -68,7 +70,7 @@ class Paired(Generator):
         """Whether to flip, how to warp, and a seed for sampling styles."""
         from augforge.algorithms.geometry import draw_flip, draw_warp
 
-        assert parent is not None
+        parent = required(parent)
         ops = []
         if "flip" in self.vary and (flip := draw_flip(rng(seed, "flip"))) is not None:
             ops.append(flip.plain())

@@ -10,7 +10,15 @@ from pydantic import Field, field_validator, model_validator
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator, SampledParams
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Generator,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
+from augforge.stages.stage import words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,10 +41,14 @@ class Shifts(Generator):
     """All of them are held out: nothing is conditioned on them, or trained with them."""
     example: ClassVar[Mapping[str, Any]] = {"per-class": 3, "size": 32}
 
-    fold: Literal["1", "2", "all"] = Field("all", description="Sample from the families of this fold.")
-    families: tuple[str, ...] = Field((), description="Sample from these families only; `edges` gives edge maps.")
-    severity: float = Field(1.0, ge=0, le=1, description="How strong: 0 leaves the image alone, 1 is full strength.")
-    size: int = Field(227, ge=8, description="Shorter side in px, to which the image is resized first.")
+    fold: Literal["1", "2", "all"] = Field(default="all", description="Sample from the families of this fold.")
+    families: tuple[str, ...] = Field(
+        default=(), description="Sample from these families only; `edges` gives edge maps."
+    )
+    severity: float = Field(
+        default=1.0, ge=0, le=1, description="How strong: 0 leaves the image alone, 1 is full strength."
+    )
+    size: int = Field(default=227, ge=8, description="Shorter side in px, to which the image is resized first.")
 
     @field_validator("fold", mode="before")
     @classmethod
@@ -48,14 +60,7 @@ class Shifts(Generator):
     def _known_families(cls, families: Any) -> tuple[str, ...]:
         from augforge.algorithms.shifts import FAMILIES
 
-        if not isinstance(families, (str, list, tuple)):
-            raise ValueError(f"{families!r} is none of {', '.join(FAMILIES)}")
-        words = [families] if isinstance(families, str) else list(families)
-        asked = [name.strip() for word in words for name in str(word).split(",") if name.strip()]
-        unknown = [name for name in asked if name not in FAMILIES]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(FAMILIES)}")
-        return tuple(name for name in FAMILIES if name in asked)
+        return words_of(families, tuple(FAMILIES))
 
     @model_validator(mode="after")
     def _families_of_the_fold(self) -> Shifts:
@@ -66,7 +71,7 @@ class Shifts(Generator):
             raise ValueError(f"{others[0]} is no family of fold {self.fold}: {', '.join(FOLDS[self.fold])}")
         return self
 
-    def probe(self, device: str) -> int:
+    def default_batch_size(self, device: str) -> int:
         """One at a time: there is no model."""
         return 1
 
@@ -75,12 +80,12 @@ class Shifts(Generator):
         return ("skimage",)
 
     def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-        """As for every generator; without an amount, `turns` takes every image once."""
+        """As for every generator; without an amount, `choose_parents` takes every image once."""
         return super().target_counts(counts) if self.has_amount else dict(counts)
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; once each if no amount is given."""
-        return pool.turns(count if self.has_amount else len(pool))
+        return pool.cycle(count if self.has_amount else len(pool))
 
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
@@ -88,9 +93,8 @@ class Shifts(Generator):
         """Family, operation and parameters."""
         from augforge.algorithms.shifts import FOLDS, draw
 
-        assert parent is not None
         families = self.families or FOLDS[self.fold]
-        return [parent], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
+        return [required(parent)], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
 
     def load(self, device: str) -> LoadedGenerator:
         """Nothing to load; the versions of what computes are recorded."""

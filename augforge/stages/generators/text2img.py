@@ -24,9 +24,9 @@ class Text2Img(DiffusionGenerator):
     task: ClassVar[str] = "text-to-image"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "templates": "usual", "steps": 2}
 
-    model: Annotated[str, Task("text-to-image")] = Field("sd15", description="The diffusion model.")
+    model: Annotated[str, Task("text-to-image")] = Field(default="sd15", description="The diffusion model.")
 
-    def turns(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
+    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """Variants without a parent, also for a class without real images."""
         return ((None, variant) for variant in range(count))
 

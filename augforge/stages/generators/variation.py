@@ -9,7 +9,7 @@ from pydantic import Field
 
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.stages.generator import GenerationInput, SampledParams
+from augforge.stages.generator import GenerationInput, SampledParams, required
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.stage import Task
 
@@ -24,12 +24,11 @@ class Variation(DiffusionGenerator):
     task: ClassVar[str] = "variation"
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "steps": 2}
 
-    model: Annotated[str, Task("variation")] = Field("image-variations", description="The diffusion model.")
+    model: Annotated[str, Task("variation")] = Field(default="image-variations", description="The diffusion model.")
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:
         """One parent."""
-        assert parent is not None
-        return [parent], {"variant": variant, **self.prompt_of(label, seed)}
+        return [required(parent)], {"variant": variant, **self.prompt_of(label, seed)}
 
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """The parents' images."""

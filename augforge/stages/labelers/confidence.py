@@ -29,10 +29,10 @@ class Confidence(Labeler):
     example: ClassVar[Mapping[str, Any]] = {"min-confidence": 0.5, "per-class-cap": 2}
 
     min_confidence: Share = Field(
-        0.9, description="Label images to which the classifier gives at least this probability."
+        default=0.9, description="Label images to which the classifier gives at least this probability."
     )
     per_class_cap: int | None = Field(
-        None, ge=1, description="Label at most this many images of a class, the most confident first."
+        default=None, ge=1, description="Label at most this many images of a class, the most confident first."
     )
 
     def decide(self, logits: NDArray[np.float32], ids: Sequence[str], classes: Sequence[str]) -> PseudoLabels:

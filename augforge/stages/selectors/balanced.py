@@ -26,8 +26,8 @@ class Balanced(Selector):
     name: ClassVar[str] = "balanced"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    allocation: Literal["equal"] = Field("equal", description="Always equally over the classes.")
-    draw: int = Field(0, description="Another number gives another random subset.")
+    allocation: Literal["equal"] = Field(default="equal", description="Always equally over the classes.")
+    draw: int = Field(default=0, description="Another number gives another random subset.")
 
     def choose(
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Share, Task
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ class DiverseAnchors(Selector):
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The model whose embeddings are used."
+        default="builtin-clip", description="The model whose embeddings are used."
     )
-    exclude: Share = Field(0.2, description="Never choose from this share, the most similar to those chosen before.")
-    include: Share = Field(0.8, description="Choose from up to this share, counted from the most similar.")
-    draw: int = Field(0, description="Another number gives another choice.")
+    exclude: Share = Field(
+        default=0.2, description="Never choose from this share, the most similar to those chosen before."
+    )
+    include: Share = Field(default=0.8, description="Choose from up to this share, counted from the most similar.")
+    draw: int = Field(default=0, description="Another number gives another choice.")
 
     @model_validator(mode="after")
     def _a_band(self) -> DiverseAnchors:
@@ -48,9 +50,8 @@ class DiverseAnchors(Selector):
 
         from augforge.algorithms.selection import diverse_anchors
 
-        assert features is not None
         return diverse_anchors(
-            features,
+            required(features),
             budget,
             labels=labels,
             allocation=self.allocation,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from augforge.data.ids import key
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
 
@@ -32,30 +32,34 @@ class FacilityLocation(Selector):
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The model whose embeddings count."
+        default="builtin-clip", description="The model whose embeddings count."
     )
     proxy: Literal["embedding", "softmax-residual", "outer-product"] = Field(
-        "embedding",
+        default="embedding",
         description="What images are compared by: embeddings, the classifier's softmax minus the truth, or the outer "
         "product of both.",
     )
     classifier: Annotated[str | None, Task("classification")] = Field(
-        None, description="A classifier that was trained; for the proxies softmax-residual and outer-product."
+        default=None, description="A classifier that was trained; for the proxies softmax-residual and outer-product."
     )
     logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with logits over its classes, instead of a classifier."
+        default=None, description="The column of the source with logits over its classes, instead of a classifier."
     )
     similarity: Literal["cosine", "euclidean", "exponential"] = Field(
-        "cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
+        default="cosine", description="max(cos, 0); 1 - distance / the largest one; or exp(-distance / width)."
     )
-    width: float | None = Field(None, gt=0, description="Of the exponential similarity; the number of features.")
+    width: float | None = Field(
+        default=None, gt=0, description="Of the exponential similarity; the number of features."
+    )
     method: Literal["auto", "dense", "sparse", "partition", "naive"] = Field(
-        "auto",
+        default="auto",
         description="All similarities (dense: exact greedy), those of nearest neighbours (sparse), or those in parts "
         "(partition); naive is a slow dense. auto: dense for small classes, else the fastest within the memory.",
     )
-    neighbours: int = Field(100, ge=1, description="Nearest neighbours of each image, for sparse and partition.")
-    memory: int = Field(512, ge=1, description="MiB for similarities; auto takes no more.")
+    neighbours: int = Field(
+        default=100, ge=1, description="Nearest neighbours of each image, for sparse and partition."
+    )
+    memory: int = Field(default=512, ge=1, description="MiB for similarities; auto takes no more.")
 
     @model_validator(mode="after")
     def _with_logits(self) -> FacilityLocation:
@@ -85,7 +89,7 @@ class FacilityLocation(Selector):
         """Greedy per class over what is `compared` (n, d)."""
         from augforge.algorithms.selection import facility_location
 
-        assert features is not None
+        features = required(features)
         return facility_location(
             features,
             budget,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of
 from augforge.stages.stage import Column, Task
 
@@ -27,15 +27,17 @@ class Hardness(Selector):
     name: ClassVar[str] = "hardness"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    teacher: Annotated[str | None, Task("classification")] = Field(None, description="The teacher classifier.")
-    student: Annotated[str | None, Task("classification")] = Field(None, description="The student classifier.")
+    teacher: Annotated[str | None, Task("classification")] = Field(default=None, description="The teacher classifier.")
+    student: Annotated[str | None, Task("classification")] = Field(default=None, description="The student classifier.")
     teacher_logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with the teacher's logits, instead of `teacher`."
+        default=None, description="The column of the source with the teacher's logits, instead of `teacher`."
     )
     student_logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with the student's logits, instead of `student`."
+        default=None, description="The column of the source with the student's logits, instead of `student`."
     )
-    temperature: float = Field(1.0, gt=0, description="Divides both logits; over 1 the less likely classes count more.")
+    temperature: float = Field(
+        default=1.0, gt=0, description="Divides both logits; over 1 the less likely classes count more."
+    )
 
     @model_validator(mode="after")
     def _with_both(self) -> Hardness:
@@ -66,5 +68,5 @@ class Hardness(Selector):
         """The largest divergences (n, 1) per class."""
         from augforge.algorithms.selection import largest
 
-        assert features is not None
+        features = required(features)
         return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="hardness")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.stage import Task
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class KCenter(Selector):
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
-        "builtin-clip", description="The model whose embeddings are used."
+        default="builtin-clip", description="The model whose embeddings are used."
     )
 
     def choose(
@@ -37,5 +37,4 @@ class KCenter(Selector):
         """Greedy farthest first per class; see the base class for shapes."""
         from augforge.algorithms.selection import k_center
 
-        assert features is not None
-        return k_center(features, budget, labels=labels, allocation=self.allocation)
+        return k_center(required(features), budget, labels=labels, allocation=self.allocation)

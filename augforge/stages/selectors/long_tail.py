@@ -22,7 +22,7 @@ class LongTail(Subsampler):
     name: ClassVar[str] = "long-tail"
     example: ClassVar[Mapping[str, Any]] = {"imbalance": 4}
 
-    imbalance: float = Field(100.0, ge=1, description="Size of the first class divided by that of the last.")
+    imbalance: float = Field(default=100.0, ge=1, description="Size of the first class divided by that of the last.")
 
     def max_per_class(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The published sizes, rounded down, but at least 1."""

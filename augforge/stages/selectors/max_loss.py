@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from augforge.stages.selector import Selector
+from augforge.stages.selector import Selector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
 
@@ -28,9 +28,9 @@ class MaxLoss(Selector):
     name: ClassVar[str] = "max-loss"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    classifier: Annotated[str | None, Task("classification")] = Field(None, description="A trained classifier.")
+    classifier: Annotated[str | None, Task("classification")] = Field(default=None, description="A trained classifier.")
     logits: Annotated[str | None, Column()] = Field(
-        None, description="The column of the source with logits over its classes, instead of a classifier."
+        default=None, description="The column of the source with logits over its classes, instead of a classifier."
     )
 
     @model_validator(mode="after")
@@ -54,5 +54,5 @@ class MaxLoss(Selector):
         """The largest losses (n, 1) per class."""
         from augforge.algorithms.selection import largest
 
-        assert features is not None
+        features = required(features)
         return largest(features[:, 0], budget, labels=labels, allocation=self.allocation, name="max-loss")

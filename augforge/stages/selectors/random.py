@@ -23,7 +23,7 @@ class Random(Selector):
     name: ClassVar[str] = "random"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
-    draw: int = Field(0, description="Another number gives another random subset.")
+    draw: int = Field(default=0, description="Another number gives another random subset.")
 
     def choose(
         self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None

@@ -29,9 +29,9 @@ class NearDuplicates(Splitter):
     name: ClassVar[str] = "near-duplicates"
     example: ClassVar[Mapping[str, Any]] = {"test": 0.3}
 
-    test: Share = Field(0.2, description="Share of the images for the split `test`.")
-    validation: Share = Field(0.0, description="Share of the images for the split `validation`.")
-    distance: int = Field(6, ge=0, le=16, description="Bits in which the hashes of near-duplicates may differ.")
+    test: Share = Field(default=0.2, description="Share of the images for the split `test`.")
+    validation: Share = Field(default=0.0, description="Share of the images for the split `validation`.")
+    distance: int = Field(default=6, ge=0, le=16, description="Bits in which the hashes of near-duplicates may differ.")
 
     @model_validator(mode="after")
     def _leave_some(self) -> NearDuplicates:
@@ -43,16 +43,25 @@ class NearDuplicates(Splitter):
         self, hashes: NDArray[np.uint64], ids: Sequence[str], labels: Sequence[str], splits: Sequence[str | None]
     ) -> list[str]:
         """Whole groups, by a hash of each; see the base class for shapes."""
-        from augforge.algorithms.duplicates import groups_of, split_by_group
+        from augforge.algorithms.duplicates import groups_of
 
         groups = groups_of(hashes, ids, self.distance)
-        known = sorted((group, split) for group, split in zip(groups, splits, strict=True) if is_evaluation(split))
-        fixed = {group: str(split) for group, split in reversed(known)}
+        chosen = _groups_in_evaluation(groups, splits)
         movable = [split in (None, "train") for split in splits]
-        free = [row for row, group in enumerate(groups) if group not in fixed and movable[row] and labels[row]]
-        shares = {"test": self.test, "validation": self.validation}
-        drawn = split_by_group(
-            [ids[row] for row in free], [groups[row] for row in free], [labels[row] for row in free], shares
-        )
-        fixed |= {groups[row]: split for row, split in zip(free, drawn, strict=True) if split}
-        return [fixed.get(group, "train") if movable[row] else str(splits[row]) for row, group in enumerate(groups)]
+        free = [row for row, label in enumerate(labels) if label and movable[row] and groups[row] not in chosen]
+        chosen |= self._draw(*([column[row] for row in free] for column in (groups, ids, labels)))
+        placed = zip(groups, splits, movable, strict=True)
+        return [chosen.get(group, "train") if moves else str(split) for group, split, moves in placed]
+
+    def _draw(self, groups: Sequence[str], ids: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+        """The groups that go to `test` and `validation`, from the group, id and label of every free image."""
+        from augforge.algorithms.duplicates import split_by_group
+
+        drawn = split_by_group(ids, groups, labels, {"test": self.test, "validation": self.validation})
+        return {group: split for group, split in zip(groups, drawn, strict=True) if split}
+
+
+def _groups_in_evaluation(groups: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
+    """The split of every group that has an image in an evaluation split; of several the first by name."""
+    known = sorted((group, str(split)) for group, split in zip(groups, splits, strict=True) if is_evaluation(split))
+    return dict(reversed(known))

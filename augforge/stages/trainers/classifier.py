@@ -14,7 +14,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -29,18 +29,26 @@ class TrainClassifier(Trainer):
     files: ClassVar[tuple[str, ...]] = ("weights",)
     example: ClassVar[Mapping[str, Any]] = {"steps": 20}
 
-    backbone: str = Field("probe", description="timm:NAME for a network of timm, or probe for a linear layer.")
-    embedder: Annotated[str, Task("image-embedding")] = Field("builtin-clip", description="probe: whose embeddings.")
-    weights: str | None = Field(None, description="timm: a safetensors file to begin from, or `pretrained` (the hub).")
-    size: int | None = Field(None, ge=16, description="timm: side of the input in px (the network's own if absent).")
-    batch: int = Field(32, ge=1, description="Images per step, over all processes.")
-    rate: float | None = Field(None, gt=0, description="Learning rate (1e-2 for a probe, 1e-3 for a network).")
-    loss: Literal["cross-entropy", "balanced-softmax"] = Field(
-        "cross-entropy", description="balanced-softmax makes up for classes of different size."
+    backbone: str = Field(default="probe", description="timm:NAME for a network of timm, or probe for a linear layer.")
+    embedder: Annotated[str, Task("image-embedding")] = Field(
+        default="builtin-clip", description="probe: whose embeddings."
     )
-    flip: bool = Field(True, description="timm: mirror half of the crops; not for what changes its meaning mirrored.")
+    weights: str | None = Field(
+        default=None, description="timm: a safetensors file to begin from, or `pretrained` (the hub)."
+    )
+    size: int | None = Field(
+        default=None, ge=16, description="timm: side of the input in px (the network's own if absent)."
+    )
+    batch: int = Field(default=32, ge=1, description="Images per step, over all processes.")
+    rate: float | None = Field(default=None, gt=0, description="Learning rate (1e-2 for a probe, 1e-3 for a network).")
+    loss: Literal["cross-entropy", "balanced-softmax"] = Field(
+        default="cross-entropy", description="balanced-softmax makes up for classes of different size."
+    )
+    flip: bool = Field(
+        default=True, description="timm: mirror half of the crops; not for what changes its meaning mirrored."
+    )
     held_out: float = Field(
-        0.1, ge=0, le=0.5, description="Share of the images to measure on without a validation set."
+        default=0.1, ge=0, le=0.5, description="Share of the images to measure on without a validation set."
     )
 
     def check(self) -> None:
@@ -65,17 +73,13 @@ class TrainClassifier(Trainer):
             raise RecipeError("train classifier: the training images have fewer than two classes")
         return {"train": train, "held-out": held_out}
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task on the labelled images."""
         from augforge.models import find_model
-        from augforge.training.classifier import classifier_task
+        from augforge.training.classifier import ClassifierOptions, LabelledImages, classifier_task
 
         classes = sorted({str(sample.label) for sample in pictures["train"].samples})
-        return classifier_task(
-            pictures["train"],
-            pictures["held-out"],
-            classes,
-            context,
+        options = ClassifierOptions(
             backbone=self.backbone,
             embedder=find_model(self.embedder, "image-embedding"),
             size=self.size,
@@ -85,3 +89,4 @@ class TrainClassifier(Trainer):
             loss=self.loss,
             flip=self.flip,
         )
+        return classifier_task(LabelledImages(pictures["train"], pictures["held-out"], classes), context, options)

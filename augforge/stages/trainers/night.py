@@ -13,7 +13,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -41,20 +41,23 @@ class TrainNight(Trainer):
         "night": "dog",
     }
 
-    day: str = Field("day", description="The class of the day images.")
-    night: str = Field("night", description="The class of the night images.")
-    arch: Literal["hedngan", "hedgan", "cyclegan", "cut"] = Field("hedngan", description="Architecture.")
-    size: int = Field(256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
-    width: int = Field(64, ge=1, description="Channels of the networks' first layers.")
-    blocks: int = Field(9, ge=1, description="Residual blocks of the generator.")
-    rate: float = Field(2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
-    edge_weight: float = Field(5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
-    cycle_weight: float = Field(10.0, ge=0, description="cyclegan: weight of the cycle-consistency loss.")
+    day: str = Field(default="day", description="The class of the day images.")
+    night: str = Field(default="night", description="The class of the night images.")
+    arch: Literal["hedngan", "hedgan", "cyclegan", "cut"] = Field(default="hedngan", description="Architecture.")
+    size: int = Field(default=256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
+    width: int = Field(default=64, ge=1, description="Channels of the networks' first layers.")
+    blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
+    rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
+    edge_weight: float = Field(default=5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
+    cycle_weight: float = Field(default=10.0, ge=0, description="cyclegan: weight of the cycle-consistency loss.")
     identity_weight: float | None = Field(
-        None, ge=0, description="cyclegan, cut: weight of the identity loss on night images (0 and 10 if absent)."
+        default=None,
+        ge=0,
+        description="cyclegan, cut: weight of the identity loss on night images (0 and 10 if absent).",
     )
     teacher: Annotated[str, Task("edges")] = Field(
-        "edge-operator", description="hedngan, hedgan: the edge teacher: edge-operator, hed, or a file of HED weights."
+        default="edge-operator",
+        description="hedngan, hedgan: the edge teacher: edge-operator, hed, or a file of HED weights.",
     )
 
     @classmethod
@@ -84,15 +87,12 @@ class TrainNight(Trainer):
                 )
         return roles
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task of the architecture on day and night images."""
-        from augforge.training.night import night_task
+        from augforge.training.night import NightOptions, night_task
 
-        return night_task(
-            self.arch,
-            pictures["day"],
-            pictures["night"],
-            context,
+        options = NightOptions(
+            arch=self.arch,
             size=self.size,
             width=self.width,
             blocks=self.blocks,
@@ -103,3 +103,4 @@ class TrainNight(Trainer):
             identity_weight=self.identity_weight,
             teacher=self.teacher,
         )
+        return night_task(pictures["day"], pictures["night"], context, options)

@@ -14,7 +14,7 @@ from augforge.stages.trainer import Trainer
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
-    from augforge.training.pictures import Pictures
+    from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -37,26 +37,31 @@ class TrainPaired(Trainer):
     }  # fmt: skip
 
     arch: Literal["pix2pixhd", "pix2pixhd-local"] = Field(
-        "pix2pixhd", description="The global generator, or with a local enhancer trained after it and then jointly."
+        default="pix2pixhd",
+        description="The global generator, or with a local enhancer trained after it and then jointly.",
     )
     condition: Literal["labelmap", "edges", "downsample", "files"] = Field(
-        "labelmap", description="What an image is generated from."
+        default="labelmap", description="What an image is generated from."
     )
-    by_class: bool = Field(False, description="Tell the networks the image's class, so that one model serves all.")
-    size: int = Field(256, ge=16, description="Shorter side in px.")
-    width: int = Field(64, ge=1, description="Channels of the networks' first layers.")
-    downs: int = Field(4, ge=1, description="How often the generator halves the sides.")
-    blocks: int = Field(9, ge=1, description="Residual blocks of the generator.")
-    scales: int = Field(2, ge=1, description="Scales at which discriminators look.")
-    rate: float = Field(2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
-    feature_weight: float = Field(10.0, ge=0, description="Weight of matching the discriminators' features.")
+    by_class: bool = Field(
+        default=False, description="Tell the networks the image's class, so that one model serves all."
+    )
+    size: int = Field(default=256, ge=16, description="Shorter side in px.")
+    width: int = Field(default=64, ge=1, description="Channels of the networks' first layers.")
+    downs: int = Field(default=4, ge=1, description="How often the generator halves the sides.")
+    blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
+    scales: int = Field(default=2, ge=1, description="Scales at which discriminators look.")
+    rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
+    feature_weight: float = Field(default=10.0, ge=0, description="Weight of matching the discriminators' features.")
     pixel_weight: float = Field(
-        0.0, ge=0, description="Weight of the pixels' L1 distance, as in pix2pix; pix2pixHD has none."
+        default=0.0, ge=0, description="Weight of the pixels' L1 distance, as in pix2pix; pix2pixHD has none."
     )
-    perceptual: str | None = Field(None, description="A file of VGG-19 weights for the perceptual loss.")
-    instances: bool = Field(False, description="Add the borders between connected regions of the mask.")
-    style: bool = Field(False, description="Learn a style code for every region, to vary it later.")
-    held_out: float = Field(0.1, ge=0, le=0.5, description="Share of the pairs to evaluate on; never trained on.")
+    perceptual: str | None = Field(default=None, description="A file of VGG-19 weights for the perceptual loss.")
+    instances: bool = Field(default=False, description="Add the borders between connected regions of the mask.")
+    style: bool = Field(default=False, description="Learn a style code for every region, to vary it later.")
+    held_out: float = Field(
+        default=0.1, ge=0, le=0.5, description="Share of the pairs to evaluate on; never trained on."
+    )
 
     @property
     def masks(self) -> bool:
@@ -99,14 +104,11 @@ class TrainPaired(Trainer):
             apart[0] = False
         return {"pairs": chosen[~apart], "held-out": chosen[apart]}
 
-    def training_task(self, pictures: Mapping[str, Pictures], context: TrainingContext) -> TrainingTask:
+    def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task on the pairs."""
-        from augforge.training.paired import paired_task
+        from augforge.training.paired import PairedOptions, paired_task
 
-        return paired_task(
-            pictures["pairs"],
-            pictures["held-out"],
-            context,
+        options = PairedOptions(
             arch=self.arch,
             condition=self.condition,
             by_class=self.by_class,
@@ -123,3 +125,4 @@ class TrainPaired(Trainer):
             instances=self.instances,
             style=self.style,
         )
+        return paired_task(pictures["pairs"], pictures["held-out"], context, options)

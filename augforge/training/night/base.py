@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from augforge.models.edges import LUMA, EdgeOperator, edge_overlap
 from augforge.models.networks.translation import Norm, PatchDiscriminator, ResnetGenerator, initialise
-from augforge.models.tensors import evaluating, to_picture, to_tensor
+from augforge.models.tensors import eval_mode, to_picture, to_tensor
 from augforge.training.night.views import SHOWN, Pixels, Unpaired
-from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
+from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
 BETAS = (0.5, 0.999)
 AT_ONCE = 8
-"""Pictures at a time where nothing is learnt."""
+"""Images at a time where nothing is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class NightTask(TrainingTask):
         self.pictures, self.design = pictures, design
         self.generator, self.discriminator = design.generator(), design.discriminator()
         self.nets = {"generator": self.generator, "discriminator": self.discriminator}
-        self.eye: nn.Module = EdgeOperator()
+        self.edge_detector: nn.Module = EdgeOperator()
         """Shows the edges on the sample sheet."""
 
     @abstractmethod
@@ -71,7 +71,7 @@ class NightTask(TrainingTask):
         """`day` and `night`, each (b, 3, s, s) in [-1, 1]."""
         return self.pictures.batch(random)
 
-    def sheet(self) -> Sheet:
+    def sample_grid(self) -> SampleGrid:
         """Day, its translation, the edges of both, and a real night that has nothing to do with it."""
         days, nights = self.pictures.days(SHOWN), self.pictures.nights(SHOWN)
         made = self._translated(days)
@@ -79,7 +79,7 @@ class NightTask(TrainingTask):
             [day, night, self._edges(day), self._edges(night), nights[number % len(nights)]]
             for number, (day, night) in enumerate(zip(days, made, strict=True))
         ]
-        return Sheet(("day", "made", "edges of day", "edges of made", "some real night"), rows)
+        return SampleGrid(("day", "made", "edges of day", "edges of made", "some real night"), rows)
 
     def measure(self) -> dict[str, float]:
         """Of held-out days and nights (where `held_out` is 0: of training pictures).
@@ -127,7 +127,7 @@ class NightTask(TrainingTask):
         made = []
         for start in range(0, len(pictures), AT_ONCE):
             days = torch.stack([to_tensor(picture) for picture in pictures[start : start + AT_ONCE]])
-            with evaluating(self.generator):
+            with eval_mode(self.generator):
                 made.append(self.generator(days.to(self.context.device)).float().cpu())
         return made
 
@@ -136,9 +136,9 @@ class NightTask(TrainingTask):
 
     def _edges(self, picture: Pixels) -> Pixels:
         """(s, s, 3) grey: white where there is no edge, black where there is one."""
-        eye = self.eye.to(self.context.device)
-        with evaluating(eye):
-            edges = eye(to_tensor(picture)[None].to(self.context.device)).float().sigmoid()[0]
+        detector = self.edge_detector.to(self.context.device)
+        with eval_mode(detector):
+            edges = detector(to_tensor(picture)[None].to(self.context.device)).float().sigmoid()[0]
         return to_picture(1 - 2 * edges.expand(3, -1, -1))
 
 

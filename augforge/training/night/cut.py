@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augforge.models.networks.translation import ResnetGenerator, fooling_loss, judging_loss
-from augforge.models.tensors import resting
+from augforge.models.networks.translation import ResnetGenerator, discriminator_loss, generator_loss
+from augforge.models.tensors import frozen
 from augforge.training.night.base import Design, NightTask
 from augforge.training.night.losses import PatchHeads, draw_places, patch_nce, patches_at
 from augforge.training.night.views import Unpaired
@@ -41,10 +41,10 @@ class Cut(NightTask):
         """The discriminator, then the generator with the MLPs."""
         day, night = batch["day"], batch["night"]
         made = self.generator(day)
-        judged = judging_loss(self.discriminator(night), self.discriminator(made.detach()))
+        judged = discriminator_loss(self.discriminator(night), self.discriminator(made.detach()))
         self.update("discriminator", judged)
-        with resting(self.discriminator):
-            fooling = fooling_loss(self.discriminator(made))
+        with frozen(self.discriminator):
+            fooling = generator_loss(self.discriminator(made))
         patches = self._contrast(made, day)
         parts = {"fooling": fooling, "patches": patches}
         if self.identity_weight:

@@ -8,8 +8,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from augforge.models.networks.translation import ImagePool, fooling_loss, judging_loss
-from augforge.models.tensors import resting
+from augforge.models.networks.translation import ImagePool, discriminator_loss, generator_loss
+from augforge.models.tensors import frozen
 from augforge.training.night.base import Design, NightTask
 from augforge.training.night.views import Unpaired
 from augforge.training.task import Batch, TrainingContext
@@ -40,16 +40,20 @@ class CycleGan(NightTask):
         """Both discriminators, then both generators."""
         day, night = batch["day"], batch["night"]
         made = {"night": self.generator(day), "day": self.back(night)}
-        judged = self.judge(day, night, made)
-        with resting(self.discriminator, self.day_discriminator):
+        judged = self.step_discriminator(day, night, made)
+        with frozen(self.discriminator, self.day_discriminator):
             parts = self._generator_losses(day, night, made)
             self.update("generator", sum(parts.values(), day.new_zeros(())))
         return {"discriminator": judged} | {name: loss.detach() for name, loss in parts.items()}
 
-    def judge(self, day: Tensor, night: Tensor, made: Mapping[str, Tensor]) -> Tensor:
+    def step_discriminator(self, day: Tensor, night: Tensor, made: Mapping[str, Tensor]) -> Tensor:
         """One step of both discriminators, on real pictures and made ones from the pools; the sum of their losses."""
-        nights = judging_loss(self.discriminator(night), self.discriminator(self.pools["night"].swap(made["night"])))
-        days = judging_loss(self.day_discriminator(day), self.day_discriminator(self.pools["day"].swap(made["day"])))
+        nights = discriminator_loss(
+            self.discriminator(night), self.discriminator(self.pools["night"].swap(made["night"]))
+        )
+        days = discriminator_loss(
+            self.day_discriminator(day), self.day_discriminator(self.pools["day"].swap(made["day"]))
+        )
         self.update("discriminator", nights + days)
         return (nights + days).detach()
 
@@ -63,7 +67,9 @@ class CycleGan(NightTask):
             pool.load_state_dict(state[name], self.context.device)
 
     def _generator_losses(self, day: Tensor, night: Tensor, made: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        fooling = fooling_loss(self.discriminator(made["night"])) + fooling_loss(self.day_discriminator(made["day"]))
+        fooling = generator_loss(self.discriminator(made["night"])) + generator_loss(
+            self.day_discriminator(made["day"])
+        )
         there_and_back = F.l1_loss(self.back(made["night"]), day) + F.l1_loss(self.generator(made["day"]), night)
         parts = {"fooling": fooling, "cycle": self.cycle_weight * there_and_back}
         if self.identity_weight:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from augforge.models.networks.translation import fooling_loss, judging_loss
-from augforge.models.tensors import resting
+from augforge.models.networks.translation import discriminator_loss, generator_loss
+from augforge.models.tensors import frozen
 from augforge.training.night.base import BETAS, Design, NightTask
 from augforge.training.night.losses import detector_loss, edge_loss
 from augforge.training.night.views import Unpaired
@@ -23,36 +24,38 @@ from augforge.training.task import Batch, TrainingContext
 DETECTOR_DECAY = 2e-4
 
 
-class HedNGan(NightTask):
-    """Fool the discriminator, and keep the edges that the teacher sees in the day picture.
+@dataclass(frozen=True, slots=True)
+class EdgeSupervision:
+    """Which edges a translated day has to keep.
 
-    Args:
-        teacher: a frozen detector, and `teacher_facts` what is recorded of it.
-        detector_rate: the rate of the student's Adam.
-        learns: whether a student, at first a copy of the teacher, learns; else the teacher itself looks at the night.
+    Attributes:
+        teacher: a frozen edge detector, which looks at the day.
+        facts: what is recorded of it.
+        weight: of the edges in the generator's loss.
+        student_rate: learning rate of the Adam of a student, at first a copy of the teacher, that looks at the night;
+            None where there is no student and the teacher itself does.
     """
 
-    def __init__(
-        self,
-        pictures: Unpaired,
-        context: TrainingContext,
-        design: Design,
-        edge_weight: float,
-        teacher: nn.Module,
-        teacher_facts: Mapping[str, Any],
-        detector_rate: float,
-        learns: bool = True,
-    ) -> None:
+    teacher: nn.Module
+    facts: Mapping[str, Any]
+    weight: float
+    student_rate: float | None
+
+
+class HedNGan(NightTask):
+    """Fool the discriminator, and keep the edges that the teacher sees in the day image."""
+
+    def __init__(self, pictures: Unpaired, context: TrainingContext, design: Design, edges: EdgeSupervision) -> None:
         super().__init__(pictures, context, design)
-        self.edge_weight, self.learns, self._teacher_facts = edge_weight, learns, dict(teacher_facts)
-        self.teacher = self.detector = self.eye = teacher
-        self.frozen = {"teacher": teacher}
+        self.edges, self.learns = edges, edges.student_rate is not None
+        self.teacher = self.detector = self.edge_detector = edges.teacher
+        self.frozen = {"teacher": self.teacher}
         self.optimizers = {"generator": design.adam(self.generator), "discriminator": design.adam(self.discriminator)}
-        if learns:
-            self.detector = deepcopy(teacher).train().requires_grad_(True)
+        if edges.student_rate is not None:
+            self.detector = deepcopy(self.teacher).train().requires_grad_(True)
             self.nets["detector"] = self.detector
             self.optimizers["detector"] = torch.optim.Adam(
-                self.detector.parameters(), detector_rate, BETAS, weight_decay=DETECTOR_DECAY
+                self.detector.parameters(), edges.student_rate, BETAS, weight_decay=DETECTOR_DECAY
             )
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -61,29 +64,29 @@ class HedNGan(NightTask):
         made = self.generator(day)
         with torch.no_grad():
             wanted = self.teacher(day)
-        found = {"discriminator": self.judge(batch["night"], made.detach())}
+        found = {"discriminator": self.step_discriminator(batch["night"], made.detach())}
         if self.learns:
-            found["detector"] = self.teach(day, made.detach(), wanted)
-        found |= self.improve(made, batch["night"], wanted)
+            found["detector"] = self.step_detector(day, made.detach(), wanted)
+        found |= self.step_generator(made, batch["night"], wanted)
         return {name: loss.detach() for name, loss in found.items()}
 
-    def judge(self, night: Tensor, made: Tensor) -> Tensor:
+    def step_discriminator(self, night: Tensor, made: Tensor) -> Tensor:
         """One step of the discriminator on real nights and made ones (b, 3, s, s); its loss."""
-        loss = judging_loss(*self._judged(night, made))
+        loss = discriminator_loss(*self._judged(night, made))
         self.update("discriminator", loss)
         return loss
 
-    def teach(self, day: Tensor, made: Tensor, wanted: Tensor) -> Tensor:
+    def step_detector(self, day: Tensor, made: Tensor, wanted: Tensor) -> Tensor:
         """One step of the student on days and what was made of them, towards the teacher's maps; its loss."""
         loss = detector_loss(self.detector(day), self.detector(made), wanted)
         self.update("detector", loss)
         return loss
 
-    def improve(self, made: Tensor, night: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    def step_generator(self, made: Tensor, night: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         """One step of the generator, through `made`, which is judged beside real nights; its losses."""
-        with resting(self.discriminator, self.detector):
-            fooling = fooling_loss(self._judged(night, made)[1])
-            edges = self.edge_weight * edge_loss(self.detector(made), wanted)
+        with frozen(self.discriminator, self.detector):
+            fooling = generator_loss(self._judged(night, made)[1])
+            edges = self.edges.weight * edge_loss(self.detector(made), wanted)
             self.update("generator", fooling + edges)
         return {"fooling": fooling, "edges": edges}
 
@@ -98,4 +101,4 @@ class HedNGan(NightTask):
 
     def facts(self) -> Mapping[str, Any]:
         """The teacher's."""
-        return self._teacher_facts
+        return dict(self.edges.facts)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from augforge.models.tensors import to_tensor
-from augforge.training.pictures import Pictures
+from augforge.training.images import TrainingImages
 
 Pixels = NDArray[np.uint8]
 LEAST_SCALE = 0.8
@@ -28,7 +28,7 @@ class Unpaired:
     looked at. `held_out` counts the days of it.
     """
 
-    def __init__(self, day: Pictures, night: Pictures, size: int, count: int) -> None:
+    def __init__(self, day: TrainingImages, night: TrainingImages, size: int, count: int) -> None:
         self.size, self.count = size, count
         self._day, self._night = day, night
         self._days, days = _apart(len(day))
@@ -51,11 +51,11 @@ class Unpaired:
         """Fixed views (s, s, 3) of nights that are not learnt from."""
         return self._fixed(self._night, self._seen_nights, most)
 
-    def _drawn(self, pictures: Pictures, indices: Sequence[int], random: np.random.Generator) -> Tensor:
+    def _drawn(self, pictures: TrainingImages, indices: Sequence[int], random: np.random.Generator) -> Tensor:
         chosen = [indices[int(random.integers(len(indices)))] for _ in range(self.count)]
         return torch.stack([to_tensor(random_view(pictures.image(index), self.size, random)) for index in chosen])
 
-    def _fixed(self, pictures: Pictures, indices: Sequence[int], most: int) -> list[Pixels]:
+    def _fixed(self, pictures: TrainingImages, indices: Sequence[int], most: int) -> list[Pixels]:
         return [middle_view(pictures.image(index), self.size) for index in indices[:most]]
 
 

@@ -15,10 +15,10 @@ from augforge.models.networks.paired.conditions import Conditioner, Kind, Prepar
 from augforge.models.networks.paired.instances import codes_of
 from augforge.models.networks.paired.styles import StyleCodes, cluster
 from augforge.models.networks.paired.views import View, random_view
-from augforge.models.tensors import evaluating, to_tensor
-from augforge.training.pictures import Pictures
+from augforge.models.tensors import eval_mode, to_tensor
+from augforge.training.images import TrainingImages
 
-Place = tuple[Pictures, int]
+Place = tuple[TrainingImages, int]
 """Where an example is."""
 SHOWN = 4
 MEASURED = 64
@@ -37,7 +37,7 @@ class Ready:
 
 
 class Examples:
-    """Pictures to learn from and pictures to measure, with the conditioner that prepares both.
+    """Images to learn from and images to measure, with the conditioner that prepares both.
 
     Args:
         train: what is learnt from.
@@ -45,7 +45,7 @@ class Examples:
             the condition, those of classes that were never trained are left out.
     """
 
-    def __init__(self, train: Pictures, held_out: Pictures, conditioner: Conditioner) -> None:
+    def __init__(self, train: TrainingImages, held_out: TrainingImages, conditioner: Conditioner) -> None:
         self.conditioner = conditioner
         self.train = [(train, index) for index in range(len(train))]
         known = [(held_out, index) for index in range(len(held_out)) if self._known(held_out.samples[index].label)]
@@ -82,7 +82,7 @@ class Examples:
         features, classes = [], []
         for ready in self.batches(spread(self.train, most)):
             batch = stacked(ready)
-            with evaluating(encoder):
+            with eval_mode(encoder):
                 seen = encoder(batch["real"].to(device)).cpu()
             means, kinds = codes_of(seen, batch["ids"], batch["classes"])
             features.append(means)
@@ -94,13 +94,13 @@ class Examples:
 
     def _ready(self, place: Place, view: View | None) -> Ready:
         pictures, index = place
-        look, whole = self.conditioner, pictures.image(index)
-        mask = pictures.mask(index) if look.reads_masks else None
-        image, mask = look.fit(whole, mask) if view is None else look.look(whole, mask, view)
-        return Ready(look.prepare(image, mask, pictures.samples[index].label), to_tensor(image))
+        conditioner, whole = self.conditioner, pictures.image(index)
+        mask = pictures.mask(index) if conditioner.reads_masks else None
+        image, mask = conditioner.fit(whole, mask) if view is None else conditioner.crop(whole, mask, view)
+        return Ready(conditioner.prepare(image, mask, pictures.samples[index].label), to_tensor(image))
 
 
-def fit_conditioner(train: Pictures, kind: Kind, size: int, instances: bool, by_class: bool) -> Conditioner:
+def fit_conditioner(train: TrainingImages, kind: Kind, size: int, instances: bool, by_class: bool) -> Conditioner:
     """The conditioner for these training images: what it has to know of them is taken from them.
 
     Raises:
@@ -133,7 +133,7 @@ def spread(places: Sequence[Place], most: int) -> list[Place]:
     return [places[number * len(places) // count] for number in range(count)]
 
 
-def _labels(train: Pictures) -> tuple[str, ...]:
+def _labels(train: TrainingImages) -> tuple[str, ...]:
     found = {sample.label for sample in train.samples}
     if None in found:
         raise RecipeError("by-class needs a class for every image, and some have none")

@@ -25,14 +25,14 @@ from augforge.models.networks.paired.instances import instance_mean
 from augforge.models.networks.paired.model import Arch, Architecture, PairedModel, facts_of, fill_weights, parts_of
 from augforge.models.networks.paired.networks import Features, MultiscaleDiscriminator, halve, initialise
 from augforge.models.networks.paired.styles import StyleCodes
-from augforge.models.tensors import resting, to_unit
+from augforge.models.tensors import frozen, to_unit
+from augforge.training.images import TrainingImages
 from augforge.training.paired import losses
 from augforge.training.paired.examples import MOST_VIEWED, Examples, fit_conditioner, stacked
+from augforge.training.paired.grids import grid_of
 from augforge.training.paired.perceptual import load_vgg19
 from augforge.training.paired.phases import Phase, asleep, at_full_size, drawing, phase_at
-from augforge.training.paired.sheets import sheet_of
-from augforge.training.pictures import Pictures
-from augforge.training.task import Batch, Result, Sheet, TrainingContext, TrainingTask
+from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
 BETAS = (0.5, 0.999)
 PERCEPTUAL_WEIGHT = 10.0
@@ -41,25 +41,58 @@ FEW = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
-    """How it is learnt: images a step of this process, Adam's rate, scales of the discriminator, and the weights."""
+class PairedOptions:
+    """How pix2pixHD is trained.
 
+    Attributes:
+        arch: `pix2pixhd` the global generator; `pix2pixhd-local` with an enhancer at twice its size around it.
+        condition: what the image is made from; see `Conditioner`.
+        size: the side of the squares, in px; divisible by 2**downs, and once more by 2 with an enhancer.
+        width: channels of the first layer, of the discriminator too.
+        blocks: residual blocks, as in `GlobalGenerator`.
+        downs: how often the generator halves the sides, likewise.
+        batch: images per step, in this process.
+        rate: learning rate of Adam.
+        scales: levels of the discriminator's pyramid.
+        feature_weight: multiplies the feature matching.
+        pixel_weight: multiplies the L1 distance of pixels in [-1, 1], as in pix2pix (arXiv 1611.07004, which takes
+            100); pix2pixHD has none.
+        perceptual: a file with torchvision's VGG19 weights, for the perceptual loss; none without it.
+        instances: whether a plane shows the seams between the label map's instances.
+        style: whether the generator is also given how each instance looks, so that it can be varied.
+        by_class: whether the image's class is part of the condition.
+    """
+
+    arch: Arch = "pix2pixhd"
+    condition: Kind = "labelmap"
+    size: int = 256
+    width: int = 64
+    blocks: int = 9
+    downs: int = 4
     batch: int = 1
     rate: float = 2e-4
     scales: int = 2
     feature_weight: float = 10.0
     pixel_weight: float = 0.0
     perceptual: str | Path | None = None
+    instances: bool = False
+    style: bool = False
+    by_class: bool = False
+
+    def architecture(self) -> Architecture:
+        """The generator's. RecipeError if it does not go with the size."""
+        found = Architecture(self.arch, self.width, self.downs, self.blocks, self.style)
+        found.check(self.size)
+        return found
 
 
 class PairedTask(TrainingTask):
     """Pairs of condition and picture; see `paired_task`."""
 
-    def __init__(
-        self, examples: Examples, context: TrainingContext, architecture: Architecture, learning: Learning
-    ) -> None:
+    def __init__(self, examples: Examples, context: TrainingContext, options: PairedOptions) -> None:
         super().__init__(context)
-        self.examples, self.architecture, self.learning = examples, architecture, learning
+        self.examples, self.options = examples, options
+        self.architecture = architecture = options.architecture()
         self.conditioner = examples.conditioner
         self.done = 0
         with torch.random.fork_rng(devices=[]):
@@ -67,23 +100,23 @@ class PairedTask(TrainingTask):
             self.generator = architecture.generator(self.conditioner)
             self.encoder = architecture.encoder() if architecture.style else None
             channels = self.conditioner.channels + 3
-            self.discriminator = MultiscaleDiscriminator(channels, architecture.width, scales=learning.scales)
+            self.discriminator = MultiscaleDiscriminator(channels, architecture.width, scales=options.scales)
             painters = [self.generator] if self.encoder is None else [self.generator, self.encoder]
             for net in (*painters, self.discriminator):
                 initialise(net)
         self.nets = dict(zip(("generator", "encoder"), painters, strict=False)) | {"discriminator": self.discriminator}
-        if learning.perceptual is not None:
-            self.frozen["perceptual"] = load_vgg19(learning.perceptual)
+        if options.perceptual is not None:
+            self.frozen["perceptual"] = load_vgg19(options.perceptual)
         self.optimizers = {"generator": self._adam(*painters), "discriminator": self._adam(self.discriminator)}
 
     def batch(self, random: np.random.Generator) -> Batch:
         """Random squares of random training pictures."""
-        return stacked([self.examples.drawn(random) for _ in range(self.learning.batch)])
+        return stacked([self.examples.drawn(random) for _ in range(self.options.batch)])
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """The generator first, then the discriminator, which sees the same fakes."""
         phase = self._phase(self.done)
-        with resting(*asleep(phase, self.generator, self.encoder)):
+        with frozen(*asleep(phase, self.generator, self.encoder)):
             inputs, condition, real = self._inputs(batch), batch["condition"], batch["real"]
             if phase is Phase.COARSE:
                 inputs, condition, real = halve(inputs), halve(condition), halve(real)
@@ -96,10 +129,10 @@ class PairedTask(TrainingTask):
         self.done += 1
         return {name: loss.detach() for name, loss in parts.items()} | {"discriminator": judged.detach()}
 
-    def sheet(self) -> Sheet:
+    def sample_grid(self) -> SampleGrid:
         """Condition, made and real, of a few examples."""
         shown = [self.examples.fixed(index) for index in self.examples.shown]
-        return sheet_of(self.conditioner, shown, self._model().make([one.prepared for one in shown]))
+        return grid_of(self.conditioner, shown, self._model().make([one.prepared for one in shown]))
 
     def measure(self) -> dict[str, float]:
         """`l1`, in [0, 1], between made and real pictures, that of the training images' mean image, and their ratio.
@@ -156,15 +189,15 @@ class PairedTask(TrainingTask):
         return torch.cat([condition, instance_mean(self.encoder(batch["real"]), batch["ids"])], 1)
 
     def _generator_losses(self, condition: Tensor, real: Tensor, fake: Tensor, of_real: Features) -> dict[str, Tensor]:
-        with resting(self.discriminator):
+        with frozen(self.discriminator):
             of_fake = self.discriminator(torch.cat([condition, fake], 1))
         matching = losses.feature_matching(of_real, of_fake)
         found = {
             "adversarial": losses.adversarial(of_fake, True),
-            "features": self.learning.feature_weight * matching,
+            "features": self.options.feature_weight * matching,
         }
-        if self.learning.pixel_weight:
-            found["pixels"] = self.learning.pixel_weight * (fake - real).abs().mean()
+        if self.options.pixel_weight:
+            found["pixels"] = self.options.pixel_weight * (fake - real).abs().mean()
         if teacher := self.frozen.get("perceptual"):
             with torch.no_grad():
                 wanted = teacher(real)
@@ -187,59 +220,30 @@ class PairedTask(TrainingTask):
 
     def _adam(self, *nets: nn.Module) -> torch.optim.Adam:
         parameters = [parameter for net in nets for parameter in net.parameters()]
-        return torch.optim.Adam(parameters, self.learning.rate, BETAS)
+        return torch.optim.Adam(parameters, self.options.rate, BETAS)
 
 
 def paired_task(
-    pictures: Pictures,
-    held_out: Pictures,
+    pictures: TrainingImages,
+    held_out: TrainingImages,
     context: TrainingContext,
-    *,
-    arch: Arch = "pix2pixhd",
-    condition: Kind = "labelmap",
-    size: int = 256,
-    width: int = 64,
-    blocks: int = 9,
-    downs: int = 4,
-    batch: int = 1,
-    rate: float = 2e-4,
-    scales: int = 2,
-    feature_weight: float = 10.0,
-    pixel_weight: float = 0.0,
-    perceptual: str | Path | None = None,
-    instances: bool = False,
-    style: bool = False,
-    by_class: bool = False,
+    options: PairedOptions,
     start_from: Result | None = None,
 ) -> PairedTask:
     """A training over `pictures`; those `held_out` are only measured.
 
     Args:
-        arch: `pix2pixhd` the global generator; `pix2pixhd-local` with an enhancer at twice its size around it.
-        condition: what the picture is made from; see `Conditioner`.
-        size: the side of the squares, in px; divisible by 2**downs, and once more by 2 with an enhancer.
-        width: channels of the first layer, of the discriminator too; `downs` and `blocks` as in `GlobalGenerator`.
-        batch: images a step of this process; `rate` that of Adam.
-        scales: levels of the discriminator's pyramid; `feature_weight` multiplies the feature matching.
-        pixel_weight: multiplies the L1 distance of pixels in [-1, 1], as in pix2pix (arXiv 1611.07004, which takes
-            100); pix2pixHD has none.
-        perceptual: a file with torchvision's VGG19 weights, for the perceptual loss; none without it.
-        instances: whether a plane shows the seams between the label map's instances.
-        style: whether the generator is also given how each instance looks, so that it can be varied.
-        by_class: whether the image's class is part of the condition.
         start_from: the result of an earlier training of the same networks, to go on from.
 
     Raises:
         RecipeError: options, masks or classes that do not go together.
-        ModelError: `start_from` or `perceptual` do not fit.
+        ModelError: `start_from` or the file of `perceptual` do not fit.
     """
-    architecture = Architecture(arch, width, downs, blocks, style)
-    architecture.check(size)
-    conditioner = fit_conditioner(pictures, condition, size, instances, by_class)
+    architecture = options.architecture()
+    conditioner = fit_conditioner(pictures, options.condition, options.size, options.instances, options.by_class)
     if start_from is not None:
         conditioner = _same(conditioner, architecture, start_from)
-    learning = Learning(batch, rate, scales, feature_weight, pixel_weight, perceptual)
-    training_task = PairedTask(Examples(pictures, held_out, conditioner), context, architecture, learning)
+    training_task = PairedTask(Examples(pictures, held_out, conditioner), context, options)
     if start_from is not None:
         training_task.continue_from(start_from)
     return training_task

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from augforge.algorithms.selection import facility_location
 from tests.algorithms.selection.reference import value
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
+
+
+@pytest.fixture(autouse=True)
+def torch_keeps_its_threads() -> Iterator[None]:
+    """Numba, which apricot uses, changes the number of threads of torch, and so the low bits of other tests."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 def oracle(name: str, package: str) -> ModuleType:

@@ -78,7 +78,7 @@ def test_augmented_conditioning_mixes_pixels_where_only_an_image_is_carried(pict
 def test_what_cannot_be_done_is_refused_before_anything_is_loaded(
     tiny_models, monkeypatch, name, task, options, message
 ):
-    monkeypatch.setattr(diffusion, "open_backend", lambda *a, **k: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("augforge.models.backends.open_backend", lambda *a, **k: pytest.fail("a model was loaded"))
     with pytest.raises(AugforgeError, match=message):
         build_stage("generate", name, {"model": tiny_models[task], **options})
 
@@ -189,7 +189,7 @@ def test_broken_pictures_are_made_once_more_in_full_precision(pictures, tmp_path
         opened.append(dtype)
         return Overflowing(dtype)
 
-    monkeypatch.setattr(diffusion, "open_backend", fake)
+    monkeypatch.setattr("augforge.models.backends.open_backend", fake)
     options = {"model": tiny_models["text-to-image"], "dtype": "fp16", "per-class": 4, "batch": 12}
     summary = run(recipe(pictures, "text2img", **options), tmp_path / "out")
     retried = [json.loads(row["sampled_params"]).get("retried-in") for row in made(tmp_path / "out")]
@@ -203,7 +203,9 @@ def test_what_stays_broken_is_dropped_with_the_reason(pictures, tmp_path, tiny_m
         def generate(self, request):
             return super().generate(request) * np.nan
 
-    monkeypatch.setattr(diffusion, "open_backend", lambda name, model, device, dtype, **options: Broken(dtype))
+    monkeypatch.setattr(
+        "augforge.models.backends.open_backend", lambda name, model, device, dtype, **options: Broken(dtype)
+    )
     options = {"model": tiny_models["text-to-image"], "dtype": "fp16"}
     summary = run(recipe(pictures, "text2img", **options), tmp_path / "out")
     assert summary.reasons == {"1-generate-text2img": {"the model returned NaN or infinite pixels": 6}}
@@ -213,7 +215,7 @@ def test_what_stays_broken_is_dropped_with_the_reason(pictures, tmp_path, tiny_m
 def test_the_batch_is_measured_once_and_stays(tmp_path, tiny_models, monkeypatch):
     folder = write_images(tmp_path / "set", {"cat": 3})
     probes = iter([2, 5])
-    monkeypatch.setattr(diffusion.DiffusionGenerator, "probe", lambda self, device: next(probes))
+    monkeypatch.setattr(diffusion.DiffusionGenerator, "default_batch_size", lambda self, device: next(probes))
     for count in (3, 4):
         options = {"model": tiny_models["text-to-image"], "batch": "auto", "per-class": count}
         run(recipe(folder, "text2img", **options), tmp_path / "out")

@@ -27,7 +27,7 @@ def pool(count: int) -> Pool:
 
 
 def chosen(ratio: float, samples: Pool) -> set[str]:
-    return {sample.id for sample, _ in Night(model="x", ratio=ratio).turns(samples, 10**9)}
+    return {sample.id for sample, _ in Night(model="x", ratio=ratio).choose_parents(samples, 10**9)}
 
 
 def test_a_ratio_is_met_nested_and_whatever_the_order():

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from augforge.data.ids import rng
 from augforge.data.images import encode_png
 from augforge.data.sample import Sample
-from augforge.training.pictures import Pictures
+from augforge.training.images import TrainingImages
 from augforge.training.task import TrainingContext, TrainingTask
 
 
@@ -39,21 +39,21 @@ def scene(random: np.random.Generator, night: bool, size: int = 72) -> np.ndarra
     return (noisy.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def pictures_of(arrays: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> Pictures:
+def pictures_of(arrays: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> TrainingImages:
     """Samples with these pixels."""
     from PIL import Image
 
     encoded = {f"{number:020d}": encode_png(Image.fromarray(array)) for number, array in enumerate(arrays)}
     samples = [Sample(id=name, label=None, digest=name) for name in encoded]
-    return Pictures(samples, lambda sample: encoded[sample.id])
+    return TrainingImages(samples, lambda sample: encoded[sample.id])
 
 
-def days(count: int, seed: int = 0) -> Pictures:
+def days(count: int, seed: int = 0) -> TrainingImages:
     random = np.random.default_rng(seed)
     return pictures_of([scene(random, night=False) for _ in range(count)])
 
 
-def nights(count: int, seed: int = 1) -> Pictures:
+def nights(count: int, seed: int = 1) -> TrainingImages:
     random = np.random.default_rng(seed)
     return pictures_of([scene(random, night=True) for _ in range(count)])
 

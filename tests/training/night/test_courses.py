@@ -12,7 +12,7 @@ from augforge.models.networks.night import load_generator
 from augforge.models.networks.translation import ResnetGenerator
 from augforge.training.checkpoint import read_checkpoint, write_checkpoint
 from augforge.training.loop import collapsed
-from augforge.training.night import night_task
+from augforge.training.night import NightOptions, night_task
 from augforge.training.night.cut import encoder_layers
 from augforge.training.task import TrainingTask
 from tests.training.night.scenes import context, days, nights, pictures_of, run
@@ -22,7 +22,7 @@ TINY = {"size": 32, "width": 4, "blocks": 1, "batch": 2}
 
 
 def tiny(arch: str, steps: int = 6, **options) -> TrainingTask:
-    return night_task(arch, days(4), nights(4), context(steps), **{**TINY, **options})
+    return night_task(days(4), nights(4), context(steps), NightOptions(arch, **{**TINY, **options}))
 
 
 def weights(net: nn.Module) -> dict[str, torch.Tensor]:
@@ -43,7 +43,7 @@ def test_detector_step_leaves_the_generator_alone():
     training_task = tiny("hedngan")
     batch, made, wanted = stepped(training_task)
     before = {name: weights(net) for name, net in training_task.nets.items()}
-    training_task.teach(batch["day"], made.detach(), wanted)
+    training_task.step_detector(batch["day"], made.detach(), wanted)
     assert changed(training_task.detector, before["detector"])
     for name in ("generator", "discriminator"):
         assert not changed(training_task.nets[name], before[name])
@@ -54,7 +54,7 @@ def test_generator_step_leaves_detector_and_discriminator_alone():
     training_task = tiny("hedngan")
     batch, made, wanted = stepped(training_task)
     before = {name: weights(net) for name, net in training_task.nets.items()}
-    training_task.improve(made, batch["night"], wanted)
+    training_task.step_generator(made, batch["night"], wanted)
     assert changed(training_task.generator, before["generator"])
     for name in ("detector", "discriminator"):
         assert not changed(training_task.nets[name], before[name])
@@ -66,7 +66,7 @@ def test_discriminator_step_leaves_the_others_alone():
     training_task = tiny("hedngan")
     batch, made, _ = stepped(training_task)
     before = {name: weights(net) for name, net in training_task.nets.items()}
-    training_task.judge(batch["night"], made.detach())
+    training_task.step_discriminator(batch["night"], made.detach())
     assert [changed(net, before[name]) for name, net in training_task.nets.items()] == [False, True, False]
 
 
@@ -90,15 +90,15 @@ def test_hedgan_has_no_student():
 def test_detector_loss_is_zero_for_a_fresh_student_of_unchanged_pictures():
     training_task = tiny("hedngan")
     day = training_task.batch(np.random.default_rng(0))["day"]
-    assert training_task.teach(day, day, training_task.teacher(day)) == 0
+    assert training_task.step_detector(day, day, training_task.teacher(day)) == 0
 
 
 def test_edge_loss_is_zero_for_a_generator_that_changes_nothing_and_not_for_others():
     training_task = tiny("hedngan")
     batch, made, wanted = stepped(training_task)
     same = batch["day"].clone().requires_grad_()
-    assert training_task.improve(same, batch["night"], wanted)["edges"] == 0
-    assert training_task.improve(made, batch["night"], wanted)["edges"] > 0.1
+    assert training_task.step_generator(same, batch["night"], wanted)["edges"] == 0
+    assert training_task.step_generator(made, batch["night"], wanted)["edges"] > 0.1
 
 
 def brighter_nights_told_apart(training_task: TrainingTask) -> float:
@@ -106,7 +106,7 @@ def brighter_nights_told_apart(training_task: TrainingTask) -> float:
     random, losses = np.random.default_rng(0), []
     for _ in range(40):
         night, other = training_task.batch(random)["night"], training_task.batch(random)["night"]
-        losses.append(float(training_task.judge(night, other * 0.9 + 0.1).detach()))
+        losses.append(float(training_task.step_discriminator(night, other * 0.9 + 0.1).detach()))
     return float(np.mean(losses[-10:]))
 
 
@@ -171,7 +171,7 @@ def test_defaults_are_the_published_ones():
     training_task = tiny("hedngan")
     groups = {name: optimizer.param_groups[0] for name, optimizer in training_task.optimizers.items()}
     assert all(group["betas"] == (0.5, 0.999) for group in groups.values())
-    assert groups["generator"]["lr"] == groups["discriminator"]["lr"] == 2e-4 and training_task.edge_weight == 5
+    assert groups["generator"]["lr"] == groups["discriminator"]["lr"] == 2e-4 and training_task.edges.weight == 5
     assert groups["detector"]["weight_decay"] == 2e-4 and groups["detector"]["lr"] == 1e-4
     assert tiny("hedngan", detector_rate=1e-6).optimizers["detector"].param_groups[0]["lr"] == 1e-6
     assert tiny("cyclegan").cycle_weight == 10 and tiny("cyclegan").identity_weight == 0
@@ -227,7 +227,7 @@ def test_wrong_weights_are_refused():
 @pytest.mark.parametrize("arch", ARCHES)
 def test_sheet_outputs_and_measurements(arch):
     training_task = tiny(arch)
-    sheet, outputs, measured = training_task.sheet(), training_task.outputs(), training_task.measure()
+    sheet, outputs, measured = training_task.sample_grid(), training_task.outputs(), training_task.measure()
     assert len(sheet.titles) == 5 and len(sheet.rows) == 4
     assert all(cell.shape == (32, 32, 3) and cell.dtype == np.uint8 for row in sheet.rows for cell in row)
     assert outputs.shape == (4, 32, 32, 3) and outputs.min() >= 0 and outputs.max() <= 1
@@ -237,7 +237,7 @@ def test_sheet_outputs_and_measurements(arch):
 
 
 def test_measure_knows_the_identity_and_a_constant():
-    training_task = night_task("hedgan", days(20), nights(20), context(1), **{**TINY, "size": 64})
+    training_task = night_task(days(20), nights(20), context(1), NightOptions("hedgan", **{**TINY, "size": 64}))
     training_task.generator.forward = lambda x: x
     identity = training_task.measure()
     assert identity["edge_overlap"] == 1 and identity["luminance_ratio"] > 3 and identity["held_out"] == 2
@@ -248,7 +248,7 @@ def test_measure_knows_the_identity_and_a_constant():
 
 def test_luminance_is_that_of_rec_601():
     red = pictures_of([np.full((8, 8, 3), (255, 0, 0), np.uint8)])
-    training_task = night_task("hedgan", red, red, context(1), **TINY)
+    training_task = night_task(red, red, context(1), NightOptions("hedgan", **TINY))
     assert training_task.measure()["night_luminance"] == pytest.approx(0.299)
 
 
@@ -267,7 +267,7 @@ def test_an_unknown_teacher_is_refused():
 
 def test_seed_decides_the_weights():
     one, same = tiny("hedngan"), tiny("hedngan")
-    other = night_task("hedngan", days(4), nights(4), context(6, seed=1), **TINY)
+    other = night_task(days(4), nights(4), context(6, seed=1), NightOptions("hedngan", **TINY))
     assert not changed(one.generator, same.generator.state_dict())
     assert changed(one.generator, other.generator.state_dict())
 
@@ -275,7 +275,7 @@ def test_seed_decides_the_weights():
 def test_a_short_training_makes_nights_that_keep_the_edges():
     torch.set_num_threads(1)
     training_task = night_task(
-        "hedngan", days(40), nights(40), context(200), size=64, width=8, blocks=2, batch=4, rate=5e-4
+        days(40), nights(40), context(200), NightOptions("hedngan", size=64, width=8, blocks=2, batch=4, rate=5e-4)
     )
     start = training_task.measure()
     assert not 0.75 < start["luminance_ratio"] < 1.25

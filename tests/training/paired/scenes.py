@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from PIL import Image
 
 from augforge.data.sample import Sample
-from augforge.training.pictures import Pictures
+from augforge.training.images import TrainingImages
 from augforge.training.task import TrainingContext, TrainingTask
 
 COLOURS = np.array([(40, 70, 160), (220, 60, 50), (70, 190, 80), (235, 215, 60)])
@@ -46,8 +46,8 @@ def png(pixels: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-class Drawn(Pictures):
-    """Pictures that were drawn rather than read."""
+class Drawn(TrainingImages):
+    """Images that were drawn rather than read."""
 
     def __init__(self, pairs: list[tuple[np.ndarray, np.ndarray]], labels: list[str | None] | None = None) -> None:
         labels = labels or [None] * len(pairs)

@@ -173,7 +173,7 @@ def test_image_and_mask_are_seen_alike() -> None:
         random = np.random.default_rng(seed)
         mask = draw_mask(random, 80)[:, :70]
         view = random_view(80, 70, random)
-        look, shown = Conditioner("labelmap", 64, values=4).look(COLOURS[mask].astype(np.uint8), mask, view)
+        look, shown = Conditioner("labelmap", 64, values=4).crop(COLOURS[mask].astype(np.uint8), mask, view)
         assert shown is not None and set(np.unique(shown)) <= set(np.unique(mask))
         shifted = [np.roll(shown, by, axis) for axis in (0, 1) for by in (-1, 1)]
         errors.append([difference(look, one) for one in (shown, *shifted, shown[:, ::-1])])

@@ -11,7 +11,7 @@ import torch
 from augforge.errors import ModelError, RecipeError
 from augforge.models.networks.paired.model import load_paired
 from augforge.models.networks.paired.networks import LocalEnhancer
-from augforge.training.paired import PairedTask, paired_task
+from augforge.training.paired import PairedOptions, PairedTask, paired_task
 from augforge.training.paired.phases import Phase, phase_at
 from augforge.training.task import TrainingTask
 from tests.training.paired.scenes import Drawn, context, scenes, tinted, train
@@ -23,7 +23,8 @@ def training_task(steps: int = 4, seed: int = 0, pictures: Drawn | None = None, 
     pictures = pictures or scenes(8, 40)
     count = len(pictures)
     parts = pictures.part(range(count - 2)), pictures.part(range(count - 2, count))
-    return paired_task(*parts, context(steps, seed), **SMALL | options)
+    start_from = options.pop("start_from", None)
+    return paired_task(*parts, context(steps, seed), PairedOptions(**SMALL | options), start_from)
 
 
 def state(net: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -57,7 +58,7 @@ def test_every_condition_trains_and_is_rebuilt_from_its_result(options: dict[str
     made = model.make(examples)
     assert made.shape == (2, 32, 32, 3) and made.dtype == np.float32 and made.min() >= 0 and made.max() <= 1
     np.testing.assert_allclose(model.make(examples[1:]), made[1:], atol=1 / 255)
-    sheet = one.sheet()
+    sheet = one.sample_grid()
     assert len(sheet.rows) == 2 and all(picture.shape == (32, 32, 3) for row in sheet.rows for picture in row)
     assert one.outputs().shape == (2, 32, 32, 3)
     assert one.measure()["held_out"] == 2
@@ -178,7 +179,7 @@ def test_the_same_seed_begins_with_the_same_weights() -> None:
 
 def test_half_precision_trains_on_the_cpu() -> None:
     pictures = scenes(6, 40)
-    one = paired_task(pictures, pictures.part(range(0)), context(2), style=True, instances=True, **SMALL)
+    one = paired_task(pictures, pictures.part(range(0)), context(2), PairedOptions(style=True, instances=True, **SMALL))
     with torch.autocast("cpu", torch.bfloat16):
         assert all(np.isfinite(list(losses.values())).all() for losses in train(one, 0, 2))
     assert one.measure()["held_out"] == 0
@@ -214,7 +215,7 @@ def test_whole_pictures_keep_their_shape() -> None:
 def test_it_learns_to_draw_held_out_scenes() -> None:
     pictures = scenes(72, 64)
     parts = pictures.part(range(60)), pictures.part(range(60, 72))
-    one = paired_task(*parts, context(150), size=64, width=8, blocks=2, downs=2, batch=1, rate=1e-3)
+    one = paired_task(*parts, context(150), PairedOptions(size=64, width=8, blocks=2, downs=2, batch=1, rate=1e-3))
     mean = np.mean([picture for picture, _ in parts[0].pairs], 0) / 255
     baseline = np.mean([np.abs(picture / 255 - mean).mean() for picture, _ in parts[1].pairs])
     untrained = one.measure()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from augforge.errors import ModelError
 from augforge.models.networks.paired.networks import Features, MultiscaleDiscriminator
-from augforge.training.paired import paired_task
+from augforge.training.paired import PairedOptions, paired_task
 from augforge.training.paired.losses import (
     adversarial,
     discrimination,
@@ -132,7 +132,8 @@ def test_a_course_with_a_perceptual_loss_leaves_its_teacher_alone(
     pictures = scenes(4, 40)
     save_file(vgg_weights, tmp_path / "vgg.safetensors")
     options = {"size": 32, "width": 4, "downs": 1, "blocks": 1, "scales": 1}
-    training_task = paired_task(pictures, pictures, context(2), perceptual=tmp_path / "vgg.safetensors", **options)
+    chosen = PairedOptions(perceptual=tmp_path / "vgg.safetensors", **options)
+    training_task = paired_task(pictures, pictures, context(2), chosen)
     losses = train(training_task, 0, 2)
     assert all(one["perceptual"] > 0 for one in losses)
     teacher = training_task.frozen["perceptual"].state_dict()

@@ -122,14 +122,22 @@ def _windows(view: View, colour: Colour, floors: int, columns: int, z: int, brig
     shop, shines = view.one(FRONTS), view.chance(40)
     table = np.full((3, floors + 1, columns), wall, np.int16)
     table[2] = frame
-    lit_share = view.pick(10, 45)
-    for floor in range(floors):
-        for column in range(columns):
-            lit = view.night and (view.chance(lit_share) or (floor == 0 and shines))
-            table[1, floor, column] = number((lamps if lit else glass)[view.pick(0, 1)])
+    _fill_openings(view, table[1], glass, lamps, shines)
     if shines or view.chance(30):
         table[0, 0] = table[2, 0] = number(Surface(BUILDING, view.shade(shop, z, bright), rough=4))
     return table
+
+
+def _fill_openings(
+    view: View, openings: NDArray[np.int16], glass: list[Surface], lamps: list[Surface], shines: bool
+) -> None:
+    """Choose what each of the openings (floors + 1, columns) shows: at night some are lit, as a whole shop may be."""
+    lit_share = view.pick(10, 45)
+    floors, columns = openings.shape
+    for floor in range(floors - 1):
+        for column in range(columns):
+            lit = view.night and (view.chance(lit_share) or (floor == 0 and shines))
+            openings[floor, column] = view.canvas.number((lamps if lit else glass)[view.pick(0, 1)])
 
 
 def _draw_wall(view: View, corners: list[Point], line: int, near: int, windows: NDArray[np.int16]) -> None:

@@ -102,7 +102,7 @@ def _draw_car(view: View, x: int, z: int, side: int, parked: bool) -> None:
         high = view.focus * 32 // (z + ahead)
         view.canvas.ellipse(dark, ((left + right) // 2, bottom - high), (abs(right - left) // 2, high))
     _draw_end(view, x, z, half, (belt, tall), paint)
-    _draw_lights(view, x, z, half, belt, side, lit=view.night and not parked)
+    _draw_lights(view, (x - half + 4, x + half - 32), belt, z, side, lit=view.night and not parked)
 
 
 def _draw_end(view: View, x: int, z: int, half: int, heights: tuple[int, int], paint: Colour) -> None:
@@ -128,12 +128,15 @@ def _draw_outline(view: View, surface: Surface, x: int, z: int, half: Sequence[t
     view.canvas.polygon(surface, [view.at(a, y, z) for a, y in whole])
 
 
-def _draw_lights(view: View, x: int, z: int, half: int, belt: int, side: int, lit: bool) -> None:
-    """Tail-lights on the right, where cars drive ahead; headlights on the left, where they come."""
+def _draw_lights(view: View, places: tuple[int, int], belt: int, z: int, side: int, lit: bool) -> None:
+    """Two lights at `places`, their left edges, below the belt line of a car at `z`.
+
+    Tail-lights on the right, where cars drive ahead; headlights on the left, where they come.
+    """
     colour = RED if side > 0 else PALE
     glow = scaled(colour, 100) if lit else (0, 0, 0)
     lamp = Surface(CAR, view.shade(scaled(colour, 70), z), glow)
-    for left in (x - half + 4, x + half - 32):
+    for left in places:
         view.facing(lamp, (left, left + 28), (belt - 26, belt - 8), z)
         if lit:
             view.light(left + 14, belt - 16, z, colour)

@@ -83,14 +83,14 @@ class Conditioner:
         own = {"labelmap": self.values, "edges": 1, "downsample": 3, "files": self.planes}
         return own[self.kind] + self.instances + len(self.labels)
 
-    def look(self, image: Pixels, mask: Pixels | None, view: View) -> tuple[Pixels, Pixels | None]:
+    def crop(self, image: Pixels, mask: Pixels | None, view: View) -> tuple[Pixels, Pixels | None]:
         """Image and mask (size, size[, 3]) as one view shows them: the same geometry for both."""
         shown = None if mask is None else seen(mask, view, self.size, smooth=self.kind == "files")
         return seen(image, view, self.size, smooth=True), shown
 
     def fit(self, image: Pixels, mask: Pixels | None) -> tuple[Pixels, Pixels | None]:
         """Image and mask of any size as (size, size[, 3]): their middle."""
-        return self.look(image, mask, centred(*image.shape[:2]))
+        return self.crop(image, mask, centred(*image.shape[:2]))
 
     def prepare(self, image: Pixels, mask: Pixels | None, label: str | None) -> Prepared:
         """The condition of an image (s, s, 3) that fits, with its mask (s, s[, 3]) and its class.
@@ -136,7 +136,8 @@ class Conditioner:
             return torch.from_numpy(edge_map(image)).unsqueeze(0)
         if self.kind == "downsample":
             return to_tensor(blurred(image))
-        assert mask is not None  # `_regions` has looked
+        if mask is None:
+            raise TypeError("a condition of `files` is made from the mask, and there is none")
         return _picture(mask, self.planes)
 
     def _label_planes(self, label: str | None, shape: tuple[int, ...]) -> Tensor:

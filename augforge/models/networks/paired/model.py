@@ -15,7 +15,7 @@ from augforge.errors import ModelError, RecipeError
 from augforge.models.networks.paired.conditions import Conditioner, Prepared
 from augforge.models.networks.paired.networks import GlobalGenerator, LocalEnhancer, StyleEncoder
 from augforge.models.networks.paired.styles import Choice, StyleCodes
-from augforge.models.tensors import evaluating, to_unit
+from augforge.models.tensors import eval_mode, to_unit
 
 Arch = Literal["pix2pixhd", "pix2pixhd-local"]
 Pixels = NDArray[np.uint8]
@@ -144,7 +144,7 @@ class PairedModel:
             return np.zeros((0, self.conditioner.size, self.conditioner.size, 3), np.float32)
         choices = [None] * len(ready) if styles is None else styles
         inputs = torch.stack([self._input(one, choice) for one, choice in zip(ready, choices, strict=True)])
-        with evaluating(self.generator):
+        with eval_mode(self.generator):
             drawn = self.generator(inputs.to(self._device))
         return to_unit(drawn)
 

@@ -11,7 +11,7 @@ from augforge.models.networks.paired.conditions import Conditioner, Prepared
 from augforge.models.networks.paired.instances import VOID
 from augforge.models.tensors import to_picture
 from augforge.training.paired.examples import Ready
-from augforge.training.task import Sheet
+from augforge.training.task import SampleGrid
 
 TITLES = ("condition", "made", "real")
 GOLDEN = 0.618034
@@ -35,11 +35,11 @@ def condition_picture(conditioner: Conditioner, prepared: Prepared) -> NDArray[n
     return to_picture(planes.expand(3, -1, -1))
 
 
-def sheet_of(conditioner: Conditioner, ready: list[Ready], made: NDArray[np.float32]) -> Sheet:
+def grid_of(conditioner: Conditioner, ready: list[Ready], made: NDArray[np.float32]) -> SampleGrid:
     """A row for every example, with what was made (n, s, s, 3) in [0, 1] of it."""
     pictures = np.round(np.nan_to_num(made) * 255).astype(np.uint8)
     rows = [
         (condition_picture(conditioner, one.prepared), picture, to_picture(one.real))
         for one, picture in zip(ready, pictures, strict=True)
     ]
-    return Sheet(TITLES, rows)
+    return SampleGrid(TITLES, rows)

@@ -16,7 +16,7 @@ Pixels = NDArray[np.uint8]
 CACHE_BYTES = 2 << 30
 
 
-class Pictures:
+class TrainingImages:
     """Samples with their pixels. May be asked from several threads at once.
 
     Args:

@@ -1,0 +1,1 @@
+"""What everything is built on: samples, the ledger, the store, ids, files and pixels."""

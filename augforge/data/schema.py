@@ -1,0 +1,68 @@
+"""The columns of the ledger, in memory and in samples.parquet; docs/format.md describes each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from augforge.data.sample import Sample
+
+ROWS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.string()),
+        ("origin", pa.string()),
+        ("parents", pa.list_(pa.string())),
+        ("stage", pa.dictionary(pa.int32(), pa.string())),
+        ("seed", pa.int64()),
+        ("source", pa.string()),
+        ("split", pa.dictionary(pa.int32(), pa.string())),
+        ("digest", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("ref", pa.string()),
+        ("sampled_params", pa.string()),
+        ("generation_config", pa.dictionary(pa.int32(), pa.string())),
+        ("note", pa.string()),
+        ("mask", pa.string()),
+        ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+"""What a sample is: never changes once it is there."""
+DECIDED = pa.schema(
+    [
+        ("kept", pa.bool_()),
+        ("dropped", pa.string()),
+        ("dropped_by", pa.string()),
+        ("weight", pa.float64()),
+        ("scores", pa.map_(pa.string(), pa.float64())),
+    ]
+)
+"""What the stages decide about it."""
+
+
+def ledger_schema(classes: Sequence[str]) -> pa.Schema:
+    """The schema of samples.parquet; see docs/format.md."""
+    first = ["id", "label", "origin", "kept", "dropped", "parents", "stage", "seed"]
+    fields = {field.name: field for field in (*ROWS, *DECIDED)}
+    order = [*first, *(name for name in fields if name not in first)]
+    return pa.schema([fields[name] for name in order], metadata={"augforge": json.dumps({"classes": list(classes)})})
+
+
+def samples_table(samples: Sequence[Sample]) -> pa.Table:
+    """The samples as a table in memory of just its size; what Arrow builds from Python has room to grow."""
+    table = _table(samples)
+    return table.take(pa.array(range(len(table)), pa.int64())) if len(table) else table
+
+
+def _table(samples: Sequence[Sample]) -> pa.Table:
+    columns = {
+        "parents": [list(s.parents) for s in samples],
+        "sampled_params": [json.dumps(dict(s.sampled_params), sort_keys=True) for s in samples],
+    }
+    arrays = [
+        pa.array(columns[f.name] if f.name in columns else [getattr(s, f.name) for s in samples], f.type) for f in ROWS
+    ]
+    return pa.Table.from_arrays(arrays, schema=ROWS)

@@ -1,0 +1,149 @@
+"""The cells of a table: the bytes of an image, lists of numbers, and what a row of ours knows of its sample."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augforge.data.ids import ID_LENGTH
+from augforge.errors import BadImage, SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NO_IMAGE = "no image in this row"
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+"""What every id of a sample looks like; a row with another one was not written by augforge."""
+
+
+def image_bytes(cell: Any, folder: Path | None) -> bytes:
+    """The encoded bytes in an image cell: binary, or a struct of `bytes` and `path` as `datasets` writes it.
+
+    A path without bytes is read relative to `folder`, and must not lead out of it; with None it is refused. Raises
+    BadImage if there is nothing.
+    """
+    if isinstance(cell, bytes):
+        return cell
+    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, None)
+    if data is not None:
+        return bytes(data)
+    if not path:
+        raise BadImage(NO_IMAGE)
+    if folder is None:
+        raise BadImage("the row holds a path instead of an image")
+    try:
+        file = (folder / str(path)).resolve()
+        if not file.is_relative_to(folder.resolve()):
+            raise BadImage("its path leads out of the source")
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadImage("missing file") from error
+    except (OSError, ValueError) as error:
+        raise BadImage(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def with_image(column: pa.Array) -> list[bool]:
+    """(n,) whether a row of an image column holds something, bytes or a path. Looks at no pixels."""
+    nothing = column.is_null()
+    if is_image_struct(column.type):
+        import pyarrow.compute as pc
+
+        fields = dict(zip((field.name for field in column.type), column.flatten(), strict=True))
+        nothing = fields["bytes"].is_null()
+        if "path" in fields:
+            nothing = pc.and_(nothing, fields["path"].is_null())
+    return [not empty for empty in nothing.to_pylist()]
+
+
+def numbers_at(
+    locators: Sequence[str], where: str, name: str, column_of: Callable[[str], pa.ChunkedArray]
+) -> list[Sequence[float] | None]:
+    """(n,) the lists of numbers in a column at `locators` (n,) of the form `file#row`; `column_of` reads a file's.
+
+    Raises:
+        SourceError: the column holds something else.
+    """
+    files: dict[str, list[int]] = {}
+    for place, locator in enumerate(locators):
+        files.setdefault(locator.rpartition("#")[0], []).append(place)
+    found: list[Sequence[float] | None] = [None] * len(locators)
+    for file, places in files.items():
+        column = column_of(file)
+        if not is_numbers(column.type):
+            raise SourceError(f"{where}: column {name!r} holds no lists of numbers but {column.type}")
+        for place in places:
+            found[place] = column[int(locators[place].rpartition("#")[2])].as_py()
+    return found
+
+
+def carried(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a row of an augforge dataset knows of its sample, by the names of `Sample`; None if it is none.
+
+    `sampled_params` is its provenance but for what has a field of its own: stage, seed, source, digest, note, parents
+    and who gave the label.
+    """
+    try:
+        made = json.loads(row["provenance"])
+        known = _parsed(row) | {"parents": [str(parent["id"]) for parent in made.pop("parents", ())]}
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return None
+    if row["origin"] not in ("real", "synthetic") or not _ID.fullmatch(str(row["id"])):
+        return None
+    return {"id": row["id"], "origin": row["origin"], **known, **_own_fields(made), "sampled_params": made}
+
+
+def _parsed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of a row as numbers, and its weight if it has a finite one."""
+    scores = row.get("scores") or {}
+    scores = json.loads(scores) if isinstance(scores, str) else scores
+    known: dict[str, Any] = {"scores": {str(n): float(value) for n, value in scores.items() if value is not None}}
+    weight = row.get("weight")
+    if weight is not None and math.isfinite(weight := float(weight)):
+        known["weight"] = weight
+    return known
+
+
+def _own_fields(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a provenance what is a field of `Sample`."""
+    names = ("stage", "source", "digest", "note")
+    own: dict[str, Any] = {name: value for name in names if isinstance(value := provenance.pop(name, None), str)}
+    if isinstance(seed := provenance.pop("seed", None), int) and abs(seed) < 1 << 63:
+        own["seed"] = seed
+    if isinstance(provenance.get("labelled-by"), str):
+        own["labelled_by"] = provenance.pop("labelled-by")
+    return own
+
+
+def is_image_struct(kind: pa.DataType) -> bool:
+    """Whether a type is that of images as `datasets` keeps them: a struct of `bytes`, and perhaps `path`."""
+    import pyarrow.types as t
+
+    return bool(t.is_struct(kind)) and any(f.name == "bytes" and is_binary(f.type) for f in kind)
+
+
+def is_binary(kind: pa.DataType) -> bool:
+    """Whether a type holds bytes."""
+    import pyarrow.types as t
+
+    return bool(t.is_binary(kind) or t.is_large_binary(kind) or t.is_binary_view(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type holds texts, be they encoded as a dictionary."""
+    import pyarrow.types as t
+
+    if t.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind))
+
+
+def is_numbers(kind: pa.DataType) -> bool:
+    """Whether a type holds lists of numbers."""
+    import pyarrow.types as t
+
+    lists = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
+    return bool(lists and (t.is_floating(kind.value_type) or t.is_integer(kind.value_type)))
