@@ -27,9 +27,9 @@ MOST_ROWS = 32_768  # no part is larger: telling whom each row is nearest to tak
 DENSE_ROWS = 3000  # up to so many, the greedy choice over all similarities takes 34 MiB and little time
 REACH = 2.0  # the chosen must have so many times n neighbours in all: with fewer, sparse was under 99.95 % of dense
 
-PRODUCT, LIST_PRODUCT = 0.0176, 0.0277
-ENTRY, EVALUATION, ROW = 10.5, 11.4, 1.19e4
-COMPARED, NEIGHBOUR, UPDATE = 5.45, 32.9, 89.2
+PRODUCT, LIST_PRODUCT = 0.0162, 0.0282
+ENTRY, EVALUATION, ROW = 10.4, 11.6, 1.92e4
+COMPARED, NEIGHBOUR, UPDATE = 6.27, 27.2, 73.8
 
 _EXACT = "at least 63 % (1 - 1/e) of the best possible objective on any data"
 _BOUNDED = "no share of the best possible objective on all data; on these, objective / upper bound"
