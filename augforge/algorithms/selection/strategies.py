@@ -6,7 +6,9 @@ how many rows each one is compared with: n, or in lists the `CANDIDATES` and hal
     dense     PRODUCT n n d + ENTRY n n + EVALUATION b n + ROW n
     sparse    PRODUCT n m d (in lists LIST_PRODUCT) + COMPARED n m + NEIGHBOUR n k + UPDATE b k
 
-Their memory is 4 n n and `SPARSE_BYTES` n k bytes. The constants are nanoseconds, fitted to the CPU time of one thread
+Their memory is 4 n n and `SPARSE_BYTES` n k bytes. The model counts on lists that find the neighbours; where they do
+not, which depends on the data, sparse chooses twice and takes about as long as dense in a fraction of its memory. The
+constants are nanoseconds, fitted to the CPU time of one thread
 by `OMP_NUM_THREADS=1 python benchmarks/selection_model.py` (AMD EPYC, OpenBLAS). They are part of the method: the same
 n, d, b and k take the same way on every machine, however fast it is.
 """
