@@ -237,7 +237,7 @@ def test_5_the_example_both_keeps_and_drops_or_makes(models, pictures, tmp_path,
 @pytest.mark.parametrize("stage", BY_VERB["filter"] + BY_VERB["select"], ids="-".join)
 def test_on_spares_the_others(models, pictures, tmp_path, stage, on):
     fields = stage_class(*stage).model_fields
-    if "on" not in fields or on not in get_args(fields["on"].annotation):  # a thinner only ever looks at real images
+    if "on" not in fields or on not in get_args(fields["on"].annotation):  # a subsampler only ever looks at real images
         with pytest.raises(RecipeError):
             chain(models, pictures, stage, on=on)
         return

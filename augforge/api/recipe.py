@@ -117,7 +117,6 @@ class Recipe:
         """
         from augforge.engine.plan import plan_run
 
-        self.check()
         return Rows(plan_run(self._recipe, None if out is None else Path(out), limit_of(limit)), _plan_columns)
 
     def run(

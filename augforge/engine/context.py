@@ -21,15 +21,31 @@ class RunContext:
     trains in `models` by the names that later stages use, and what selectors certify in `certificates` by stage title.
     """
 
-    store: Store
-    pixels: Pixels
     ledger: Ledger
     embedders: Embedders
     seed: int = 0
-    device: str = "auto"
-    progress: Progress = field(default_factory=Progress)
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        """The run folder."""
+        return self.embedders.store
+
+    @property
+    def pixels(self) -> Pixels:
+        """Where the bytes of every sample are."""
+        return self.embedders.pixels
+
+    @property
+    def device(self) -> str:
+        """ "auto", "cpu" or "cuda"."""
+        return self.embedders.device
+
+    @property
+    def progress(self) -> Progress:
+        """Told how far the run is."""
+        return self.embedders.progress
 
     def drop_as(self, title: str) -> Drop:
         """What the stage called `title` calls for images that it cannot read."""

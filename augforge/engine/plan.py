@@ -28,8 +28,7 @@ from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
-from augforge.recipe import Recipe
-from augforge.recipe.acceptance import check_acceptance
+from augforge.recipe import Recipe, check_recipe
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
@@ -89,7 +88,7 @@ class _State:
 
 def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) -> list[PlanRow]:
     """A row for the source and every stage of `recipe`, given what the run folder `out` holds already."""
-    check_acceptance(recipe.stages)
+    check_recipe(recipe)
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())

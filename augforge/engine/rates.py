@@ -43,8 +43,9 @@ def measured_rate(folder: Path) -> Rate | None:
 def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Callable[[int], None]]:
     """Measure the time of the block, in which the yielded function is told how many images were made.
 
-    What was measured before on the same device is added to, on another one replaced. `facts` are a studio's. Several
-    processes may leave their rate in one folder: the last one stands, and is that of one device like the others.
+    What was measured before on the same device is added to, on another one replaced. `facts` are those of a
+    `LoadedGenerator`. Several processes may leave their rate in one folder: the last one stands, and is that of one
+    device like the others.
     """
     started, images = time.monotonic(), 0
 

@@ -17,7 +17,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan_by_class
 from augforge.engine.runners.generate import generate_jobs
 from augforge.engine.runners.table import run_stage
-from augforge.recipe.acceptance import ENOUGH, TRIES, accepting, check_acceptance
+from augforge.recipe.acceptance import ENOUGH, TRIES, accepting
 from augforge.stages.generator import Generator, Job
 from augforge.stages.stage import Stage
 
@@ -27,7 +27,6 @@ Jobs = Mapping[str | None, Sequence[Job]]
 
 def blocks(titles: Sequence[str], stages: Sequence[Stage]) -> list[Block]:
     """The stages that go in rounds together, a generator before its filters; every other one alone."""
-    check_acceptance(stages)
     found: list[Block] = []
     named, place = list(zip(titles, stages, strict=True)), 0
     while place < len(named):

@@ -98,8 +98,7 @@ def run(
             ledger, read = read_sources(sources, folder, progress, limit)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress)
-            context = RunContext(folder, pixels, ledger, embedders, recipe.seed, device, progress)
-            summary = _run(recipe, context, ahead, read, max_bad)
+            summary = _run(recipe, RunContext(ledger, embedders, recipe.seed), ahead, read, max_bad)
         keep_lock(out, lock, progress, always=lock_always)
         return summary
 

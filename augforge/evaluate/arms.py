@@ -150,10 +150,10 @@ def _only_decided(by: str | None, reason: str | None) -> bool:
 
 
 def arms_of(outcomes: Outcomes, names: Sequence[str], subsampler: Subsampler | None = None) -> list[Arm]:
-    """The arms of these names; with `thinner`, of the real images that it leaves and of what was made from them alone.
+    """The arms of these names; with `subsampler`, of the real images that it leaves and what was made from them.
 
     Raises:
-        RecipeError: there is nothing real to train on, or the run saw more real images than the thinner leaves.
+        RecipeError: there is nothing real to train on, or the run saw more real images than the subsampler leaves.
     """
     among = np.ones(len(outcomes.ledger), dtype=bool) if subsampler is None else _within(outcomes, subsampler, names)
     arms = [outcomes.arm(name, among) for name in names]
@@ -169,7 +169,7 @@ def class_sizes(ledger: Ledger, rows: Indices) -> dict[str, int]:
 
 
 def _within(outcomes: Outcomes, subsampler: Subsampler, names: Sequence[str]) -> Flags:
-    """(n,) the real images that a thinner leaves, and what was made from them alone."""
+    """(n,) the real images that a subsampler leaves, and what was made from them alone."""
     members = _real_by_class(outcomes)
     most = subsampler.max_per_class(
         {label: len(members[label]) for label in outcomes.ledger.classes if label in members}
@@ -206,7 +206,7 @@ def _refuse_filtered_among_others(
 
 
 def _said(subsampler: Subsampler) -> str:
-    """What the real images are that a thinner leaves."""
+    """What the real images are that a subsampler leaves."""
     return f"the {subsampler.shots} shots" if isinstance(subsampler, FewShot) else "the long tail"
 
 

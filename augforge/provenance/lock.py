@@ -154,10 +154,9 @@ def _models(recipe: Recipe) -> Lock:
     """Every model that a stage names, by its digest; one that the recipe trains stands for what it is trained from."""
     found = {}
     for stage in recipe.stages:
-        for option, task in stage.tasks().items():
-            if (name := getattr(stage, option)) is not None:
-                model = find_model(name, task)
-                found[name] = {"digest": model_digest(model), "revision": model.revision, "licence": model.licence}
+        for name, task in stage.models():
+            model = find_model(name, task)
+            found[name] = {"digest": model_digest(model), "revision": model.revision, "licence": model.licence}
     return dict(sorted(found.items()))
 
 

@@ -136,10 +136,9 @@ def _model_list(facts: CardFacts) -> str:
 def _judges(recipe: Recipe) -> list[tuple[Mapping[str, Any], str]]:
     found: list[tuple[Mapping[str, Any], str]] = []
     for stage in recipe.stages:
-        for option, task in stage.tasks().items():
-            name = getattr(stage, option)
-            if not isinstance(stage, Generator) and name is not None:
-                found.append((find_model(name, task).facts(), f"{stage.verb} {stage.name}"))
+        if not isinstance(stage, Generator):
+            did = f"{stage.verb} {stage.name}"
+            found += [(find_model(name, task).facts(), did) for name, task in stage.models()]
     return found
 
 

@@ -79,14 +79,12 @@ def _validated(cls: type[Stage], options: Mapping[str, Any]) -> Stage:
 
 def _check_together(stage: Stage, trained: Mapping[str, str]) -> None:
     """Whether the models that a stage names can do their task, and its options go together."""
-    for option, task in stage.tasks().items():
-        _check_model(getattr(stage, option), task, trained)
+    for name, task in stage.models():
+        _check_model(name, task, trained)
     stage.check()
 
 
-def _check_model(name: str | None, task: str, trained: Mapping[str, str]) -> None:
-    if name is None:
-        return
+def _check_model(name: str, task: str, trained: Mapping[str, str]) -> None:
     if name not in trained:
         find_model(name, task)
     elif trained[name] != task:

@@ -53,12 +53,7 @@ def layout_of(folder: Path, recipe: Recipe, digests: Sequence[str]) -> Layout | 
 
 def _models(recipe: Recipe) -> list[tuple[str, str]]:
     """The embedding models that the stages name, each once."""
-    named = [
-        (getattr(stage, option), task)
-        for stage in recipe.stages
-        for option, task in stage.tasks().items()
-        if task in TASKS and getattr(stage, option) is not None
-    ]
+    named = [(name, task) for stage in recipe.stages for name, task in stage.models() if task in TASKS]
     return list(dict.fromkeys(named))
 
 

@@ -205,7 +205,7 @@ class _Ahead:
     """The batches of the steps to come, prepared in another thread."""
 
     def __init__(self, training_task: TrainingTask, plan: Plan, start: int) -> None:
-        self._course, self._plan, self._next = training_task, plan, start
+        self._training_task, self._plan, self._next = training_task, plan, start
         self._pool = ThreadPoolExecutor(1)
         self._waiting: list[Future[Batch]] = []
 
@@ -220,8 +220,8 @@ class _Ahead:
             yield self._waiting.pop(0).result()
 
     def _prepare(self, step: int) -> Batch:
-        place = self._course.context.accelerator.process_index
-        return self._course.batch(rng(self._course.context.seed, f"batch-{step}-{place}"))
+        place = self._training_task.context.accelerator.process_index
+        return self._training_task.batch(rng(self._training_task.context.seed, f"batch-{step}-{place}"))
 
     def __exit__(self, *error: object) -> None:
         for future in self._waiting:
@@ -230,6 +230,6 @@ class _Ahead:
 
 
 def context_for(accelerator: Accelerator, seed: int, steps: int) -> TrainingContext:
-    """The kit of a course; torch's own generator is seeded, so that fresh networks begin the same."""
+    """The context of a training task; torch's own generator is seeded, so that fresh networks begin the same."""
     torch.manual_seed(seed_of(key(seed, "initial weights")))
     return TrainingContext(accelerator, seed, steps)

@@ -1,4 +1,4 @@
-"""Writing a model directory: weights, sample sheet, loss curves and card, `model.json` last."""
+"""Writing a model directory: weights, sample grid, loss curves and card, `model.json` last."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_pictures_that_came_out_broken_are_made_again_and_no_others(tmp_path, ti
 
 
 def breaking(original, which: set[int]):
-    """Opens a studio whose pictures with these numbers are NaN."""
+    """Loads a generator whose pictures with these numbers are NaN."""
 
     def opened(self, device):
         loaded, count = original(self, device), 0

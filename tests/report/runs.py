@@ -93,7 +93,7 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     pixels.generated["generate-x-1"] = parts
     _vectors(store, ledger.column("digest"))
     embedders = Embedders(store, pixels, "cpu", Progress())
-    write_result(recipe, RunContext(store, pixels, ledger, embedders, certificates={SELECTOR: CERTIFICATE}))
+    write_result(recipe, RunContext(ledger, embedders, certificates={SELECTOR: CERTIFICATE}))
     (store.folder / "run.json").write_bytes(seal({"format": 3, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder

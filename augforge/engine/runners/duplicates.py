@@ -260,7 +260,7 @@ def _bits(count: int) -> str:
 
 @contextmanager
 def _bar(candidates: Candidates, progress: Progress) -> Iterator[Tell]:
-    """Shows how far the first comparison of a large crowd is, in percent."""
+    """Shows how far the first comparison of many images is, in percent."""
     if candidates.size < SHOWN:
         yield lambda share: None
         return

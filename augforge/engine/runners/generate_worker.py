@@ -1,4 +1,4 @@
-"""One process of several that make the images of a generator; `make_in_processes` starts it."""
+"""One process of several that make the images of a generator; `generate_in_processes` starts it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def work(path: Path) -> None:
     """
     from accelerate import PartialState
 
-    task: Task = pickle.loads(path.read_bytes())  # written by `make_in_processes` a moment ago
+    task: Task = pickle.loads(path.read_bytes())  # written by `generate_in_processes` a moment ago
     state = PartialState(cpu=task.device == "cpu")
     mine = task.batches[state.process_index :: state.num_processes]
     if state.device.type == "cuda":

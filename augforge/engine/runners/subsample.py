@@ -1,4 +1,4 @@
-"""Run thinners: leave so many real training images of each class."""
+"""Run subsamplers: leave so many real training images of each class."""
 
 from __future__ import annotations
 

@@ -39,5 +39,5 @@ RUNNERS: Mapping[type[Stage], Runner] = {
 
 
 def run_stage(stage: Stage, title: str, context: RunContext) -> dict[str, int]:
-    """Run one stage, called `title` in the ledger; counts of what was made, measured, trained, chosen and reused."""
+    """Run one stage, called `title` in the ledger; counts of what was computed, chosen and reused."""
     return of_kind(RUNNERS, stage)(stage, title, context)

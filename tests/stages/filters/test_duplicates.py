@@ -51,7 +51,7 @@ def judge(
         changed.extend(change(list(ledger.samples(np.arange(len(ledger))))))
         ledger = changed
     pixels = Pixels(opened, recipe.sources)
-    context = RunContext(store, pixels, ledger, Embedders(store, pixels, "cpu", progress), 0, "cpu", progress)
+    context = RunContext(ledger, Embedders(store, pixels, "cpu", progress))
     did = run_duplicates(stage, "1-filter-duplicates", context)
     ledger.reconcile()
     return ledger, did

@@ -68,7 +68,7 @@ def ledger():
 
 
 def context(store, pixels, found):
-    return RunContext(store, pixels, found, Embedders(store, pixels, "cpu"), device="cpu")
+    return RunContext(found, Embedders(store, pixels, "cpu"))
 
 
 def judge(stage, tmp_path, gone=()):
