@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.data import images
@@ -197,16 +198,18 @@ def checked(stage: Generator, images: Sequence[GeneratedImage], count: int) -> S
     """
     if len(images) != count:
         raise ValueError(f"generate: {stage.name} gave {len(images)} images for a batch of {count}")
-    for pixels in (image.pixels for image in images):
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or not np.issubdtype(pixels.dtype, np.floating):
-            raise ValueError(f"generate: {stage.name} gave {pixels.dtype} {pixels.shape}, not float (height, width, 3)")
-        finite = np.isfinite(pixels)
-        known = pixels if finite.all() else pixels[finite]  # a copy only where something is missing
-        if known.size and (known.min() < -TOLERANCE or known.max() > 1 + TOLERANCE):
-            raise ValueError(
-                f"generate: {stage.name} gave values {known.min():g} to {known.max():g}, not within 0 to 1"
-            )
+    for image in images:
+        _check_pixels(stage, image.pixels)
     return images
+
+
+def _check_pixels(stage: Generator, pixels: NDArray[np.float32]) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or not np.issubdtype(pixels.dtype, np.floating):
+        raise ValueError(f"generate: {stage.name} gave {pixels.dtype} {pixels.shape}, not float (height, width, 3)")
+    finite = np.isfinite(pixels)
+    known = pixels if finite.all() else pixels[finite]  # a copy only where something is missing
+    if known.size and (known.min() < -TOLERANCE or known.max() > 1 + TOLERANCE):
+        raise ValueError(f"generate: {stage.name} gave values {known.min():g} to {known.max():g}, not within 0 to 1")
 
 
 def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[GenerationInput], dict[str, str]]:
