@@ -17,14 +17,26 @@ from augforge.data.annotations.extra import Extra
 from augforge.data.annotations.keypoints import Keypoints
 from augforge.data.annotations.labels import Labels, SoftLabel
 
-__all__ = ["KINDS", "Annotations", "Kind", "PointMap", "Size"]
+__all__ = [
+    "KINDS",
+    "Annotations",
+    "Kind",
+    "PointMap",
+    "Size",
+    "annotation_features",
+    "check_annotations",
+    "describe_annotations",
+    "dump_annotations",
+    "move_annotations",
+    "parse_annotations",
+]
 
 Annotations = Mapping[str, Any]
 _EVERY: tuple[Kind, ...] = (Labels(), SoftLabel(), Boxes(), Keypoints(), Caption(), Extra())
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _EVERY}
 
 
-def checked(annotations: Annotations, size: Size) -> tuple[dict[str, Any], list[str]]:
+def check_annotations(annotations: Annotations, size: Size) -> tuple[dict[str, Any], list[str]]:
     """What can be used on an image of `size` (height, width), and what is wrong with the rest.
 
     Raises:
@@ -42,7 +54,7 @@ def checked(annotations: Annotations, size: Size) -> tuple[dict[str, Any], list[
     return good, wrong
 
 
-def moved(annotations: Annotations, point_map: PointMap, min_visibility: float) -> dict[str, Any]:
+def move_annotations(annotations: Annotations, point_map: PointMap, min_visibility: float) -> dict[str, Any]:
     """All annotations after their image was moved.
 
     Args:
@@ -54,19 +66,19 @@ def moved(annotations: Annotations, point_map: PointMap, min_visibility: float) 
     return {name: value for name, value in found.items() if value is not None}
 
 
-def dumped(annotations: Annotations) -> str:
+def dump_annotations(annotations: Annotations) -> str:
     """The annotations as canonical JSON, "" if there are none; equal ones give equal texts."""
     if not annotations:
         return ""
     return json.dumps(dict(annotations), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def parsed(text: str | None) -> dict[str, Any]:
+def parse_annotations(text: str | None) -> dict[str, Any]:
     """The annotations of such a text."""
     return dict(json.loads(text)) if text else {}
 
 
-def features(annotations: Iterable[Annotations], classes: Sequence[str]) -> dict[str, Any]:
+def annotation_features(annotations: Iterable[Annotations], classes: Sequence[str]) -> dict[str, Any]:
     """The features of `datasets` for the kinds that occur, by their names, in the order of `KINDS`."""
     values: dict[str, list[Any]] = {}
     for each in annotations:
@@ -75,6 +87,6 @@ def features(annotations: Iterable[Annotations], classes: Sequence[str]) -> dict
     return {name: kind.feature(values[name], classes) for name, kind in KINDS.items() if name in values}
 
 
-def described(annotations: Annotations) -> dict[str, str]:
+def describe_annotations(annotations: Annotations) -> dict[str, str]:
     """Each kind in a few words, for people."""
     return {name: KINDS[name].described(value) for name, value in annotations.items()}

@@ -97,4 +97,6 @@ def class_cell(label: str | None, feature: Any) -> int | str | None:
 
 def class_of(cell: int | str | None, feature: Any) -> str | None:
     """The label of a cell."""
-    return feature.int2str(cell) if isinstance(cell, int) and hasattr(feature, "int2str") else cell
+    if isinstance(cell, int):
+        return str(feature.int2str(cell))
+    return cell

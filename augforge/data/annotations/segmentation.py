@@ -36,10 +36,11 @@ def decoded(value: Any, size: Size) -> NDArray[np.uint8]:
     from pycocotools import mask
 
     if isinstance(value, dict):
-        found: NDArray[np.uint8] = mask.decode({"size": value["size"], "counts": value["counts"].encode()})
-        return found
-    found = mask.decode(mask.merge(mask.frPyObjects([list(polygon) for polygon in value], *size)))
-    return found
+        rle = {"size": value["size"], "counts": value["counts"].encode()}
+    else:
+        rle = mask.merge(mask.frPyObjects([list(polygon) for polygon in value], *size))
+    inside: NDArray[np.uint8] = mask.decode(rle)
+    return inside
 
 
 def encoded(inside: NDArray[np.uint8]) -> dict[str, Any]:
@@ -127,7 +128,9 @@ def _checked_rle(value: dict[str, Any], size: Size) -> tuple[Any, str]:
     if not isinstance(shape, (list, tuple)) or list(shape) != list(size):
         return None, f"its run lengths are of {shape}, the image of {list(size)} (height, width)"
     try:
-        rle = {"size": list(size), "counts": counts} if isinstance(counts, str) else compressed(list(counts or ()), size)
+        rle = (
+            {"size": list(size), "counts": counts} if isinstance(counts, str) else compressed(list(counts or ()), size)
+        )
         decoded(rle, size)
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
         return None, f"its run lengths cannot be decoded: {error}"

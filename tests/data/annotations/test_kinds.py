@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augforge.data import annotations
-from augforge.data.annotations import KINDS, segmentation
+from augforge.data.annotations import (
+    KINDS,
+    annotation_features,
+    check_annotations,
+    dump_annotations,
+    parse_annotations,
+    segmentation,
+)
 
 SIZE = (24, 40)
 CLASSES = ("car", "bus")
@@ -36,7 +42,7 @@ def test_every_kind_has_an_example():
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_sound_value_is_taken_as_it_is(name):
-    assert annotations.checked({name: EXAMPLES[name]}, SIZE) == ({name: EXAMPLES[name]}, [])
+    assert check_annotations({name: EXAMPLES[name]}, SIZE) == ({name: EXAMPLES[name]}, [])
     assert KINDS[name].described(EXAMPLES[name])
 
 
@@ -45,7 +51,9 @@ def test_through_a_column_and_back(name):
     from datasets import Dataset, Features
 
     kind = KINDS[name]
-    features = Features({"other": annotations.features([], ()), **annotations.features([{name: EXAMPLES[name]}], CLASSES)})
+    features = Features(
+        {"other": annotation_features([], ()), **annotation_features([{name: EXAMPLES[name]}], CLASSES)}
+    )
     del features["other"]
     cells = [kind.cell(EXAMPLES[name], features[name], CLASSES), None]
     stored = Dataset.from_dict({name: cells}, features=features)
@@ -55,9 +63,9 @@ def test_through_a_column_and_back(name):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_as_text_and_back(name):
-    text = annotations.dumped({name: EXAMPLES[name]})
-    assert annotations.parsed(text) == {name: EXAMPLES[name]} and annotations.dumped({}) == ""
-    assert annotations.dumped(dict(reversed({"caption": "a", name: EXAMPLES[name]}.items()))) == annotations.dumped(
+    text = dump_annotations({name: EXAMPLES[name]})
+    assert parse_annotations(text) == {name: EXAMPLES[name]} and dump_annotations({}) == ""
+    assert dump_annotations(dict(reversed({"caption": "a", name: EXAMPLES[name]}.items()))) == dump_annotations(
         {"caption": "a", name: EXAMPLES[name]} if name != "caption" else {name: EXAMPLES[name]}
     )
 
@@ -77,7 +85,7 @@ def test_as_text_and_back(name):
     ],
 )
 def test_a_malformed_box_costs_itself_only(box, left, said):
-    good, wrong = annotations.checked({"boxes": [{"box": box}, {"box": [1, 1, 2, 2]}]}, SIZE)
+    good, wrong = check_annotations({"boxes": [{"box": box}, {"box": [1, 1, 2, 2]}]}, SIZE)
     assert good["boxes"] == ([{"box": left}] if left else []) + [{"box": [1, 1, 2, 2]}]
     assert len(wrong) == 1 and wrong[0].startswith("box 0: ") and said in wrong[0]
 
@@ -94,13 +102,13 @@ def test_a_malformed_box_costs_itself_only(box, left, said):
     ],
 )
 def test_a_malformed_outline_leaves_the_box(segmented, said):
-    good, wrong = annotations.checked({"boxes": [{"box": [1, 1, 2, 2], "segmentation": segmented}]}, SIZE)
+    good, wrong = check_annotations({"boxes": [{"box": [1, 1, 2, 2], "segmentation": segmented}]}, SIZE)
     assert good["boxes"] == [{"box": [1, 1, 2, 2]}] and said in wrong[0]
 
 
 def test_run_lengths_of_numbers_are_compressed():
     counts = [2 * 24 + 3, 5, 24 * 40 - 2 * 24 - 8]
-    good, wrong = annotations.checked(
+    good, wrong = check_annotations(
         {"boxes": [{"box": [1, 1, 9, 9], "segmentation": {"size": [24, 40], "counts": counts}}]}, SIZE
     )
     found = segmentation.decoded(good["boxes"][0]["segmentation"], SIZE)
@@ -122,7 +130,7 @@ def test_run_lengths_of_numbers_are_compressed():
     ],
 )
 def test_other_malformed_values_are_said(kind, value, said):
-    wrong = annotations.checked({kind: value}, SIZE)[1]
+    wrong = check_annotations({kind: value}, SIZE)[1]
     assert len(wrong) == 1 and said in wrong[0]
 
 
@@ -132,10 +140,10 @@ FINITE = st.floats(-1e6, 1e6)
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(FINITE, FINITE, FINITE, FINITE), max_size=5))
 def test_boxes_come_back_to_the_last_bit(corners):
-    good, _ = annotations.checked({"boxes": [{"box": list(box)} for box in corners]}, SIZE)
-    assert annotations.parsed(annotations.dumped(good)) == good
+    good, _ = check_annotations({"boxes": [{"box": list(box)} for box in corners]}, SIZE)
+    assert parse_annotations(dump_annotations(good)) == good
     for one in good["boxes"]:
         x0, y0, x1, y1 = one["box"]
         assert 0 <= x0 < x1 <= 40 and 0 <= y0 < y1 <= 24
-    assert annotations.checked(good, SIZE) == (good, [])
+    assert check_annotations(good, SIZE) == (good, [])
     json.dumps(good, allow_nan=False)

@@ -21,8 +21,7 @@ from augforge.algorithms.geometry import (
     Turn,
     Warp,
 )
-from augforge.data import annotations
-from augforge.data.annotations import segmentation
+from augforge.data.annotations import move_annotations, segmentation
 
 SIZE = (24, 40)
 BOX = [4.0, 6.0, 14.0, 16.0]
@@ -31,7 +30,7 @@ SQUARE = [[4.0, 6.0, 14.0, 6.0, 14.0, 16.0, 4.0, 16.0]]
 
 def moved(kind: str, value: object, *ops: Op, min_visibility: float = 0.0) -> object:
     point_map = Geometry(ops).point_map(SIZE)
-    return annotations.moved({kind: value}, point_map, min_visibility).get(kind)
+    return move_annotations({kind: value}, point_map, min_visibility).get(kind)
 
 
 def moved_box(*ops: Op) -> list[float]:
@@ -63,7 +62,7 @@ def test_flips_and_turns_are_exact_and_their_own_way_back():
     for there, back in ((Flip(), Flip()), (Flip("vertical"), Flip("vertical")), (Turn(1), Turn(3))):
         value = [{"box": [1.25, 2.5, 7.0, 9.75], "segmentation": SQUARE}]
         point_map = Geometry((there, back)).point_map(SIZE)
-        (found,) = annotations.moved({"boxes": value}, point_map, 0)["boxes"]
+        (found,) = move_annotations({"boxes": value}, point_map, 0)["boxes"]
         assert found["box"] == value[0]["box"]
         assert sorted(found["segmentation"][0]) == sorted(SQUARE[0])
 
@@ -120,7 +119,7 @@ def test_a_point_outside_is_not_labelled():
 
 def test_what_has_no_place_stays():
     whole = {"caption": "a cat", "labels": ["a", "b"], "soft_label": {"a": 0.25, "b": 0.75}}
-    assert annotations.moved(whole, Geometry((Flip(),)).point_map(SIZE), 0) == whole
+    assert move_annotations(whole, Geometry((Flip(),)).point_map(SIZE), 0) == whole
 
 
 SEEDS = st.integers(0, 2**31 - 1)
@@ -149,14 +148,16 @@ def slack_of(ops: list[Op]) -> float:
 
 
 @settings(max_examples=150, deadline=None)
-@given(ops=st.lists(OPS, min_size=1, max_size=3), left=st.integers(0, 30), top=st.integers(0, 16), side=st.integers(2, 9))
+@given(
+    ops=st.lists(OPS, min_size=1, max_size=3), left=st.integers(0, 30), top=st.integers(0, 16), side=st.integers(2, 9)
+)
 def test_a_mask_painted_from_a_box_stays_inside_the_moved_box(ops, left, top, side):
     geometry = Geometry(tuple(ops))
     box = [float(left), float(top), float(min(40, left + side)), float(min(24, top + side))]
     painted = np.zeros(SIZE, np.uint8)
     painted[top : top + side, left : left + side] = 1
     there = geometry.apply_label(painted, void=0)
-    found = annotations.moved({"boxes": [{"box": box}]}, geometry.point_map(SIZE), 0)["boxes"]
+    found = move_annotations({"boxes": [{"box": box}]}, geometry.point_map(SIZE), 0)["boxes"]
     rows, columns = np.nonzero(there)
     if len(rows) == 0:
         return
