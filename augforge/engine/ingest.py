@@ -213,7 +213,7 @@ def _carried(f: Found) -> Sample:
     """A sample of another run, with its whole history."""
     carried = dict(f.entry.carried or {})
     sampled_params = carried.pop("sampled_params", None) or {}
-    said = carried.pop("annotations", None) or f.entry.annotations
+    said = carried.pop("annotations", None)
     known = {
         name: value for name, value in carried.items() if name in Sample.__dataclass_fields__ and value is not None
     }
@@ -222,7 +222,7 @@ def _carried(f: Found) -> Sample:
             **known,
             "label": f.entry.label,
             "split": f.entry.split,
-            "annotations": parse_annotations(said) if isinstance(said, str) else said,
+            "annotations": f.entry.annotations or parse_annotations(said),
             "parents": tuple(carried.get("parents") or ()),
             "scores": dict(carried.get("scores") or {}),
             "sampled_params": json.loads(sampled_params) if isinstance(sampled_params, str) else dict(sampled_params),

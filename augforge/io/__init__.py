@@ -12,6 +12,8 @@ from pathlib import Path
 from augforge.data.ids import key
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.coco_notes import looks_like_coco
+from augforge.io.coco_reader import annotation_files
 from augforge.io.writing import Writer
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
@@ -130,6 +132,8 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
+    if path.suffix.lower() == ".json" and looks_like_coco(path):
+        return "coco", text
     if path.suffix.lower() in (".parquet", ".tar"):
         return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
@@ -160,7 +164,7 @@ def _kind_of_folder(folder: Path) -> str:
         raise SourceError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
     if any(Path(name).suffix == ".tar" for name in there):
         return "webdataset"
-    if "annotations" in there and any((folder / "annotations").glob("*.json")):
+    if annotation_files(folder):
         return "coco"
     return "parquet" if _holds_parquet(folder, there) else "folder"
 

@@ -85,22 +85,28 @@ class Boxes(Kind):
 
 def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     """A box with what can be used of it, and what is wrong."""
-    corners = one.get("box") if isinstance(one, dict) else None
-    if not isinstance(corners, (list, tuple)) or len(corners) != 4:
-        return None, "it has not four corners, left out"
-    numbers = [number(value) for value in corners]
-    if any(value is None for value in numbers):
-        return None, "a corner is no number, left out"
-    x0, y0, x1, y1 = (float(value or 0.0) for value in numbers)
-    if x1 <= x0 or y1 <= y0:
-        return None, f"({x0:g}, {y0:g}, {x1:g}, {y1:g}) has no area, left out"
-    inside = _cut([x0, y0, x1, y1], size)
+    corners, problem = _corners(one.get("box") if isinstance(one, dict) else None)
+    if problem:
+        return None, f"{problem}, left out"
+    inside = _cut(corners, size)
+    shown = "({:g}, {:g}, {:g}, {:g})".format(*corners)
     if inside is None:
-        return None, f"({x0:g}, {y0:g}, {x1:g}, {y1:g}) lies outside of the image, left out"
+        return None, f"{shown} lies outside of the image, left out"
     box = {name: one[name] for name in KEYS if one.get(name) not in (None, False, {})} | {"box": inside}
-    problem = "" if inside == [x0, y0, x1, y1] else f"({x0:g}, {y0:g}, {x1:g}, {y1:g}) is cut at the border"
     outline, why = segmentation.checked(box.pop("segmentation", None), size)
+    problem = "" if inside == corners else f"{shown} is cut at the border"
     return box | ({"segmentation": outline} if outline else {}), problem or why
+
+
+def _corners(value: Any) -> tuple[list[float], str]:
+    """The four numbers of a box that has an area; or what is wrong with it."""
+    if not isinstance(value, (list, tuple)) or len(value) != 4:
+        return [], "it has not four corners"
+    found = [corner for each in value if (corner := number(each)) is not None]
+    if len(found) < 4:
+        return [], "a corner is no number"
+    x0, y0, x1, y1 = found
+    return found, "" if x1 > x0 and y1 > y0 else f"({x0:g}, {y0:g}, {x1:g}, {y1:g}) has no area"
 
 
 def _cut(box: Sequence[float], size: Size) -> list[float] | None:
@@ -171,11 +177,13 @@ def _cell(name: str, value: Any, feature: Any) -> Any:
 
 
 def _value(name: str, cell: Any, feature: Any) -> Any:
+    if cell is None:
+        return None
     if name == "label":
         return class_of(cell, feature)
     if name == "attributes":
-        return None if cell is None else json.loads(cell)
+        return json.loads(cell)
     if name == "segmentation":
-        rle = cell and cell["rle"]
-        return rle if rle and rle["counts"] is not None else (cell and cell["polygons"])
+        rle = cell["rle"]
+        return rle if rle and rle["counts"] is not None else cell["polygons"]
     return cell or None if name == "iscrowd" else cell

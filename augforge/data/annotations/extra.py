@@ -21,13 +21,11 @@ class Extra(Kind):
 
     def feature(self, values: Iterable[Any], classes: Sequence[str]) -> Any:
         """A struct of the columns; one that has several types is text."""
-        from datasets import Value
-
         types: dict[str, set[str]] = {}
         for value in values:
             for name, one in value.items():
                 types.setdefault(name, set()).add(one["type"])
-        return {name: Value(next(iter(kinds)) if len(kinds) == 1 else "string") for name, kinds in types.items()}
+        return {name: _feature(next(iter(kinds)) if len(kinds) == 1 else "string") for name, kinds in types.items()}
 
     def cell(self, value: Any, feature: Any, classes: Sequence[str]) -> Any:
         """The values of all columns."""
@@ -37,8 +35,23 @@ class Extra(Kind):
         """The columns that are not empty, with their types."""
         if cell is None:
             return None
-        return {n: {"type": feature[n].dtype, "value": each} for n, each in cell.items() if each is not None} or None
+        return {n: {"type": _type(feature[n]), "value": each} for n, each in cell.items() if each is not None} or None
 
     def described(self, value: Any) -> str:
         """The names of the columns."""
         return ", ".join(value)
+
+
+def _feature(kind: str) -> Any:
+    """The feature of an Arrow type, by its name."""
+    from datasets import List, Value
+
+    if kind.startswith("list<") and kind.endswith(">"):
+        return List(_feature(kind[5:-1].partition(": ")[2]))
+    return Value(kind)
+
+
+def _type(feature: Any) -> str:
+    """The name of the Arrow type of a feature."""
+    inner = getattr(feature, "feature", None)
+    return str(feature.dtype) if inner is None else f"list<item: {_type(inner)}>"

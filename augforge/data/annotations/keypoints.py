@@ -91,20 +91,34 @@ def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     points = one.get("points") if isinstance(one, dict) else None
     if not isinstance(points, (list, tuple)) or not points:
         return None, "it has no points, left out"
-    good, problem = [], ""
-    for point in points:
-        values = [number(value) for value in point] if isinstance(point, (list, tuple)) and len(point) == 3 else [None]
-        if any(value is None for value in values) or values[2] not in (0, 1, 2):
-            return None, f"{point!r} is no x, y and visibility of 0, 1 or 2, left out"
-        x, y, v = (float(value or 0.0) for value in values)
-        if v and not (0 <= x <= size[1] and 0 <= y <= size[0]):
-            problem = f"({x:g}, {y:g}) lies outside of the image, not labelled"
-            v = 0
-        good.append([x, y, v] if v else [0.0, 0.0, 0.0])
-    names = one.get("names")
-    if names is not None and len(names) != len(points):
-        return None, f"it has {len(points)} points for {len(names)} names, left out"
-    return {name: one[name] for name in KEYS if one.get(name) is not None} | {"points": good}, problem
+    if len(one.get("names") or points) != len(points):
+        return None, f"it has {len(points)} points for {len(one['names'])} names, left out"
+    found = [_point(point) for point in points]
+    if None in found:
+        return None, f"{points[found.index(None)]!r} is no x, y and visibility of 0, 1 or 2, left out"
+    known = [point for point in found if point is not None]
+    good = [_inside(point, size) for point in known]
+    return {name: one[name] for name in KEYS if one.get(name) is not None} | {"points": good}, _outside(known, good)
+
+
+def _outside(points: Sequence[list[float]], good: Sequence[list[float]]) -> str:
+    """What is wrong with the first point that is labelled no more."""
+    lost = [point for point, inside in zip(points, good, strict=True) if point[2] > inside[2]]
+    return "({:g}, {:g}) lies outside of the image, not labelled".format(*lost[0]) if lost else ""
+
+
+def _point(value: Any) -> list[float] | None:
+    """x, y and visibility; None if it is nothing of the kind."""
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        return None
+    found = [each for one in value if (each := number(one)) is not None]
+    return found if len(found) == 3 and found[2] in (0, 1, 2) else None
+
+
+def _inside(point: list[float], size: Size) -> list[float]:
+    """The point; not labelled where it is not, or lies outside of the image."""
+    x, y, v = point
+    return [x, y, v] if v and 0 <= x <= size[1] and 0 <= y <= size[0] else [0.0, 0.0, 0.0]
 
 
 def _moved(one: dict[str, Any], point_map: PointMap) -> dict[str, Any]:

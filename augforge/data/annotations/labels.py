@@ -53,14 +53,13 @@ class SoftLabel(Kind):
         """Shares of at least 0 that sum to 1 within `SUM_TOLERANCE`; as they are, not rescaled."""
         if not isinstance(value, dict) or not value:
             return None, [f"soft_label: {value!r} is no distribution"]
-        shares = {label: number(share) for label, share in value.items()}
-        if any(share is None or share < 0 for share in shares.values()):
+        known = {str(label): found for label, share in value.items() if (found := number(share)) is not None}
+        if len(known) < len(value) or min(known.values()) < 0:
             return None, ["soft_label: a share is negative or no number"]
-        known = {str(label): share for label, share in shares.items() if share}
-        total = math.fsum(share or 0.0 for share in known.values())
+        total = math.fsum(known.values())
         if abs(total - 1) > SUM_TOLERANCE:
             return None, [f"soft_label: the shares sum to {total:g}, not 1"]
-        return known, []
+        return {label: share for label, share in known.items() if share}, []
 
     def feature(self, values: Iterable[Any], classes: Sequence[str]) -> Any:
         """A list of floats, one for each class of the dataset."""
