@@ -89,16 +89,20 @@ def _partner(name: str, places: dict[str, int], itself: int) -> int:
 
 def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     points = one.get("points") if isinstance(one, dict) else None
-    if not isinstance(points, (list, tuple)) or not points:
-        return None, "it has no points, left out"
-    if len(one.get("names") or points) != len(points):
-        return None, f"it has {len(points)} points for {len(one['names'])} names, left out"
-    found = [_point(point) for point in points]
-    if None in found:
-        return None, f"{points[found.index(None)]!r} is no x, y and visibility of 0, 1 or 2, left out"
-    known = [point for point in found if point is not None]
+    problem = _problem(points, one.get("names")) if isinstance(points, (list, tuple)) and points else "it has no points"
+    if problem:
+        return None, f"{problem}, left out"
+    known = [point for each in points or () if (point := _point(each)) is not None]
     good = [_inside(point, size) for point in known]
     return {name: one[name] for name in KEYS if one.get(name) is not None} | {"points": good}, _outside(known, good)
+
+
+def _problem(points: Sequence[Any], names: Sequence[str] | None) -> str:
+    """Why an instance with points cannot be used; "" if it can."""
+    if names is not None and len(names) != len(points):
+        return f"it has {len(points)} points for {len(names)} names"
+    wrong = [point for point in points if _point(point) is None]
+    return f"{wrong[0]!r} is no x, y and visibility of 0, 1 or 2" if wrong else ""
 
 
 def _outside(points: Sequence[list[float]], good: Sequence[list[float]]) -> str:
