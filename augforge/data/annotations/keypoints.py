@@ -92,9 +92,9 @@ def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     problem = _problem(points, one.get("names")) if isinstance(points, (list, tuple)) and points else "it has no points"
     if problem:
         return None, f"{problem}, left out"
-    known = [point for each in points or () if (point := _point(each)) is not None]
+    known = [point for point in map(_point, points) if point is not None]
     good = [_inside(point, size) for point in known]
-    return {name: one[name] for name in KEYS if one.get(name) is not None} | {"points": good}, _outside(known, good)
+    return {**{name: one[name] for name in KEYS if name in one}, "points": good}, _outside(known, good)
 
 
 def _problem(points: Sequence[Any], names: Sequence[str] | None) -> str:
