@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +24,10 @@ KINDS: dict[str, str] = {
     "parquet": "augforge.io.parquet:Parquet",
     "webdataset": "augforge.io.webdataset:WebDataset",
     "coco": "augforge.io.coco:Coco",
+    "yolo": "augforge.io.yolo:Yolo",
+    "voc": "augforge.io.voc:Voc",
+    "labelme": "augforge.io.labelme:LabelMe",
+    "cvat": "augforge.io.cvat:Cvat",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
@@ -132,8 +136,8 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
-    if path.suffix.lower() == ".json" and looks_like_coco(path):
-        return "coco", text
+    if kind := _kind_of_annotations(path):
+        return kind, text
     if path.suffix.lower() in (".parquet", ".tar"):
         return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
@@ -166,7 +170,34 @@ def _kind_of_folder(folder: Path) -> str:
         return "webdataset"
     if annotation_files(folder):
         return "coco"
-    return "parquet" if _holds_parquet(folder, there) else "folder"
+    return "parquet" if _holds_parquet(folder, there) else _kind_by_annotations(folder)
+
+
+def _kind_of_annotations(path: Path) -> str:
+    """The kind of an annotation file; "" if it is none that is read."""
+    from augforge.io import labelme, xml, yolo_data
+
+    looks: dict[str, dict[str, Callable[[Path], bool]]] = {
+        ".json": {"coco": looks_like_coco, "labelme": labelme.looks_like_labelme},
+        ".xml": {"cvat": lambda file: xml.root_name(file) == "annotations"},
+        ".yaml": {"yolo": yolo_data.is_data_file},
+        ".yml": {"yolo": yolo_data.is_data_file},
+    }
+    known = looks.get(path.suffix.lower(), {})
+    return next((kind for kind, looks_so in known.items() if looks_so(path)), "")
+
+
+def _kind_by_annotations(folder: Path) -> str:
+    """The kind of a folder with annotation files of boxes; "folder" without them."""
+    from augforge.io import cvat, labelme, voc, yolo
+
+    looks: dict[str, Callable[[Path], object]] = {
+        "cvat": cvat.annotation_files,
+        "yolo": yolo.looks_like_yolo,
+        "voc": voc.looks_like_voc,
+        "labelme": labelme.holds_labelme,
+    }
+    return next((kind for kind, looks_so in looks.items() if looks_so(folder)), "folder")
 
 
 def _is_saved_dataset(names: set[str]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 """Height and width in px."""
+RELATIVE = "relative"
+"""The key, true, of a box or instance whose coordinates a reader gives as shares of the width and the height."""
+DIGITS = Context(prec=60)
+"""What shares are reckoned with: no bit of a coordinate is lost."""
 
 
 class PointMap(Protocol):
@@ -75,6 +80,23 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if value == value and abs(value) != float("inf") else None
+
+
+def in_pixels(shares: Any, size: Size) -> Any:
+    """Shares (x, y, x, y, ...) of an image's width and height in px, each rounded once; what is none stays as it is.
+
+    A share is a number, or the text of one that a float cannot hold.
+    """
+    if not isinstance(shares, (list, tuple)):
+        return shares
+    return [_in_pixels(share, size[1 - place % 2]) for place, share in enumerate(shares)]
+
+
+def _in_pixels(share: Any, side: int) -> Any:
+    try:
+        return float(DIGITS.multiply(Decimal(share), Decimal(side)))
+    except (InvalidOperation, TypeError, ValueError, OverflowError):
+        return share
 
 
 def texts(values: Iterable[Mapping[str, Any]], name: str) -> list[str]:

@@ -1,0 +1,185 @@
+"""Pascal VOC: an XML file for every image, and lists of the images of each split in `ImageSets`.
+
+The devkit counts pixels from 1, and both corners of a box lie in it: (xmin, ymin, xmax, ymax) = (2, 3, 20, 30) are the
+columns 2 to 20 and the rows 3 to 30. Here that is (x0, y0, x1, y1) = (1, 2, 20, 30): px counted from 0, the second
+corner beyond the last pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from augforge.errors import BadImage, SourceError
+from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, one_split, path_split
+from augforge.io.base import Entry, existing_folder
+from augforge.io.listed import label_of
+from augforge.io.voc_objects import box_of
+from augforge.io.voc_sets import SETS, ImageSets
+from augforge.io.xml import parsed, root_name, text
+
+PICTURES = ("JPEGImages", "images", "Images")
+"""The folders, beside that of the annotations, in which images are looked for."""
+MASKS, INSTANCES = "SegmentationClass", "SegmentationObject"
+FIRST = {"inclusive": 1, "exclusive": 0}
+DEEP = 4
+PEEKED = 20
+
+
+class Voc(AnnotatedImages):
+    """A folder of XML files: `Annotations` beside `JPEGImages`, as in the devkit, or each beside its image.
+
+    An XML file belongs to the image of its name, or to the one that its `filename` names. Boxes are counted from 0
+    and end beyond their last pixel: x0 = xmin - 1, y0 = ymin - 1, x1 = xmax, y1 = ymax (`corners: inclusive`); files
+    of tools that count from 0 and end beyond the last pixel are read as they are with `corners: exclusive`. Two corners
+    in the other order are the same box. Coordinates are of the upright picture.
+
+    Splits are those of `ImageSets/Main` (`trainval` alone is training), else those that names of folders and files
+    tell. `SegmentationClass/NAME.png` is the mask. `difficult`, `truncated`, `occluded`, `pose` and all else that is
+    said of an object are attributes of its box. An image without an XML file is not annotated.
+    """
+
+    def __init__(self, value: str, *, split: str | None = None, corners: str = "inclusive") -> None:
+        if corners not in FIRST:
+            raise SourceError(f"voc {value}: there are no corners {corners!r}", f"choose {' or '.join(FIRST)}")
+        self.where = f"voc {value}"
+        self._root = existing_folder(value)
+        self._split, self._options = split, (corners,)
+        self._first = FIRST[corners]
+
+    def classes(self) -> list[str]:
+        """The classes that are met, in natural order."""
+        return classes_met(self._all)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Images of which nothing is said, listed images that are not there, and what is not read."""
+        bare = [entry.locator for entry in self._all if entry.locator not in self._told]
+        loose = [locator for locator in self._images if self._sets.named and locator not in self._sets.named]
+        used = set(self._told.values())
+        doubled = [path for path in self._files if path not in used]
+        gone, inside = list(self._sets.unknown), [path for path in self._pictures if INSTANCES in path.split("/")]
+        return [
+            *counted(bare, "image", "not annotated"),
+            *counted(doubled, "XML file", "of an image that another one tells of"),
+            *counted(loose, "image", f"in no list of {SETS}"),
+            *counted(gone, "name", f"in a list of {SETS}, but of no image"),
+            *counted(inside, "mask of instances", "not read", "masks of instances"),
+        ]
+
+    @property
+    def _images(self) -> dict[str, Entry]:
+        return self._photos
+
+    @cached_property
+    def _photos(self) -> dict[str, Entry]:
+        """The pictures that are no masks."""
+        masks = {MASKS, INSTANCES}
+        return {path: entry for path, entry in self._pictures.items() if not masks & set(path.split("/")[:-1])}
+
+    @cached_property
+    def _stems(self) -> dict[str, str]:
+        """The locators of the images by their paths without a suffix."""
+        return {locator.rpartition(".")[0]: locator for locator in reversed(self._images)}
+
+    @cached_property
+    def _told(self) -> dict[str, str]:
+        """The paths of the XML files by the locators of their images, which need not be there."""
+        found: dict[str, str] = {}
+        for path in self._files:
+            found.setdefault(self._image_of(path), path)
+        return found
+
+    @cached_property
+    def _files(self) -> list[str]:
+        return list(files_below(self._root, ".xml"))
+
+    def _image_of(self, path: str) -> str:
+        """The locator of the image of an XML file: one of its name, or the one that it names."""
+        folder, _, name = path.rpartition("/")
+        found = self._find(_above(folder), name[:-4]) or self._find(f"{folder}/" if folder else "", name[:-4])
+        if found is not None:
+            return found
+        named = self._file_name(path)
+        places = [normal(named, place) for place in _places(folder)] if named else []
+        return next((place for place in places if place in self._images), (places or [f"{path}#image"])[0])
+
+    def _find(self, base: str, name: str) -> str | None:
+        """The locator of an image by its name without a suffix, or with one, in the usual folders of `base`."""
+        for place in (*(f"{base}{folder}/{name}" for folder in PICTURES), f"{base}{name}"):
+            if found := self._stems.get(place) or (place if place in self._images else None):
+                return found
+        return None
+
+    def _file_name(self, path: str) -> str:
+        try:
+            return text(self._parsed(path), "filename")
+        except (BadImage, ValueError):
+            return ""
+
+    def _parsed(self, path: str) -> Element:
+        root = parsed(self.read(path))
+        if root.tag != "annotation":
+            raise ValueError(f"its root is {root.tag!r}, not annotation")
+        return root
+
+    def _found(self) -> Iterator[Entry]:
+        for locator, entry in self._images.items():
+            mask = self._mask(locator)
+            stamped = f"{mask} {self._pictures[mask].stamp}" if mask else ""
+            bare = replace(entry, split=self._split_of(locator), mask=stamped)
+            yield self._annotated(bare, self._told[locator]) if locator in self._told else bare
+        for locator, path in self._told.items():
+            if locator not in self._images:
+                yield self._annotated(self._other(locator, self._split_of(locator)), path)
+
+    def _annotated(self, entry: Entry, path: str) -> Entry:
+        try:
+            root = self._parsed(path)
+        except (BadImage, ValueError) as error:
+            return replace(entry, problem=entry.problem or f"its annotation {path} is damaged: {error}")
+        boxes = [box_of(thing, self._first) for thing in root.iterfind("object")]
+        label, several = label_of(box["label"] for box in boxes if "label" in box)
+        return replace(entry, label=label, annotations={**several, "boxes": boxes})
+
+    def _split_of(self, locator: str) -> str | None:
+        named = self._sets.named.get(locator)
+        if named is None:
+            return path_split(locator)
+        return one_split(locator, named, self._split is not None, f"{self.where}: {SETS}")
+
+    @cached_property
+    def _sets(self) -> ImageSets:
+        return ImageSets(files_below(self._root, ".txt"), self._lines, self._find)
+
+    def _lines(self, path: str) -> list[str]:
+        return self.read(path).decode("utf-8-sig", errors="replace").splitlines()
+
+    def _mask(self, locator: str) -> str:
+        """The path of the mask of an image, "" if it has none."""
+        folder, _, name = locator.rpartition("/")
+        path = f"{_above(folder)}{MASKS}/{name.rpartition('.')[0]}.png"
+        return path if path in self._pictures else ""
+
+    def _masks(self) -> dict[str, str]:
+        return {locator: mask for locator in self._images if (mask := self._mask(locator))}
+
+
+def _above(folder: str) -> str:
+    """The folder above another, as the beginning of a path: "" or "a/"."""
+    return folder.rpartition("/")[0] + "/" if "/" in folder else ""
+
+
+def _places(folder: str) -> list[str]:
+    """Where the image that an XML file in a folder names may lie."""
+    return [*(f"{_above(folder)}{name}" for name in PICTURES), folder]
+
+
+def looks_like_voc(folder: Path) -> bool:
+    """Whether XML files in a folder, or some folders below it, are annotations of Pascal VOC."""
+    first = islice(files_below(folder, ".xml", DEEP), PEEKED)
+    return any(root_name(folder / path) == "annotation" for path in first)
