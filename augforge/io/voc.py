@@ -90,22 +90,28 @@ class Voc(AnnotatedImages):
     def _told(self) -> dict[str, str]:
         """The paths of the XML files by the locators of their images, which need not be there."""
         found: dict[str, str] = {}
-        for path in self._files:
-            found.setdefault(self._image_of(path), path)
+        named = {path: self._named_as(path) for path in self._files}
+        for path, image in named.items():
+            if image is not None:
+                found.setdefault(image, path)
+        for path, image in named.items():
+            if image is None:
+                found.setdefault(self._image_in(path), path)
         return found
 
     @cached_property
     def _files(self) -> list[str]:
         return list(files_below(self._root, ".xml"))
 
-    def _image_of(self, path: str) -> str:
-        """The locator of the image of an XML file: one of its name, or the one that it names."""
+    def _named_as(self, path: str) -> str | None:
+        """The locator of the image with the name of an XML file; None if there is none."""
         folder, _, name = path.rpartition("/")
-        found = self._find(_above(folder), name[:-4]) or self._find(f"{folder}/" if folder else "", name[:-4])
-        if found is not None:
-            return found
+        return self._find(_above(folder), name[:-4]) or self._find(f"{folder}/" if folder else "", name[:-4])
+
+    def _image_in(self, path: str) -> str:
+        """The locator of the image that an XML file names, which need not be there."""
         named = self._file_name(path)
-        places = [normal(named, place) for place in _places(folder)] if named else []
+        places = [normal(named, place) for place in _places(path.rpartition("/")[0])] if named else []
         return next((place for place in places if place in self._images), (places or [f"{path}#image"])[0])
 
     def _find(self, base: str, name: str) -> str | None:
@@ -135,7 +141,9 @@ class Voc(AnnotatedImages):
             yield self._annotated(bare, self._told[locator]) if locator in self._told else bare
         for locator, path in self._told.items():
             if locator not in self._images:
-                yield self._annotated(self._other(locator, self._split_of(locator)), path)
+                other = self._other(locator, self._split_of(locator))
+                told = self._annotated(replace(other, problem=""), path)
+                yield replace(told, problem=told.problem or other.problem)
 
     def _annotated(self, entry: Entry, path: str) -> Entry:
         try:
