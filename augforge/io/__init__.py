@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from augforge.data.ids import key
 from augforge.errors import SourceError
@@ -74,7 +75,7 @@ class OneClass(Source):
         return self._source.numbers(locators, column)
 
 
-def open_source(kind: str, value: str, **options: str) -> Source:
+def open_source(kind: str, value: str, **options: Any) -> Source:
     """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
 
     The option `class` is had by all: every image of the source is of that class.
@@ -88,6 +89,8 @@ def open_source(kind: str, value: str, **options: str) -> Source:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
     cls = _class_of(kind)
     only_class = options.pop("class", None)
+    if only_class is not None and kind == "folder":
+        options["classes"] = False
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in known:
