@@ -24,6 +24,10 @@ KIND_HELP = {
     "parquet": "A Parquet file, or a folder of them, with an image column.",
     "webdataset": "A WebDataset archive, or a folder of them.",
     "coco": "A folder with COCO annotations.",
+    "yolo": "A folder with YOLO labels, or its data.yaml.",
+    "voc": "A folder with XML files of Pascal VOC.",
+    "labelme": "A folder with JSON files of LabelMe.",
+    "cvat": "An XML file of CVAT for images 1.1, or the folder that holds it.",
     "hub": "A dataset on the Hugging Face Hub: owner/name.",
     "run": "The folder of another run.",
     "sample": "A small data set that comes with augforge: digits or streets.",
@@ -33,6 +37,8 @@ OPTION_HELP = {
     "image": "The column that holds the images.",
     "label": "The column that holds the labels.",
     "masks": "The folder of the images' masks.",
+    "path": "The folder that the paths in the file start from.",
+    "corners": "How corners are written: inclusive (counted from 1, both in the box) or exclusive (from 0).",
 }
 
 

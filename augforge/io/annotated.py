@@ -10,15 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from augforge.data.sample import is_evaluation
 from augforge.errors import SourceError
-from augforge.io.base import SPLITS, Entry, natural, only
-from augforge.io.columns import file_split
+from augforge.io.base import Entry, natural, only
 from augforge.io.listed import ListedImages, twice
+from augforge.io.splits import folder_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree
-
-TRAIN = "train"
-EVALUATION = frozenset({"validation", "test"})
 
 
 class AnnotatedImages(ListedImages):
@@ -106,18 +104,6 @@ def _is_shown(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX" and "\\" not in name
 
 
-def path_split(locator: str) -> str | None:
-    """The split that the path of an image tells: a folder's name, an evaluation split's before all; or a word in it."""
-    split = folder_split(locator)
-    return split if split is not None else file_split(locator)
-
-
-def folder_split(locator: str) -> str | None:
-    """The split that the folders above an image are named as, an evaluation split's name before all others."""
-    found = [SPLITS[name] for name in locator.lower().split("/")[:-1] if name in SPLITS]
-    return next((split for split in found if split != TRAIN), found[0] if found else None)
-
-
 def normal(path: str, beside: str = "") -> str:
     """A path that a file in the folder `beside` names, seen from the root: parts of "." and ".." are gone.
 
@@ -143,15 +129,16 @@ def one_split(locator: str, named: Sequence[str], asked: bool, manifest: str) ->
         SourceError: it is trained on, and is in an evaluation split too; or it lies in a folder that is named as one,
             and the user has not `asked` for a split.
     """
-    evaluated = [split for split in named if split in EVALUATION]
-    trained = [split for split in named if split not in EVALUATION]
-    folder = folder_split(locator)
+    evaluated = [split for split in named if is_evaluation(split)]
+    trained = [split for split in named if not is_evaluation(split)]
+    folders = map(folder_split, locator.split("/")[:-1])
+    folder = next((split for split in folders if is_evaluation(split)), None)
     if trained and evaluated:
         raise SourceError(
             f"{manifest} puts {locator} into {trained[0]} and into {evaluated[0]}",
             "what is evaluated on must not train: take it out of one of them",
         )
-    if trained and folder in EVALUATION and not asked:
+    if trained and folder and not asked:
         raise SourceError(
             f"{manifest} puts {locator} into {trained[0]}, and its folder is named as {folder}",
             f"to train on it all the same, read that split alone with the option split: {trained[0]}",

@@ -55,7 +55,7 @@ class CocoImages(ListedImages):
 
     def entries(self) -> Iterator[Entry]:
         """File by file, image by image."""
-        yield from only(iter(self._all), self._split, self.where)
+        yield from only(twice(map(self._entry, self._images())), self._split, self.where)
 
     @property
     def strays(self) -> int:
@@ -65,10 +65,6 @@ class CocoImages(ListedImages):
     @cached_property
     def _contents(self) -> list[CocoFile]:
         return [CocoFile(file, self.where) for file in self._files]
-
-    @cached_property
-    def _all(self) -> list[Entry]:
-        return list(twice(self._entry(image) for image in self._images()))
 
     def _images(self) -> list[_Image]:
         """The images of all files; what several files say of one is put together."""
@@ -116,7 +112,8 @@ class CocoImages(ListedImages):
 
     def _mask(self, image: _Image) -> str:
         """The path of an image's mask: of an export its own, of panoptic segments their picture."""
-        name, base = image.record.get("mask_file_name"), image.locator.removesuffix(str(image.record["file_name"]))
+        name, own = image.record.get("mask_file_name"), str(image.record.get("file_name"))
+        base = image.locator.removesuffix(own)
         if isinstance(name, str) and name:
             return f"{base.replace('images/', 'masks/', 1)}{name}"
         for file, key in image.told:
@@ -134,7 +131,7 @@ class CocoImages(ListedImages):
 
     @cached_property
     def _mask_paths(self) -> dict[str, str]:
-        return {entry.locator: entry.mask.partition(" ")[0] for entry in self._all if entry.mask}
+        return {image.locator: mask for image in self._images() if (mask := self._mask(image))}
 
     def _base(self, file: CocoFile) -> str:
         """The folder of the images of a file: the first of the usual ones that has one of the first few."""

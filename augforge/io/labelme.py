@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from augforge.errors import BadImage
-from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, path_split
+from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal
 from augforge.io.base import Entry, existing
 from augforge.io.labelme_shapes import read_shapes
 from augforge.io.listed import label_of
+from augforge.io.splits import path_split
 
 DEEP, PEEKED = 4, 20
 SHAPES, DATA = "shapes", "imageData"
@@ -109,10 +110,10 @@ class LabelMe(AnnotatedImages):
             raise BadImage(f"its imageData cannot be read: {error}") from error
 
 
-def looks_like_labelme(path: Path) -> bool:
+def is_labelme(path: Path) -> bool:
     """Whether a JSON file is an annotation of LabelMe."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes()) if path.suffix.lower() == ".json" else None
     except (OSError, ValueError, RecursionError):
         return False
     return (
@@ -124,4 +125,4 @@ def looks_like_labelme(path: Path) -> bool:
 
 def holds_labelme(folder: Path) -> bool:
     """Whether one of the first JSON files in a folder, or some folders below it, is of LabelMe."""
-    return any(looks_like_labelme(folder / path) for path in islice(files_below(folder, ".json", DEEP), PEEKED))
+    return any(is_labelme(folder / path) for path in islice(files_below(folder, ".json", DEEP), PEEKED))

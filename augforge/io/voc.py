@@ -15,9 +15,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from augforge.errors import BadImage, SourceError
-from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, one_split, path_split
+from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, one_split
 from augforge.io.base import Entry, existing_folder
 from augforge.io.listed import label_of
+from augforge.io.splits import path_split
 from augforge.io.voc_objects import box_of
 from augforge.io.voc_sets import SETS, ImageSets
 from augforge.io.xml import parsed, root_name, text
@@ -187,7 +188,7 @@ def _places(folder: str) -> list[str]:
     return [*(f"{_above(folder)}{name}" for name in PICTURES), folder]
 
 
-def looks_like_voc(folder: Path) -> bool:
+def holds_voc(folder: Path) -> bool:
     """Whether XML files in a folder, or some folders below it, are annotations of Pascal VOC."""
     first = islice(files_below(folder, ".xml", DEEP), PEEKED)
     return any(root_name(folder / path) == "annotation" for path in first)

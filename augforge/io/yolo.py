@@ -18,11 +18,11 @@ from augforge.io.annotated import (
     folders_below,
     normal,
     one_split,
-    path_split,
 )
 from augforge.io.base import Entry, existing, existing_folder, file_stamp, split_name
 from augforge.io.columns import file_split
 from augforge.io.listed import label_of
+from augforge.io.splits import path_split
 from augforge.io.tree import SUFFIXES, printable
 from augforge.io.yolo_data import NO_LABELS, YoloData, is_data_file, names_beside, read_data_file
 from augforge.io.yolo_lines import looks_like_labels, read_lines
@@ -197,7 +197,7 @@ def _label_path(locator: str) -> str:
     return "/".join([*parts, f"{stem}.txt"])
 
 
-def looks_like_yolo(folder: Path) -> bool:
+def holds_yolo(folder: Path) -> bool:
     """Whether a folder has a data file of YOLO, or label files in `labels` or beside images of their names."""
     if any(is_data_file(path) for path in folder.iterdir()):
         return True

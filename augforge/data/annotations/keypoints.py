@@ -103,23 +103,26 @@ def _partner(name: str, places: dict[str, int], itself: int) -> int:
 
 def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     points = one.get("points") if isinstance(one, dict) else None
-    if not isinstance(points, (list, tuple)) or not points:
-        return None, "it has no points, left out"
-    points = _absolute(points, size) if one.get(RELATIVE) else points
-    problem = _problem(points, one.get("names")) or _flip_problem(len(points), one.get("flip"))
+    if isinstance(points, (list, tuple)) and isinstance(one, dict) and one.get(RELATIVE):
+        points = _absolute(points, size)
+    problem = _problem(points, one.get("names"), one.get("flip")) if points else "it has no points"
     if problem:
         return None, f"{problem}, left out"
-    known = [point for point in map(_point, points) if point is not None]
+    known = [point for point in map(_point, points or ()) if point is not None]
     good = [_inside(point, size) for point in known]
     return {**{name: one[name] for name in KEYS if name in one}, "points": good}, _outside(known, good)
 
 
-def _problem(points: Sequence[Any], names: Sequence[str] | None) -> str:
+def _problem(points: Any, names: Sequence[str] | None, flip: Any) -> str:
     """Why an instance with points cannot be used; "" if it can."""
-    if names is not None and len(names) != len(points):
-        return f"it has {len(points)} points for {len(names)} names"
+    if not isinstance(points, (list, tuple)):
+        return "its points are no list"
     wrong = [point for point in points if _point(point) is None]
-    return f"{wrong[0]!r} is no x, y and visibility of 0, 1 or 2" if wrong else ""
+    if wrong:
+        return f"{wrong[0]!r} is no x, y and visibility of 0, 1 or 2"
+    if names and len(names) != len(points):
+        return f"it has {len(points)} points for {len(names)} names"
+    return _flip_problem(len(points), flip)
 
 
 def _flip_problem(count: int, flip: Any) -> str:
