@@ -84,9 +84,9 @@ def folders_below(root: Path, depth: int | None = None) -> Iterator[tuple[str, l
         inside = Path(folder).relative_to(root).as_posix().removeprefix(".")
         above = f"{inside}/" if inside else ""
         deep = depth is not None and above.count("/") >= depth
-        shown = [] if deep else sorted((f for f in folders if _is_shown(f)), key=natural)
+        shown = [] if deep else sorted(filter(_is_shown, folders), key=natural)
         folders[:] = [name for name in shown if _leads_on(Path(folder, name), real, met)]
-        yield above, [name for name in files if _is_shown(name)]
+        yield above, list(filter(_is_shown, files))
 
 
 def _leads_on(folder: Path, root: Path, met: set[Path]) -> bool:
@@ -129,15 +129,14 @@ def one_split(locator: str, named: Sequence[str], asked: bool, manifest: str) ->
         SourceError: it is trained on, and is in an evaluation split too; or it lies in a folder that is named as one,
             and the user has not `asked` for a split.
     """
-    evaluated = [split for split in named if is_evaluation(split)]
-    trained = [split for split in named if not is_evaluation(split)]
-    folders = map(folder_split, locator.split("/")[:-1])
-    folder = next((split for split in folders if is_evaluation(split)), None)
+    evaluated = list(filter(is_evaluation, named))
+    trained = [split for split in named if split not in evaluated]
     if trained and evaluated:
         raise SourceError(
             f"{manifest} puts {locator} into {trained[0]} and into {evaluated[0]}",
             "what is evaluated on must not train: take it out of one of them",
         )
+    folder = next(filter(is_evaluation, map(folder_split, locator.split("/")[:-1])), None)
     if trained and folder and not asked:
         raise SourceError(
             f"{manifest} puts {locator} into {trained[0]}, and its folder is named as {folder}",

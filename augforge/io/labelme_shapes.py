@@ -18,20 +18,20 @@ def read_shapes(shapes: Sequence[Any]) -> tuple[list[Thing | str], list[Thing]]:
     """The boxes and the instances with keypoints; a text in place of a box says what is wrong with a shape."""
     pieces: dict[Any, list[Thing]] = {}
     points: dict[Any, list[tuple[str, Points]]] = {}
-    wrong: dict[Any, str] = {}
+    wrong: list[str] = []
     for place, shape in enumerate(shapes):
         try:
-            label, group, found = _label(shape), shape.get("group_id"), _points(shape)
+            label, group, found = _label(shape), _group(shape, place), _points(shape)
             if shape.get("shape_type") == "point":
-                points.setdefault(place if group is None else f"group {group}", []).append((label, found))
+                points.setdefault(group, []).append((label, found))
             else:
-                thing = _thing(shape, found) | _said(shape, label, group)
-                pieces.setdefault((place,) if group is None else (group, label), []).append(thing)
+                thing = _thing(shape, found) | _said(shape, label)
+                pieces.setdefault((group, label), []).append(thing)
         except ValueError as error:
-            wrong[(place, "wrong")] = f"shape {place}: {error}"
-    owners = {f"group {thing['id']}": thing for things in pieces.values() for thing in things if "id" in thing}
-    boxes: list[Thing | str] = [joined(things) for things in pieces.values()]
-    return boxes + list(wrong.values()), [_instance(key, found, owners.get(key)) for key, found in points.items()]
+            wrong.append(f"shape {place}: {error}")
+    boxes = [joined(things) for things in pieces.values()]
+    owners = {f"group {box['id']}": box for box in boxes if "id" in box}
+    return [*boxes, *wrong], [_instance(found, owners.get(key)) for key, found in points.items()]
 
 
 def _label(shape: Any) -> str:
@@ -41,6 +41,12 @@ def _label(shape: Any) -> str:
     if not isinstance(label, str):
         raise ValueError(f"its label is {label!r}")
     return label
+
+
+def _group(shape: Thing, place: int) -> str:
+    """What the shapes of one thing have in common; of a shape without a group its own place."""
+    group = shape.get("group_id")
+    return f"shape {place}" if group is None else f"group {group}"
 
 
 def _points(shape: Thing) -> Points:
@@ -72,15 +78,15 @@ def _thing(shape: Thing, points: Points) -> Thing:
     raise ValueError(f"a {kind} of {len(points)} points is none of the shapes that are read")
 
 
-def _said(shape: Thing, label: str, group: Any) -> Thing:
+def _said(shape: Thing, label: str) -> Thing:
     """Class, instance and attributes of a shape."""
-    flags, description = shape.get("flags"), shape.get("description")
+    flags, description, group = shape.get("flags"), shape.get("description"), shape.get("group_id")
     said: Thing = {"flags": flags} if isinstance(flags, dict) and flags else {}
     said |= {"description": description} if isinstance(description, str) and description else {}
     return {"label": label} | ({} if group is None else {"id": str(group)}) | ({"attributes": said} if said else {})
 
 
-def _instance(key: Any, found: list[tuple[str, Points]], owner: Thing | None) -> Thing:
+def _instance(found: list[tuple[str, Points]], owner: Thing | None) -> Thing:
     """Keypoints: of the thing in their group, or by themselves."""
     points = [[x, y, VISIBLE] for _, each in found for x, y in each[:1]]
     if owner is None and len(found) == 1:

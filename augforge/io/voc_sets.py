@@ -38,11 +38,14 @@ class ImageSets:
 def _lists(texts: list[str]) -> Iterator[tuple[str, str, str]]:
     """The lists that count: the folder above `ImageSets`, the path, and the split. `trainval` counts alone only."""
     for base in dict.fromkeys(path[: f"/{path}".index(f"/{SETS}/")] for path in texts):
-        for folder in FOLDERS:
-            inside = f"{base}{SETS}/{folder}/".replace("//", "/")
-            there = {path.removeprefix(inside): path for path in texts if path.startswith(inside)}
-            found = [name for name in LISTS if name in there]
-            if found:
-                parted = "train.txt" in there or "val.txt" in there
-                yield from ((base, there[name], LISTS[name]) for name in found if name != BOTH or not parted)
-                break
+        found = (_in_folder(f"{base}{SETS}/{folder}/".replace("//", "/"), texts) for folder in FOLDERS)
+        there = next(filter(None, found), {})
+        if there.keys() & {"train.txt", "val.txt"}:
+            there.pop(BOTH, None)
+        yield from ((base, path, LISTS[name]) for name, path in there.items())
+
+
+def _in_folder(inside: str, texts: list[str]) -> dict[str, str]:
+    """The paths of the lists of splits in a folder, by their names."""
+    there = {path.removeprefix(inside): path for path in texts if path.startswith(inside)}
+    return {name: there[name] for name in LISTS if name in there}

@@ -209,10 +209,9 @@ def holds_yolo(folder: Path) -> bool:
 def _label_files(folder: Path) -> Iterator[str]:
     """The text files that lie where label files do, folder by folder."""
     for above, names in folders_below(folder, DEEP):
-        parts = [(name.rpartition(".")[0], name.rpartition(".")[2].lower()) for name in names]
-        texts = {stem for stem, suffix in parts if suffix == "txt" and f"{stem}.txt".lower() not in NO_LABELS}
+        texts = {name[:-4] for name in names if name.lower().endswith(".txt") and name.lower() not in NO_LABELS}
         if texts and LABELS not in above.split("/"):
-            texts &= {stem for stem, suffix in parts if suffix in SUFFIXES}
+            texts &= {name.rpartition(".")[0] for name in names if name.rpartition(".")[2].lower() in SUFFIXES}
         yield from (f"{above}{stem}.txt" for stem in sorted(texts))
 
 

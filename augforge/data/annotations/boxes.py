@@ -99,11 +99,8 @@ class Boxes(Kind):
 
 def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     """A box with what can be used of it, and what is wrong."""
-    if isinstance(one, str):
-        return None, f"{one}, left out"
-    if isinstance(one, dict) and one.get(RELATIVE):
-        one = _absolute(one, size)
-    corners, problem = _corners(one.get("box") if isinstance(one, dict) else None)
+    one = _absolute(one, size)
+    corners, problem = _corners(one.get("box")) if isinstance(one, dict) else ([], _no_box(one))
     if problem:
         return None, f"{problem}, left out"
     inside = _cut(corners, size)
@@ -116,8 +113,15 @@ def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     return box | ({"segmentation": outline} if outline else {}), problem or why
 
 
-def _absolute(one: dict[str, Any], size: Size) -> dict[str, Any]:
-    """A box that is given in shares of the image's sides, in px."""
+def _no_box(one: Any) -> str:
+    """What a reader says in place of a box."""
+    return one if isinstance(one, str) else "it has not four corners"
+
+
+def _absolute(one: Any, size: Size) -> Any:
+    """A box in px, if it is given in shares of the image's sides; all else as it is."""
+    if not isinstance(one, dict) or not one.get(RELATIVE):
+        return one
     outline = [in_pixels(polygon, size) for polygon in one.get("segmentation", ())]
     return {**one, "box": in_pixels(one.get("box"), size), "segmentation": outline or None}
 

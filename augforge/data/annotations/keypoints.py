@@ -102,9 +102,7 @@ def _partner(name: str, places: dict[str, int], itself: int) -> int:
 
 
 def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
-    points = one.get("points") if isinstance(one, dict) else None
-    if isinstance(points, (list, tuple)) and isinstance(one, dict) and one.get(RELATIVE):
-        points = _absolute(points, size)
+    points = _absolute(one, size) if isinstance(one, dict) else None
     problem = _problem(points, one.get("names"), one.get("flip")) if points else "it has no points"
     if problem:
         return None, f"{problem}, left out"
@@ -132,8 +130,11 @@ def _flip_problem(count: int, flip: Any) -> str:
     return f"its flip is {flip}, not the places of its {count} points in another order"
 
 
-def _absolute(points: Sequence[Any], size: Size) -> list[Any]:
-    """Points that are given in shares of the image's sides, in px."""
+def _absolute(one: dict[str, Any], size: Size) -> Any:
+    """The points of an instance in px, also if they are given in shares of the image's sides."""
+    points = one.get("points")
+    if not one.get(RELATIVE) or not isinstance(points, (list, tuple)):
+        return points
     return [[*in_pixels(point[:2], size), *point[2:]] if isinstance(point, list) else point for point in points]
 
 
