@@ -20,9 +20,9 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="folder, parquet, webdataset, coco or hf.",
+            help="folder, parquet, webdataset, coco, yolo, voc or hf.",
             show_default=False,
-            autocompletion=among("folder", "parquet", "webdataset", "coco", "hf"),
+            autocompletion=among("folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf"),
         ),
     ],
     out: Annotated[

@@ -14,6 +14,7 @@ from augforge.data.sample import is_evaluation
 from augforge.errors import SourceError
 from augforge.io.base import Entry, natural, only
 from augforge.io.listed import ListedImages, twice
+from augforge.io.records import Records
 from augforge.io.splits import folder_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree
@@ -35,7 +36,13 @@ class AnnotatedImages(ListedImages):
 
     @cached_property
     def _all(self) -> list[Entry]:
-        return list(twice(self._found()))
+        found = twice(self._found())
+        return list(self._records.annotate(found) if self._records else found)
+
+    @cached_property
+    def _records(self) -> Records:
+        """What augforge wrote beside the images, if it did; it says more than the annotations."""
+        return Records(self._root, (), self.where)
 
     @cached_property
     def _pictures(self) -> dict[str, Entry]:

@@ -21,6 +21,7 @@ from augforge.io.listed import label_of
 from augforge.io.splits import path_split
 from augforge.io.voc_objects import box_of
 from augforge.io.voc_sets import SETS, ImageSets
+from augforge.io.voc_writer import VocWriter
 from augforge.io.xml import parsed, root_name, text
 
 PICTURES = ("JPEGImages", "images", "Images")
@@ -44,6 +45,8 @@ class Voc(AnnotatedImages):
     said of an object are attributes of its box. An image without an XML file is not annotated.
     """
 
+    writer = VocWriter
+
     def __init__(self, value: str, *, split: str | None = None, corners: str = "inclusive") -> None:
         if corners not in FIRST:
             raise SourceError(f"voc {value}: there are no corners {corners!r}", f"choose {' or '.join(FIRST)}")
@@ -53,8 +56,8 @@ class Voc(AnnotatedImages):
         self._first = FIRST[corners]
 
     def classes(self) -> list[str]:
-        """The classes that are met, in natural order."""
-        return classes_met(self._all)
+        """The classes that are met, in natural order; of an export its own."""
+        return self._records.classes() or classes_met(self._all)
 
     @property
     def remarks(self) -> list[str]:

@@ -14,14 +14,14 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 YES_NO = {"0": False, "1": True}
 FLAGS = frozenset({"difficult", "truncated", "occluded"})
 """What is true or false of an object."""
-NO_ATTRIBUTES = frozenset({"name", "bndbox", "polygon", "part"})
+NO_ATTRIBUTES = frozenset({"name", "bndbox", "polygon", "part", "attributes"})
 LONGEST = 4300
 """Characters of the longest number that is read."""
 
 
 def box_of(thing: Element, first: int) -> dict[str, Any]:
     """The box of an object. `first` is 1 if the file counts pixels from 1 and both corners lie in the box, else 0."""
-    label, said, outline = text(thing, "name"), _attributes(thing), _outline(thing, first)
+    label, said, outline = thing.findtext("name") or "", _attributes(thing), _outline(thing, first)
     found = {
         "box": _corners([_number(text(thing, f"bndbox/{name}")) for name in CORNERS], first),
         "label": label or None,
@@ -36,8 +36,15 @@ def _corners(corners: list[Decimal | None], first: int) -> list[float | None]:
     known = [corner for corner in corners if corner is not None]
     if len(known) < len(corners):
         return [None if corner is None else float(corner) for corner in corners]
-    (x0, x1), (y0, y1) = sorted(known[::2]), sorted(known[1::2])
-    return [float(DIGITS.subtract(x0, first)), float(DIGITS.subtract(y0, first)), float(x1), float(y1)]
+    (x0, x1), (y0, y1) = _ends(known[0], known[2], first), _ends(known[1], known[3], first)
+    return [x0, y0, x1, y1]
+
+
+def _ends(low: Decimal, high: Decimal, first: int) -> tuple[float, float]:
+    """Where a box begins and ends along one axis, also if its corners are in the other order."""
+    if high <= DIGITS.subtract(low, first):
+        low, high = high, low
+    return float(DIGITS.subtract(low, first)), float(high)
 
 
 def _outline(thing: Element, first: int) -> list[float | None]:
@@ -58,7 +65,8 @@ def _number(word: str) -> Decimal | None:
 def _attributes(thing: Element) -> dict[str, Any]:
     """All that is said of an object beyond its class and its place."""
     found = {child.tag: _value(child) for child in thing if child.tag not in NO_ATTRIBUTES}
-    said = {name: YES_NO.get(value, value) if name in FLAGS else value for name, value in found.items()}
+    found |= {text(one, "name"): one.findtext("value") or "" for one in thing.iterfind("attributes/attribute")}
+    said = {name: YES_NO[value] if name in FLAGS and value in ("0", "1") else value for name, value in found.items()}
     return {name: value for name, value in said.items() if value not in ("", {})}
 
 

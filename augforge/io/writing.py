@@ -60,6 +60,7 @@ class Row:
     height: int
     sha256: str
     marked: bool | None = None
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self) -> Line:
         """All but the pixels as texts and numbers, never null, so that every row has the same types; "" is none."""

@@ -26,6 +26,7 @@ from augforge.io.splits import path_split
 from augforge.io.tree import SUFFIXES, printable
 from augforge.io.yolo_data import NO_LABELS, YoloData, is_data_file, names_beside, read_data_file
 from augforge.io.yolo_lines import looks_like_labels, read_lines
+from augforge.io.yolo_writer import YoloWriter
 
 IMAGES, LABELS = "images", "labels"
 DEEP = 4
@@ -43,6 +44,8 @@ class Yolo(AnnotatedImages):
     The splits are those of `data.yaml`: folders, lists of folders, or lists of images in text files; else those that
     the names of folders and files tell. `path` is the folder that its paths start from, if that is not its own.
     """
+
+    writer = YoloWriter
 
     def __init__(self, value: str, *, split: str | None = None, path: str | None = None) -> None:
         given = existing(value)
@@ -96,10 +99,13 @@ class Yolo(AnnotatedImages):
             entry = self._images.get(locator)
             yield self._annotated(self._other(locator, split) if entry is None else replace(entry, split=split))
 
+    def _masks(self) -> dict[str, str]:
+        return {entry.locator: entry.mask for entry in self._all if entry.mask}
+
     def _annotated(self, entry: Entry) -> Entry:
         path = _label_path(entry.locator)
         if path not in self._texts:
-            known = path.rpartition("/")[0] in self._labelled
+            known = path.rpartition("/")[0] in self._labelled and not self._records
             return replace(entry, annotations={"boxes": []}) if known else entry
         try:
             boxes, points = read_lines(self.read(path).decode("utf-8-sig", errors="replace"), self._data)
@@ -111,7 +117,7 @@ class Yolo(AnnotatedImages):
 
     def _places(self) -> Iterator[tuple[str, str | None]]:
         """The locators of all images with their splits."""
-        listed = self._listed()
+        listed = {} if self._records else self._listed()
         if not listed:
             yield from ((locator, path_split(locator)) for locator in self._images)
             return

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
-from augforge.data.annotations.base import DIGITS, RELATIVE
+from augforge.data.annotations.base import DIGITS, RELATIVE, Size, in_pixels
 from augforge.io.yolo_data import YoloData
 
 Thing = dict[str, Any]
 HALF = Decimal("0.5")
 BOX = 4
+PRECISIONS = tuple(Context(prec=digits) for digits in (6, 10, 17, 25, 40, 60))
+"""With how many digits a share is written: the first of these that brings back every bit."""
 LONGEST = 4300
 """Characters of the longest number that is read."""
 
@@ -119,3 +121,50 @@ def _named(data: YoloData, category: int, count: int) -> Thing:
     names = data.point_names.get(category)
     found: Thing = {"names": list(names)} if names and len(names) == count else {}
     return found | ({"flip": list(data.flip)} if data.flip else {})
+
+
+def written(box: Thing, category: int, size: Size) -> str:
+    """The line of a box on an image of `size`, as `read_lines` brings it back to the last bit.
+
+    A box around its one polygon is written as that; of other outlines, and of all that is said of a box beyond its
+    class, a line has no room. Corners of under 1e-40 px are not brought back.
+    """
+    outline = box.get("segmentation")
+    if isinstance(outline, list) and len(outline) == 1 and _bounds(outline[0]) == box["box"]:
+        words = [_word(value, size[1 - place % 2]) for place, value in enumerate(outline[0])]
+    else:
+        words = _box_words(box["box"], size)
+    return " ".join([str(category), *words]) + "\n"
+
+
+def _bounds(polygon: Sequence[float]) -> list[float]:
+    across, down = polygon[::2], polygon[1::2]
+    return [min(across), min(down), max(across), max(down)]
+
+
+def _word(value: float, side: int) -> str:
+    """The share of a side that is `value` px."""
+    shares = (precision.divide(Decimal(value), Decimal(side)) for precision in PRECISIONS)
+    found = next((share for share in shares if in_pixels([share], (side, side)) == [value]), Decimal(0))
+    return format(DIGITS.normalize(found), "f")
+
+
+def _box_words(box: Sequence[float], size: Size) -> list[str]:
+    """Centre, width and height of a box in shares."""
+    found: list[Decimal] = []
+    for precision in PRECISIONS:
+        found = _centre(box, size, precision)
+        if in_pixels(_box(found, "")["box"], size) == list(box):
+            break
+    return [format(DIGITS.normalize(value), "f") for value in found]
+
+
+def _centre(box: Sequence[float], size: Size, precision: Context) -> list[Decimal]:
+    """Centre, width and height in shares; the width and the first corner are rounded, and the centre follows."""
+    starts = [precision.divide(Decimal(box[axis]), Decimal(size[1 - axis])) for axis in (0, 1)]
+    lengths = [
+        precision.divide(DIGITS.subtract(Decimal(box[axis + 2]), Decimal(box[axis])), Decimal(size[1 - axis]))
+        for axis in (0, 1)
+    ]
+    middles = [DIGITS.add(a, DIGITS.multiply(length, HALF)) for a, length in zip(starts, lengths, strict=True)]
+    return [*middles, *lengths]

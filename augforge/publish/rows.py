@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from augforge import __version__
 from augforge.data import images
+from augforge.data.annotations import parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
 from augforge.errors import SourceError, StoreError
@@ -114,8 +115,13 @@ class Published:
 
     @cached_property
     def _facts(self) -> pa.Table:
-        names = ("id", "origin", "parents", "kept", "digest", "width", "height")
+        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "annotations")
         return self.ledger.read(columns=list(names))
+
+    @cached_property
+    def _annotations(self) -> dict[str, str | None]:
+        """The annotations of every sample of the ledger, by its id."""
+        return dict(zip(*(self._facts.column(name).to_pylist() for name in ("id", "annotations")), strict=True))
 
     @cached_property
     def _by_id(self) -> dict[str, tuple[str, int, int, tuple[str, ...]]]:
@@ -165,6 +171,7 @@ class Published:
             row["label"] = self.classes[label] if isinstance(label, int) else label
             row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if value is not None}
             row["provenance"] = hide_provenance(row["provenance"]) if self.private else row["provenance"]
+            row["annotations"] = parse_annotations(self._annotations[row["id"]])
             yield row
 
     def _row(self, light: dict[str, Any], cell: dict[str, Any]) -> Row:
