@@ -7,6 +7,7 @@ upright image: x to the right, y down, (0, 0) the upper left corner of the upper
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
@@ -80,6 +81,15 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if value == value and abs(value) != float("inf") else None
+
+
+def finite(value: Any) -> Any:
+    """A JSON value without NaN and infinite numbers: null stands for them, as in other writers of JSON."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def in_pixels(shares: Any, size: Size) -> Any:

@@ -15,6 +15,7 @@ from augforge.data.annotations.base import (
     class_cell,
     class_feature,
     class_of,
+    finite,
     in_pixels,
     number,
     texts,
@@ -108,6 +109,7 @@ def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     if inside is None:
         return None, f"{shown} lies outside of the image, left out"
     box = {name: one[name] for name in KEYS if one.get(name) not in (None, False, {})} | {"box": inside}
+    box |= {"attributes": finite(box["attributes"])} if "attributes" in box else {}
     outline, why = segmentation.checked(box.pop("segmentation", None), size)
     problem = "" if inside == corners else f"{shown} is cut at the border"
     return box | ({"segmentation": outline} if outline else {}), problem or why

@@ -121,6 +121,13 @@ def test_shares_of_the_sides_become_px_rounded_once():
     assert check_annotations(longer, SIZE)[0]["boxes"][0]["box"][2] == 0.1, "more digits than a float has"
 
 
+def test_numbers_that_json_has_not_are_null():
+    box = {"box": [1.0, 1.0, 2.0, 2.0], "attributes": {"score": float("nan"), "more": [float("inf"), 1.5]}}
+    good, _ = check_annotations({"boxes": [box]}, SIZE)
+    assert good["boxes"][0]["attributes"] == {"score": None, "more": [None, 1.5]}
+    assert dump_annotations({"boxes": [{"box": [float("nan"), 1]}]}) == '{"boxes":[{"box":[null,1]}]}'
+
+
 def test_run_lengths_of_numbers_are_compressed():
     counts = [2 * 24 + 3, 5, 24 * 40 - 2 * 24 - 8]
     good, wrong = check_annotations(
