@@ -22,7 +22,7 @@ NEIGHBOURS = 15
 LEAST = 2 * NEIGHBOURS
 """Images below which UMAP has no neighbourhoods to keep."""
 MOST = 5_000
-"""Images that UMAP places: it takes about a second for each hundred of them."""
+"""Images that UMAP places, so that it takes a minute rather than ten."""
 WIDE = 50
 """Principal components that UMAP is given: distances in the others are mostly noise, and cost time."""
 

@@ -68,7 +68,7 @@ def write_report(
     progress = progress or Progress()
     if umap:
         require("umap", who="a map by UMAP")
-        progress.say("placing the images by UMAP: half a minute, or a minute for thousands")
+        progress.say("placing the images by UMAP, which takes from half a minute to a few")
     findings = collect(folder, umap)
     room = int(megabytes * MEGABYTE)
     path = out or folder / "report.html"
