@@ -50,7 +50,7 @@ class Progress:
         self.titles = tuple(titles)
 
     def stage(self, title: str) -> None:
-        """The stage called `title` begins."""
+        """The stage called `title` begins; or what comes after all of them, if it is none of them."""
 
     @contextmanager
     def loading(self, name: str, size: str = "") -> Iterator[None]:

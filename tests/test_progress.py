@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from augforge import progress as module
+from augforge.engine.run import run
 from augforge.progress import LineProgress, clock, named
+from augforge.recipe import Recipe, SourceSpec
+from augforge.stages.filters.quality import Quality
+from augforge.stages.filters.sharpness import Sharpness
 
 TITLES = ("1-generate-text2img", "2-filter-clip", "3-select-facility-location")
 
@@ -63,3 +69,13 @@ def test_rounds_name_their_stages_again_and_a_lone_stage_is_not_numbered(capsys)
     lines.stage(TITLES[0])
     lines.say("alone")
     assert capsys.readouterr().err == "alone\n"
+
+
+def test_a_run_names_its_stages_and_a_second_one_that_computes_nothing_names_none(pictures: Path, tmp_path, capsys):
+    recipe = Recipe("r", 0, (SourceSpec("folder", str(pictures)),), (Sharpness(keep=0.9), Quality(keep=0.9)))
+    run(recipe, tmp_path / "out", progress=LineProgress())
+    told = capsys.readouterr().err
+    assert told.index("stage 1 of 2: filter-sharpness") < told.index("stage 2 of 2: filter-quality")
+    recipe = Recipe("r", 0, (SourceSpec("folder", str(pictures)),), (Sharpness(keep=0.8), Quality(keep=0.9)))
+    run(recipe, tmp_path / "out", progress=LineProgress())
+    assert "stage" not in capsys.readouterr().err

@@ -125,6 +125,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         context = replace(context, models=models)
         for block in blocks(recipe.titles(), recipe.stages):
             work += _run_block(block, context)
+        context.progress.stage("write")
         write_result(recipe, context)
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)

@@ -14,7 +14,9 @@ from augforge.errors import AugforgeError
 from augforge.report import collect as collecting
 from augforge.report import layout, write_report
 from augforge.report.columns import overview
+from augforge.report.figures import _curve, figures
 from augforge.report.layout import LEAST, Umap, umap_of
+from tests.report.runs import CERTIFICATE
 
 
 def groups(each: int, dimensions: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +45,16 @@ def test_the_page_has_what_was_asked_for(run, monkeypatch):
     told = overview(collecting.collect(run, umap=True))["map"]
     assert told["umap"]["rows"] == [told["pca"]["rows"][0], told["pca"]["rows"][2]]
     assert (told["umap"]["x"], told["umap"]["y"]) == ([0, 5000], [0, 10000])
+    assert {"embedding-map", "embedding-map-umap"} <= set(figures(collecting.collect(run, umap=True)))
+
+
+def test_the_figure_of_a_selection_is_the_difference_to_random(run):
+    from matplotlib.figure import Figure
+
+    panel = Figure().subplots()
+    _curve(panel, "4-select", CERTIFICATE)
+    drawn = {str(line.get_label()): list(line.get_ydata()) for line in panel.get_lines()}
+    assert drawn == {"chosen": [1.0, 2.0, 2.0], "random": [0.0, 0.0, 0.0], "no choice is over": [3.0]}
 
 
 def test_too_few_images_for_umap_is_said(run, tmp_path, monkeypatch):
