@@ -95,7 +95,7 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     _vectors(store, ledger.column("digest"))
     embedders = Embedders(store, pixels, "cpu", Progress())
     write_result(recipe, RunContext(ledger, embedders, certificates={SELECTOR: CERTIFICATE}))
-    (store.folder / "run.json").write_bytes(seal({"format": 3, "key": "x", "summary": {}}))
+    (store.folder / "run.json").write_bytes(seal({"format": 4, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder
 

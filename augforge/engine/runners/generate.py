@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.data import images
+from augforge.data.annotations import dump_annotations, parse_annotations
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import canonical
 from augforge.data.sample import Sample
@@ -38,6 +39,7 @@ GENERATED = pa.schema(
         ("mask", pa.large_binary()),
         ("digest", pa.string()),
         ("mask_digest", pa.string()),
+        ("annotations", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("problem", pa.string()),
@@ -235,6 +237,7 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
         "facts": "{}",
         "mask": None,
         "mask_digest": "",
+        "annotations": "",
     }
     problem = made if isinstance(made, str) else images.degenerate(made.pixels)
     if problem or isinstance(made, str):
@@ -242,7 +245,13 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
     height, width = made.pixels.shape[:2]
     data = encoded(made)
     made_row = {"image": data, "digest": images.digest(data), "width": width, "height": height}
-    return {**row, **made_row, **_mask(made), "facts": canonical(dict(made.facts))}
+    return {
+        **row,
+        **made_row,
+        **_mask(made),
+        "annotations": dump_annotations(made.annotations),
+        "facts": canonical(dict(made.facts)),
+    }
 
 
 def encoded(made: GeneratedImage) -> bytes:
@@ -284,6 +293,7 @@ def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
             planned,
             digest=row["digest"],
             mask=row["mask_digest"],
+            annotations=parse_annotations(row["annotations"]),
             width=row["width"],
             height=row["height"],
             ref=f"generated:{name}",
