@@ -24,6 +24,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.flow import flow
 from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
+from augforge.engine.loading import loading
 from augforge.engine.rates import recording
 from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError
@@ -159,9 +160,8 @@ def generate_batches(
 ) -> None:
     """Load the model and generate the batches, committing as it goes."""
     total = sum(len(batch.jobs) for batch in todo)
-    if stage.tasks():
-        progress.say(f"{stage.name}: loading the model")
-    loaded = stage.load(device)
+    with loading(stage, progress):
+        loaded = stage.load(device)
     generation_config = generation_config_of(stage, loaded.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
