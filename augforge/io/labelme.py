@@ -18,7 +18,7 @@ from augforge.io.labelme_shapes import read_shapes
 from augforge.io.listed import label_of
 from augforge.io.splits import path_split
 
-DEEP, PEEKED = 4, 20
+DEEP, PEEKED = 3, 20
 SHAPES, DATA = "shapes", "imageData"
 
 

@@ -28,7 +28,7 @@ PICTURES = ("JPEGImages", "images", "Images")
 """The folders, beside that of the annotations, in which images are looked for."""
 MASKS, INSTANCES = "SegmentationClass", "SegmentationObject"
 FIRST = {"inclusive": 1, "exclusive": 0}
-DEEP = 4
+DEEP = 3
 PEEKED = 20
 
 

@@ -29,7 +29,7 @@ from augforge.io.yolo_lines import looks_like_labels, read_lines
 from augforge.io.yolo_writer import YoloWriter
 
 IMAGES, LABELS = "images", "labels"
-DEEP = 4
+DEEP = 3
 """Folders below a source in which label files are looked for to tell its kind."""
 PEEKED = 20
 
