@@ -54,6 +54,7 @@ class Voc(AnnotatedImages):
         self._root = existing_folder(value)
         self._split, self._options = split, (corners,)
         self._first = FIRST[corners]
+        self._with_parts: dict[str, None] = {}
 
     def classes(self) -> list[str]:
         """The classes that are met, in natural order; of an export its own."""
@@ -72,6 +73,7 @@ class Voc(AnnotatedImages):
             *counted(doubled, "XML file", "of an image that another one tells of"),
             *counted(loose, "image", f"in no list of {SETS}"),
             *counted(gone, "name", f"in a list of {SETS}, but of no image"),
+            *counted(list(self._with_parts), "XML file", "read without the parts of its objects", "XML files"),
             *counted(inside, "mask of instances", "not read", "masks of instances"),
         ]
 
@@ -154,6 +156,8 @@ class Voc(AnnotatedImages):
             root = self._parsed(path)
         except (BadImage, ValueError) as error:
             return replace(entry, problem=entry.problem or f"its annotation {path} is damaged: {error}")
+        if root.find("object/part") is not None:
+            self._with_parts[path] = None
         boxes = [box_of(thing, self._first) for thing in root.iterfind("object")]
         label, several = label_of(box["label"] for box in boxes if "label" in box)
         return replace(entry, label=label, annotations={**several, "boxes": boxes})

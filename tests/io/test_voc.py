@@ -128,6 +128,14 @@ def test_nothing_vanishes(tmp_path):
     assert "boxes" not in next(e for e in source.entries() if e.locator == "JPEGImages/bare.jpg").annotations
 
 
+def test_parts_of_objects_are_not_read_and_that_is_said(tmp_path):
+    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part></object>"
+    entry = one(tmp_path, voc_xml().replace("</object>", part))
+    source = open_source("voc", str(tmp_path))
+    assert boxes_of(entry) == [("car", CAR)]
+    assert source.remarks == ["1 XML file is read without the parts of its objects: Annotations/a.xml"]
+
+
 def test_masks_are_of_the_segmented_classes(tmp_path):
     mask = encoded(Image.new("P", (48, 32), 3), "PNG")
     put(tmp_path, {"SegmentationClass/a.png": mask})
