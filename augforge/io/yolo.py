@@ -21,10 +21,10 @@ from augforge.io.annotated import (
 )
 from augforge.io.base import Entry, existing, existing_folder, file_stamp, split_name
 from augforge.io.columns import file_split
-from augforge.io.listed import label_of
+from augforge.io.listed import MISSING, label_of
 from augforge.io.splits import path_split
 from augforge.io.tree import SUFFIXES, printable
-from augforge.io.yolo_data import NO_LABELS, YoloData, is_data_file, names_beside, read_data_file
+from augforge.io.yolo_data import NO_LABELS, USUAL, YoloData, is_data_file, names_beside, read_data_file
 from augforge.io.yolo_lines import looks_like_labels, read_lines
 from augforge.io.yolo_writer import YoloWriter
 
@@ -145,17 +145,17 @@ class Yolo(AnnotatedImages):
 
     def _lists(self) -> dict[str, list[str]]:
         """The lists of images at the top that are named as splits, such as `train.txt` and `val2017.txt`."""
-        top = ((text, file_split(text)) for text in self._texts if "/" not in text)
-        return {
-            split: [text]
-            for text, split in top
-            if split is not None and not looks_like_labels(_content(self._root / text)) and any(self._in_list(text))
-        }
+        found: dict[str, list[str]] = {}
+        for text in self._texts:
+            split = None if "/" in text else file_split(text)
+            if split is not None and any(locator in self._images for locator in self._in_list(text)):
+                found.setdefault(split, []).append(text)
+        return found
 
     def _in_place(self, place: str) -> Iterator[str]:
         """The images of a folder or a list of images that a split names."""
         path = next((p for p in self._candidates(place) if os.path.exists(self._root / p)), None)  # noqa: PTH110  # never raises
-        if path is None or self._look(path)[1] not in ("", "missing file"):
+        if path is None or self._look(path)[1] not in ("", MISSING):
             self._missing.append(place)
         elif (self._root / path).is_file():
             yield from self._in_list(path)
@@ -186,7 +186,7 @@ def _data_file(given: Path, where: str) -> Path | None:
     if given.is_file():
         return given
     found = [path for path in sorted(given.iterdir()) if is_data_file(path)]
-    usual = [path for path in found if path.stem.lower() in ("data", "dataset")]
+    usual = [path for path in found if path.stem.lower() in USUAL]
     if len(found) > 1 and len(usual) != 1:
         names = ", ".join(path.name for path in found)
         raise SourceError(f"{where}: several files tell of the data: {names}", "give one of them instead of the folder")

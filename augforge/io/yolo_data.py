@@ -12,6 +12,8 @@ from augforge.io.base import SPLITS
 
 LARGEST = 1 << 20
 """Bytes of the largest file of names and splits that is read."""
+USUAL = frozenset({"data", "dataset"})
+"""What the data file is called mostly, in lower case."""
 NAMES_FILES = ("classes.txt", "obj.names", "labels/classes.txt", "names.txt")
 NO_LABELS = frozenset({"classes.txt", "names.txt", "labels.txt", "readme.txt", "notes.txt"})
 """The names, in lower case, of text files that are no label files."""
@@ -36,14 +38,16 @@ class YoloData:
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether a YAML file tells of a YOLO data set: of classes, and where a split lies."""
+    """Whether a YAML file tells of a YOLO data set: of classes, and where a split lies, or by its name."""
     if path.suffix.lower() not in (".yaml", ".yml") or not path.is_file() or path.stat().st_size > LARGEST:
         return False
     try:
         content = _loaded(path)
     except (OSError, ValueError):
         return False
-    return bool({"names", "nc"} & content.keys()) and any(key.lower() in SPLITS for key in content)
+    if not {"names", "nc"} & content.keys():
+        return False
+    return path.stem.lower() in USUAL or any(key.lower() in SPLITS for key in content)
 
 
 def read_data_file(path: Path, where: str) -> YoloData:

@@ -122,6 +122,22 @@ def test_names_as_a_list_or_by_number_stay_as_they_are_written(tmp_path, names, 
     assert open_source("yolo", str(tmp_path)).classes() == classes
 
 
+def test_a_data_file_may_name_the_classes_only(tmp_path):
+    put(tmp_path, {"images/val/a.png": picture(), "labels/val/a.txt": YOLO_LINE, "data.yaml": NAMES})
+    (entry,) = open_source(*detect(str(tmp_path))).entries()
+    assert (entry.label, entry.split) == ("car", "validation")
+
+
+def test_lists_beside_the_images_are_splits(tmp_path):
+    lists = {"train.txt": "images/a.png\n", "train2.txt": "images/b.png\n", "val.txt": "images/c.png\n"}
+    put(tmp_path, {**{f"images/{name}.png": picture(n) for n, name in enumerate("abcd")}, "labels/a.txt": YOLO_LINE})
+    put(tmp_path, {"classes.txt": "car\n", "test_notes.txt": "no list\n", **lists})
+    source = open_source(*detect(str(tmp_path)))
+    splits = {entry.locator[7]: entry.split for entry in source.entries()}
+    assert splits == {"a": "train", "b": "train", "c": "validation"}
+    assert source.remarks == ["1 image is in no split of the lists: images/d.png"]
+
+
 def test_without_names_classes_are_called_by_their_numbers_and_that_is_said(tmp_path):
     put(tmp_path, {"images/a.png": picture(), "labels/a.txt": f"11{YOLO_LINE[1:]}2{YOLO_LINE[1:]}"})
     source = open_source("yolo", str(tmp_path))
