@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +16,9 @@ from augforge.cli.commands import COMMANDS, LISTS, Entry
 from augforge.errors import AugforgeError, RecipeError, did_you_mean
 from augforge.printable import printable
 from augforge.stages.catalog import STAGES, stage_about
+
+UsageError: Any = typer.BadParameter.__base__
+"""What typer raises where it cannot understand what was typed; it has no public name."""
 
 
 class Ours:
@@ -86,6 +91,13 @@ class Group(Ours, TyperGroup):
         finally:
             self._named_only = False
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names; RecipeError with the likely one if there is none."""
+        typed = args and not args[0].startswith("-") and not ctx.resilient_parsing
+        if typed and self.get_command(ctx, args[0]) is None:
+            raise RecipeError(f"there is no command {args[0]!r}", did_you_mean(args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; while names are completed, one that only has its name and its sentence."""
         if self._named_only:
@@ -135,18 +147,51 @@ class Root(Group):
         """A command; None if there is none of this name."""
         return build(name) if name in COMMANDS else None
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the name of a command."""
+        with _told():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
+        with _told():
             return super().invoke(ctx)
-        except AugforgeError as error:
-            typer.echo(printable(f"augforge: {error.message}"), err=True)
-            if error.hint:
-                typer.echo(printable(f"  {error.hint}"), err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            typer.echo("\naugforge: interrupted; what was done is kept, run the same command to go on", err=True)
-            sys.exit(130)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell our own errors, and those of typing, in two lines on stderr, and exit."""
+    try:
+        yield
+    except AugforgeError as error:
+        _tell(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, which stands there already
+            raise
+        _tell(*_in_our_words(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("\naugforge: interrupted; what was done is kept, run the same command to go on", err=True)
+        sys.exit(130)
+
+
+def _tell(message: str, hint: str) -> None:
+    typer.echo(printable(f"augforge: {' '.join(message.splitlines())}"), err=True)
+    if hint:
+        typer.echo(printable(f"  {' '.join(hint.splitlines())}"), err=True)
+
+
+def _in_our_words(error: Any) -> tuple[str, str]:
+    """What is wrong with what was typed, after the name of the command, and the likely option or where all are."""
+    words = error.ctx.command_path if error.ctx else ""
+    root = error.ctx.find_root().info_name if error.ctx else ""  # "python -m augforge", where that was typed
+    possible = list(getattr(error, "possibilities", None) or ())
+    message = (error.message if possible else error.format_message()).rstrip(".")
+    where = words.removeprefix(root or "").strip()
+    told = f"{message[:1].lower()}{message[1:]}"
+    named = f"{where}: {told}" if where else told
+    return named, f"did you mean {possible[0]}?" if possible else f"{words} --help shows what there is"
 
 
 class Lists(Group):

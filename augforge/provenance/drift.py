@@ -154,7 +154,7 @@ def _listed(source: str, before: Mapping[str, str], after: Mapping[str, str]) ->
     for name in changed[:MOST_FILES]:
         yield Drift("source", f"{source}: {name}", before.get(name, "not there"), after.get(name, "gone"))
     if len(changed) > MOST_FILES:
-        yield Drift("source", f"{source}: and {len(changed) - MOST_FILES} more", "", "")
+        yield Drift("source", f"{source}: … {len(changed) - MOST_FILES:,} more", "", "")
 
 
 def _models(locked: Lock, now: Lock) -> Iterator[Drift]:

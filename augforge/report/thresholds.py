@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.rules import OUTLIERS, Rule, Scale
 from augforge.data.record import check_ledger
-from augforge.errors import RecipeError, StoreError
+from augforge.errors import RecipeError, StoreError, shortened
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.filter import Filter
 
@@ -122,7 +122,7 @@ def thresholds(
     known = sorted(set(pc.unique(rows.scores.keys).to_pylist()))
     for name in names or ():
         if name not in known:
-            raise RecipeError(f"{folder} has no score {name!r}", "it has: " + (", ".join(known) or "none"))
+            raise RecipeError(f"{folder} has no score {name!r}", "it has: " + (shortened(known) or "none"))
     wanted = known if names is None else sorted(names)
     tried = {"outliers": outliers, "keep": shares, "deviations": deviations}
     return [_measure(name, rows, minimums, tried, bins) for name in wanted]

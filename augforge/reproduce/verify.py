@@ -142,7 +142,7 @@ def _dataset(archive: Archive, folder: Path, verdict: Verdict, progress: Progres
     found += [Finding(f"dataset, row {identity}", "is missing") for identity in kept if identity not in seen]
     yield from found[:MOST]
     if len(found) > MOST:
-        yield Finding("dataset", f"and {len(found) - MOST} more")
+        yield Finding("dataset", f"… {len(found) - MOST:,} more")
 
 
 def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> Iterator[Finding]:

@@ -65,7 +65,7 @@ def _show_checked(checked: Checked) -> None:
     for lost in checked.lost[:MOST]:
         say(f"    {lost.where}")
     if len(checked.lost) > MOST:
-        say(f"    and {len(checked.lost) - MOST:,} more (--json shows all)")
+        say(f"    … {len(checked.lost) - MOST:,} more (--json shows all)")
     if checked.unknown:
         marked = f"{checked.marked_unknown:,} of them say that they are synthetic"
         say(f"{checked.unknown:,} images are of unknown origin, {marked}")

@@ -72,7 +72,7 @@ def _drift_table(drifts: Sequence[Drift]) -> Table:
     for drift in drifts[:SHOWN]:
         table.add_row(*map(literal, (drift.kind, drift.what, drift.locked, drift.now)))
     if len(drifts) > SHOWN:
-        table.add_row("", f"and {len(drifts) - SHOWN} more (--json shows all)", "", "")
+        table.add_row("", f"… {len(drifts) - SHOWN:,} more (--json shows all)", "", "")
     return table
 
 
@@ -115,7 +115,7 @@ def _show_diff_text(found: Diff) -> None:
     for kind, label, reason, count in rows[:SHOWN]:
         table.add_row(kind, literal(label), f"{count:,}", literal(reason))
     if len(rows) > SHOWN:
-        table.add_row("", "", "", f"and {len(rows) - SHOWN} more (--format json shows all)")
+        table.add_row("", "", "", f"… {len(rows) - SHOWN:,} more (--format json shows all)")
     if rows:
         out.print(table)
     counts = ", ".join(f"{count:,} {kind}" for kind, count in found.counts().items())

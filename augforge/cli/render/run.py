@@ -12,6 +12,9 @@ from rich.table import Table
 from augforge.cli.render.base import out, print_json, right, say
 from augforge.cli.render.progress import terminal_progress
 
+REASONS = 8
+"""Reasons of a stage that are told one by one."""
+
 if TYPE_CHECKING:
     from augforge.engine.run import Summary
     from augforge.recipe import Recipe
@@ -65,8 +68,10 @@ def show_summary(summary: Summary, seconds: float) -> None:
         table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
     out.print(table)
     for stage, reasons in summary.reasons.items():
-        for reason, count in list(reasons.items())[:8]:
+        for reason, count in list(reasons.items())[:REASONS]:
             say(f"  dropped {count:,} in {stage}: {reason}")
+        if len(reasons) > REASONS:
+            say(f"  … {len(reasons) - REASONS:,} more reasons of {stage} (--json shows all)")
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, shortened
 from augforge.stages.stage import Task
 from augforge.stages.trainer import Trainer
 
@@ -80,7 +80,7 @@ class TrainNight(Trainer):
         for role, found in roles.items():
             if len(found) < 2:
                 wanted = getattr(self, role)
-                known = ", ".join(ledger.classes) or "none"
+                known = shortened(ledger.classes) or "none"
                 raise RecipeError(
                     f"train night: 2 or more training images of class {wanted!r} are needed, there are {len(found)}",
                     f"give more images, or name another class as `{role}`; the source's classes are {known}",
