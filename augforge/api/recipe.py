@@ -105,19 +105,20 @@ class Recipe:
         recipes.check_recipe(self._recipe)
         return self
 
-    def plan(self, out: StrPath | None = None, *, limit: int | None = None) -> Rows[PlanRow]:
+    def plan(self, out: StrPath | None = None, *, limit: int | None = None, yes: bool = False) -> Rows[PlanRow]:
         """What a run into `out` would do: a row for the source and each stage; loads no model, reads no pixel.
 
         Args:
             out: the run folder, to see what can be reused.
             limit: as in `run`.
+            yes: as in `run`.
 
         Raises:
             AugforgeError: as `check`, or a source that cannot be opened.
         """
         from augforge.engine.plan import plan_run
 
-        return Rows(plan_run(self._recipe, None if out is None else Path(out), limit_of(limit)), _plan_columns)
+        return Rows(plan_run(self._recipe, path_of(out), limit_of(limit), yes=yes), _plan_columns)
 
     def run(
         self,
@@ -129,18 +130,20 @@ class Recipe:
         store: StrPath | None = None,
         lock: StrPath | None = None,
         retry: str | None = None,
+        yes: bool = False,
         progress: bool | Progress = False,
     ) -> Run:
         """Run into the folder `out`, resuming from what is there; a second run computes nothing.
 
         Args:
             out: the run folder; new, empty, or of an earlier run.
-            device: "auto", "cpu" or "cuda".
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             limit: use only this many source images, chosen by a hash.
             max_bad: the share of unusable source images, in [0, 1], above which the run ends.
             store: a folder in which runs share embeddings; else what AUGFORGE_STORE names.
             lock: a file that gets a copy of the run's lock, such as the recipe's name with `.lock`.
             retry: "failed" does again what failed before.
+            yes: insist on more new images than are made without asking.
             progress: True for lines on stderr that say how far it is.
 
         Raises:
@@ -157,6 +160,7 @@ class Recipe:
             store=path_of(store),
             lock=path_of(lock),
             retry=retry,
+            yes=yes,
             progress=progress_of(progress),
         )
         return Run(out, summary=summary)

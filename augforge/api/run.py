@@ -83,8 +83,10 @@ class Run(RunContents):
         Raises:
             AugforgeError: no such image, it is real, or its model or parents are not to be had.
         """
+        from augforge.models.devices import check_device
         from augforge.reproduce.remake import Archive, remake
 
+        check_device(device)
         archive = Archive(self.folder)
         (sample,) = archive.ledger.by_id([str(self.why(identity).row["id"])]).values()
         (made,) = remake(archive, [sample], device)
@@ -144,7 +146,7 @@ class Run(RunContents):
             test: a source of images that nothing was trained on, such as "data/test" or "sample:digits".
             test_split: this split of them; else their evaluation splits, if they have any.
             on_shifts: a source of shift sets to judge by, too.
-            device: "auto", "cpu" or "cuda".
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             store: a folder in which runs share embeddings.
             progress: True for lines on stderr that say how far it is.
             settings: as on the command line, such as `seeds=3, learner="probe"`; docs/evaluate.md has them all.

@@ -8,7 +8,7 @@ RARE = "Rarely needed"
 ALWAYS = "seed limit device max-bad store retry json"
 PANELS: dict[str, dict[str, str]] = {
     "generate": {
-        "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries",
+        "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries yes",
         "From which images": "of shots split validation label",
         "Conditioning": "mode alpha lam dropout rescale fallback crop-min-area strength scale noise-level "
         "vary warp prompt templates fold families severity",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.completion import among, models_for
-from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore
+from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore, Yes
 
 Level = Annotated[
     str,
@@ -27,6 +27,7 @@ def lock_(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Write the lock of a recipe: what its result depends on and what it is, to be committed."""
@@ -36,7 +37,7 @@ def lock_(
     folder = out or Path("runs") / recipe.stem
     beside = recipe.with_suffix(".lock")
     render_rebuild.write_lock_and_show(
-        load_recipe(recipe), beside, folder, json, device=device, max_bad=max_bad, store=store
+        load_recipe(recipe), beside, folder, json, device=device, max_bad=max_bad, store=store, yes=yes
     )
 
 
@@ -57,7 +58,7 @@ def rebuild(
         Path | None, typer.Option("--reference", help="For tolerance: a run folder whose pixels to compare with.")
     ] = None,
     psnr: Annotated[
-        float | None, typer.Option("--psnr", help="With --reference: this many dB instead of 1/255.")
+        float | None, typer.Option("--psnr", min=0, max=1000, help="With --reference: this many dB instead of 1/255.")
     ] = None,
     cosine: Annotated[
         float | None, typer.Option("--cosine", min=-1, max=1, help="With --reference: least cosine of embeddings.")
@@ -68,6 +69,7 @@ def rebuild(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Build a recipe again and say what drifted from its lock, and why. Exit code 0: the same; 3: drift."""
@@ -82,7 +84,13 @@ def rebuild(
         "from_scratch": from_scratch,
         "reference": reference,
     }
-    options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "max_bad": max_bad, "store": store}
+    options |= {
+        "bounds": Bounds(psnr, cosine, embedder),
+        "device": device,
+        "max_bad": max_bad,
+        "store": store,
+        "yes": yes,
+    }
     beside = lock or recipe.with_suffix(".lock")
     sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from augforge.cli.completion import stage_names
-from augforge.cli.options import RUN, AsJson, Device, DrawSeed, Limit, MaxBad, Out, Retry, SharedStore
+from augforge.cli.options import RUN, AsJson, Device, DrawSeed, Limit, MaxBad, Out, Retry, SharedStore, Yes
 from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
 from augforge.errors import RecipeError
@@ -79,10 +79,11 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
         trainer = cls if issubclass(cls, Trainer) else None
         resume = given.pop("resume", True)
         filters = [_filter(text) for text in given.pop("accept", None) or ()]
-        common = {key: given.pop(key) for key in COMMON}
-        specs = _sources(trainer, given)
+        common = {key: given.pop(key) for key in (*COMMON, "yes") if key in given}
+        named = _named(trainer, given)
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
+        specs = _sources(trainer, named)
         if trainer is None:
             _run((stage, *filters), specs, **common)
         else:
@@ -124,6 +125,7 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
         options.append(inspect.Parameter("resume", keyword, default=True, annotation=RESUME))
     if verb == "generate":
         options.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
+        options.append(inspect.Parameter("yes", keyword, default=False, annotation=Yes))
     common = [
         inspect.Parameter(name, keyword, default=default, annotation=annotation)
         for name, (annotation, default) in COMMON.items()
@@ -143,14 +145,19 @@ def _source_option(name: str, about: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _sources(trainer: Any, given: dict[str, Any]) -> tuple[SourceSpec, ...]:
-    """The sources that the command line names; what names them is taken out of `given`."""
+def _named(trainer: Any, given: dict[str, Any]) -> dict[str, list[str]]:
+    """The sources as the command line names them, by role; they are taken out of `given`."""
+    names = ("sources",) if trainer is None or not trainer.arguments else trainer.arguments
+    return {name: given.pop(name) or [] for name in names}
+
+
+def _sources(trainer: Any, named: dict[str, list[str]]) -> tuple[SourceSpec, ...]:
+    """The sources that the command line names, each of the kind that it is found to be."""
     from augforge.io import detect
     from augforge.recipe import SourceSpec
 
     if trainer is None or not trainer.arguments:
-        return tuple(SourceSpec(*detect(source)) for source in given.pop("sources"))
-    named = {name: given.pop(name) or [] for name in trainer.arguments}
+        return tuple(SourceSpec(*detect(source)) for source in named["sources"])
     return tuple(SourceSpec(*detect(source), options) for source, options in trainer.sources_from(named))
 
 

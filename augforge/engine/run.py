@@ -13,6 +13,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
+from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
@@ -23,11 +24,10 @@ from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
 from augforge.errors import SourceError, TooManyBad
 from augforge.models import trained_models
-from augforge.optional import require
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
-from augforge.recipe import Recipe, check_recipe
+from augforge.recipe import Recipe
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
@@ -66,6 +66,7 @@ def run(
     lock: Path | None = None,
     lock_always: bool = False,
     retry: str | None = None,
+    yes: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, resuming from what is there.
@@ -73,20 +74,21 @@ def run(
     Args:
         recipe: from `load_recipe` or `parse_recipe`.
         out: the run folder; new, empty, or of an earlier run.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         limit: use only this many source images, chosen by a hash.
         max_bad: the share of unusable source images, in [0, 1], above which the run ends after writing the ledger.
         store: where embeddings lie that runs share; else what AUGFORGE_STORE names, else the run folder.
         lock: a file beside the recipe that is to hold a copy of the run's lock, too.
         lock_always: write it even if the one that is there differs only in what a machine makes different.
         retry: "failed" does again what failed before (see `augforge.engine.retry`), and nothing else.
+        yes: insist on more new images than `augforge.engine.limits` lets pass.
         progress: told how far the run is; silent by default.
 
     Raises:
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
-    check_recipe(recipe)
+    check_before(recipe, device, yes)
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():
@@ -95,10 +97,11 @@ def run(
             _forget_result(out)  # what no model could be shown is asked for again
         ahead = listing_key(recipe, sources, limit)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
+            require_packages(recipe)
             ledger, read = read_sources(sources, folder, progress, limit)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress)
-            summary = _run(recipe, RunContext(ledger, embedders, recipe.seed), ahead, read, max_bad)
+            summary = _run(recipe, RunContext(ledger, embedders, recipe.seed, yes=yes), ahead, read, max_bad)
         keep_lock(out, lock, progress, always=lock_always)
         return summary
 
@@ -112,8 +115,6 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if (summary := _up_to_date(context.store, "key", done)) is not None:
         _remember(context.store, done, ahead, summary)
         return summary
-    for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
-        require(*stage.packages(), who=title)
     check_classes(recipe.stages, ledger.classes)
     _forget_result(out)
     work = [_row("source", len(ledger), ledger, {"read": read})]

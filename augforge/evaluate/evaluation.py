@@ -26,7 +26,7 @@ from augforge.evaluate.measures import ReferenceSets
 from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
-from augforge.models.devices import pick_device
+from augforge.models.devices import check_device, pick_device
 from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.selector import Subsampler
@@ -56,7 +56,7 @@ def evaluate(
         test: a source with images that no stage of the run has seen; `test_split` names its split.
         settings: how arms are trained and compared.
         shifts: a source of shift sets, judged by family beside the test set.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         store: where embeddings lie that runs share.
         progress: told how far it is.
 
@@ -67,6 +67,7 @@ def evaluate(
         AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
     """
     require("torch", "torchvision", "timm", who="evaluating")
+    check_device(device)
     progress = progress or Progress()
     opened = RunFolder(folder)
     kept = Store(folder, progress.say, shared_store(store))

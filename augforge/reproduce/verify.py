@@ -14,6 +14,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import MARKS, Store
 from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
 from augforge.io.dataset import Dataset
+from augforge.models.devices import check_device
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME, chosen, read_lock, result_of
 from augforge.reproduce.integrity import check_files, checked_files
@@ -55,6 +56,7 @@ def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Pro
     Raises:
         StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
     """
+    check_device(device)
     if not any((folder / name).exists() for name in (LEDGER, *MARKS)):
         raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
     progress, verdict = progress or Progress(), Verdict(str(folder))

@@ -124,9 +124,11 @@ def _show_diff_text(found: Diff) -> None:
 
 def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) -> int:
     """Make one image again, write it, and say how it compares; the exit code."""
+    from augforge.models.devices import check_device
     from augforge.provenance.lineage import lineage_of
     from augforge.reproduce.remake import Archive, remake
 
+    check_device(device)
     archive = Archive(folder)
     whole = str(lineage_of(folder, identity).row["id"])
     (sample,) = archive.ledger.by_id([whole]).values()

@@ -53,7 +53,7 @@ def open_backend(name: str, model: Model | str, device: str = "auto", dtype: str
     Args:
         name: one of `BACKENDS`.
         model: a row of the table, or a directory, a `.safetensors` file, or a hub id with or without "hub:".
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         dtype: "auto", "fp32", "fp16" or "bf16". Auto is fp32 on the CPU; on CUDA what the checkpoint declares.
         options: the fields of the back-end's own `Options` (see `loading.Options` for those that all have).
 

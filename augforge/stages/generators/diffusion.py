@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from augforge.data import images
 from augforge.errors import RecipeError
 from augforge.stages import prompts
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
+from augforge.stages.generator import MOST_AT_ONCE, GeneratedImage, GenerationInput, Generator, LoadedGenerator
 from augforge.stages.stage import AsksAboutClasses, Prompt
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from augforge.models.table import Model
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
+MOST_PX = 16_384
 _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")
 _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
 
@@ -50,17 +51,19 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     negtome: str = Field(
         default="off", description="NegToMe: push images apart within a `batch`, or away from an image FILE."
     )
-    negtome_alpha: float = Field(default=0.9, ge=0, description="NegToMe: strength of the push.")
-    negtome_threshold: float = Field(default=0.7, description="NegToMe: cosine above which tokens are pushed.")
+    negtome_alpha: float = Field(default=0.9, ge=0, le=100, description="NegToMe: strength of the push.")
+    negtome_threshold: float = Field(
+        default=0.7, ge=-1, le=1, description="NegToMe: cosine above which tokens are pushed."
+    )
     negtome_min_side: int = Field(
-        default=32, ge=1, description="NegToMe: least side, in tokens, of the layers it acts on."
+        default=32, ge=1, le=4096, description="NegToMe: least side, in tokens, of the layers it acts on."
     )
     guidance: float | None = Field(
-        default=None, ge=0, description="Classifier-free guidance scale (the model's own if absent)."
+        default=None, ge=0, le=1000, description="Classifier-free guidance scale (the model's own if absent)."
     )
-    steps: int | None = Field(default=None, ge=1, description="Denoising steps (the model's own if absent).")
-    width: int | None = Field(default=None, ge=8, description="Width in px (the model's own if absent).")
-    height: int | None = Field(default=None, ge=8, description="Height in px (the model's own if absent).")
+    steps: int | None = Field(default=None, ge=1, le=1000, description="Denoising steps (the model's own if absent).")
+    width: int | None = Field(default=None, ge=8, le=MOST_PX, description="Width in px (the model's own if absent).")
+    height: int | None = Field(default=None, ge=8, le=MOST_PX, description="Height in px (the model's own if absent).")
     validation: float = Field(
         default=0.0, ge=0, le=1, description="Share of the new images that goes into the split `validation`."
     )
@@ -82,8 +85,12 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     )
     cache: str | None = Field(default=None, description="A step cache of diffusers: first-block or pyramid.")
     compile: bool = Field(default=False, description="Compile the denoiser; the first batch then takes minutes.")
-    micro_batch: int | None = Field(default=None, ge=1, description="Denoise at most this many images at once.")
-    decode_batch: int | None = Field(default=None, ge=1, description="Decode at most this many images at once.")
+    micro_batch: int | None = Field(
+        default=None, ge=1, le=MOST_AT_ONCE, description="Denoise at most this many images at once."
+    )
+    decode_batch: int | None = Field(
+        default=None, ge=1, le=MOST_AT_ONCE, description="Decode at most this many images at once."
+    )
     adapter: str | None = Field(default=None, description="IP-Adapter: its directory, file or hub id.")
     adapter_subfolder: str | None = Field(default=None, description="IP-Adapter: the folder of the weights.")
     adapter_weights: str | None = Field(default=None, description="IP-Adapter: the file name of the weights.")
@@ -103,11 +110,14 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
     def default_batch_size(self, device: str) -> int:
-        """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
-        from augforge.models.devices import pick_device
+        """32 on the CPU, 1 on MPS; with CUDA the largest power of two up to 256 whose memory was measured to fit.
 
-        if pick_device(device) == "cpu":
-            return 32
+        diffusers advises against batches on MPS, where they can fail.
+        """
+        from augforge.models.devices import kind_of, pick_device
+
+        if (kind := kind_of(pick_device(device))) != "cuda":
+            return 1 if kind == "mps" else 32
         backend = self._open(device, self.dtype)
         return largest_batch(lambda size: _memory_of(self, backend, size), _free_memory())
 
@@ -135,6 +145,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
         from augforge.models.backends import backend_class
+        from augforge.models.backends.sizes import check_size, size_multiple
         from augforge.models.tasks import TASKS
 
         self.check_batch()
@@ -149,6 +160,9 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             raise RecipeError(f"key 'negtome': there is no image {self.negtome!r}", "give off, batch or an image file")
         if self.templates:
             prompts.read_templates(self.templates)
+        given = {side: px for side in ("width", "height") if (px := getattr(self, side)) is not None}
+        if given:
+            check_size(given, size_multiple(self.row, name, self.revision), self.row.name)
 
     @property
     def _guidance(self) -> float:

@@ -37,10 +37,12 @@ class TrainClassifier(Trainer):
         default=None, description="timm: a safetensors file to begin from, or `pretrained` (the hub)."
     )
     size: int | None = Field(
-        default=None, ge=16, description="timm: side of the input in px (the network's own if absent)."
+        default=None, ge=16, le=4096, description="timm: side of the input in px (the network's own if absent)."
     )
-    batch: int = Field(default=32, ge=1, description="Images per step, over all processes.")
-    rate: float | None = Field(default=None, gt=0, description="Learning rate (1e-2 for a probe, 1e-3 for a network).")
+    batch: int = Field(default=32, ge=1, le=16_384, description="Images per step, over all processes.")
+    rate: float | None = Field(
+        default=None, gt=0, le=10, description="Learning rate (1e-2 for a probe, 1e-3 for a network)."
+    )
     loss: Literal["cross-entropy", "balanced-softmax"] = Field(
         default="cross-entropy", description="balanced-softmax makes up for classes of different size."
     )

@@ -46,15 +46,19 @@ class TrainPaired(Trainer):
     by_class: bool = Field(
         default=False, description="Tell the networks the image's class, so that one model serves all."
     )
-    size: int = Field(default=256, ge=16, description="Shorter side in px.")
-    width: int = Field(default=64, ge=1, description="Channels of the networks' first layers.")
-    downs: int = Field(default=4, ge=1, description="How often the generator halves the sides.")
-    blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
-    scales: int = Field(default=2, ge=1, description="Scales at which discriminators look.")
-    rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
-    feature_weight: float = Field(default=10.0, ge=0, description="Weight of matching the discriminators' features.")
+    size: int = Field(default=256, ge=16, le=4096, description="Shorter side in px.")
+    width: int = Field(default=64, ge=1, le=1024, description="Channels of the networks' first layers.")
+    downs: int = Field(default=4, ge=1, le=8, description="How often the generator halves the sides.")
+    blocks: int = Field(default=9, ge=1, le=64, description="Residual blocks of the generator.")
+    scales: int = Field(default=2, ge=1, le=8, description="Scales at which discriminators look.")
+    rate: float = Field(
+        default=2e-4, gt=0, le=10, description="Learning rate of Adam, constant and then falling to zero."
+    )
+    feature_weight: float = Field(
+        default=10.0, ge=0, le=1e6, description="Weight of matching the discriminators' features."
+    )
     pixel_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the pixels' L1 distance, as in pix2pix; pix2pixHD has none."
+        default=0.0, ge=0, le=1e6, description="Weight of the pixels' L1 distance, as in pix2pix; pix2pixHD has none."
     )
     perceptual: str | None = Field(default=None, description="A file of VGG-19 weights for the perceptual loss.")
     instances: bool = Field(default=False, description="Add the borders between connected regions of the mask.")
