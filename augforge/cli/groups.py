@@ -91,13 +91,6 @@ class Group(Ours, TyperGroup):
         finally:
             self._named_only = False
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that the first argument names; RecipeError with the likely one if there is none."""
-        typed = args and not args[0].startswith("-") and not ctx.resilient_parsing
-        if typed and self.get_command(ctx, args[0]) is None:
-            raise RecipeError(f"there is no command {args[0]!r}", did_you_mean(args[0], self.list_commands(ctx)))
-        return super().resolve_command(ctx, args)
-
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; while names are completed, one that only has its name and its sentence."""
         if self._named_only:
@@ -144,8 +137,12 @@ class Root(Group):
         return COMMANDS[name].panel, COMMANDS[name].sentence
 
     def built(self, ctx: Any, name: str) -> Any:
-        """A command; None if there is none of this name."""
-        return build(name) if name in COMMANDS else None
+        """A command; RecipeError with the likely name if there is none."""
+        if name in COMMANDS:
+            return build(name)
+        if name.startswith("-") or ctx.resilient_parsing:
+            return None
+        raise RecipeError(f"there is no command {name!r}", did_you_mean(name, self.list_commands(ctx)))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before the name of a command."""

@@ -74,6 +74,8 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
     cls = stage_class(verb, name)
 
     def command(**given: Any) -> None:
+        from augforge.engine.limits import check_asked
+        from augforge.models.devices import check_device_name
         from augforge.stages.trainer import Trainer
 
         trainer = cls if issubclass(cls, Trainer) else None
@@ -83,6 +85,8 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
         named = _named(trainer, given)
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
+        check_asked([stage], common.get("yes", False))
+        check_device_name(common["device"])
         specs = _sources(trainer, named)
         if trainer is None:
             _run((stage, *filters), specs, **common)

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from augforge.engine.limits import check_asked
 from augforge.errors import RecipeError
 from augforge.models.devices import check_device
 from augforge.optional import require
-from augforge.recipe import Recipe, check_recipe
+from augforge.recipe import Recipe
+from augforge.stages.stage import Stage
 
 
-def check_before(recipe: Recipe, device: str, yes: bool = False) -> None:
-    """Check the recipe, the device and the amounts; no model is loaded, and no source opened.
+def check_before(stages: Sequence[Stage], device: str, yes: bool = False) -> None:
+    """Check the amounts and the device; no model is loaded, and no source opened.
 
     Raises:
-        RecipeError: as `check_recipe`, too many images for whatever source, or one GPU for several processes.
+        RecipeError: too many images for whatever source, or one GPU for several processes.
         ModelError: the device is not there.
     """
-    check_recipe(recipe)
-    check_asked(recipe.stages, yes)
-    check_devices(recipe, device)
-
-
-def check_devices(recipe: Recipe, device: str) -> None:
-    """Check the device, and that it is enough for the processes of every stage.
-
-    Raises:
-        RecipeError, ModelError: as `check_before`.
-    """
+    check_asked(stages, yes)
     check_device(device)
-    for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
-        if ":" in device and getattr(stage, "processes", 1) > 1:
+    for stage in stages:
+        processes = getattr(stage, "processes", 1)
+        if ":" in device and processes > 1:
             raise RecipeError(
-                f"{title}: {stage.processes} processes need a GPU each, and {device} is one",  # type: ignore[attr-defined]
+                f"{stage.verb} {stage.name}: {processes} processes need a GPU each, and {device} is one",
                 "give --device cuda; CUDA_VISIBLE_DEVICES says which ones",
             )
 

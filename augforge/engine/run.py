@@ -27,7 +27,7 @@ from augforge.models import trained_models
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
-from augforge.recipe import Recipe
+from augforge.recipe import Recipe, check_recipe
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
@@ -88,7 +88,8 @@ def run(
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
-    check_before(recipe, device, yes)
+    check_recipe(recipe)
+    check_before(recipe.stages, device, yes)
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
     with folder.locked():

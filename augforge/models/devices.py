@@ -39,17 +39,22 @@ def check_device(wanted: str) -> None:
     Raises:
         ModelError: there is no such device, on this machine or at all.
     """
+    check_device_name(wanted)
     if wanted in ("auto", "cpu"):
         return
-    if not re.fullmatch(r"cuda(:\d{1,3})?|mps", wanted, re.ASCII):
-        raise ModelError(
-            f"there is no device called {wanted!r}", "give auto, cpu, cuda, cuda:1 (the second GPU) or mps"
-        )
     require("torch", who=f"the device {wanted}")
     if wanted == "mps":
         _check_mps()
     else:
         _check_cuda(wanted)
+
+
+def check_device_name(wanted: str) -> None:
+    """ModelError where `wanted` can be no device on any machine."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?|mps", wanted, re.ASCII):
+        raise ModelError(
+            f"there is no device called {wanted!r}", "give auto, cpu, cuda, cuda:1 (the second GPU) or mps"
+        )
 
 
 def _check_mps() -> None:

@@ -6,6 +6,7 @@ dropped; an image that went before it was measured does not count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -118,6 +119,8 @@ def thresholds(
         StoreError: the folder has no readable samples.parquet.
         RecipeError: a name is no measure of this run.
     """
+    if any(not math.isfinite(minimum) for minimum in minimums):
+        raise RecipeError("--min: it is a number that scores are compared with", "for example --min 0.2")
     rows = _read(folder / "samples.parquet")
     known = sorted(set(pc.unique(rows.scores.keys).to_pylist()))
     for name in names or ():

@@ -16,7 +16,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.engine.before import check_devices, require_packages
+from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
@@ -157,7 +157,7 @@ def train_alone(
     (stage,) = recipe.stages
     if not isinstance(stage, Trainer):
         raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
-    check_devices(recipe, device)
+    check_before(recipe.stages, device)
     require_packages(recipe)
     _check_folder(out)
     sources = open_sources(recipe)
