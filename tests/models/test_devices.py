@@ -88,11 +88,20 @@ def test_a_gpu_is_chosen_by_its_number_and_must_be_there(gpus):
     assert caught.value.hint == "the last one is cuda:1"
 
 
-def test_mps_is_a_device_of_apples_computers(monkeypatch):
+@pytest.fixture
+def apple(monkeypatch):
+    """Makes this machine look like one of Apple's."""
+    monkeypatch.setattr(devices, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="here there is one")
+def test_elsewhere_there_is_no_mps():
     with pytest.raises(ModelError, match="there is no MPS device"):
         pick_device("mps")
-    monkeypatch.setattr(devices.sys, "platform", "darwin")
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+
+def test_mps_is_a_device_of_apples_computers(apple):
     assert pick_device("mps") == "mps" and pick_device("auto") == "cpu"  # only if asked for
     assert kind_of("mps") == "mps"
 
@@ -106,16 +115,14 @@ def test_on_mps_auto_is_full_precision_as_diffusers_has_it_and_half_if_asked(tmp
     assert pick_dtype("fp16", "mps", unet, half) == torch.float16
 
 
-def test_on_mps_images_are_made_one_by_one(monkeypatch):
-    monkeypatch.setattr(devices, "pick_device", lambda wanted: wanted)
+def test_on_mps_images_are_made_one_by_one(apple):
     stage = build_stage("generate", "augmented-conditioning", {"model": "builtin-unclip"})
     assert stage.default_batch_size("mps") == 1 and stage.default_batch_size("cpu") == 32
 
 
-def test_training_on_mps_is_in_full_precision(monkeypatch):
+def test_training_on_mps_is_in_full_precision(apple, monkeypatch):
     from augforge.training import loop
 
-    monkeypatch.setattr(devices, "pick_device", lambda wanted: wanted)
     seen: list[dict[str, object]] = []
     monkeypatch.setattr(loop, "Accelerator", lambda **given: seen.append(given))
     loop.accelerator_for("mps", "auto")
