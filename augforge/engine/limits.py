@@ -50,12 +50,12 @@ def check_amounts(stage: Generator, ledger: Ledger, folder: Path, yes: bool) -> 
 def _check(where: str, stage: Generator, asked: int, rate: Rate, size: tuple[int, int]) -> None:
     if asked <= MOST:
         return
-    key = kebab(next(iter(stage.amounts_given), "balance_to"))
+    keys = "".join(f"key {kebab(name)!r}: " for name in stage.amounts_given)
     how = "at the rate measured here" if rate.device else "at one image a second (no rate was measured here)"
     hours = asked * rate.seconds_per_image / stage.processes / 3600
     gigabytes = asked * size[0] * size[1] * 3 / 1e9
     raise RecipeError(
-        f"{where}: key {key!r}: {_told(asked)} new images are over {MOST:,}; that is {_told(math.ceil(hours))} hours "
+        f"{where}: {keys}{_told(asked)} new images are over {MOST:,}; that is {_told(math.ceil(hours))} hours "
         f"{how}, and up to {_told(math.ceil(gigabytes))} GB at {size[0]}x{size[1]} px",
         INSIST,
     )

@@ -16,7 +16,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.engine.before import check_before, require_packages
+from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
@@ -25,6 +25,7 @@ from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.models import Model, find_model, model_key
 from augforge.models.digests import digest
 from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.trainer import Trainer
 
@@ -158,7 +159,7 @@ def train_alone(
     if not isinstance(stage, Trainer):
         raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
     check_before(recipe.stages, device)
-    require_packages(recipe)
+    require(*stage.packages(), who="training")
     _check_folder(out)
     sources = open_sources(recipe)
     store = Store(out / ".facts", progress.say)

@@ -145,7 +145,6 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
         from augforge.models.backends import backend_class
-        from augforge.models.backends.sizes import check_size, size_multiple
         from augforge.models.tasks import TASKS
 
         self.check_batch()
@@ -160,9 +159,15 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             raise RecipeError(f"key 'negtome': there is no image {self.negtome!r}", "give off, batch or an image file")
         if self.templates:
             prompts.read_templates(self.templates)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse a width or height that the model cannot make; its configuration is read only if one is given."""
+        from augforge.models.backends.sizes import check_size, size_multiple
+
         given = {side: px for side in ("width", "height") if (px := getattr(self, side)) is not None}
         if given:
-            check_size(given, size_multiple(self.row, name, self.revision), self.row.name)
+            check_size(given, size_multiple(self.row, self.backend_name, self.revision), self.row.name)
 
     @property
     def _guidance(self) -> float:
