@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -43,8 +44,13 @@ class Command(Ours, TyperCommand):
     """A command that stops what `main` did for the start."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, with the garbage collector that `main` has stopped."""
+        """Run the command, with the garbage collector that `main` has stopped; its paths can be names of something."""
+        from augforge.data.files import check_name
+
         gc.enable()
+        for value in ctx.params.values():
+            if isinstance(value, Path):
+                check_name(value)
         return super().invoke(ctx)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:

@@ -34,11 +34,9 @@ def lock_(
     from augforge.cli.render import rebuild as render_rebuild
     from augforge.recipe import load_recipe
 
+    loaded, options = load_recipe(recipe), {"device": device, "max_bad": max_bad, "store": store, "yes": yes}
     folder = out or Path("runs") / recipe.stem
-    beside = recipe.with_suffix(".lock")
-    render_rebuild.write_lock_and_show(
-        load_recipe(recipe), beside, folder, json, device=device, max_bad=max_bad, store=store, yes=yes
-    )
+    render_rebuild.write_lock_and_show(loaded, recipe.with_suffix(".lock"), folder, json, **options)
 
 
 def rebuild(
@@ -91,8 +89,9 @@ def rebuild(
         "store": store,
         "yes": yes,
     }
+    loaded = load_recipe(recipe)
     beside = lock or recipe.with_suffix(".lock")
-    sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
+    sys.exit(render_rebuild.rebuild_and_show(loaded, beside, out, not locked, json, **options))
 
 
 def verify(

@@ -35,8 +35,9 @@ def run(
         "retry": retry,
         "yes": yes,
     }
+    loaded = load_recipe(recipe, seed)
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
-    render.run_and_show(load_recipe(recipe, seed), out, json, lock=beside, **options)
+    render.run_and_show(loaded, out, json, lock=beside, **options)
 
 
 def check(recipe: Recipe) -> None:

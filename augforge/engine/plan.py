@@ -95,6 +95,8 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
     """
     check_recipe(recipe)
     check_asked(recipe.stages, yes)
+    if out is not None:
+        Store(out).check()
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())

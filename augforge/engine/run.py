@@ -91,6 +91,7 @@ def run(
     check_recipe(recipe)
     check_before(recipe.stages, device, yes)
     folder = Store(out, progress.say, shared_store(store))
+    folder.check()
     sources = open_sources(recipe)
     with folder.locked():
         if retry is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augforge.data.store import write_atomically
+from augforge.data.files import check_target, write_atomically
 from augforge.errors import StoreError
 from augforge.optional import require
 from augforge.progress import Progress
@@ -65,6 +65,9 @@ def write_report(
     findings = collect(folder)
     room = int(megabytes * MEGABYTE)
     path = out or folder / "report.html"
+    check_target(path)
+    if png is not None:
+        check_target(png, folder=True)
     blocks, thumbnails, traced = _fitted(findings, room, progress or Progress())
     content = render(f"{findings.name}: augforge report", blocks).encode()
     _save(path, content)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from augforge.data.record import LEDGER
 from augforge.data.store import Store
 from augforge.engine.run import Summary, run
 from augforge.errors import StoreError
@@ -83,6 +84,8 @@ def rebuild(
     """
     progress = progress or Progress()
     locked = read_lock(lock)
+    if reference is not None and not (reference / LEDGER).is_file():
+        raise StoreError(f"{reference} is no run folder: it has no {LEDGER}", "give --reference the --out of a run")
     if from_scratch:
         Store(out, progress.say).clear()
     summary = run(recipe, out, progress=progress, **options)

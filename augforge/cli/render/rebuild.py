@@ -124,17 +124,20 @@ def _show_diff_text(found: Diff) -> None:
 
 def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) -> int:
     """Make one image again, write it, and say how it compares; the exit code."""
+    from augforge.data.files import check_target, write_atomically
     from augforge.models.devices import check_device
     from augforge.provenance.lineage import lineage_of
     from augforge.reproduce.remake import Archive, remake
 
     check_device(device)
+    if path is not None:
+        check_target(path)
     archive = Archive(folder)
     whole = str(lineage_of(folder, identity).row["id"])
     (sample,) = archive.ledger.by_id([whole]).values()
     (made,) = remake(archive, [sample], device)
     target = path or Path(f"{whole}.png")
-    target.write_bytes(made.data)
+    write_atomically(target, made.data)
     how = "equal to the byte" if made.equal else f"its values differ by at most {made.apart:g}/255 from the first one"
     say(f"{target}: {how}")
     return 0 if made.apart <= 1 else DRIFTED

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from augforge.data import images
+from augforge.data.files import is_file
 from augforge.errors import RecipeError
 from augforge.stages import prompts
 from augforge.stages.generator import MOST_AT_ONCE, GeneratedImage, GenerationInput, Generator, LoadedGenerator
@@ -155,7 +156,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             raise RecipeError(f"{name} reads no text, and so no negative prompt", "leave negative and perp-neg out")
         if self.perp_neg and self._guidance <= 1:
             raise RecipeError(f"perp-neg needs guidance above 1, not {self._guidance:g}", "raise guidance")
-        if self.negtome not in ("off", "batch") and not Path(self.negtome).is_file():
+        if self.negtome not in ("off", "batch") and not is_file(self.negtome):
             raise RecipeError(f"key 'negtome': there is no image {self.negtome!r}", "give off, batch or an image file")
         if self.templates:
             prompts.read_templates(self.templates)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from augforge.data.files import is_file
 from augforge.data.ids import unit
 from augforge.errors import RecipeError
 from augforge.stages.stage import Task
@@ -54,7 +56,13 @@ class TrainClassifier(Trainer):
     )
 
     def check(self) -> None:
-        """Refuse a backbone that is neither."""
+        """Refuse a backbone that is neither, and weights that are not there or that it does not begin from."""
+        if self.weights and self.backbone == "probe":
+            raise RecipeError("key 'weights': a probe begins from none", "give --backbone timm:NAME, or leave them out")
+        if self.weights not in (None, "pretrained") and not is_file(str(self.weights)):
+            raise RecipeError(
+                f"key 'weights': there is no file {short(self.weights)}", "give a safetensors file, or pretrained"
+            )
         if self.backbone != "probe" and not self.backbone.startswith("timm:"):
             raise RecipeError(
                 f"there is no backbone {self.backbone!r}", "give timm:NAME, such as timm:resnet18, or probe"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from augforge.data.files import is_file
 from augforge.data.ids import unit
 from augforge.data.sample import is_evaluation
 from augforge.errors import RecipeError
@@ -86,7 +88,10 @@ class TrainPaired(Trainer):
         """Refuse options that contradict each other."""
         if self.condition == "files" and self.instances:
             raise RecipeError("a condition of `files` has no regions: instances do not go with it", "leave them out")
-
+        if self.perceptual is not None and not is_file(self.perceptual):
+            raise RecipeError(
+                f"key 'perceptual': there is no file {short(self.perceptual)}", "give a file of torchvision's vgg19"
+            )
         if self.arch == "pix2pixhd-local" and self.steps < 3:
             raise RecipeError("pix2pixhd-local learns in three parts: give it at least 3 steps")
 
