@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, did_you_mean
 from augforge.stages.stage import Task, kebab
 
 ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected", "real+random")
@@ -108,7 +108,10 @@ def settings_of(options: dict[str, Any]) -> Settings:
         settings = Settings.model_validate(options, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors()[0]
-        raise RecipeError(f"--{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from error
+        name = str(first["loc"][0])
+        field = Settings.model_fields.get(name.replace("-", "_"))
+        about = (field.description or "") if field else did_you_mean(name, list(map(kebab, Settings.model_fields)))
+        raise RecipeError(f"--{name}: {first['msg'].removeprefix('Value error, ')}", about) from error
     if settings.learner == PROBE and settings.mix != "none":
         raise RecipeError(f"--mix: the probe sees embeddings, so {settings.mix} has no pixels", "use --learner resnet")
     if settings.imbalance and settings.shots:

@@ -261,7 +261,7 @@ def _made_up(name: str, task: str) -> Model | None:
         pass
     except (OSError, ValueError) as error:  # too long, or with a byte that no name may have
         why = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f"there is no model called {short(name)}: {why}") from error
+        raise ModelError(f"there is no model called {short(name)}: {why}", "augforge list models shows some") from error
     if path.is_dir():
         return Model(name, backends_of(path), str(path.resolve()), "not stated", "named by the user")
     if path.is_file():

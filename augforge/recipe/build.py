@@ -98,6 +98,6 @@ def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
         return RecipeError(f"unknown key {short(key)}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
     message = first["msg"].removeprefix("Value error, ")
     if not key:
-        return RecipeError(message)
+        return RecipeError(message, f"augforge {cls.verb} {cls.name} --help says what each option does")
     about = cls.model_fields.get(key.replace("-", "_"))
     return RecipeError(f"key {key!r}: {message}", (about.description or "") if about else "")
