@@ -21,7 +21,7 @@ from tests.cli.values import HUGE, Numeric, base, commands, numerics
 from tests.conftest import write_images
 
 SOON = 2.0
-"""Seconds of computing within which a command has to say what is wrong, or to be done if there is hardly anything to do.
+"""Seconds of computing within which a command says what is wrong, or is done if there is hardly anything to do.
 
 Not of the clock: the machine may be busy with something else.
 """
