@@ -71,10 +71,9 @@ class Store:
 
         Nothing is made or locked for it.
         """
-        if self.shared is not None and self.shared.exists() and not self.shared.is_dir():
-            raise StoreError(f"{self.shared} is a file", "choose a folder for --store")
-        if self.folder.exists() and not self.folder.is_dir():
-            raise StoreError(f"{self.folder} is a file", "choose a folder for --out")
+        for path, option in ((self.folder, "--out"), (self.shared or self.folder, "--store")):
+            if path.exists() and not path.is_dir():
+                raise StoreError(f"{path} is a file", f"choose a folder for {option}")
         inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
         if inside and not inside & MARKS:
             raise StoreError(

@@ -47,8 +47,6 @@ GENERATED = pa.schema(
         ("facts", pa.string()),
     ]
 )
-
-
 TOLERANCE = 1e-3  # how far a pixel may lie outside [0, 1]: rounding, not another range
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from augforge.data import images
 from augforge.data.files import is_file
 from augforge.errors import RecipeError
+from augforge.models.backends.memory import free_memory, largest_batch, memory_of
 from augforge.stages import prompts
 from augforge.stages.generator import MOST_AT_ONCE, GeneratedImage, GenerationInput, Generator, LoadedGenerator
 from augforge.stages.stage import AsksAboutClasses, Prompt
@@ -120,7 +121,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         if (kind := kind_of(pick_device(device))) != "cuda":
             return 1 if kind == "mps" else 32
         backend = self._open(device, self.dtype)
-        return largest_batch(lambda size: _memory_of(self, backend, size), _free_memory())
+        return largest_batch(lambda size: memory_of(backend, size, self._guidance), free_memory())
 
     @property
     def batch_dependent(self) -> bool:
@@ -261,45 +262,6 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
                     strength["reference"] = encode_reference(backend.pipe, picture, height, width)
                 stack.enter_context(negtome(backend.pipe, **strength))
             yield
-
-
-def largest_batch(memory_of: Callable[[int], int], free: int, most: int = 256) -> int:
-    """The largest power of two up to `most` whose memory, extrapolated from 1 and 2 images, fits into 80 % of `free`.
-
-    Args:
-        memory_of: peak bytes of a call with this many images.
-        free: free bytes.
-        most: the largest batch size to return.
-    """
-    one, two = memory_of(1), memory_of(2)
-    each = max(1, two - one)
-    fitting = max(1, int((0.8 * free - one) // each) + 1)
-    return min(most, 1 << (fitting.bit_length() - 1))
-
-
-def _free_memory() -> int:
-    import torch
-
-    return int(torch.cuda.mem_get_info()[0])
-
-
-def _memory_of(stage: DiffusionGenerator, backend: Any, size: int) -> int:
-    """Bytes that one step with `size` images takes at its peak, beyond the weights."""
-    import torch
-    from PIL import Image
-
-    from augforge.models.backends import Request
-
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    side = max(getattr(backend, "native_size", None) or (512, 512))
-    blank = [Image.new("RGB", (side, side), "grey")] * size
-    condition: dict[str, Any] = {"images": blank} if "image" in backend.carries else {}
-    if "embedding" in backend.carries:
-        condition["embeds"] = backend.embed(blank, size)
-    words: dict[str, Any] = {"prompts": ["a photo"] * size, "negatives": [""] * size, "seeds": [0] * size}
-    backend.generate(Request(**words, steps=2, guidance=stage._guidance, strength=1.0, **condition))
-    return int(torch.cuda.max_memory_allocated() - before)
 
 
 def _text_and_weight(entry: str) -> tuple[str, float]:
