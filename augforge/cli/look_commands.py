@@ -82,9 +82,10 @@ def report(
     megabytes: Annotated[
         float, typer.Option("--megabytes", min=0.5, max=100_000, help="How large the file may be.")
     ] = 40.0,
+    umap: Annotated[bool, typer.Option("--umap", help="Map the images by UMAP, too; needs 'augforge[umap]'.")] = False,
     json: AsJson = False,
 ) -> None:
     """Write one HTML file that shows what a run did and why."""
     from augforge.cli.render.report import report_and_show
 
-    report_and_show(folder, out, json, png=png, megabytes=megabytes)
+    report_and_show(folder, out, json, png=png, megabytes=megabytes, umap=umap)
