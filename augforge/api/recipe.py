@@ -206,7 +206,7 @@ class Recipe:
             cosine: the least cosine of embeddings, made by `embedder`, of images and those of `reference`.
             embedder: the model for `cosine`.
             progress: True for lines on stderr that say how far it is.
-            options: `device`, `max_bad` and `store`, as in `run`.
+            options: `device`, `max_bad`, `store` and `yes`, as in `run`.
 
         Raises:
             AugforgeError: as `run`; or the lock is missing or of another format.
