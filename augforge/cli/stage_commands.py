@@ -63,7 +63,7 @@ EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
     ("filter", "duplicates"): "--by embedding",
     ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
-    ("select", "max-loss"): "--classifier models/classifier --share 0.5",
+    ("select", "max-loss"): "--model models/classifier --share 0.5",
 }
 """Options of the example in a command's help, where the stage's own `example` is made for its tests."""
 SAMPLES = {"day": "photos/day", "night": "photos/night", "images": "photos", "conditions": "masks"}

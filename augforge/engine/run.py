@@ -13,6 +13,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import check_models, settled
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
@@ -87,7 +88,9 @@ def run(
     """
     progress = progress or Progress()
     check_recipe(recipe)
+    recipe = settled(recipe, progress)
     folder = Store(out, progress.say, shared_store(store))
+    check_models(recipe, folder)
     sources = open_sources(recipe)
     with folder.locked():
         if retry is not None:
