@@ -169,8 +169,14 @@ def _entries(module: ast.Module) -> Iterator[tuple[str, str]]:
     for key, value in zip(listed.keys, listed.values, strict=True):
         table = tables.get(value.id) if isinstance(value, ast.Name) else value
         if isinstance(key, ast.Constant) and isinstance(table, ast.Call):
-            for entry in table.keywords:
-                facts = {k.arg: ast.unparse(k.value) for k in getattr(entry.value, "keywords", ())}
-                repository = ast.literal_eval(facts.get("hf_hub", "''")).rstrip("/")
-                for architecture in [key.value] + [f"{key.value}-quickgelu"] * ("quick_gelu" in facts):
-                    yield f"{architecture}/{entry.arg}", "/".join(repository.split("/")[:2])
+            yield from _rows(str(key.value), table)
+
+
+def _rows(architecture: str, table: ast.Call) -> Iterator[tuple[str, str]]:
+    """The entries of one architecture: `dict(tag=_pcfg(hf_hub="owner/name/", quick_gelu=True), …)`."""
+    for entry in table.keywords:
+        facts = {k.arg: ast.unparse(k.value) for k in getattr(entry.value, "keywords", ())}
+        repository = "/".join(ast.literal_eval(facts.get("hf_hub", "''")).split("/")[:2])
+        yield f"{architecture}/{entry.arg}", repository
+        if "quick_gelu" in facts:
+            yield f"{architecture}-quickgelu/{entry.arg}", repository

@@ -15,7 +15,6 @@ from augforge.errors import ModelError
 from augforge.models import hub
 from augforge.provenance.lock import read_lock
 from augforge.recipe import Recipe, SourceSpec, build_stage, load_recipe
-
 from tests.conftest import write_images
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.models.backends.base import EMBEDDED, Request
 from augforge.models.backends.checkpoint import Checkpoint
 from augforge.models.backends.diffusion import Diffusion, needs
 from augforge.models.backends.encoder import ImageEncoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 UNCLIP = "StableUnCLIPImg2ImgPipeline"
 
@@ -31,6 +36,10 @@ class Variation(Diffusion):
     def encoder_size(self) -> int:
         """The side, in px, of the square picture that the image encoder looks at."""
         return int(self._pipe.image_encoder.config.image_size)
+
+    def generate(self, request: Request) -> NDArray[np.float32]:
+        """(n, h, w, 3) images in [0, 1]; prompts are not read. See `Backend.generate`."""
+        return super().generate(replace(request, prompts=[""] * len(request)))
 
     def _condition(self, request: Request) -> dict[str, Any]:
         images = [image.convert("RGB") for image in needs(request.images, "an image", self)]
