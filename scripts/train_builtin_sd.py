@@ -4,8 +4,8 @@
 
 writes `augforge/models/weights/builtin-sd/`, a `diffusers.StableDiffusionPipeline` of 32x32 pictures that draws
 scikit-learn's handwritten digits by their names. It needs nothing but scikit-learn's digits and the text encoder of
-`builtin-unclip` (train_builtin_unclip.py), which stays as it is. Two stages: the autoencoder (a fifth of the minutes) and
-the denoising network. Cost: the minutes asked for plus half a minute, 1 GB of memory, on a 2-core CPU.
+`builtin-unclip` (train_builtin_unclip.py), which stays as it is. Two stages: the autoencoder (a fifth of the minutes)
+and the denoising network. Cost: the minutes asked for plus half a minute, 1 GB of memory, on a 2-core CPU.
 """
 
 from __future__ import annotations
