@@ -27,7 +27,6 @@ from augforge.provenance.lock import NAME, Lock, read_lock, samples_of
 from augforge.recipe import Recipe
 from augforge.reproduce.alike import Bounds, compare_images
 
-
 ELSEWHERE = 0.02
 """The share of samples, two at least, that may have another outcome on another machine where `flips` is not given."""
 

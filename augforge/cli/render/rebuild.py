@@ -58,19 +58,7 @@ def _plain(found: Rebuilt) -> dict[str, Any]:
 
 def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
     """Why first, then what, then the verdict."""
-    if found.elsewhere:
-        say(f"{lock} was made elsewhere: {_elsewhere(found.elsewhere)}")
-        if found.allowed:
-            say(
-                "scores may therefore differ in their last bits: ids, labels and sampled parameters have to be the locked "
-                f"ones, and up to {found.most_flips:,} samples may be kept or dropped otherwise (--flips 0: none)"
-            )
-    if found.causes:
-        effect = "what is different in what it depends on:" if found.effects or found.flipped else "without effect:"
-        say(effect)
-        out.print(_drift_table(found.causes))
-    elif found.effects:
-        say("nothing that the lock records of what it depends on has changed: is a model or library not reproducible?")
+    _show_why(found, lock)
     if found.effects:
         say("what came out differently:")
         out.print(_drift_table(found.effects))
@@ -79,6 +67,23 @@ def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
         verdict = f"as far as can be on this machine, {verdict}"
     flips = f"{found.flipped:,} samples have another outcome; " if found.flipped else ""
     say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {flips}{found.pixels}")
+
+
+def _show_why(found: Rebuilt, lock: Path) -> None:
+    """What is different in what the result depends on, another machine first, and what that excuses."""
+    if found.elsewhere:
+        say(f"{lock} was made elsewhere: {_elsewhere(found.elsewhere)}")
+    if found.elsewhere and found.allowed:
+        say(
+            "scores may therefore differ in their last bits: ids, labels and sampled parameters have to be the locked "
+            f"ones, and up to {found.most_flips:,} samples may be kept or dropped otherwise (--flips 0: none)"
+        )
+    if found.causes:
+        effect = found.effects or found.flipped
+        say("what is different in what it depends on:" if effect else "different, but without effect:")
+        out.print(_drift_table(found.causes))
+    elif found.effects:
+        say("nothing that the lock records of what it depends on has changed: is a model or library not reproducible?")
 
 
 def _elsewhere(drifts: Sequence[Drift]) -> str:
