@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,9 +81,10 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
         resume = given.pop("resume", True)
         filters = [_filter(text) for text in given.pop("accept", None) or ()]
         common = {key: given.pop(key) for key in COMMON}
-        specs = _sources(trainer, given)
+        named = {key: given.pop(key) for key in (trainer and trainer.arguments) or ("sources",)}
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
+        specs = _sources(trainer, named)
         if trainer is None:
             _run((stage, *filters), specs, **common)
         else:
@@ -144,13 +146,13 @@ def _source_option(name: str, about: str) -> inspect.Parameter:
 
 
 def _sources(trainer: Any, given: dict[str, Any]) -> tuple[SourceSpec, ...]:
-    """The sources that the command line names; what names them is taken out of `given`."""
+    """The sources that the command line names."""
     from augforge.io import detect
     from augforge.recipe import SourceSpec
 
     if trainer is None or not trainer.arguments:
-        return tuple(SourceSpec(*detect(source)) for source in given.pop("sources"))
-    named = {name: given.pop(name) or [] for name in trainer.arguments}
+        return tuple(SourceSpec(*detect(source)) for source in given["sources"])
+    named = {name: sources or [] for name, sources in given.items()}
     return tuple(SourceSpec(*detect(source), options) for source, options in trainer.sources_from(named))
 
 
@@ -160,7 +162,8 @@ def _stage(verb: str, name: str, options: dict[str, Any]) -> Stage:
     try:
         return build_stage(verb, name, options)
     except RecipeError as error:
-        raise RecipeError(f"{verb} {name}: {error.message}", error.hint) from error
+        message = re.sub(r"^key '([\w-]+)' is missing", r"--\1 is missing", error.message)
+        raise RecipeError(f"{verb} {name}: {message}", error.hint) from error
 
 
 def _filter(text: str) -> Stage:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from augforge.errors import AugforgeError, ModelError, RecipeError, did_you_mean
 from augforge.models import find_model
+from augforge.models.find import ways_to_name
 from augforge.recipe.source import name_in
 from augforge.stages.catalog import VERBS, stage_class
 from augforge.stages.stage import Stage, kebab
@@ -96,8 +97,13 @@ def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
     key = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         return RecipeError(f"unknown key {short(key)}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
+    if first["type"] == "missing":
+        option = key.replace("-", "_")
+        ways = ways_to_name(cls.tasks()[option]) if option in cls.tasks() else cls.model_fields[option].description
+        return RecipeError(f"key {key!r} is missing", ways or "")
     message = first["msg"].removeprefix("Value error, ")
     if not key:
-        return RecipeError(message)
+        named = [task for option, task in cls.tasks().items() if f" {kebab(option)} or " in message]
+        return RecipeError(message, ways_to_name(named[0]) if named else "")
     about = cls.model_fields.get(key.replace("-", "_"))
     return RecipeError(f"key {key!r}: {message}", (about.description or "") if about else "")

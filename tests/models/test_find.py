@@ -56,6 +56,17 @@ def test_every_option_of_every_stage_that_names_a_model_says_so(verb, name, opti
     assert caught.value.hint == ways_to_name(cls.tasks()[option])
 
 
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [("generate", "night"), ("generate", "paired"), ("filter", "classifier"), ("pseudo-label", "confidence")],
+)
+def test_a_model_that_is_left_out_is_asked_for_with_every_way_to_name_it(verb, name):
+    (task,) = stage_class(verb, name).tasks().values()
+    with pytest.raises(AugforgeError, match="key 'model' is missing") as caught:
+        build_stage(verb, name, {})
+    assert caught.value.hint == ways_to_name(task)
+
+
 REQUIRED = {
     ("hardness", "teacher"): {"student": "efficientnet-lite2"},
     ("hardness", "student"): {"teacher": "efficientnet-lite2"},
@@ -70,3 +81,10 @@ def test_the_one_classifier_of_a_stage_is_its_model_as_everywhere(verb, name):
     new = build_stage(verb, name, {"model": "efficientnet-lite2", **more})
     old = build_stage(verb, name, {"classifier": "efficientnet-lite2", **more})  # recipes and runs of before
     assert new == old and new.options()["model"] == "efficientnet-lite2" and "classifier" not in new.options()
+
+
+@pytest.mark.parametrize("name", ["max-loss", "hardness"])
+def test_so_is_one_of_several_options_that_is_needed(name):
+    with pytest.raises(AugforgeError, match="needs .* or ") as caught:
+        build_stage("select", name, {"share": 0.5})
+    assert caught.value.hint == ways_to_name("classification")
