@@ -85,6 +85,6 @@ def test_the_one_classifier_of_a_stage_is_its_model_as_everywhere(verb, name):
 
 @pytest.mark.parametrize("name", ["max-loss", "hardness"])
 def test_so_is_one_of_several_options_that_is_needed(name):
-    with pytest.raises(AugforgeError, match="needs .* or ") as caught:
+    with pytest.raises(AugforgeError, match=r"needs .* or ") as caught:
         build_stage("select", name, {"share": 0.5})
     assert caught.value.hint == ways_to_name("classification")
