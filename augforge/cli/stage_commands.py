@@ -81,7 +81,7 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
         resume = given.pop("resume", True)
         filters = [_filter(text) for text in given.pop("accept", None) or ()]
         common = {key: given.pop(key) for key in COMMON}
-        named = {key: given.pop(key) for key in (trainer and trainer.arguments) or ("sources",)}
+        named = {key: given.pop(key) for key in _arguments(cls) or ("sources",)}
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
         specs = _sources(trainer, named)

@@ -73,7 +73,8 @@ def not_had(name: str, repository: str, task: str, why: str) -> ModelError:
     ways = ["--model DIRECTORY", *(_way(other) for other in names_for(task) if not _is_far(MODELS[other]))]
     return ModelError(
         f"the model {name!r} cannot be had from the hub: it is not on this machine, and {why}",
-        f"where there is a network `hf download {repository} --local-dir DIRECTORY` and give " + " or ".join(ways),
+        f"where the hub can be reached `hf download {repository} --local-dir DIRECTORY`, then give "
+        + " or ".join(ways),
     )
 
 

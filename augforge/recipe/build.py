@@ -98,12 +98,18 @@ def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
     if first["type"] == "extra_forbidden":
         return RecipeError(f"unknown key {short(key)}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
     if first["type"] == "missing":
-        option = key.replace("-", "_")
-        ways = ways_to_name(cls.tasks()[option]) if option in cls.tasks() else cls.model_fields[option].description
-        return RecipeError(f"key {key!r} is missing", ways or "")
+        return RecipeError(f"key {key!r} is missing", _about(cls, key))
     message = first["msg"].removeprefix("Value error, ")
     if not key:
         named = [task for option, task in cls.tasks().items() if f" {kebab(option)} or " in message]
         return RecipeError(message, ways_to_name(named[0]) if named else "")
-    about = cls.model_fields.get(key.replace("-", "_"))
-    return RecipeError(f"key {key!r}: {message}", (about.description or "") if about else "")
+    return RecipeError(f"key {key!r}: {message}", _about(cls, key))
+
+
+def _about(cls: type[Stage], key: str) -> str:
+    """What an option may be: every way to name a model, or the option's description."""
+    option = key.replace("-", "_")
+    if task := cls.tasks().get(option):
+        return ways_to_name(task)
+    about = cls.model_fields.get(option)
+    return (about.description or "") if about else ""
