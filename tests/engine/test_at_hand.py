@@ -59,6 +59,16 @@ def test_a_training_by_itself_says_so_too(tmp_path, monkeypatch):
         train_alone(recipe(tmp_path, ("train", "classifier", {"embedder": "vit-b-32"})), tmp_path / "out")
 
 
+def test_an_evaluation_says_so_too(tmp_path):
+    from augforge.evaluate.evaluation import evaluate
+    from augforge.evaluate.settings import settings_of
+
+    folder = write_images(tmp_path / "set", {"cat": 4, "dog": 4})
+    run(recipe(folder, ("select", "random", {"share": 0.5})), tmp_path / "out")
+    with pytest.raises(ModelError, match="'vit-b-32' cannot be had from the hub"):
+        evaluate(tmp_path / "out", "/not/asked/for", settings_of({"judge": "vit-b-32"}))
+
+
 def test_an_adapter_and_a_prior_are_asked_for_as_well(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "open_sources", unread)
     monkeypatch.setattr(hub, "is_cached", lambda repository, revision=None: "stable-diffusion" in repository)
