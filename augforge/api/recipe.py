@@ -183,7 +183,7 @@ class Recipe:
         *,
         accept: bool = False,
         level: str = "identity",
-        flips: float = 0.0,
+        flips: float | None = None,
         from_scratch: bool = False,
         reference: StrPath | None = None,
         psnr: float | None = None,
@@ -199,7 +199,9 @@ class Recipe:
             out: the run folder.
             accept: write the new lock over the old one if the result is another.
             level: "identity" for equal ids, sampled parameters and counts, "tolerance" for pixels that are alike,
-            too, "bytes". flips: the share of samples, in [0, 1], whose outcome may differ on another processor.
+            too, "bytes".
+            flips: the share of samples, in [0, 1], whose outcome may differ; None is 0.02 where the lock was made on
+            another machine or with other versions of libraries, else 0.
             from_scratch: reuse nothing of what is in `out`.
             reference: a run folder to compare pixels with, for "tolerance".
             psnr: how alike to `reference` in dB, instead of 1/255.

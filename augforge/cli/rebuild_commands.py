@@ -47,9 +47,14 @@ def rebuild(
     ] = True,
     level: Level = "identity",
     flips: Annotated[
-        float,
-        typer.Option("--flips", min=0, max=1, help="Share of samples whose outcome may differ, for another processor."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--flips",
+            min=0,
+            max=1,
+            help="Share of samples whose outcome may differ (0.02 of a lock from another machine or versions, else 0).",
+        ),
+    ] = None,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
     lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
     reference: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,7 +64,7 @@ EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
     ("filter", "duplicates"): "--by embedding",
     ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
-    ("select", "max-loss"): "--classifier models/classifier --share 0.5",
+    ("select", "max-loss"): "--model models/classifier --share 0.5",
 }
 """Options of the example in a command's help, where the stage's own `example` is made for its tests."""
 SAMPLES = {"day": "photos/day", "night": "photos/night", "images": "photos", "conditions": "masks"}
@@ -171,7 +172,8 @@ def _stage(verb: str, name: str, options: dict[str, Any]) -> Stage:
     try:
         return build_stage(verb, name, options)
     except RecipeError as error:
-        raise RecipeError(f"{verb} {name}: {error.message}", error.hint) from error
+        message = re.sub(r"^key '([\w-]+)' is missing", r"--\1 is missing", error.message)
+        raise RecipeError(f"{verb} {name}: {message}", error.hint) from error
 
 
 def _filter(text: str) -> Stage:

@@ -60,7 +60,6 @@ def keep_lock(out: Path, beside: Path | None, progress: Progress, always: bool =
         if beside.read_bytes() == text:
             return
         if not always and _still_describes(beside, now):
-            progress.say(f"{beside} was written on another machine and still holds; augforge lock writes it anew")
             return
     try:
         write_atomically(beside, text)

@@ -15,6 +15,7 @@ from augforge.algorithms.selection import budgets
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import settled
 from augforge.engine.embedding import stored_vectors
 from augforge.engine.estimate import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.ingest import known_samples, open_sources
@@ -29,6 +30,7 @@ from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
+from augforge.progress import Progress
 from augforge.recipe import Recipe, check_recipe
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
@@ -97,6 +99,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
     check_asked(recipe.stages, yes)
     if out is not None:
         Store(out).check()
+    recipe = settled(recipe, Progress())
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
@@ -171,7 +174,7 @@ def _split(stage: Splitter, title: str, state: _State) -> _Step:
 
 def _label(stage: Labeler, title: str, state: _State) -> _Step:
     """The images to classify; who gets which label is known once all are."""
-    indices, parts = unlabelled(state.ledger), stored_vectors(stage.classifier, "classification", state.store)
+    indices, parts = unlabelled(state.ledger), stored_vectors(stage.model, "classification", state.store)
     digests = state.ledger.column("digest", indices)
     todo = len(parts.missing(digests))
     if todo:

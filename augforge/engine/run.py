@@ -13,6 +13,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import check_models, settled
 from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
@@ -90,8 +91,10 @@ def run(
     progress = progress or Progress()
     check_recipe(recipe)
     check_before(recipe.stages, device, yes)
+    recipe = settled(recipe, progress)
     folder = Store(out, progress.say, shared_store(store))
     folder.check()
+    check_models(recipe, folder)
     sources = open_sources(recipe)
     with folder.locked():
         if retry is not None:

@@ -15,6 +15,7 @@ from augforge.algorithms.labels import classification_metrics
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import check_embedders
 from augforge.engine.embedding import Embedders
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
@@ -71,6 +72,7 @@ def evaluate(
     progress = progress or Progress()
     opened = RunFolder(folder)
     kept = Store(folder, progress.say, shared_store(store))
+    check_embedders({settings.embedder, settings.judge or settings.embedder}, kept)
     with kept.locked():
         ledger = opened.ledger(kept, progress)
         outcomes = Outcomes(ledger, opened.stages())

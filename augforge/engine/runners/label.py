@@ -27,7 +27,7 @@ def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, in
     """Label the unlabelled images that the classifier is sure of, and drop the other unlabelled ones."""
     ledger = context.ledger
     indices = unlabelled(ledger)
-    embedder = context.embedders.of(stage.classifier, "classification")
+    embedder = context.embedders.of(stage.model, "classification")
     before = embedder.computed
     logits = embedder.images(ledger, indices, context.drop_as(title))
     still = ledger.kept[indices]
@@ -40,7 +40,7 @@ def decide_labels(stage: Labeler, title: str, ledger: Ledger, indices: Indices, 
     """Label or drop the unlabelled images at `indices` by their logits (n, c)."""
     from augforge.models.loading import classes_of
 
-    classes = classes_of(find_model(stage.classifier, "classification"))
+    classes = classes_of(find_model(stage.model, "classification"))
     verdict = stage.decide(logits, ledger.column("id", indices), classes)
     sure = verdict.accepted
     ledger.score("confidence", indices, verdict.confidence)

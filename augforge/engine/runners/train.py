@@ -16,6 +16,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.at_hand import check_models
 from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
@@ -161,8 +162,10 @@ def train_alone(
     check_before(recipe.stages, device)
     require(*stage.packages(), who="training")
     _check_folder(out)
-    sources = open_sources(recipe)
     store = Store(out / ".facts", progress.say)
+    if not (out / RECORD).is_file():
+        check_models(recipe, store)
+    sources = open_sources(recipe)
     with store.locked():
         if retry is not None:
             forget_failed(sources, store, retry)

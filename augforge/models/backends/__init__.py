@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.errors import ModelError, did_you_mean
 from augforge.models.backends.base import Backend, Request
+from augforge.models.hub import check_at_hand
+from augforge.models.tasks import task_of
 
 if TYPE_CHECKING:
     from augforge.models.table import Model
@@ -61,4 +63,7 @@ def open_backend(name: str, model: Model | str, device: str = "auto", dtype: str
         ModelError: no such back-end or option, a checkpoint of another kind, pickled or missing weights.
     """
     found = backend_class(name)
-    return found(model, device, dtype, found.read_options(options))
+    read = found.read_options(options)
+    if not isinstance(model, str):
+        check_at_hand(model, task_of(name), *read.locations(), revision=read.revision)
+    return found(model, device, dtype, read)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from augforge.models.backends import Backend
+    from augforge.models.backends.options import Options
     from augforge.models.table import Model
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
@@ -144,6 +145,13 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         """What the diffusion models run in."""
         return ("diffusers", "torch", "transformers")
 
+    def check_weights(self) -> None:
+        """ModelError where an adapter or a prior can be had from nowhere."""
+        from augforge.models.hub import check_location
+
+        for location in self._backend_options.locations():
+            check_location(location, task=self.task)
+
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
         from augforge.models.backends import backend_class
@@ -211,14 +219,24 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
 
         return LoadedGenerator(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})
 
+    @property
+    def _given_options(self) -> dict[str, Any]:
+        """The options of the back-end that the recipe or the model's row names."""
+        given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
+        known = {option: value for option, value in given.items() if value not in (None, False)}
+        fit = self.row.options if self.backend_name == "ip-adapter" else {}
+        return {**fit, **known}
+
+    @property
+    def _backend_options(self) -> Options:
+        from augforge.models.backends import backend_class
+
+        return backend_class(self.backend_name).read_options(self._given_options)
+
     def _open(self, device: str, dtype: str) -> Backend:
         from augforge.models.backends import open_backend
 
-        name = self.backend_name
-        given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
-        known = {option: value for option, value in given.items() if value not in (None, False)}
-        fit = self.row.options if name == "ip-adapter" else {}
-        return open_backend(name, self.row, device, dtype, **{**fit, **known})
+        return open_backend(self.backend_name, self.row, device, dtype, **self._given_options)
 
     def _run(self, batch: Sequence[GenerationInput], backend: Backend) -> list[GeneratedImage]:
         from augforge.models.backends import Request

@@ -68,6 +68,13 @@ class TrainClassifier(Trainer):
                 f"there is no backbone {self.backbone!r}", "give timm:NAME, such as timm:resnet18, or probe"
             )
 
+    def check_weights(self) -> None:
+        """ModelError where timm's own weights are to be begun from and can be had from nowhere."""
+        from augforge.models.hub import check_timm
+
+        if self.weights == "pretrained" and self.backbone.startswith("timm:"):
+            check_timm(self.backbone.removeprefix("timm:"))
+
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """Labelled real images: to train on, and to evaluate on."""
         import numpy as np
