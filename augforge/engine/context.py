@@ -19,6 +19,7 @@ class RunContext:
 
     The context itself never changes; what a run adds to lies in it: rows and decisions in `ledger`, the models that it
     trains in `models` by the names that later stages use, and what selectors certify in `certificates` by stage title.
+    `flat` asks for a dataset/ without folders of splits.
     """
 
     ledger: Ledger
@@ -26,6 +27,7 @@ class RunContext:
     seed: int = 0
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
+    flat: bool = False
 
     @property
     def store(self) -> Store:

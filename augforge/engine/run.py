@@ -17,11 +17,12 @@ from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
-from augforge.engine.keys import listing_key, run_key
+from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
 from augforge.errors import SourceError, TooManyBad
+from augforge.io.run import ROOTS
 from augforge.models import trained_models
 from augforge.optional import require
 from augforge.progress import Progress
@@ -31,7 +32,7 @@ from augforge.recipe import Recipe, check_recipe
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
-NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
+NEEDED = ("samples.parquet", "README.md", "recipe.yaml", LOCK)
 """Files of a result, without which it is not whole."""
 
 
@@ -66,6 +67,7 @@ def run(
     lock: Path | None = None,
     lock_always: bool = False,
     retry: str | None = None,
+    flat: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, resuming from what is there.
@@ -80,6 +82,7 @@ def run(
         lock: a file beside the recipe that is to hold a copy of the run's lock, too.
         lock_always: write it even if the one that is there differs only in what a machine makes different.
         retry: "failed" does again what failed before (see `augforge.engine.retry`), and nothing else.
+        flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
         progress: told how far the run is; silent by default.
 
     Raises:
@@ -93,12 +96,12 @@ def run(
         if retry is not None:
             forget_failed(sources, folder, retry)
             _forget_result(out)  # what no model could be shown is asked for again
-        ahead = listing_key(recipe, sources, limit)
+        ahead = laid_out(listing_key(recipe, sources, limit), flat)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
             ledger, read = read_sources(sources, folder, progress, limit)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress)
-            summary = _run(recipe, RunContext(ledger, embedders, recipe.seed), ahead, read, max_bad)
+            summary = _run(recipe, RunContext(ledger, embedders, recipe.seed, flat=flat), ahead, read, max_bad)
         keep_lock(out, lock, progress, always=lock_always)
         return summary
 
@@ -108,7 +111,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     out, ledger = context.store.folder, context.ledger
     if not len(ledger):
         raise SourceError("the source holds no images", "is it the right folder?")
-    done = run_key(recipe, ledger, context.pixels)
+    done = laid_out(run_key(recipe, ledger, context.pixels), context.flat)
     if (summary := _up_to_date(context.store, "key", done)) is not None:
         _remember(context.store, done, ahead, summary)
         return summary
@@ -161,7 +164,7 @@ def _up_to_date(store: Store, name: str, done: str) -> Summary | None:
 def _intact(store: Store, state: Mapping[str, Any]) -> bool:
     """Whether the files of the result are those that the last run wrote; what is wrong with them is said."""
     record = state.get("files", {})
-    if not set(NEEDED) <= set(record):
+    if not set(NEEDED) <= set(record) or not any(name in record for name in ROOTS):
         return False
     problems = changed(store.folder, record)
     for problem in problems:
