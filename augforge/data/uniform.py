@@ -37,6 +37,11 @@ class Uniform:
         if self.size is not None and not images.MIN_SIDE <= self.size <= LARGEST:
             raise RecipeError(f"images of {self.size} px a side", f"give a size of {images.MIN_SIDE} to {LARGEST}")
 
+    @property
+    def told(self) -> str:
+        """In words, such as "RGB, 64x64 px"."""
+        return self.mode + (f", {self.size}x{self.size} px" if self.size else "")
+
     def decode(self, data: bytes) -> Image.Image:
         """The image in encoded bytes; BadImage as `augforge.data.images.decode`."""
         from PIL.Image import Resampling

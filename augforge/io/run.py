@@ -35,7 +35,6 @@ def dataset_root(folder: Path) -> str | None:
     return next((name for name in ROOTS if (folder / name).is_file()), None)
 
 
-
 class Run(Source):
     """A finished run. Every row of its ledger is an entry, dropped ones too; the id is the locator.
 

@@ -1,4 +1,4 @@
-"""WebDataset: tar archives in which the files of one sample share a name, `ID.png`, `ID.json`, `ID.cls`, `ID.mask.png`.
+"""WebDataset: tar archives in which files of one sample share a name: `NAME.png`, `NAME.json`, `NAME.cls`, and so on.
 
 Archives are read where they lie, never unpacked: a member costs its row if its name leads out of the archive, if it is
 no plain file, or if it is too big.
@@ -34,15 +34,19 @@ class WebDatasetWriter(Writer):
     shard_rows: ClassVar[int] = 10_000
     _kinds: Sequence[str] = ()
 
+    @staticmethod
+    def safe(name: str) -> str:
+        """A name without dots, which end the name of a sample."""
+        return safe_name(name).replace(".", "_")
+
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """One archive; the kinds of its members."""
         places = {label: place for place, label in enumerate(self.about.classes)}
         kinds: set[str] = set()
         with outlet.open(f"{shard.name}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for row in rows:
-                stem = safe_name(row.id).replace(".", "_")
                 for kind, data in _members(row, places):
-                    _add(tar, f"{stem}.{kind}", data)
+                    _add(tar, f"{row.name}.{kind}", data)
                     kinds.add(kind)
         return [{"kinds": sorted(kinds)}]
 
