@@ -244,7 +244,8 @@ def _number(thing: Mapping[str, Any], key: str = "id") -> Any:
 def _categories(content: Mapping[str, Any]) -> dict[Any, str]:
     listed = content.get("categories")
     known = [category for category in listed if isinstance(category, dict)] if isinstance(listed, list) else []
-    return {_number(c): name for c in known if (name := text_of(c.get("name"))) is not None}
+    names = {_number(category): category.get("name") for category in known}
+    return {number: str(name) for number, name in names.items() if name == "" or text_of(name) is not None}
 
 
 def _labels(content: Mapping[str, Any]) -> dict[Any, set[str]]:

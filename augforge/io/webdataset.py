@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only, split_name
 from augforge.io.columns import file_split
-from augforge.io.records import declared_classes, known_of, parsed, text_of
+from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
 from augforge.io.tree import SUFFIXES
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
 
@@ -180,7 +180,7 @@ class WebDataset(Source):
         told = None if carried is not None else file_split(name)
         return Entry(
             locator=f"{name}#{stem}",
-            label=text_of(record["label"]) if "label" in record else self._class_of(name, sample),
+            label=label_of(record, "cls" in sample.texts) if "label" in record else self._class_of(name, sample),
             split=split_name(split) if split else told,
             stamp=stamp,
             carried=carried,

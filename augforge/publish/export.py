@@ -21,7 +21,7 @@ from augforge.publish.journal import Journal, claimed
 from augforge.publish.marks import Marker
 from augforge.publish.rows import Published
 
-__all__ = ["Described", "Exported", "export"]
+__all__ = ["Described", "Exported", "export", "uniform_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,11 @@ def export(
         manifest = _manifest(to, about, facts, marks, {"private-sources": private, "renamed": published.renamed})
         manifest |= {"signed": signed and marks["marked"] > 0}
         return _exported(out, journal.end(exporter.outlet, manifest), exporter.written)
+
+
+def uniform_of(mode: str | None, size: int | None) -> Uniform | None:
+    """One mode and size for all images; RGB if only a size is given, None if neither is. RecipeError as `Uniform`."""
+    return None if mode is None and size is None else Uniform(mode or "RGB", size)
 
 
 class _Exporter:

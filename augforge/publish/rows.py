@@ -112,8 +112,8 @@ class Published:
         columns = self.table.column_names
         measures = [field.name for field in self.table.schema.field("scores").type] if "scores" in columns else []
         shape = self.uniform.told if self.uniform else ""
-        there = ["caption" in columns, "mask" in columns]
-        return About(name, self.classes, measures, *there, splits=counts or {"train": 0}, shape=shape)
+        captions, masks = "caption" in columns, "mask" in columns
+        return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape)
 
     def shards(self, about: About, writer: Writer) -> list[Shard]:
         """All shards, split by split; the same for the same rows."""
