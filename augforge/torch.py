@@ -83,8 +83,8 @@ class _Reader:
     def __init__(self, uniform: Uniform, transform: Callable[[Image.Image], Any] | None) -> None:
         self._uniform, self._transform = uniform, transform
 
-    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        read = {"image": self._image, "mask": self._mask, "label": _label}
+    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+        read: dict[str, Callable[[Any], Any]] = {"image": self._image, "mask": self._mask, "label": _label}
         return {name: [read[name](cell) for cell in cells] if name in read else cells for name, cells in batch.items()}
 
     def _image(self, cell: Mapping[str, Any]) -> Any:

@@ -129,6 +129,7 @@ class Recipe:
         store: StrPath | None = None,
         lock: StrPath | None = None,
         retry: str | None = None,
+        flat: bool = False,
         progress: bool | Progress = False,
     ) -> Run:
         """Run into the folder `out`, resuming from what is there; a second run computes nothing.
@@ -141,6 +142,7 @@ class Recipe:
             store: a folder in which runs share embeddings; else what AUGFORGE_STORE names.
             lock: a file that gets a copy of the run's lock, such as the recipe's name with `.lock`.
             retry: "failed" does again what failed before.
+            flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
             progress: True for lines on stderr that say how far it is.
 
         Raises:
@@ -157,6 +159,7 @@ class Recipe:
             store=path_of(store),
             lock=path_of(lock),
             retry=retry,
+            flat=flat,
             progress=progress_of(progress),
         )
         return Run(out, summary=summary)

@@ -59,4 +59,10 @@ Retry = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+Flat = Annotated[
+    bool,
+    typer.Option(
+        "--flat", help="Write dataset/ as one Dataset, splits in a column; else a DatasetDict.", rich_help_panel=RUN
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]

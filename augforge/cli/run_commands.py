@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.cli.options import AsJson, Device, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore
+from augforge.cli.options import AsJson, Device, Flat, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore
 
 
 def run(
@@ -20,6 +20,7 @@ def run(
     store: SharedStore = None,
     lock: Annotated[bool, typer.Option("--lock/--no-lock", help="Write the lock beside the recipe.")] = True,
     retry: Retry = None,
+    flat: Flat = False,
     json: AsJson = False,
 ) -> None:
     """Run a recipe, resuming from what is there, and write its lock (unless --limit or --seed make it another)."""
@@ -27,6 +28,7 @@ def run(
     from augforge.recipe import load_recipe
 
     options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store, "retry": retry}
+    options["flat"] = flat
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
     render.run_and_show(load_recipe(recipe, seed), out, json, lock=beside, **options)
 

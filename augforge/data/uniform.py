@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MODES = ("RGB", "L")
 LARGEST = 16_384
 """px a side."""
+Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 
 
@@ -68,6 +69,11 @@ class Uniform:
         if palette and cut.mode == "L":
             cut.putpalette(palette)
         return images.encode_png(cut)
+
+    def both(self, image: bytes, mask: bytes | None, was: Size) -> tuple[bytes, bytes | None, Size]:
+        """Image, mask and their size in px, from those that they had."""
+        size = was if self.size is None else (self.size, self.size)
+        return self.image(image), None if mask is None else self.mask(mask), size
 
     def _is_so(self, data: bytes) -> bool:
         """Whether any reader sees in the bytes what `decode` gives."""

@@ -18,6 +18,7 @@ from augforge.data.files import named, swap_folder, sync
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
+from augforge.data.splits import in_order
 from augforge.data.store import Store
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
@@ -26,8 +27,6 @@ from augforge.progress import Bar, Progress
 
 ROWS_A_BATCH = 256
 SHARD_BYTES = 256 << 20
-USUAL = ("train", "validation", "test")
-"""The splits that come first, in this order."""
 
 
 def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progress, flat: bool = False) -> None:
@@ -68,9 +67,8 @@ def _parts(ledger: Ledger, kept: Indices) -> dict[str, Indices]:
     if not any(splits):
         return {}
     names = [split_file_name(split) for split in splits]
-    first = [name for name in USUAL if name in names]
     chosen = np.array(names, dtype=object)
-    return {name: kept[chosen == name] for name in [*first, *sorted(set(names) - set(first))]}
+    return {name: kept[chosen == name] for name in in_order(names)}
 
 
 def _write(folder: Path, rows: _Rows, indices: Indices, split: str | None, bar: Bar) -> None:

@@ -25,15 +25,16 @@ from augforge.publish.card import dataset_card
 from augforge.recipe import Recipe
 
 
-def write_result(recipe: Recipe, context: RunContext) -> None:
-    """Write the whole result; each piece appears whole or not at all."""
+def write_result(recipe: Recipe, context: RunContext, together: Mapping[str, int] | None = None) -> None:
+    """Write the whole result; each piece appears whole or not at all. `together` is what a splitter kept so."""
     store, ledger, certificates = context.store, context.ledger, context.certificates
     write_dataset(ledger, store, context.pixels, context.progress, context.flat)
     write_ledger(ledger, store.folder / "samples.parquet")
     write_atomically(store.folder / "recipe.yaml", recipe.yaml().encode())
     certified = json.dumps(certificates, indent=1).encode()
     write_atomically(store.folder / "certificates.json", certified)
-    write_atomically(store.folder / "README.md", dataset_card(recipe, ledger, certificates).encode())
+    card = dataset_card(recipe, ledger, certificates, together or {})
+    write_atomically(store.folder / "README.md", card.encode())
 
 
 def write_lock(lock: Mapping[str, Any], store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from augforge.optional import require
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
+from augforge.publish.card import counted_splits
 from augforge.recipe import Recipe, check_recipe
 from augforge.stages.stage import check_classes
 
@@ -40,6 +41,9 @@ NEEDED = ("samples.parquet", "README.md", "recipe.yaml", LOCK)
 class Summary:
     """What a run did. `work` has a row for the source and each stage: counts in and out, generated, measured, trained,
     reused.
+
+    `splits` has the kept images of each split by class ("" is none), where there are splits; `together` is what
+    `augforge.data.splits.kept_together` says of a run that made splits.
     """
 
     out: str
@@ -49,6 +53,8 @@ class Summary:
     reasons: Mapping[str, Mapping[str, int]]
     work: Sequence[Mapping[str, Any]]
     up_to_date: bool = False
+    splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    together: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def computed(self) -> int:
@@ -127,7 +133,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         context = replace(context, models=models)
         for block in blocks(recipe.titles(), recipe.stages):
             work += _run_block(block, context)
-        write_result(recipe, context)
+        write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
     _remember(context.store, done, ahead, summary)
@@ -176,11 +182,19 @@ def _intact(store: Store, state: Mapping[str, Any]) -> bool:
 
 def _summary(out: Path, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Summary:
     kept = len(ledger.visible())
-    return Summary(str(out), kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
+    done = Summary(str(out), kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
+    return replace(done, splits=counted_splits(ledger), together=together_in(work))
+
+
+def together_in(work: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Of the rows of a run's work, what the last splitter kept together; {} where there is none."""
+    names = ("groups", "grouped", "divided")
+    return next(({name: row[name] for name in names} for row in reversed(work) if "groups" in row), {})
 
 
 def _remember(store: Store, done: str, ahead: str, summary: Summary) -> None:
     plain = {"kept": summary.kept, "dropped": summary.dropped, "classes": summary.classes, "reasons": summary.reasons}
+    plain |= {"splits": summary.splits, "together": summary.together}
     files = store.state().get("files") or record_of(store.folder)
     state = {"format": FORMAT, "augforge": __version__, "key": done, "listing": ahead, "summary": plain}
     write_atomically(store.folder / "run.json", seal({**state, "files": files}))

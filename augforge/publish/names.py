@@ -32,10 +32,7 @@ def unique_names(
     A file has the name that it `wanted`, or its id if it wanted none. Files that want the same name, even if it differs
     in capitals, all have the first digits of their ids behind it. `safe` makes a name safe on any disk.
     """
-    steps = [
-        [*([want, f"{want}-{identity[:SHORT]}", f"{want}-{identity}"] if want else []), identity]
-        for want, identity in zip(wanted, ids, strict=True)
-    ]
+    steps = [_steps(want, identity) for want, identity in zip(wanted, ids, strict=True)]
     at = [0] * len(steps)
     while True:
         names = [safe(step[place]) for step, place in zip(steps, at, strict=True)]
@@ -46,3 +43,8 @@ def unique_names(
             return names
         for n in again:
             at[n] += 1
+
+
+def _steps(want: str, identity: str) -> list[str]:
+    """The names of one file, to be tried in this order."""
+    return [*([want, f"{want}-{identity[:SHORT]}", f"{want}-{identity}"] if want else []), identity]

@@ -222,8 +222,7 @@ class Published:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
         mask = (cell.get("mask") or {}).get("bytes")
         if self.uniform:
-            image, mask = self.uniform.image(image), mask and self.uniform.mask(mask)
-            width, height = self.uniform.size or width, self.uniform.size or height
+            image, mask, (width, height) = self.uniform.both(image, mask, (width, height))
         marked = None
         if self.marker is not None and light["origin"] == "synthetic":
             new = self._marked(image, light["id"], parents, self.marker)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from augforge.cli.render.base import out, print_json, right, say
 from augforge.cli.render.progress import terminal_progress
+from augforge.cli.render.splits import show_splits
 
 if TYPE_CHECKING:
     from augforge.engine.run import Summary
@@ -67,6 +68,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
     for stage, reasons in summary.reasons.items():
         for reason, count in list(reasons.items())[:8]:
             say(f"  dropped {count:,} in {stage}: {reason}")
+    show_splits(summary)
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
