@@ -32,7 +32,7 @@ SHARD_BYTES = 256 << 20
 def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progress, flat: bool = False) -> None:
     """dataset/: the kept samples, encoded bytes untouched, in the layout of `datasets.save_to_disk`.
 
-    With splits it is a `DatasetDict`, unless `flat`; samples without a split are then in `train`.
+    With two splits or more it is a `DatasetDict`, unless `flat`; samples without a split are then in `train`.
     """
     folder = store.folder / ".dataset.new"
     with named(store.folder / "dataset"):
@@ -62,11 +62,10 @@ def _fill(folder: Path, rows: _Rows, progress: Progress, flat: bool) -> None:
 
 
 def _parts(ledger: Ledger, kept: Indices) -> dict[str, Indices]:
-    """The kept samples of each split, by the name of its folder; nothing where no sample has a split."""
-    splits = ledger.column("split", kept)
-    if not any(splits):
+    """The kept samples of each split, by the name of its folder; nothing unless there are several."""
+    names = [split_file_name(split) for split in ledger.column("split", kept)]
+    if len(set(names)) < 2:
         return {}
-    names = [split_file_name(split) for split in splits]
     chosen = np.array(names, dtype=object)
     return {name: kept[chosen == name] for name in in_order(names)}
 

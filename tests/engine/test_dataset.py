@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, load_from_disk
-from PIL import Image
 
 from augforge import Run
 from augforge.engine.run import run
@@ -67,6 +66,15 @@ def test_images_without_a_split_are_in_train_and_come_back_without_one(tmp_path)
     for kind, place in (("run", "out"), ("dataset", "out/dataset")):
         entries = list(open_source(kind, str(tmp_path / place)).entries())
         assert sorted(str(entry.split) for entry in entries) == ["None"] * 3 + ["test"] * 2
+
+
+def test_a_single_split_is_one_dataset_with_a_column(tmp_path):
+    write_images(tmp_path / "set" / "train", {"cat": 3})
+    loose = write_images(tmp_path / "loose", {"dog": 1}, seed=3)
+    specs = (SourceSpec("folder", str(tmp_path / "set")), SourceSpec("folder", str(loose)))
+    run(Recipe("x", 1, specs, ()), tmp_path / "out", device="cpu")
+    data = load_from_disk(str(tmp_path / "out" / "dataset"))
+    assert isinstance(data, Dataset) and sorted(data["split"]) == ["", "train", "train", "train"]
 
 
 def test_without_splits_it_is_one_dataset_without_empty_columns(pictures, tmp_path):
@@ -175,16 +183,3 @@ def test_nothing_kept_is_a_dataset_too(twenty, tmp_path):
     run(Recipe("x", 1, (SourceSpec("folder", str(twenty)),), (stage,)), tmp_path / "out", device="cpu")
     data = load_from_disk(str(tmp_path / "out" / "dataset"))
     assert data.num_rows == 0 and data.features["label"].names == ["cat", "dog"]
-
-
-def mixed(folder: Path) -> Path:
-    """One picture (16, 16) of each mode, in a class of its own."""
-    colour = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
-    deep = Image.fromarray(np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16))
-    for name, image in {"rgb": colour, "l": colour.convert("L"), "p": colour.quantize(8), "deep": deep}.items():
-        (folder / name).mkdir(parents=True)
-        image.save(folder / name / f"{name}.png")
-    seen = colour.copy()
-    seen.putalpha(128)
-    seen.save(folder / "rgb" / "alpha.png")
-    return folder
