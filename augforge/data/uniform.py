@@ -36,7 +36,7 @@ class Uniform:
         if self.mode not in MODES:
             raise RecipeError(f"there is no image mode {self.mode!r}", did_you_mean(self.mode, list(MODES)))
         if self.size is not None and not images.MIN_SIDE <= self.size <= LARGEST:
-            raise RecipeError(f"images of {self.size} px a side", f"give a size of {images.MIN_SIDE} to {LARGEST}")
+            raise RecipeError(f"size: {self.size} px is no side of an image", f"give {images.MIN_SIDE} to {LARGEST:,}")
 
     @property
     def told(self) -> str:
