@@ -69,17 +69,14 @@ class Published:
     @cached_property
     def splits(self) -> list[str | None]:
         """(n,) the split of every row."""
-        column = (
-            self.table.column("split").to_pylist() if "split" in self.table.column_names else [None] * len(self.table)
-        )
-        return [split or None for split in column]
+        return [split or None for split in self._cells_of("split")]
 
     @cached_property
     def names(self) -> list[str]:
         """(n,) what the files of every row are called, by the names in its source."""
-        labels = self.table.column("label").to_pylist() if "label" in self._light_columns else [None] * len(self.table)
-        folders = zip(self._split_names, labels if self.kind.class_folders else [None] * len(labels), strict=True)
-        return unique_names([name for name, _ in self._originals], self._ids, list(folders), self.kind.safe)
+        labels = self._cells_of("label") if self.kind.class_folders else [None] * len(self.table)
+        folders = zip(self._split_names, labels, strict=True)
+        return unique_names([name for name, _ in self._originals], self._cells_of("id"), list(folders), self.kind.safe)
 
     @property
     def renamed(self) -> int:
@@ -93,11 +90,12 @@ class Published:
         if self.private:
             return [("", "")] * len(self.table)
         sources = dict(zip(*(self._facts.column(name).to_pylist() for name in ("id", "source")), strict=True))
-        return [original_name(sources[identity] or "") for identity in self._ids]
+        return [original_name(sources[identity] or "") for identity in self._cells_of("id")]
 
-    @cached_property
-    def _ids(self) -> list[str]:
-        return list(self.table.column("id").to_pylist())
+    def _cells_of(self, name: str) -> list[Any]:
+        """(n,) a column of the dataset; None for every row if it was not written, as no row has a value."""
+        there = name in self.table.column_names
+        return list(self.table.column(name).to_pylist()) if there else [None] * len(self.table)
 
     @property
     def _light_columns(self) -> list[str]:
@@ -110,7 +108,8 @@ class Published:
         for split in self.splits:
             counts[split_file_name(split)] = counts.get(split_file_name(split), 0) + 1
         columns = self.table.column_names
-        measures = [field.name for field in self.table.schema.field("scores").type] if "scores" in columns else []
+        kind = self.table.schema.field("scores").type if "scores" in columns else pa.null()
+        measures = [field.name for field in kind] if pa.types.is_struct(kind) else []
         shape = self.uniform.told if self.uniform else ""
         captions, masks = "caption" in columns, "mask" in columns
         return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape)
