@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from augforge.data import images
 from augforge.data.uniform import Uniform
 from augforge.errors import SourceError
+from augforge.optional import require
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_LABEL", "as_tensors", "collate"]
 
+require("torch", who="augforge.torch")
 NO_LABEL = -100
 """The label of an image without one: the class that `torch.nn.functional.cross_entropy` ignores."""
 Data = TypeVar("Data", "Dataset", "DatasetDict")
