@@ -131,6 +131,7 @@ class Recipe:
         lock: StrPath | None = None,
         retry: str | None = None,
         yes: bool = False,
+        flat: bool = False,
         progress: bool | Progress = False,
     ) -> Run:
         """Run into the folder `out`, resuming from what is there; a second run computes nothing.
@@ -144,6 +145,7 @@ class Recipe:
             lock: a file that gets a copy of the run's lock, such as the recipe's name with `.lock`.
             retry: "failed" does again what failed before.
             yes: insist on more new images than are made without asking.
+            flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
             progress: True for lines on stderr that say how far it is.
 
         Raises:
@@ -161,6 +163,7 @@ class Recipe:
             lock=path_of(lock),
             retry=retry,
             yes=yes,
+            flat=flat,
             progress=progress_of(progress),
         )
         return Run(out, summary=summary)

@@ -66,4 +66,10 @@ Yes = Annotated[
     bool,
     typer.Option("--yes", help="Insist on more new images than are made without asking."),
 ]
+Flat = Annotated[
+    bool,
+    typer.Option(
+        "--flat", help="Write dataset/ as one Dataset, splits in a column; else a DatasetDict.", rich_help_panel=RUN
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]

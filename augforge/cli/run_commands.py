@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.cli.options import AsJson, Device, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore, Yes
+from augforge.cli.options import AsJson, Device, Flat, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore, Yes
 
 
 def run(
@@ -21,6 +21,7 @@ def run(
     lock: Annotated[bool, typer.Option("--lock/--no-lock", help="Write the lock beside the recipe.")] = True,
     retry: Retry = None,
     yes: Yes = False,
+    flat: Flat = False,
     json: AsJson = False,
 ) -> None:
     """Run a recipe, resuming from what is there, and write its lock (unless --limit or --seed make it another)."""
@@ -34,6 +35,7 @@ def run(
         "store": store,
         "retry": retry,
         "yes": yes,
+        "flat": flat,
     }
     loaded = load_recipe(recipe, seed)
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from augforge.cli.completion import stage_names
-from augforge.cli.options import RUN, AsJson, Device, DrawSeed, Limit, MaxBad, Out, Retry, SharedStore, Yes
+from augforge.cli.options import RUN, AsJson, Device, DrawSeed, Flat, Limit, MaxBad, Out, Retry, SharedStore, Yes
 from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
 from augforge.errors import RecipeError
@@ -29,6 +29,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "max_bad": (MaxBad, 0.1),
     "store": (SharedStore, None),
     "retry": (Retry, None),
+    "flat": (Flat, False),
     "json": (AsJson, False),
 }
 """The options that every stage has, with their defaults."""
@@ -131,12 +132,16 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
     if verb == "generate":
         options.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
         options.append(inspect.Parameter("yes", keyword, default=False, annotation=Yes))
-    common = [
-        inspect.Parameter(name, keyword, default=default, annotation=annotation)
-        for name, (annotation, default) in COMMON.items()
-    ]
+    common = _common(verb)
     out, rest = common[0], [*options, *common[1:]]
     return [*sources, *first, out, *sorted(rest, key=lambda p: position(verb, kebab(p.name)))]
+
+
+def _common(verb: str) -> list[inspect.Parameter]:
+    """The options that all stages of a verb have; a training writes no dataset, flat or not."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    wanted = {name: told for name, told in COMMON.items() if name != "flat" or verb != "train"}
+    return [inspect.Parameter(name, keyword, default=d, annotation=a) for name, (a, d) in wanted.items()]
 
 
 def _arguments(cls: type[Stage]) -> Mapping[str, str]:

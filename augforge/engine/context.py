@@ -20,6 +20,7 @@ class RunContext:
     The context itself never changes; what a run adds to lies in it: rows and decisions in `ledger`, the models that it
     trains in `models` by the names that later stages use, and what selectors certify in `certificates` by stage title.
     `yes` says that the user insists on more images than `augforge.engine.limits` lets pass.
+    `flat` asks for a dataset/ without folders of splits.
     """
 
     ledger: Ledger
@@ -28,6 +29,7 @@ class RunContext:
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     yes: bool = False
+    flat: bool = False
 
     @property
     def store(self) -> Store:

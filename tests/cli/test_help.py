@@ -137,7 +137,20 @@ def test_every_option_that_a_panel_names_is_one(verb):
     fields = set(Settings.model_fields) if verb == "evaluate" else set()
     for of, name in STAGES:
         fields |= set(stage_class(of, name).model_fields) if of == verb else set()
-    also = {"accept", "resume", "yes", "on-shifts", "seed", "limit", "device", "max-bad", "store", "retry", "json"}
+    also = {
+        "accept",
+        "resume",
+        "yes",
+        "on-shifts",
+        "seed",
+        "limit",
+        "device",
+        "max-bad",
+        "store",
+        "retry",
+        "flat",
+        "json",
+    }
     named = " ".join(PANELS[verb].values()).split()
     assert len(named) == len(set(named)) and set(named) <= {kebab(field) for field in fields} | also
 
