@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.completion import among, models_for
-from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore
+from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore, Yes
 
 Level = Annotated[
     str,
@@ -27,17 +27,16 @@ def lock_(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Write the lock of a recipe: what its result depends on and what it is, to be committed."""
     from augforge.cli.render import rebuild as render_rebuild
     from augforge.recipe import load_recipe
 
+    loaded, options = load_recipe(recipe), {"device": device, "max_bad": max_bad, "store": store, "yes": yes}
     folder = out or Path("runs") / recipe.stem
-    beside = recipe.with_suffix(".lock")
-    render_rebuild.write_lock_and_show(
-        load_recipe(recipe), beside, folder, json, device=device, max_bad=max_bad, store=store
-    )
+    render_rebuild.write_lock_and_show(loaded, recipe.with_suffix(".lock"), folder, json, **options)
 
 
 def rebuild(
@@ -48,16 +47,21 @@ def rebuild(
     ] = True,
     level: Level = "identity",
     flips: Annotated[
-        float,
-        typer.Option("--flips", min=0, max=1, help="Share of samples whose outcome may differ, for another processor."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--flips",
+            min=0,
+            max=1,
+            help="Share of samples whose outcome may differ (0.02 of a lock from another machine or versions, else 0).",
+        ),
+    ] = None,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
     lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
     reference: Annotated[
         Path | None, typer.Option("--reference", help="For tolerance: a run folder whose pixels to compare with.")
     ] = None,
     psnr: Annotated[
-        float | None, typer.Option("--psnr", help="With --reference: this many dB instead of 1/255.")
+        float | None, typer.Option("--psnr", min=0, max=1000, help="With --reference: this many dB instead of 1/255.")
     ] = None,
     cosine: Annotated[
         float | None, typer.Option("--cosine", min=-1, max=1, help="With --reference: least cosine of embeddings.")
@@ -68,6 +72,7 @@ def rebuild(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Build a recipe again and say what drifted from its lock, and why. Exit code 0: the same; 3: drift."""
@@ -82,9 +87,16 @@ def rebuild(
         "from_scratch": from_scratch,
         "reference": reference,
     }
-    options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "max_bad": max_bad, "store": store}
+    options |= {
+        "bounds": Bounds(psnr, cosine, embedder),
+        "device": device,
+        "max_bad": max_bad,
+        "store": store,
+        "yes": yes,
+    }
+    loaded = load_recipe(recipe)
     beside = lock or recipe.with_suffix(".lock")
-    sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
+    sys.exit(render_rebuild.rebuild_and_show(loaded, beside, out, not locked, json, **options))
 
 
 def verify(

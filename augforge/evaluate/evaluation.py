@@ -15,6 +15,7 @@ from augforge.algorithms.labels import classification_metrics
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import check_embedders
 from augforge.engine.embedding import Embedders
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
@@ -26,7 +27,7 @@ from augforge.evaluate.measures import ReferenceSets
 from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
-from augforge.models.devices import pick_device
+from augforge.models.devices import check_device, pick_device
 from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.selector import Subsampler
@@ -56,7 +57,7 @@ def evaluate(
         test: a source with images that no stage of the run has seen; `test_split` names its split.
         settings: how arms are trained and compared.
         shifts: a source of shift sets, judged by family beside the test set.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         store: where embeddings lie that runs share.
         progress: told how far it is.
 
@@ -67,9 +68,11 @@ def evaluate(
         AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
     """
     require("torch", "torchvision", "timm", who="evaluating")
+    check_device(device)
     progress = progress or Progress()
     opened = RunFolder(folder)
     kept = Store(folder, progress.say, shared_store(store))
+    check_embedders({settings.embedder, settings.judge or settings.embedder}, kept)
     with kept.locked():
         ledger = opened.ledger(kept, progress)
         outcomes = Outcomes(ledger, opened.stages())

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from augforge.data.annotations.base import DIGITS
 from augforge.errors import StoreError
 from augforge.io.voc_objects import CORNERS, FLAGS
 from augforge.io.voc_sets import SETS
-from augforge.io.writing import Line, Outlet, Row, Shard, safe_name
+from augforge.io.writing import Line, Outlet, Row, Shard
 from augforge.io.yolo_writer import KEYS, DetectionWriter, labelled
 
 FORBIDDEN = re.compile("[^\\t\\n\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -22,15 +22,16 @@ FORBIDDEN = re.compile("[^\\t\\n\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010f
 class VocWriter(DetectionWriter):
     """An XML file for each image that is annotated with boxes; corners as the devkit counts them."""
 
+    split_folders: ClassVar[bool] = False
+
     def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
-        stem = safe_name(row.id)
-        line: Line = {"file_name": f"JPEGImages/{stem}.{row.suffix}", "boxes": "boxes" in row.annotations}
+        line: Line = {"file_name": f"JPEGImages/{row.file_name}", "boxes": "boxes" in row.annotations}
         outlet.put(line["file_name"], row.image)
         if row.mask is not None:
-            line["mask_file_name"] = f"SegmentationClass/{stem}.png"
+            line["mask_file_name"] = f"SegmentationClass/{row.name}.png"
             outlet.put(line["mask_file_name"], row.mask)
         if line["boxes"]:
-            outlet.put(f"Annotations/{stem}.xml", annotation(row, f"{stem}.{row.suffix}"))
+            outlet.put(f"Annotations/{row.name}.xml", annotation(row))
         return line
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
@@ -42,10 +43,10 @@ class VocWriter(DetectionWriter):
             outlet.put(f"{SETS}/Main/{KEYS.get(split, split)}.txt", stems.encode())
 
 
-def annotation(row: Row, name: str) -> bytes:
+def annotation(row: Row) -> bytes:
     """The XML file of an image with boxes; StoreError if a text in it cannot be held."""
     root = Element("annotation")
-    SubElement(root, "filename").text = name
+    SubElement(root, "filename").text = row.file_name
     size = SubElement(root, "size")
     for side, value in (("width", row.width), ("height", row.height), ("depth", 3)):
         SubElement(size, side).text = str(value)

@@ -1,4 +1,4 @@
-"""Write YOLO: `images/train/ID.png`, `labels/train/ID.txt`, `data.yaml`; and `metadata.jsonl` with the history."""
+"""Write YOLO: `images/train/NAME.png`, `labels/train/NAME.txt`, `data.yaml`; and `metadata.jsonl` with the history."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from augforge.errors import StoreError
 from augforge.io.records import METADATA
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
+from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, suffix_of
 from augforge.io.yolo_lines import written
 
 KEYS = {"validation": "val"}
@@ -23,7 +23,8 @@ class DetectionWriter(Writer):
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """The files of some images; their lines of the metadata."""
         with outlet.together():
-            return [self._write(row, shard.split, outlet) | row.record() for row in rows]
+            files = ((row, self._write(row, shard.split, outlet)) for row in rows)
+            return [line | row.record() | {"labelled": row.label is not None} for row, line in files]
 
     def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
         """The files of one image, and their names."""
@@ -69,16 +70,15 @@ class YoloWriter(DetectionWriter):
     """A label file for each image that is annotated with boxes, empty if there are none; keypoints are not written."""
 
     def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
-        stem = safe_name(row.id)
-        line: Line = {"file_name": f"images/{split}/{stem}.{row.suffix}", "boxes": "boxes" in row.annotations}
+        line: Line = {"file_name": f"images/{split}/{row.file_name}", "boxes": "boxes" in row.annotations}
         outlet.put(line["file_name"], row.image)
         if row.mask is not None:
-            line["mask_file_name"] = f"masks/{split}/{stem}.{suffix_of(row.mask)}"
+            line["mask_file_name"] = f"masks/{split}/{row.name}.{suffix_of(row.mask)}"
             outlet.put(line["mask_file_name"], row.mask)
         if line["boxes"]:
             size, numbers = (row.height, row.width), {name: place for place, name in enumerate(self.about.classes)}
             text = "".join(written(box, numbers[box["label"]], size) for box in labelled(row))
-            outlet.put(f"labels/{split}/{stem}.txt", text.encode())
+            outlet.put(f"labels/{split}/{row.name}.txt", text.encode())
         return line
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:

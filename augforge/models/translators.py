@@ -17,7 +17,8 @@ from augforge.data.ids import rng
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, setting
 from augforge.models.directory import Trained, read_model
-from augforge.models.table import Model, find_model
+from augforge.models.find import find_model
+from augforge.models.table import Model
 from augforge.models.tensors import to_tensor, to_unit
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -55,6 +55,8 @@ class GenerationInput:
     masks: tuple[bytes | None, ...] = ()
 
 
+MOST_AT_ONCE = 4096
+"""Images per call of a model: every batch is padded to this size, and lies in memory."""
 SampledParams = tuple[Sequence["Sample"], Mapping[str, Any]]
 GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 
@@ -93,7 +95,7 @@ class Generator(Stage):
     uses_masks: ClassVar[bool] = False
 
     per_class: int | None = Field(default=None, ge=0, description="New images for every class.")
-    balance_to: int | Literal["max"] | None = Field(
+    balance_to: Annotated[int, Field(ge=0)] | Literal["max"] | None = Field(
         default=None, description="Top every class up to this many images, or `max`: as many as the largest class has."
     )
     real_to_synthetic: str | None = Field(
@@ -106,12 +108,13 @@ class Generator(Stage):
     max_tries: int | None = Field(
         default=None,
         ge=1,
+        le=100_000,
         description="With until-accepted: at most this many images for each one asked for (10 if absent).",
     )
     of: str | None = Field(default=None, description="Make new images of this class only.")
     shots: int | None = Field(default=None, ge=1, description="Condition on K images per class and on no others.")
     split: str = Field(default="train", description="Condition on this split only (and on images that have no split).")
-    batch: int | Literal["auto"] = Field(
+    batch: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | Literal["auto"] = Field(
         default="auto", description="Images per call of the model; auto measures once what fits, and stays with it."
     )
 
@@ -126,21 +129,22 @@ class Generator(Stage):
 
     @model_validator(mode="after")
     def _one_amount(self) -> Generator:
-        if len(given := self._amounts) > 1:
+        if len(given := self.amounts_given) > 1:
             raise ValueError(f"{' and '.join(map(kebab, given))} exclude each other: give one")
         if self.max_tries is not None and self.until_accepted is None:
             raise ValueError("max-tries goes with until-accepted")
         return self
 
     @property
-    def _amounts(self) -> list[str]:
+    def amounts_given(self) -> list[str]:
+        """The options that say how many images to generate."""
         amounts = ("per_class", "balance_to", "real_to_synthetic", "until_accepted")
         return [name for name in amounts if getattr(self, name) is not None]
 
     @property
     def has_amount(self) -> bool:
         """Whether the recipe says how many images to generate."""
-        return bool(self._amounts)
+        return bool(self.amounts_given)
 
     def child_label(self, label: str | None) -> str | None:
         """The class of what is generated from images of class `label`."""
@@ -162,15 +166,8 @@ class Generator(Stage):
         return {label: max(0, target - count) for label, count in counts.items()}
 
     processes: int = Field(
-        default=1, ge=1, description="Divide the batches among this many processes, one device each."
+        default=1, ge=1, le=1024, description="Divide the batches among this many processes, one device each."
     )
-
-    @field_validator("batch")
-    @classmethod
-    def _positive(cls, batch: int | str) -> int | str:
-        if batch != "auto" and int(batch) < 1:
-            raise ValueError("it is at least 1")
-        return batch
 
     def default_batch_size(self, device: str) -> int:
         """How many images to generate per call on `device`; measured where memory is the limit."""
@@ -194,7 +191,7 @@ class Generator(Stage):
 
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:
-        """Load the model on `device` ("auto", "cpu", "cuda")."""
+        """Load the model on `device` ("auto", "cpu", "cuda", "cuda:N", "mps")."""
 
 
 def _in_ratio(ratio: str, counts: Mapping[str | None, int]) -> dict[str | None, int]:

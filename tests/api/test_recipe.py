@@ -139,10 +139,18 @@ def test_every_option_reaches_the_engine(pictures: Path, tmp_path: Path, monkeyp
     shown = Progress()
     with pytest.raises(augforge.AugforgeError, match="that will do"):
         augforge.Recipe(pictures).run(
-            "out", device="cpu", limit=3, max_bad=0.5, store="s", lock="x.lock", retry="failed", progress=shown
+            "out",
+            device="cpu",
+            limit=3,
+            max_bad=0.5,
+            store="s",
+            lock="x.lock",
+            retry="failed",
+            yes=True,
+            progress=shown,
         )
     told = {"out": Path("out"), "store": Path("s"), "lock": Path("x.lock"), "progress": shown}
-    assert given == {"device": "cpu", "limit": 3, "max_bad": 0.5, "retry": "failed", **told}
+    assert given == {"device": "cpu", "limit": 3, "max_bad": 0.5, "retry": "failed", "yes": True, **told}
 
 
 def test_it_is_silent_unless_asked(pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from augforge.data.annotations import check_annotations
+from augforge.data.uniform import Uniform
 from augforge.engine.run import run
 from augforge.errors import StoreError
 from augforge.io import detect, open_source
@@ -55,7 +56,7 @@ def outlined(draw):
 
 
 def row(box, size=SIZE):
-    return Row("i", None, None, "real", 1.0, None, {}, "{}", b"", None, size[1], size[0], "",
+    return Row("i", None, None, "real", 1.0, None, {}, "{}", b"", None, size[1], size[0], "", "a",
                annotations={"boxes": [box]})  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def test_boxes_of_voc_come_back_to_the_last_bit(case, label, said, difficult):
     said = {name.strip(): value for name, value in said.items() if name.strip() and value.strip()}
     attributes = {name: value for name, value in said.items() if name not in ("pose", "truncated", "occluded")}
     box = {"box": corners, "label": label, "attributes": {**attributes, "difficult": difficult, "pose": "Left"}}
-    assert from_voc(annotation(row(box, size), "a.png"), size) == [box]
+    assert from_voc(annotation(row(box, size)), size) == [box]
 
 
 @given(outlined())
@@ -121,18 +122,18 @@ def test_polygons_of_voc_come_back_to_the_last_bit(case):
     size, box = case
     if box["box"][0] < box["box"][2] and box["box"][1] < box["box"][3]:
         box = {**box, "label": "car"}
-        assert from_voc(annotation(row(box, size), "a.png"), size) == [box]
+        assert from_voc(annotation(row(box, size)), size) == [box]
 
 
 def test_corners_of_voc_are_written_as_the_devkit_counts():
-    xml = annotation(row({"box": [1.0, 2.0, 20.0, 30.0], "label": "bus"}), "a.png")
+    xml = annotation(row({"box": [1.0, 2.0, 20.0, 30.0], "label": "bus"}))
     corners = {corner.tag: corner.text for corner in parsed(xml).find("object/bndbox")}
     assert corners == {"xmin": "2", "ymin": "3", "xmax": "20", "ymax": "30"}
 
 
 def test_what_xml_cannot_hold_is_said():
     with pytest.raises(StoreError, match="cannot hold the character") as raised:
-        annotation(row({"box": CAR, "label": "a\x01"}), "a.png")
+        annotation(row({"box": CAR, "label": "a\x01"}))
     assert raised.value.hint
 
 
@@ -189,8 +190,10 @@ def test_supervision_reads_an_export(finished, tmp_path, to):
         found = supervision.DetectionDataset.from_pascal_voc(
             str(tmp_path / "JPEGImages"), str(tmp_path / "Annotations")
         )
+    records = map(json.loads, (tmp_path / "metadata.jsonl").read_text().splitlines())
+    ids = {record["file_name"]: record["id"] for record in records}
     for path, theirs in found.annotations.items():
-        _, _, said = annotated(finished)[path.rpartition("/")[2].partition(".")[0]]
+        _, _, said = annotated(finished)[ids[path.removeprefix(f"{tmp_path}/")]]
         ours = [box["box"] for box in said.get("boxes", ())]
         assert np.allclose(theirs.xyxy, np.array(ours).reshape(-1, 4), atol=1e-4)
         assert [found.classes[n] for n in theirs.class_id] == [box["label"] for box in said.get("boxes", ())]
@@ -212,3 +215,21 @@ def test_a_box_without_a_class_is_said(tmp_path, to):
     run(Recipe("none", 1, (SourceSpec("voc", str(tmp_path / "a")),), ()), tmp_path / "run", device="cpu")
     with pytest.raises(StoreError, match=r"box 0 of sample .* has no class"):
         export(tmp_path / "run", to, tmp_path / "out")
+
+
+@pytest.mark.parametrize("to", ["yolo", "voc"])
+def test_boxes_follow_when_all_images_are_made_one_size(finished, tmp_path, to):
+    export(finished, to, tmp_path / "out", uniform=Uniform("RGB", 64))
+    entries = [entry for entry in open_source(to, str(tmp_path / "out")).entries() if entry.annotations.get("boxes")]
+    before = annotated(finished)
+    for entry in entries:
+        for box, was in zip(
+            check_annotations(entry.annotations, (64, 64))[0]["boxes"],
+            before[entry.carried["id"]][2]["boxes"],
+            strict=True,
+        ):
+            x0, y0, x1, y1 = was["box"]
+            square = [max(0, x0 - 8) * 2, y0 * 2, min(32, x1 - 8) * 2, y1 * 2]  # the middle 32 of 48 columns, twofold
+            assert np.allclose(box["box"], square), "the wrong variant keeps the old px"
+            assert ("segmentation" in box) == ("segmentation" in was)
+    assert len(entries) == 4

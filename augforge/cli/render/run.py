@@ -12,6 +12,7 @@ from rich.table import Table
 from augforge.cli.render.base import more, out, print_json, right, say
 from augforge.cli.render.next import after_run, after_training, say_next
 from augforge.cli.render.progress import terminal_progress
+from augforge.cli.render.splits import show_splits
 
 if TYPE_CHECKING:
     from augforge.engine.run import Summary
@@ -75,6 +76,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
             say(f"  dropped {count:,} in {stage}: {reason}")
         if len(reasons) > MOST:
             say(f"  {more(len(reasons) - MOST)}")
+    show_splits(summary)
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")

@@ -199,7 +199,7 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
     if isinstance(stage, Duplicates) and stage.by != "embedding":
         return None if stage.by == "exact" else look_parts(store)
     if isinstance(stage, Labeler):
-        return stored_vectors(stage.classifier, "classification", store)
+        return stored_vectors(stage.model, "classification", store)
     model = getattr(stage, "model", None)
     return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
 

@@ -24,6 +24,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.flow import flow
 from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
+from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
 from augforge.engine.rates import recording
 from augforge.engine.workers import Task, generate_in_processes
@@ -49,10 +50,7 @@ GENERATED = pa.schema(
         ("facts", pa.string()),
     ]
 )
-
-
-TOLERANCE = 1e-3
-"""How far a pixel may lie outside [0, 1]: rounding, not another range."""
+TOLERANCE = 1e-3  # how far a pixel may lie outside [0, 1]: rounding, not another range
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,9 @@ def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Par
 
 def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str, int]:
     """Generate what the plan asks for and add it to the ledger; counts what was generated and what was there."""
+    folder = generator_parts(stage, context.store, context.seed)[1].folder
+    if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
+        context.progress.say(f"{stage.name}: planning {asked:,} images")
     jobs = list(plan(stage, context.ledger, context.seed, title))
     if not jobs:
         context.progress.say(

@@ -16,6 +16,8 @@ from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.at_hand import check_models
+from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
@@ -24,6 +26,7 @@ from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.models import Model, find_model, model_key
 from augforge.models.digests import digest
 from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.trainer import Trainer
 
@@ -156,9 +159,13 @@ def train_alone(
     (stage,) = recipe.stages
     if not isinstance(stage, Trainer):
         raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
+    check_before(recipe.stages, device)
+    require(*stage.packages(), who="training")
     _check_folder(out)
-    sources = open_sources(recipe)
     store = Store(out / ".facts", progress.say)
+    if not (out / RECORD).is_file():
+        check_models(recipe, store)
+    sources = open_sources(recipe)
     with store.locked():
         if retry is not None:
             forget_failed(sources, store, retry)

@@ -51,7 +51,7 @@ class Night(FollowingGenerator):
     )
     label: str | None = Field(default=None, description="Class of the translated images (their parent's if absent).")
     size: int | None = Field(
-        default=None, ge=16, description="Shorter side in px of the result (the image's own if absent)."
+        default=None, ge=16, le=16_384, description="Shorter side in px of the result (the image's own if absent)."
     )
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         default="auto", description="Precision; auto is fp16 on a GPU."

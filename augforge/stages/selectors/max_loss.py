@@ -27,15 +27,16 @@ class MaxLoss(Selector):
 
     name: ClassVar[str] = "max-loss"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
+    earlier_names: ClassVar[Mapping[str, str]] = {"classifier": "model"}
 
-    classifier: Annotated[str | None, Task("classification")] = Field(default=None, description="A trained classifier.")
+    model: Annotated[str | None, Task("classification")] = Field(default=None, description="A trained classifier.")
     logits: Annotated[str | None, Column()] = Field(
         default=None, description="The column of the source with logits over its classes, instead of a classifier."
     )
 
     @model_validator(mode="after")
     def _with_logits(self) -> MaxLoss:
-        one_of(self, "max-loss", "classifier", "logits")
+        one_of(self, "max-loss", "model", "logits")
         return self
 
     def compared(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, shortened
 from augforge.stages.stage import Task
 from augforge.stages.trainer import Trainer
 
@@ -44,15 +44,22 @@ class TrainNight(Trainer):
     day: str = Field(default="day", description="The class of the day images.")
     night: str = Field(default="night", description="The class of the night images.")
     arch: Literal["hedngan", "hedgan", "cyclegan", "cut"] = Field(default="hedngan", description="Architecture.")
-    size: int = Field(default=256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
-    width: int = Field(default=64, ge=1, description="Channels of the networks' first layers.")
-    blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
-    rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
-    edge_weight: float = Field(default=5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
-    cycle_weight: float = Field(default=10.0, ge=0, description="cyclegan: weight of the cycle-consistency loss.")
+    size: int = Field(
+        default=256, ge=32, le=4096, multiple_of=4, description="Side in px of the squares that it trains on."
+    )
+    width: int = Field(default=64, ge=1, le=1024, description="Channels of the networks' first layers.")
+    blocks: int = Field(default=9, ge=1, le=64, description="Residual blocks of the generator.")
+    rate: float = Field(
+        default=2e-4, gt=0, le=10, description="Learning rate of Adam, constant and then falling to zero."
+    )
+    edge_weight: float = Field(default=5.0, ge=0, le=1e6, description="hedngan, hedgan: weight of the edges.")
+    cycle_weight: float = Field(
+        default=10.0, ge=0, le=1e6, description="cyclegan: weight of the cycle-consistency loss."
+    )
     identity_weight: float | None = Field(
         default=None,
         ge=0,
+        le=1e6,
         description="cyclegan, cut: weight of the identity loss on night images (0 and 10 if absent).",
     )
     teacher: Annotated[str, Task("edges")] = Field(
@@ -80,7 +87,7 @@ class TrainNight(Trainer):
         for role, found in roles.items():
             if len(found) < 2:
                 wanted = getattr(self, role)
-                known = ", ".join(ledger.classes) or "none"
+                known = shortened(ledger.classes) or "none"
                 raise RecipeError(
                     f"train night: 2 or more training images of class {wanted!r} are needed, there are {len(found)}",
                     f"give more images, or name another class as `{role}`; the source's classes are {known}",
