@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from augforge.errors import ModelError
 from augforge.models.networks.translation import ResnetGenerator
+from augforge.models.networks.upsampling import with_upsampling
 
 
 def load_generator(facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
@@ -19,6 +20,7 @@ def load_generator(facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> n
     """
     try:
         net = ResnetGenerator(facts["width"], facts["blocks"], norm=facts["norm"])
+        with_upsampling(net, facts.get("upsampling", "transposed"))  # which older models do not name
         net.load_state_dict(dict(weights))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), "")

@@ -47,6 +47,10 @@ class TrainNight(Trainer):
     size: int = Field(default=256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
     width: int = Field(default=64, ge=1, description="Channels of the networks' first layers.")
     blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
+    upsampling: Literal["resize", "transposed"] = Field(
+        default="resize",
+        description="How the generator doubles the sides: transposed convolutions, as published, leave a grid of dots.",
+    )
     rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
     edge_weight: float = Field(default=5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
     cycle_weight: float = Field(default=10.0, ge=0, description="cyclegan: weight of the cycle-consistency loss.")
@@ -98,6 +102,7 @@ class TrainNight(Trainer):
             blocks=self.blocks,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
+            upsampling=self.upsampling,
             edge_weight=self.edge_weight,
             cycle_weight=self.cycle_weight,
             identity_weight=self.identity_weight,

@@ -51,6 +51,10 @@ class TrainPaired(Trainer):
     downs: int = Field(default=4, ge=1, description="How often the generator halves the sides.")
     blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
     scales: int = Field(default=2, ge=1, description="Scales at which discriminators look.")
+    upsampling: Literal["resize", "transposed"] = Field(
+        default="resize",
+        description="How the generator doubles the sides: transposed convolutions, as published, leave a grid of dots.",
+    )
     rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
     feature_weight: float = Field(default=10.0, ge=0, description="Weight of matching the discriminators' features.")
     pixel_weight: float = Field(
@@ -119,6 +123,7 @@ class TrainPaired(Trainer):
             scales=self.scales,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
+            upsampling=self.upsampling,
             feature_weight=self.feature_weight,
             pixel_weight=self.pixel_weight,
             perceptual=self.perceptual,

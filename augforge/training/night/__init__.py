@@ -7,6 +7,7 @@ from typing import Literal
 
 from augforge.models.edges import open_teacher
 from augforge.models.networks.translation import Norm
+from augforge.models.networks.upsampling import Upsampling
 from augforge.training.images import TrainingImages
 from augforge.training.night.base import Design, NightTask
 from augforge.training.night.cut import Cut
@@ -42,6 +43,7 @@ class NightOptions:
         identity_weight: cyclegan, cut: weight of leaving a night image alone; 0 and 10 if absent.
         teacher: hedngan, hedgan: the edge teacher, as in `open_teacher`.
         detector_rate: hedngan: learning rate of the student's Adam; one that fits the teacher if absent.
+        upsampling: how the generator doubles the sides; `transposed` as published, which leaves a grid.
     """
 
     arch: Arch
@@ -55,11 +57,12 @@ class NightOptions:
     identity_weight: float | None = None
     teacher: str = "edge-operator"
     detector_rate: float | None = None
+    upsampling: Upsampling = "resize"
 
     def design(self) -> Design:
         """What all four have in common; those with an edge detector are published with batch norm."""
         norm: Norm = "batch" if self.arch in ("hedngan", "hedgan") else "instance"
-        return Design(self.arch, self.size, self.width, self.blocks, norm, self.rate)
+        return Design(self.arch, self.size, self.width, self.blocks, norm, self.rate, self.upsampling)
 
 
 def night_task(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 
 from augforge.models.edges import LUMA, EdgeOperator, edge_overlap
 from augforge.models.networks.translation import Norm, PatchDiscriminator, ResnetGenerator, initialise
+from augforge.models.networks.upsampling import Upsampling, with_upsampling
 from augforge.models.tensors import eval_mode, to_picture, to_tensor
+from augforge.training.night.likeness import MOST, Likeness
 from augforge.training.night.views import SHOWN, Pixels, Unpaired
 from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
@@ -25,7 +28,7 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Architecture, side of the squares, channels of the first layers, residual blocks, norm, and Adam's rate."""
+    """Architecture, side of the squares, first channels, residual blocks, norm, Adam's rate, upsampling."""
 
     arch: str
     size: int
@@ -33,10 +36,11 @@ class Design:
     blocks: int
     norm: Norm
     rate: float
+    upsampling: Upsampling = "resize"
 
     def generator(self) -> ResnetGenerator:
         """A fresh generator."""
-        net = ResnetGenerator(self.width, self.blocks, norm=self.norm)
+        net = with_upsampling(ResnetGenerator(self.width, self.blocks, norm=self.norm), self.upsampling)
         initialise(net)
         return net
 
@@ -72,21 +76,26 @@ class NightTask(TrainingTask):
         return self.pictures.batch(random)
 
     def sample_grid(self) -> SampleGrid:
-        """Day, its translation, the edges of both, and a real night that has nothing to do with it."""
-        days, nights = self.pictures.days(SHOWN), self.pictures.nights(SHOWN)
-        made = self._translated(days)
+        """Day, its translation, the darkened day, edges, and a real night that has nothing to do with it.
+
+        The titles say how far translations and darkened days are from real nights; see `measure`.
+        """
+        days, nights = self.pictures.days(), self.pictures.nights(SHOWN)
+        made, dark = self._translated(days), self.likeness.darkened(days[:SHOWN])
+        found = self.likeness.measures(days, made)
+        titles = [f"{name} KID {found[kid]:.1f}" for name, kid in (("made", "night_kid"), ("dark", "darkened_kid"))]
         rows = [
-            [day, night, self._edges(day), self._edges(night), nights[number % len(nights)]]
-            for number, (day, night) in enumerate(zip(days, made, strict=True))
+            [day, made[number], dark[number], self._edges(day), self._edges(made[number]), nights[number % len(nights)]]
+            for number, day in enumerate(days[:SHOWN])
         ]
-        return SampleGrid(("day", "made", "edges of day", "edges of made", "some real night"), rows)
+        return SampleGrid(("day", *titles, "edges of day", "edges of made", "some real night"), rows)
 
     def measure(self) -> dict[str, float]:
         """Of held-out days and nights (where `held_out` is 0: of training pictures).
 
         `luminance` is the mean brightness (Rec. 601) of translated days in [0, 1], `night_luminance` that of real
         nights, `luminance_ratio` the first over the second; `edge_overlap` the mean of `edge_overlap` between a day
-        and its translation.
+        and its translation; `night_kid`, `darkened_kid` and `grid_ratio` as in `Likeness.measures`.
         """
         days = self.pictures.days()
         made = self._translated(days)
@@ -97,6 +106,7 @@ class NightTask(TrainingTask):
             "night_luminance": night,
             "luminance_ratio": luminance / night if night else float("nan"),
             "edge_overlap": overlap,
+            **self.likeness.measures(days, made),
             "held_out": float(self.pictures.held_out),
         }
 
@@ -107,6 +117,11 @@ class NightTask(TrainingTask):
             return None
         found = [(picture + 1) / 2 for picture in self._made(list(different.values()))]
         return torch.cat(found).permute(0, 2, 3, 1).numpy().astype(np.float32)
+
+    @cached_property
+    def likeness(self) -> Likeness:
+        """What is compared with real days and nights, also those that are learnt from."""
+        return Likeness(*self.pictures.spread(MOST))
 
     def result(self) -> Result:
         """The generator, with the running statistics of its norms."""
@@ -119,7 +134,7 @@ class NightTask(TrainingTask):
 
     def _design_facts(self) -> dict[str, Any]:
         design = self.design
-        names = ("arch", "size", "width", "blocks", "norm")
+        names = ("arch", "size", "width", "blocks", "norm", "upsampling")
         return {name: getattr(design, name) for name in names}
 
     def _made(self, pictures: Sequence[Pixels]) -> list[Tensor]:
