@@ -5,12 +5,14 @@ from augforge.algorithms.metrics.distances import frechet_distance, kernel_dista
 from augforge.algorithms.metrics.grid import grid_ratio
 from augforge.algorithms.metrics.levels import LevelMatch
 from augforge.algorithms.metrics.neighbours import Manifolds, manifolds, nearest_distances
+from augforge.algorithms.metrics.nights import NightReference
 from augforge.algorithms.metrics.vendi import vendi_score
 
 __all__ = [
     "AppearanceReference",
     "LevelMatch",
     "Manifolds",
+    "NightReference",
     "appearance",
     "frechet_distance",
     "grid_ratio",

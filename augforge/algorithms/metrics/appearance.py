@@ -47,15 +47,17 @@ def appearance(picture: Pixels) -> Floats:
 
 @dataclass(frozen=True)
 class AppearanceReference:
-    """The statistics (n, d) of real pictures, n >= 2, that others are compared with; see `distance`."""
+    """The statistics (n, d) of real pictures that others are compared with; see `distance`."""
 
     real: Floats
 
     def distance(self, others: Floats) -> float:
-        """The kernel distance of KID between `real` and the statistics (m, d) of m >= 2 other pictures.
+        """The kernel distance of KID between `real` and the statistics (m, d) of other pictures; nan of fewer than 2.
 
         In deviations of the real pictures from their mean, squashed to 3 at most. 0 or less: no difference to be seen.
         """
+        if min(len(self.real), len(others)) < 2:
+            return float("nan")
         return kernel_distance(self._standard(self.real), self._standard(others))
 
     def _standard(self, rows: Floats) -> Floats:

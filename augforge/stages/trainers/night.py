@@ -53,6 +53,11 @@ class TrainNight(Trainer):
     )
     rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
     edge_weight: float = Field(default=5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
+    darken_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="L1 distance to the day with the nights' histogram, for short trainings; 0 as published.",
+    )
     cycle_weight: float = Field(default=10.0, ge=0, description="cyclegan: weight of the cycle-consistency loss.")
     identity_weight: float | None = Field(
         default=None,
@@ -105,6 +110,7 @@ class TrainNight(Trainer):
             upsampling=self.upsampling,
             edge_weight=self.edge_weight,
             cycle_weight=self.cycle_weight,
+            darken_weight=self.darken_weight,
             identity_weight=self.identity_weight,
             teacher=self.teacher,
         )

@@ -10,18 +10,22 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from augforge.algorithms.metrics import NightReference, grid_ratio
 from augforge.models.edges import LUMA, EdgeOperator, edge_overlap
+from augforge.models.networks.night import REFERENCE
 from augforge.models.networks.translation import Norm, PatchDiscriminator, ResnetGenerator, initialise
 from augforge.models.networks.upsampling import Upsampling, with_upsampling
 from augforge.models.tensors import eval_mode, to_picture, to_tensor
-from augforge.training.night.likeness import MOST, Likeness
 from augforge.training.night.views import SHOWN, Pixels, Unpaired
 from augforge.training.task import Batch, Result, SampleGrid, TrainingContext, TrainingTask
 
 BETAS = (0.5, 0.999)
+MOST_COMPARED = 128
+"""Real pictures of a kind at most that translations are compared with."""
 AT_ONCE = 8
 """Images at a time where nothing is learnt."""
 
@@ -37,6 +41,8 @@ class Design:
     norm: Norm
     rate: float
     upsampling: Upsampling = "resize"
+    darken_weight: float = 0.0
+    """Of the distance to the darkened day, in all four; none of them has it as published."""
 
     def generator(self) -> ResnetGenerator:
         """A fresh generator."""
@@ -72,8 +78,20 @@ class NightTask(TrainingTask):
         """Learn from `day` and `night`, each (b, 3, s, s) in [-1, 1]."""
 
     def batch(self, random: np.random.Generator) -> Batch:
-        """`day` and `night`, each (b, 3, s, s) in [-1, 1]."""
-        return self.pictures.batch(random)
+        """`day` and `night`, each (b, 3, s, s) in [-1, 1]; with a weight for it `darkened`, the day of the baseline."""
+        drawn = self.pictures.batch(random)
+        if not self.design.darken_weight:
+            return drawn
+        dark = self.reference.darkened([to_picture(day) for day in drawn["day"]])
+        return {**drawn, "darkened": torch.stack([to_tensor(picture) for picture in dark])}
+
+    def darkening(self, made: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The loss that keeps translations (b, 3, s, s) near the darkened days, by name; {} without a weight for it.
+
+        A discriminator alone says where a short training goes wrong, but not where it should have gone.
+        """
+        weight = self.design.darken_weight
+        return {"darkened": weight * F.l1_loss(made, batch["darkened"])} if weight else {}
 
     def sample_grid(self) -> SampleGrid:
         """Day, its translation, the darkened day, edges, and a real night that has nothing to do with it.
@@ -81,8 +99,8 @@ class NightTask(TrainingTask):
         The titles say how far translations and darkened days are from real nights; see `measure`.
         """
         days, nights = self.pictures.days(), self.pictures.nights(SHOWN)
-        made, dark = self._translated(days), self.likeness.darkened(days[:SHOWN])
-        found = self.likeness.measures(days, made)
+        made, dark = self._translated(days), self.reference.darkened(days[:SHOWN])
+        found = self.reference.distances(days, made)
         titles = [f"{name} KID {found[kid]:.1f}" for name, kid in (("made", "night_kid"), ("dark", "darkened_kid"))]
         rows = [
             [day, made[number], dark[number], self._edges(day), self._edges(made[number]), nights[number % len(nights)]]
@@ -95,7 +113,8 @@ class NightTask(TrainingTask):
 
         `luminance` is the mean brightness (Rec. 601) of translated days in [0, 1], `night_luminance` that of real
         nights, `luminance_ratio` the first over the second; `edge_overlap` the mean of `edge_overlap` between a day
-        and its translation; `night_kid`, `darkened_kid` and `grid_ratio` as in `Likeness.measures`.
+        and its translation; `night_kid` and `darkened_kid` the distances of `NightReference` to real nights, those
+        that are learnt from among them; `grid_ratio` as in `grid_ratio`.
         """
         days = self.pictures.days()
         made = self._translated(days)
@@ -106,7 +125,8 @@ class NightTask(TrainingTask):
             "night_luminance": night,
             "luminance_ratio": luminance / night if night else float("nan"),
             "edge_overlap": overlap,
-            **self.likeness.measures(days, made),
+            **self.reference.distances(days, made),
+            "grid_ratio": grid_ratio(made, self.pictures.spread(MOST_COMPARED)[1]),
             "held_out": float(self.pictures.held_out),
         }
 
@@ -119,13 +139,14 @@ class NightTask(TrainingTask):
         return torch.cat(found).permute(0, 2, 3, 1).numpy().astype(np.float32)
 
     @cached_property
-    def likeness(self) -> Likeness:
-        """What is compared with real days and nights, also those that are learnt from."""
-        return Likeness(*self.pictures.spread(MOST))
+    def reference(self) -> NightReference:
+        """What translations are compared with: real days and nights, also those that are learnt from."""
+        return NightReference.of(*self.pictures.spread(MOST_COMPARED))
 
     def result(self) -> Result:
-        """The generator, with the running statistics of its norms."""
+        """The generator, with the running statistics of its norms, and what its nights are compared with."""
         weights = {name: value.detach().cpu().clone() for name, value in self.generator.state_dict().items()}
+        weights |= {REFERENCE + name: torch.from_numpy(array) for name, array in self.reference.arrays().items()}
         return Result(weights, {"architecture": "resnet", **self._design_facts(), **self.facts()})
 
     def facts(self) -> Mapping[str, Any]:

@@ -307,3 +307,16 @@ def test_a_short_training_makes_nights_that_keep_the_edges():
     assert end["edge_overlap"] >= 0.5, end
     assert not collapsed(training_task.outputs())
     assert losses[-1]["edges"] < losses[0]["edges"]
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_translations_are_drawn_to_the_darkened_day_only_where_it_has_a_weight(arch):
+    drawn = {weight: tiny(arch, steps=12, darken_weight=weight, rate=1e-2) for weight in (0.0, 50.0)}
+    losses = {weight: run(training_task) for weight, training_task in drawn.items()}
+    assert all("darkened" not in step for step in losses[0.0])
+    assert losses[50.0][-1]["darkened"] < losses[50.0][0]["darkened"]
+    batch = drawn[50.0].batch(np.random.default_rng(0))
+    assert batch["darkened"].mean() < batch["day"].mean() - 0.2
+    assert "darkened" not in drawn[0.0].batch(np.random.default_rng(0))
+    perfect = drawn[50.0].darkening(batch["darkened"], batch)
+    assert float(perfect["darkened"]) == 0 and float(drawn[50.0].darkening(-batch["darkened"], batch)["darkened"]) > 1
