@@ -6,10 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from augforge.algorithms.metrics import grid_ratio
+from augforge.io.sample_sets.streets import draw_scene
 from augforge.models.networks.paired.networks import GlobalGenerator, LocalEnhancer
 from augforge.models.networks.paired.networks import initialise as initialise_paired
 from augforge.models.networks.translation import ResnetGenerator, initialise
-from augforge.models.networks.upsampling import ResizeConv2d, with_upsampling
+from augforge.models.networks.upsampling import ResizeConv2d, Upsampling, with_upsampling
+
+REAL = [draw_scene("day", number).image[:64, :64] for number in range(12)]
 
 
 def parameters(net: nn.Module) -> int:
@@ -62,3 +66,25 @@ def test_both_initialisations_reach_the_new_layers():
     assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05) and not layer.bias.any()
     initialise(nn.Sequential(layer), 0.2)
     assert layer.weight.std().item() == pytest.approx(0.2 * (2 / (64 * 9)) ** 0.5, rel=0.05)
+
+
+def smooth_pictures(count: int = 6, side: int = 64) -> torch.Tensor:
+    """(count, 3, side, side) in [-1, 1], without any detail finer than 8 px."""
+    coarse = torch.rand(count, 3, side // 16, side // 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(-1, 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "make", [lambda: GlobalGenerator(3, width=8, downs=2, blocks=1), lambda: ResnetGenerator(8, 1)]
+)
+def test_the_grid_of_a_fresh_network_is_that_of_its_transposed_convolutions(make, seed):
+    def grid(upsampling: Upsampling) -> float:
+        torch.manual_seed(seed)
+        net = with_upsampling(make(), upsampling)
+        initialise(net, 1.0)
+        with torch.no_grad():
+            drawn = net(smooth_pictures()).permute(0, 2, 3, 1).numpy()
+        return grid_ratio(drawn, REAL)
+
+    assert grid("resize") < 3 < 6 < grid("transposed")
