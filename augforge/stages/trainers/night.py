@@ -96,6 +96,17 @@ class TrainNight(Trainer):
                 )
         return roles
 
+    def verdict(self, measured: Mapping[str, float]) -> str:
+        """That days with other levels would be as good nights, where they would."""
+        made, dark = measured.get("night_kid"), measured.get("darkened_kid")
+        if made is None or dark is None or made < dark:
+            return ""
+        remedy = "train longer" if self.darken_weight else "train longer, or with --darken-weight 10"
+        return (
+            f"its nights are farther from real nights ({made:.1f}) than days darkened to their histogram ({dark:.1f}); "
+            f"{remedy}"
+        )
+
     def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task of the architecture on day and night images."""
         from augforge.training.night import NightOptions, night_task
