@@ -120,10 +120,12 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+    context.progress.plan(recipe.titles())
     with trained_models() as models:
         context = replace(context, models=models)
         for block in blocks(recipe.titles(), recipe.stages):
             work += _run_block(block, context)
+        context.progress.stage("write")
         write_result(recipe, context)
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
@@ -137,6 +139,7 @@ def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
     if len(block) > 1:
         return Rounds(block, context).run()
     ((title, stage),) = block
+    context.progress.stage(title)
     before = len(context.ledger.visible())
     return [_row(title, before, context.ledger, run_stage(stage, title, context))]
 
