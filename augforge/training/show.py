@@ -62,10 +62,14 @@ def _draw_curves(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         points = [(row["step"], row[name]) for row in rows if name in row]
         panel.plot(*zip(*points, strict=True), label=name, marker="o" if len(points) < 8 else "", linewidth=1.2)
     panel.grid(alpha=0.3)
-    if max((abs(row[name]) for row in rows for name in row if name not in NO_CURVE), default=0.0) > LARGE:
-        panel.set_yscale("symlog", linthresh=1)
+    _scale(panel, [abs(value) for row in rows for name, value in row.items() if name not in NO_CURVE])
     if rows and len(rows[0]) > 1:
         panel.legend(fontsize=7, frameon=False)
+
+
+def _scale(panel: Axes, values: Sequence[float]) -> None:
+    if max(values, default=0.0) > LARGE:
+        panel.set_yscale("symlog", linthresh=1)
 
 
 def card(record: Mapping[str, Any], name: str, seconds: float | None) -> str:
