@@ -62,12 +62,13 @@ def _draw_curves(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         points = [(row["step"], row[name]) for row in rows if name in row]
         panel.plot(*zip(*points, strict=True), label=name, marker="o" if len(points) < 8 else "", linewidth=1.2)
     panel.grid(alpha=0.3)
-    _scale(panel, [abs(value) for row in rows for name, value in row.items() if name not in NO_CURVE])
+    _scale(panel, rows)
     if rows and len(rows[0]) > 1:
         panel.legend(fontsize=7, frameon=False)
 
 
-def _scale(panel: Axes, values: Sequence[float]) -> None:
+def _scale(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    values = [abs(value) for row in rows for name, value in row.items() if name not in NO_CURVE]
     if max(values, default=0.0) > LARGE:
         panel.set_yscale("symlog", linthresh=1)
 
