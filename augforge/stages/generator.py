@@ -63,10 +63,14 @@ GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 
 @dataclass(frozen=True, slots=True)
 class LoadedGenerator:
-    """A generator with its model loaded: `generate` maps a full batch to as many images; `facts` are recorded."""
+    """A generator with its model loaded: `generate` maps a full batch to as many images; `facts` are recorded.
+
+    `summary` is asked when all is generated, and what it answers is said.
+    """
 
     generate: GenerateBatch
     facts: Mapping[str, Any]
+    summary: Callable[[], str] = str
 
 
 class Generator(Stage):

@@ -191,6 +191,8 @@ def generate_batches(
             bar.advance(len(rows))
 
         flow(todo, load, work, save)
+    if text := loaded.summary():
+        progress.say(f"{stage.name}: {text}")
 
 
 def checked(stage: Generator, images: Sequence[GeneratedImage], count: int) -> Sequence[GeneratedImage]:
