@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -33,12 +33,20 @@ class Job:
 class GeneratedImage:
     """A generated image (h, w, 3), float in [0, 1] or NaN, and what to record about it beside its sampled parameters.
 
-    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one.
+    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one. The engine adds `mask_like`,
+    the encoded mask of its first parent, whose mode and palette are kept.
     """
 
     pixels: NDArray[np.float32]
     facts: Mapping[str, Any] = field(default_factory=dict)
     mask: NDArray[np.uint8] | None = None
+    mask_like: bytes | None = None
+
+    def encoded_mask(self) -> bytes | None:
+        """The mask as PNG bytes, None without one."""
+        from augforge.data.mask_modes import encode_mask_like
+
+        return None if self.mask is None else encode_mask_like(self.mask, self.mask_like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,14 @@ class GenerationInput:
     job: Job
     images: tuple[Image, ...]
     masks: tuple[bytes | None, ...] = ()
+
+
+def like_parents(
+    items: Sequence[GenerationInput], made: Sequence[GeneratedImage]
+) -> list[GeneratedImage]:
+    """The images that were made of `items`, whose masks are to be stored as those of their parents are."""
+    pairs = zip(items, made, strict=True)
+    return [replace(image, mask_like=item.masks[0]) if item.masks else image for item, image in pairs]
 
 
 SampledParams = tuple[Sequence["Sample"], Mapping[str, Any]]
