@@ -33,6 +33,9 @@ class Progress:
     def say(self, text: str) -> None:
         """A remark worth a line."""
 
+    def about(self, text: str) -> None:
+        """What a stage is about to look at: no remark, as nothing is out of the ordinary."""
+
 
 class LineProgress(Progress):
     """Plain lines on stderr, for logs: one at most every ten seconds, and one at the end of each stage."""
@@ -47,6 +50,10 @@ class LineProgress(Progress):
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
         print(printable(text), file=sys.stderr, flush=True)
+
+    def about(self, text: str) -> None:
+        """Print it as a remark."""
+        self.say(text)
 
 
 class _LineBar(Bar):

@@ -29,6 +29,7 @@ from augforge.engine.runners.train import model_folder, trained_row, training_ke
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, settled
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
@@ -97,7 +98,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
         state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread)
         known = len(ledger) - unread
         rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
-        for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+        for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
             before = state.total
             step = of_kind(PLANNERS, stage)(stage, title, state)
             counts = state.classes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, left_open, said, settled
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
@@ -122,8 +123,10 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
     with trained_models() as models:
         context = replace(context, models=models)
-        for block in blocks(recipe.titles(), recipe.stages):
-            work += _run_block(block, context)
+        stages = settled(recipe.stages, has_synthetic(ledger))
+        opened = {title for title, stage in zip(recipe.titles(), recipe.stages, strict=True) if left_open(stage)}
+        for block in blocks(recipe.titles(), stages):
+            work += _run_block(block, context, opened)
         write_result(recipe, context)
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
@@ -131,12 +134,17 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     return summary
 
 
-def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
-    """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
+def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> list[dict[str, Any]]:
+    """Run one stage, or a generator and its filters in rounds; a row of the summary for each.
+
+    Of the stages called `opened`, which leave open what they look at, it is said what that is.
+    """
     check_classes([stage for _, stage in block], context.ledger.classes)  # a labeler may have brought new ones
     if len(block) > 1:
         return Rounds(block, context).run()
     ((title, stage),) = block
+    if title in opened:
+        context.progress.about(said(title, stage, context.ledger))
     before = len(context.ledger.visible())
     return [_row(title, before, context.ledger, run_stage(stage, title, context))]
 

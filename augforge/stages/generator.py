@@ -61,9 +61,7 @@ class GenerationInput:
     masks: tuple[bytes | None, ...] = ()
 
 
-def like_parents(
-    items: Sequence[GenerationInput], made: Sequence[GeneratedImage]
-) -> list[GeneratedImage]:
+def like_parents(items: Sequence[GenerationInput], made: Sequence[GeneratedImage]) -> list[GeneratedImage]:
     """The images that were made of `items`, whose masks are to be stored as those of their parents are."""
     pairs = zip(items, made, strict=True)
     return [replace(image, mask_like=item.masks[0]) if item.masks else image for item, image in pairs]

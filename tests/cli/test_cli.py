@@ -255,3 +255,10 @@ def test_a_second_stage_of_such_a_verb_makes_it_a_group(monkeypatch):
 
     monkeypatch.setitem(groups.STAGES, ("split", "coarse"), groups.STAGES["split", "near-duplicates"])
     assert groups.build("split").list_commands(None) == ["near-duplicates", "coarse"]
+
+
+def test_check_warns_of_a_selector_that_keeps_outliers_and_still_says_that_it_is_right(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("source: {sample: digits}\nstages:\n  - {select: k-center, share: 0.5}\n")
+    done = call("check", recipe)
+    assert done.exit_code == 0 and "is valid" in done.stdout and "warning: stage 1 (select: k-center)" in done.stdout

@@ -286,7 +286,7 @@ def test_made_masks_keep_mode_and_palette(streets, tmp_path, mode):
 
 
 def test_labels_without_a_colour_become_greys_of_their_level():
-    """A warp of a palette mask of six colours brings 255, where nothing is known; saved in 3 bits it would be another."""
+    """A warp of a palette mask brings 255, where nothing is known; in the few bits of its palette it would be lost."""
     like = io.BytesIO()
     as_mode(np.arange(6, dtype=np.uint8).reshape(2, 3), "P").save(like, "PNG")
     labels = np.array([[0, 5, 255], [1, 2, 3]], dtype=np.uint8)

@@ -60,8 +60,8 @@ def best_windows(left: Small, right: Small, *, flips: bool = True, smallest: int
         found[part, :5] = np.where(back[:, :1] > there[:, :1], back, there)
         found[part, 5] = back[:, 0] > there[:, 0]
     value, width, top, first, mirrored, swapped = found.T
-    places = (column.astype(np.int64) for column in (width, top, first))
-    return Windows(value, *places, mirrored > 0, swapped > 0)
+    width, top, first = (column.astype(np.int64) for column in (width, top, first))
+    return Windows(value, width, top, first, mirrored > 0, swapped > 0)
 
 
 def _inside(small: Floats, large: Floats, flips: bool, smallest: int) -> NDArray[np.float64]:

@@ -44,6 +44,10 @@ class TerminalProgress(Progress):
         """Print a remark on stderr."""
         err.print(literal(text), style="dim", soft_wrap=True)
 
+    def about(self, text: str) -> None:
+        """Print it as a remark."""
+        self.say(text)
+
 
 class _TerminalBar(Bar):
     def __init__(self, bars: RichBars, task: Any) -> None:

@@ -81,9 +81,7 @@ class References:
 class Candidates:
     """All that are compared: the n kept samples, then the references. `fixed` ones stay whatever they are near to."""
 
-    def __init__(
-        self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts, closer: CloserLook
-    ) -> None:
+    def __init__(self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts, closer: CloserLook) -> None:
         self.stage, self.ledger, self.others, self._parts, self._closer = stage, ledger, others, parts, closer
         self.indices = ledger.visible()
         self.n, self.size = len(self.indices), len(self.indices) + len(others.indices)
@@ -113,7 +111,7 @@ class Candidates:
 
     def label(self, row: int) -> str:
         """The class of a row that has one."""
-        return self.ledger.classes[self.labels[row]]
+        return str(self.ledger.classes[self.labels[row]])
 
     def in_conflict(self, left: Rows | int, right: Rows | int) -> NDArray[np.bool_]:
         """(p,) which rows (p,) and (p,) have labels, and different ones."""
@@ -226,7 +224,7 @@ class Candidates:
         return good
 
     def _alike(self, left: Sequence[str], right: Sequence[str], smallest: int) -> NDArray[np.bool_]:
-        """(p,) False where one of two pictures of digests (p,) and (p,) is plain and a closer look shows a difference."""
+        """(p,) False where one of two pictures of digests (p,) and (p,) is plain and a closer look tells them apart."""
         smalls, others = self.smalls(left), self.smalls(right)
         doubtful = np.flatnonzero(plain(smalls) | plain(others))
         one, two = ([side[place] for place in doubtful.tolist()] for side in (left, right))

@@ -1,4 +1,4 @@
-"""The closer look at plain pictures that hashes take for near: each pair is looked at once, and what was seen is kept."""
+"""The closer look at plain pictures that hashes take for near: each pair once, and what was seen is stored."""
 
 from __future__ import annotations
 
@@ -63,14 +63,15 @@ class CloserLook:
     ) -> NDArray[np.float64]:
         """(p,) as `differences` of the pictures of digests (p,) and (p,), whose grey ones `smalls` are (p, 32, 32)."""
         names = [self._name(a, b, smallest) for a, b in zip(left, right, strict=True)]
-        stored = self._parts.find(names) >= 0
-        for row, (name, there) in enumerate(zip(names, stored.tolist(), strict=True)):
-            if not there and name not in self._fresh:
+        for row in np.flatnonzero(self._parts.find(names) < 0).tolist():
+            if names[row] not in self._fresh:
                 grey = (smalls[0][row : row + 1], smalls[1][row : row + 1])
-                self._keep(name, self._one(left[row], right[row], grey, smallest))
-        known = [name for name, there in zip(names, stored.tolist(), strict=True) if there]
-        told = {row["pair"]: row["difference"] for row in self._parts.rows(known, SEEN.names)} if known else {}
-        return np.array([told[name] if name in told else self._fresh[name] for name in names], dtype=np.float64)
+                self._keep(names[row], self._one(left[row], right[row], grey, smallest))
+        return np.array([self._told(name) for name in names], dtype=np.float64)
+
+    def _told(self, name: str) -> float:
+        """What was seen of a pair, now or before."""
+        return self._fresh[name] if name in self._fresh else float(self._parts.row(name)["difference"])
 
     def _one(self, left: str, right: str, grey: tuple[Small, Small], smallest: int) -> float:
         """Of one pair; without end where one can no longer be read, so that it is no evidence."""

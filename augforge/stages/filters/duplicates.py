@@ -18,11 +18,15 @@ class Duplicates(Stage):
     """Drop exact copies and near-duplicates of images that stay, copies of OTHER, and memorised parents.
 
     Evidence is an equal file, 64-bit perceptual hashes that differ in few bits, mirrored or not, or an embedding
-    close by, where one image fits a part of the other; plain pictures (drawings, icons, digits, slices, screenshots),
-    of which a hash says little, must also look the same in colour when laid over each other. What is dropped is near to an image that is kept, the better of
-    the two: real before synthetic, then more pixels, then less compression (more bytes for as many pixels), then the
-    lower id; the reason says which. Copies with different labels are listed as label conflicts, near-duplicates too, and
-    of those both are kept if they are real. An image of an evaluation split is never dropped for one of its own source.
+    close by, where one image fits a part of the other. Plain pictures (drawings, icons, digits, medical slices,
+    screenshots), of which a hash says little, must also look the same in colour when one is laid over the other.
+
+    What is dropped is near to an image that is kept, the better of the two: real before synthetic, then more pixels,
+    then less compression (more bytes for as many pixels), then the lower id; the reason says which. An image of an
+    evaluation split is never dropped for one of its own source. What looks the same and is labelled differently is
+    listed as a label conflict; of near-duplicates among these, all real ones stay.
+
+    By default real images may go, too: a copy is one whoever made it, and of a real and a synthetic one the real stays.
     """
 
     verb: ClassVar[str] = "filter"
@@ -52,7 +56,7 @@ class Duplicates(Stage):
     )
     conflicts: Literal["list", "drop"] = Field(
         default="list",
-        description="Of near-duplicates with different labels, both real: list them and keep both, or list and drop one.",
+        description="Real near-duplicates with different labels: list them and keep both, or list and drop one.",
     )
     parents: bool = Field(default=True, description="Drop synthetic images that are near-copies of their own parents.")
     model: Annotated[str, Task("image-embedding")] = Field(

@@ -70,6 +70,7 @@ class Quality(PixelFilter):
     decision_options: ClassVar[frozenset[str]] = PixelFilter.decision_options | frozenset(CHECKS)
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"quality-clipped", "quality-darkest"})
     scales: ClassVar[Mapping[str, Scale]] = {"quality-sharpness": "log", "quality-detail": "log"}
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"by": "entropy", "keep": 0.5}
 
     blurry: Bound = Field(default=0.01, description="Drop what has less detail than this, or `off`.")

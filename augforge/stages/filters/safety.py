@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from augforge.data.sample import OnOption
 from augforge.stages.filter import EmbeddingFilter, PixelFilter
 from augforge.stages.filters.checkers import find_checker, load_checker
 from augforge.stages.stage import AsksAboutClasses, Task
@@ -62,6 +63,9 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
     default_rule: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
+    on: OnOption = Field(
+        default="all", description="Judge all images, or only the synthetic or the real ones; a check covers all."
+    )
     model: Annotated[str, Task("image-text")] = Field(default="vit-b-32", description="The image-text model.")
     concepts: tuple[str, ...] = Field(default=CONCEPTS, min_length=1, description="What must not be shown, as prompts.")
     safe: tuple[str, ...] = Field(default=SAFE, min_length=1, description="What may be shown, as prompts.")
