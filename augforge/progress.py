@@ -34,7 +34,7 @@ class Progress:
         """A remark worth a line."""
 
     def about(self, text: str) -> None:
-        """What a stage is about to look at: no remark, as nothing is out of the ordinary."""
+        """What a stage looks at, or what it found: a line of every run; `say` is for the unusual."""
 
 
 class LineProgress(Progress):

@@ -16,6 +16,7 @@ from augforge.data.record import FORMAT, format_of
 from augforge.data.sample import is_evaluation
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
+from augforge.report.conflicts import conflict_notes
 from augforge.report.evaluation import Evaluation, read_evaluation
 from augforge.report.layout import Layout, layout_of
 from augforge.report.thresholds import Measure, thresholds
@@ -91,6 +92,7 @@ def collect(folder: Path) -> Findings:
     layout = None if recipe is None else layout_of(folder, recipe, rows.column("digest").to_pylist())
     if not (folder / "run.json").is_file():
         notes.append("The run is not finished: this is what it has written so far.")
+    notes += conflict_notes(rows)
     return Findings(
         folder=folder,
         rows=rows,

@@ -26,14 +26,14 @@ View = Sequence[NDArray[np.uint8]]
 
 PLAIN = 0.25
 """A picture is plain if so large a share of its 32x32 pixels is of one grey: 6 % of photographs, all drawings."""
-DIFFERENT = 0.26
+DIFFERENT = 0.265
 """Two plain pictures are different if they differ somewhere by more than this share of their contrast."""
 _NEAR = 4  # grey levels that count as one grey
 _SIZES = {SIDE: (0, 3), 2 * SIDE: (96, 3), 4 * SIDE: (256, 4)}  # from which shorter side on; the window of a mean
 _HOPELESS = 0.5
 _GAINS, _SHIFT = (0.8, 1.25), 24
 _SATURATED = 250
-_LEAST_CONTRAST = 8  # grey levels
+_LEAST_CONTRAST = 48  # grey levels
 
 
 def plain(smalls: Small) -> NDArray[np.bool_]:
@@ -77,13 +77,19 @@ def differences(
 
 
 def _difference(left: View, right: View, windows: Windows, row: int) -> float:
-    """Of one pair, from coarse to fine; soon given up where there is no hope."""
+    """Of one pair: where it overlaps best, or else as a whole, which noise in a picture of little detail may hide."""
     inner, outer = (right, left) if windows.swapped[row] else (left, right)
     place = Place(int(windows.width[row]), int(windows.top[row]), int(windows.left[row]))
+    turned = [picture[:, ::-1] for picture in inner] if windows.mirrored[row] else inner
+    found = _refined(turned, outer, place)
+    return found if found <= DIFFERENT else min(found, _refined(left, right, Place(SIDE, 0, 0)))
+
+
+def _refined(inner: View, outer: View, place: Place) -> float:
+    """The least difference around a window of the smallest picture, from coarse to fine; soon given up without hope."""
     least = np.inf
     for level, (a, b) in enumerate(zip(inner, outer, strict=False)):
-        turned = a[:, ::-1] if windows.mirrored[row] else a
-        least, place = _best(turned.astype(np.float32), b.astype(np.float32), place.doubled() if level else place)
+        least, place = _best(a.astype(np.float32), b.astype(np.float32), place.doubled() if level else place)
         if least > _HOPELESS:
             break
     return float(least)

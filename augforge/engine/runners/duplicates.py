@@ -193,7 +193,7 @@ def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress:
     known = np.flatnonzero(~np.isnan(nearest_bits[: candidates.n]))
     candidates.ledger.score(DISTANCE, candidates.indices[known], nearest_bits[known])
     if told := conflicts.told(title):
-        progress.say(told)
+        progress.about(told)
 
 
 def _copies(candidates: Candidates, codes: NDArray[np.int64]) -> Pairs:

@@ -30,6 +30,14 @@ def test_the_same_picture_differs_by_nothing() -> None:
     assert difference(png(left), png(mirror(left)), flips=False) > DIFFERENT
 
 
+def test_a_copy_is_found_as_a_whole_where_noise_hides_the_place() -> None:
+    """A faint disc in noise: what a blur leaves says little of where they overlap."""
+    faint = shape("circle", 48, 48, 30, (225, 225, 225))
+    grain = np.random.default_rng(0).integers(-6, 7, (96, 96, 3))
+    noisy = Image.fromarray((np.asarray(faint).astype(int) + grain).clip(0, 255).astype(np.uint8))
+    assert difference(png(faint), png(noisy)) < DIFFERENT
+
+
 @pytest.mark.parametrize(
     ("change", "least"),
     [

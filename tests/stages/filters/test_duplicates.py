@@ -39,8 +39,8 @@ class Said(Progress):
         super().__init__()
         self.lines: list[str] = []
 
-    def say(self, message: str) -> None:
-        self.lines.append(message)
+    def about(self, text: str) -> None:
+        self.lines.append(text)
 
 
 def write(folder: Path, **files: bytes) -> Path:
@@ -143,28 +143,29 @@ def drawings(folder: Path, count: int = 60) -> Path:
 def test_different_drawings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """60 drawings at other places, sizes and colours; by the hash alone, the wrong variant here, many of them go.
 
-    Two go that lie, cut a little, over another of their class: a triangle, and a square, of nearly one size and colour.
+    Three go that lie, cut a little, over another of their class, of nearly one size and lightness.
     """
     source = drawings(tmp_path / "s")
     ledger, _ = judge(Duplicates(), tmp_path / "out", source)
-    assert set(gone(ledger)) <= {"square/d28.png", "triangle/d29.png"} and "label-conflict" not in ledger.scores
+    assert set(gone(ledger)) <= {"circle/d6.png", "square/d28.png", "triangle/d29.png"}
+    assert "label-conflict" not in ledger.scores
     monkeypatch.setattr("augforge.engine.runners.candidates.DIFFERENT", np.inf)
     blind, _ = judge(Duplicates(conflicts="drop"), tmp_path / "out", source)
     assert len(gone(blind)) >= 10
 
 
 def test_copies_of_drawings_still_go(tmp_path: Path) -> None:
-    source = drawings(tmp_path / "s", 12)
-    for seed in range(12):
+    source = drawings(tmp_path / "s", 6)
+    for seed in range(6):
         for name, image in edits(drawing(seed)).items():
             write(source / KINDS[seed % 3], **{f"d{seed}-{name}_jpg": jpeg(image, 80)})
     ledger, _ = judge(Duplicates(), tmp_path / "out", source)
     left = {name for name in ids(ledger) if name not in gone(ledger)}
-    assert len(left) == 12 and len({name.split("/")[1].split("-")[0].split(".")[0] for name in left}) == 12
+    assert len(left) == 6 and len({name.split("/")[1].split("-")[0].split(".")[0] for name in left}) == 6
 
 
 def test_what_was_looked_at_closer_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = drawings(tmp_path / "s")
+    source = drawings(tmp_path / "s", 20)
     before, _ = judge(Duplicates(), tmp_path / "out", source)
 
     def never(*_: object, **__: object) -> None:
