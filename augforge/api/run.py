@@ -107,6 +107,7 @@ class Run(RunContents):
         *,
         png: StrPath | None = None,
         megabytes: float = 40.0,
+        umap: bool = False,
         progress: bool | Progress = False,
     ) -> Written:
         """Write one HTML file that shows what the run did and why: `out`, or report.html in the run folder.
@@ -115,6 +116,7 @@ class Run(RunContents):
             out: the HTML file.
             png: a folder for the figures as PNG.
             megabytes: how large the file may be.
+            umap: show the images by UMAP, too, beside their principal components; it needs `augforge[umap]`.
             progress: True for lines on stderr that say how far it is.
         """
         from augforge.report import write_report
@@ -124,6 +126,7 @@ class Run(RunContents):
             None if out is None else Path(out),
             png=None if png is None else Path(png),
             megabytes=megabytes,
+            umap=umap,
             progress=progress_of(progress),
         )
 

@@ -80,9 +80,10 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="The HTML file; DIR/report.html if not given.")] = None,
     png: Annotated[Path | None, typer.Option("--png", help="Write the figures as PNG into this folder, too.")] = None,
     megabytes: Annotated[float, typer.Option("--megabytes", min=0.5, help="How large the file may be.")] = 40.0,
+    umap: Annotated[bool, typer.Option("--umap", help="Map the images by UMAP, too; needs 'augforge[umap]'.")] = False,
     json: AsJson = False,
 ) -> None:
     """Write one HTML file that shows what a run did and why."""
     from augforge.cli.render.report import report_and_show
 
-    report_and_show(folder, out, json, png=png, megabytes=megabytes)
+    report_and_show(folder, out, json, png=png, megabytes=megabytes, umap=umap)

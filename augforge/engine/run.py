@@ -121,12 +121,14 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+    context.progress.plan(recipe.titles())
     with trained_models() as models:
         context = replace(context, models=models)
         stages = settled(recipe.stages, has_synthetic(ledger))
         opened = {title for title, stage in zip(recipe.titles(), recipe.stages, strict=True) if left_open(stage)}
         for block in blocks(recipe.titles(), stages):
             work += _run_block(block, context, opened)
+        context.progress.stage("write")
         write_result(recipe, context)
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
@@ -143,6 +145,7 @@ def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> li
     if len(block) > 1:
         return Rounds(block, context).run()
     ((title, stage),) = block
+    context.progress.stage(title)
     if title in opened:
         context.progress.about(said(title, stage, context.ledger))
     before = len(context.ledger.visible())

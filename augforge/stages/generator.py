@@ -35,11 +35,13 @@ class GeneratedImage:
 
     `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one. The engine adds `mask_like`,
     the encoded mask of its first parent, whose mode and palette are kept.
+    `annotations` are those of the generated image: what a generator does not hand on is gone.
     """
 
     pixels: NDArray[np.float32]
     facts: Mapping[str, Any] = field(default_factory=dict)
     mask: NDArray[np.uint8] | None = None
+    annotations: Mapping[str, Any] = field(default_factory=dict)
     mask_like: bytes | None = None
 
     def encoded_mask(self) -> bytes | None:
