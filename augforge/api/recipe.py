@@ -105,6 +105,16 @@ class Recipe:
         recipes.check_recipe(self._recipe)
         return self
 
+    def warnings(self) -> list[str]:
+        """What is allowed and yet likely not meant, a line each, as `augforge check` prints it; no model is loaded.
+
+        Raises:
+            RecipeError: as `check`.
+        """
+        from augforge.recipe.advice import warnings_of
+
+        return warnings_of(self.check()._recipe)
+
     def plan(self, out: StrPath | None = None, *, limit: int | None = None, yes: bool = False) -> Rows[PlanRow]:
         """What a run into `out` would do: a row for the source and each stage; loads no model, reads no pixel.
 

@@ -15,7 +15,7 @@ from augforge.algorithms.selection import budgets
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
-from augforge.engine.at_hand import settled
+from augforge.engine.at_hand import with_models_at_hand
 from augforge.engine.embedding import stored_vectors
 from augforge.engine.estimate import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.ingest import known_samples, open_sources
@@ -32,6 +32,7 @@ from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
 from augforge.progress import Progress
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, settled
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
@@ -99,7 +100,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
     check_asked(recipe.stages, yes)
     if out is not None:
         Store(out).check()
-    recipe = settled(recipe, Progress())
+    recipe = with_models_at_hand(recipe, Progress())
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
@@ -108,7 +109,7 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
         state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread, yes=yes)
         known = len(ledger) - unread
         rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
-        for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+        for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
             before = state.total
             step = of_kind(PLANNERS, stage)(stage, title, state)
             counts = state.classes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
-from augforge.engine.at_hand import check_models, settled
+from augforge.engine.at_hand import check_models, with_models_at_hand
 from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
@@ -31,6 +31,7 @@ from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
 from augforge.publish.card import counted_splits
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, left_open, said, settled
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
@@ -100,7 +101,7 @@ def run(
     progress = progress or Progress()
     check_recipe(recipe)
     check_before(recipe.stages, device, yes)
-    recipe = settled(recipe, progress)
+    recipe = with_models_at_hand(recipe, progress)
     folder = Store(out, progress.say, shared_store(store))
     folder.check()
     check_models(recipe, folder)
@@ -139,8 +140,10 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     context.progress.plan(recipe.titles())
     with trained_models() as models:
         context = replace(context, models=models)
-        for block in blocks(recipe.titles(), recipe.stages):
-            work += _run_block(block, context)
+        stages = settled(recipe.stages, has_synthetic(ledger))
+        opened = {title for title, stage in zip(recipe.titles(), recipe.stages, strict=True) if left_open(stage)}
+        for block in blocks(recipe.titles(), stages):
+            work += _run_block(block, context, opened)
         context.progress.stage("write")
         write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
@@ -149,13 +152,18 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     return summary
 
 
-def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
-    """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
+def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> list[dict[str, Any]]:
+    """Run one stage, or a generator and its filters in rounds; a row of the summary for each.
+
+    Of the stages called `opened`, which leave open what they look at, it is said what that is.
+    """
     check_classes([stage for _, stage in block], context.ledger.classes)  # a labeler may have brought new ones
     if len(block) > 1:
         return Rounds(block, context).run()
     ((title, stage),) = block
     context.progress.stage(title)
+    if title in opened:
+        context.progress.about(said(title, stage, context.ledger))
     before = len(context.ledger.visible())
     return [_row(title, before, context.ledger, run_stage(stage, title, context))]
 

@@ -18,6 +18,8 @@ from augforge.io import Source, open_source
 from augforge.io.run import Run
 from augforge.progress import Progress
 from augforge.recipe import Recipe, load_recipe
+from augforge.recipe.looked_at import settled
+from augforge.stages.generator import Generator
 from augforge.stages.stage import Stage
 
 GONE = "its bytes are gone: the run keeps what it dropped in parts/"
@@ -55,7 +57,8 @@ class RunFolder:
             if spec.kind == "run" and (Path(spec.value) / "recipe.yaml").is_file()
             for stage in RunFolder(Path(spec.value)).stages()
         ]
-        return [*before, *zip(self.recipe.titles(), self.recipe.stages, strict=True)]
+        synthetic = any(isinstance(stage, Generator) for _, stage in before)
+        return [*before, *zip(self.recipe.titles(), settled(self.recipe.stages, synthetic), strict=True)]
 
     def bytes_of(self, sample: Sample) -> bytes:
         """The exact encoded bytes; BadImage where they cannot be had."""

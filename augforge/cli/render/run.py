@@ -88,5 +88,9 @@ def _totals(summary: Summary) -> str:
 
 
 def show_checked(path: Path, recipe: Recipe) -> None:
-    """Say that a recipe is valid."""
+    """Say that a recipe is valid, and what of it is likely not meant."""
+    from augforge.recipe.advice import warnings_of
+
     say(f"{path} is valid: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
+    for warning in warnings_of(recipe):
+        say(f"warning: {warning}")

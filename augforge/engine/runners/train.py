@@ -211,6 +211,8 @@ def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     seconds = None if resumed else time.monotonic() - started
     if accelerator.is_main_process:
         write_model(task.folder, _record(task, accelerator), training_task, history, seconds)
+        if text := stage.verdict(history.measured[-1]):
+            progress.say(f"train {stage.name}: {text}")
     accelerator.wait_for_everyone()
 
 
