@@ -26,6 +26,7 @@ from augforge.io.xml import parsed, root_name, text
 
 PICTURES = ("JPEGImages", "images", "Images")
 """The folders, beside that of the annotations, in which images are looked for."""
+NOTES = frozenset({"Annotations", "annotations"})
 MASKS, INSTANCES = "SegmentationClass", "SegmentationObject"
 FIRST = {"inclusive": 1, "exclusive": 0}
 DEEP = 3
@@ -67,14 +68,15 @@ class Voc(AnnotatedImages):
         loose = [locator for locator in self._images if self._sets.named and locator not in self._sets.named]
         used = set(self._told.values())
         doubled = [path for path in self._files if path not in used]
-        gone, inside = list(self._sets.unknown), [path for path in self._pictures if INSTANCES in path.split("/")]
+        gone, read = list(self._sets.unknown), {*self._images, *self._masks().values()}
+        inside = [path for path in self._pictures if path not in read]
         return [
             *counted(bare, "image", "not annotated"),
             *counted(doubled, "XML file", "of an image that another one tells of"),
             *counted(loose, "image", f"in no list of {SETS}"),
             *counted(gone, "name", f"in a list of {SETS}, but of no image"),
             *counted(list(self._with_parts), "XML file", "read without the parts of its objects", "XML files"),
-            *counted(inside, "mask of instances", "not read", "masks of instances"),
+            *counted(inside, "mask", "not read"),
         ]
 
     @property
@@ -83,9 +85,9 @@ class Voc(AnnotatedImages):
 
     @cached_property
     def _photos(self) -> dict[str, Entry]:
-        """The pictures that are no masks."""
-        masks = {MASKS, INSTANCES}
-        return {path: entry for path, entry in self._pictures.items() if not masks & set(path.split("/")[:-1])}
+        """The pictures that are no masks, as those in the folders of the annotations are."""
+        told = {path.rpartition("/")[0] for path in self._files}
+        return {path: entry for path, entry in self._pictures.items() if not _is_mask(path.rpartition("/")[0], told)}
 
     @cached_property
     def _stems(self) -> dict[str, str]:
@@ -102,7 +104,9 @@ class Voc(AnnotatedImages):
                 found.setdefault(image, path)
         for path, image in named.items():
             if image is None:
-                found.setdefault(self._image_in(path), path)
+                mirrored = self._mirrored(path)
+                free = mirrored is not None and mirrored not in found
+                found.setdefault(mirrored if mirrored and free else self._image_in(path), path)
         return found
 
     @cached_property
@@ -112,7 +116,29 @@ class Voc(AnnotatedImages):
     def _named_as(self, path: str) -> str | None:
         """The locator of the image with the name of an XML file; None if there is none."""
         folder, _, name = path.rpartition("/")
-        return self._find(_above(folder), name[:-4]) or self._find(f"{folder}/" if folder else "", name[:-4])
+        return next(filter(None, (self._find(base, name[:-4]) for base in _bases(folder))), None)
+
+    def _mirrored(self, path: str) -> str | None:
+        """The only image with the name of an XML file in a folder called as that of the file, as in
+        `Annotations/train/1.xml` and `Data/train/1.jpg`: the one with the longest common end of the path.
+        """
+        tails = [path[:-4].split("/")[start:] for start in range(path.count("/"))]
+        for tail in tails:
+            images = [
+                image
+                for image in self._by_name.get(tail[-1], ())
+                if f"/{image}".rpartition(".")[0].endswith("/" + "/".join(tail))
+            ]
+            if images:
+                return images[0] if len(images) == 1 else None
+        return None
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for locator in self._images:
+            found.setdefault(locator.rpartition("/")[2].rpartition(".")[0], []).append(locator)
+        return found
 
     def _image_in(self, path: str) -> str:
         """The locator of the image that an XML file names, which need not be there."""
@@ -185,9 +211,21 @@ class Voc(AnnotatedImages):
         return {locator: mask for locator in self._images if (mask := self._mask(locator))}
 
 
+def _is_mask(folder: str, told: set[str]) -> bool:
+    """Whether the pictures in a folder are masks. `told` are the folders of XML files."""
+    parts = set(folder.split("/"))
+    return bool(parts & {MASKS, INSTANCES}) or (bool(parts & NOTES) and folder not in told)
+
+
 def _above(folder: str) -> str:
     """The folder above another, as the beginning of a path: "" or "a/"."""
     return folder.rpartition("/")[0] + "/" if "/" in folder else ""
+
+
+def _bases(folder: str) -> list[str]:
+    """A folder and those above it, as beginnings of paths: "a/b/", "a/", ""."""
+    parts = folder.split("/") if folder else []
+    return ["".join(f"{part}/" for part in parts[:count]) for count in range(len(parts), -1, -1)]
 
 
 def _places(folder: str) -> list[str]:

@@ -91,6 +91,8 @@ def test_a_damaged_or_hostile_file_costs_its_row(tmp_path, xml):
         ({"images/b.png": 0, "annotations/a.xml": "b.png"}, "images/b.png"),
         ({"a.png": 0, "a.xml": ""}, "a.png"),
         ({"x/b.png": 0, "x/a.xml": "b.png"}, "x/b.png"),
+        ({"images/a.jpg": 0, "annotations/xmls/a.xml": "a.jpg"}, "images/a.jpg"),
+        ({"Data/train/n1/a.jpg": 0, "Annotations/train/n1/a.xml": "a"}, "Data/train/n1/a.jpg"),
         ({"VOC2007/JPEGImages/a.jpg": 0, "VOC2007/Annotations/a.xml": ""}, "VOC2007/JPEGImages/a.jpg"),
     ],
 )
@@ -99,6 +101,22 @@ def test_which_image_a_file_is_of(tmp_path, files, image):
     assert detect(str(tmp_path))[0] == "voc"
     (entry,) = open_source("voc", str(tmp_path)).entries()
     assert entry.locator == image and boxes_of(entry) == [("car", CAR)]
+
+
+def test_files_of_one_name_in_several_folders_are_not_confused(tmp_path):
+    places = ("1.png", "train/1.png", "valid/1.png", "a/images/1.png", "b/images/1.png")
+    notes = {"train/1.xml": 2, "valid/1.xml": 3, "a/annotations/1.xml": 4, "1.xml": 5}
+    put(tmp_path, {place: picture(n) for n, place in enumerate(places)})
+    put(tmp_path, {path: voc_xml(xmin=n, ymin=1, xmax=20, ymax=20) for path, n in notes.items()})
+    put(tmp_path, {"test/1.xml": voc_xml("1.png"), "a/annotations/trimaps/1.png": picture(9)})
+    source = open_source("voc", str(tmp_path))
+    found = {e.locator: e.annotations["boxes"][0]["box"][0] + 1 for e in source.entries() if e.annotations}
+    assert found == {"train/1.png": 2, "valid/1.png": 3, "a/images/1.png": 4, "1.png": 5}
+    assert source.remarks == [
+        "1 image is not annotated: b/images/1.png",
+        "1 XML file is of an image that another one tells of: test/1.xml",
+        "1 mask is not read: a/annotations/trimaps/1.png",
+    ]
 
 
 def test_nothing_vanishes(tmp_path):
@@ -123,7 +141,7 @@ def test_nothing_vanishes(tmp_path):
         "1 XML file is of an image that another one tells of: Annotations/b2.xml",
         "1 image is in no list of ImageSets: JPEGImages/bare.jpg",
         "1 name is in a list of ImageSets, but of no image: lost",
-        "1 mask of instances is not read: SegmentationObject/a.png",
+        "1 mask is not read: SegmentationObject/a.png",
     ]
     assert "boxes" not in next(e for e in source.entries() if e.locator == "JPEGImages/bare.jpg").annotations
 
