@@ -101,8 +101,7 @@ def rebuild(
     """
     progress = progress or Progress()
     locked = read_lock(lock)
-    if reference is not None and not (reference / LEDGER).is_file():
-        raise StoreError(f"{reference} is no run folder: it has no {LEDGER}", "give --reference the --out of a run")
+    _check_reference(reference)
     if from_scratch:
         Store(out, progress.say).clear()
     summary = run(recipe, out, progress=progress, **options)
@@ -115,6 +114,11 @@ def rebuild(
     if not alike:
         found.append(Drift("result", "pixels", str(locked["result"]["pixels"]), str(now["result"]["pixels"])))
     return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary, allowed)
+
+
+def _check_reference(reference: Path | None) -> None:
+    if reference is not None and not (reference / LEDGER).is_file():
+        raise StoreError(f"{reference} is no run folder: it has no {LEDGER}", "give --reference the --out of a run")
 
 
 def _allowed(why: Sequence[Drift], level: Level, locked: Lock) -> float:
