@@ -31,9 +31,10 @@ PANELS: dict[str, dict[str, str]] = {
     },
     "train": {
         "From which images": "shots split held-out",
-        "Network": "arch backbone embedder weights condition by-class size width blocks upsampling downs scales style instances",
-        "Training": "steps batch rate loss flip edge-weight darken-weight cycle-weight identity-weight feature-weight pixel-weight "
-        "perceptual teacher",
+        "Network": "arch backbone embedder weights condition by-class size width blocks upsampling downs scales "
+        "style instances",
+        "Training": "steps batch rate loss flip edge-weight darken-weight cycle-weight identity-weight feature-weight "
+        "pixel-weight perceptual teacher",
         "Speed": "precision processes",
         RUN: f"resume checkpoint-every eval-every {ALWAYS}",
     },
