@@ -129,6 +129,8 @@ class Recipe:
         store: StrPath | None = None,
         lock: StrPath | None = None,
         retry: str | None = None,
+        replace: bool = False,
+        allow_empty: bool = False,
         progress: bool | Progress = False,
     ) -> Run:
         """Run into the folder `out`, resuming from what is there; a second run computes nothing.
@@ -141,6 +143,8 @@ class Recipe:
             store: a folder in which runs share embeddings; else what AUGFORGE_STORE names.
             lock: a file that gets a copy of the run's lock, such as the recipe's name with `.lock`.
             retry: "failed" does again what failed before.
+            replace: throw away what another recipe left in `out`, which is refused otherwise.
+            allow_empty: go on after a stage that leaves, makes or can judge no image; else EmptyResult.
             progress: True for lines on stderr that say how far it is.
 
         Raises:
@@ -157,6 +161,8 @@ class Recipe:
             store=path_of(store),
             lock=path_of(lock),
             retry=retry,
+            replace=replace,
+            allow_empty=allow_empty,
             progress=progress_of(progress),
         )
         return Run(out, summary=summary)
@@ -202,7 +208,7 @@ class Recipe:
             cosine: the least cosine of embeddings, made by `embedder`, of images and those of `reference`.
             embedder: the model for `cosine`.
             progress: True for lines on stderr that say how far it is.
-            options: `device`, `max_bad` and `store`, as in `run`.
+            options: `device`, `max_bad`, `store`, `replace` and `allow_empty`, as in `run`.
 
         Raises:
             AugforgeError: as `run`; or the lock is missing or of another format.

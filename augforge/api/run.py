@@ -107,6 +107,7 @@ class Run(RunContents):
         *,
         png: StrPath | None = None,
         megabytes: float = 40.0,
+        replace: bool = False,
         progress: bool | Progress = False,
     ) -> Written:
         """Write one HTML file that shows what the run did and why: `out`, or report.html in the run folder.
@@ -115,6 +116,7 @@ class Run(RunContents):
             out: the HTML file.
             png: a folder for the figures as PNG.
             megabytes: how large the file may be.
+            replace: write over a file that is no report.
             progress: True for lines on stderr that say how far it is.
         """
         from augforge.report import write_report
@@ -124,6 +126,7 @@ class Run(RunContents):
             None if out is None else Path(out),
             png=None if png is None else Path(png),
             megabytes=megabytes,
+            replace=replace,
             progress=progress_of(progress),
         )
 
@@ -135,6 +138,7 @@ class Run(RunContents):
         on_shifts: StrPath | Run | None = None,
         device: str = "auto",
         store: StrPath | None = None,
+        replace: bool = False,
         progress: bool | Progress = False,
         **settings: Any,
     ) -> Mapping[str, Any]:
@@ -146,6 +150,7 @@ class Run(RunContents):
             on_shifts: a source of shift sets to judge by, too.
             device: "auto", "cpu" or "cuda".
             store: a folder in which runs share embeddings.
+            replace: write over an evaluation with other settings or other test images.
             progress: True for lines on stderr that say how far it is.
             settings: as on the command line, such as `seeds=3, learner="probe"`; docs/evaluate.md has them all.
 
@@ -165,6 +170,7 @@ class Run(RunContents):
             shifts=None if on_shifts is None else _source_text(on_shifts),
             device=device,
             store=None if store is None else Path(store),
+            replace=replace,
             progress=progress_of(progress),
         )
 
@@ -193,6 +199,7 @@ class Run(RunContents):
         license: str = "",
         url: str = "",
         creator: str = "",
+        replace: bool = False,
         progress: bool | Progress = False,
     ) -> Exported:
         """Write the kept images with their provenance as others read them, resuming from what is in `out`.
@@ -208,6 +215,7 @@ class Run(RunContents):
             license: of the data set, an SPDX id or a URL.
             url: where the data set will be found.
             creator: who publishes it.
+            replace: write over an export of another run, or in another format.
             progress: True for lines on stderr that say how far it is.
         """
         from augforge.publish.export import Described, export
@@ -221,6 +229,7 @@ class Run(RunContents):
             marker=marker,
             private=private_sources,
             described=Described(license, url, creator),
+            replace=replace,
             progress=progress_of(progress),
         )
 

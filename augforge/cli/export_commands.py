@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import AsJson, Folder
+from augforge.cli.options import AsJson, DryRun, Folder, Replace
 
 MARKS, CARD = "Marks", "Card"
 
@@ -51,6 +51,8 @@ def export(
     ] = "",
     url: Annotated[str, typer.Option("--url", rich_help_panel=CARD, help="Where the data set will be found.")] = "",
     creator: Annotated[str, typer.Option("--creator", rich_help_panel=CARD, help="Who publishes it.")] = "",
+    dry_run: DryRun = False,
+    replace: Replace = False,
     json: AsJson = False,
 ) -> None:
     """Write the kept images of a run, with their provenance, as others read them."""
@@ -58,7 +60,8 @@ def export(
     from augforge.publish.export import Described
     from augforge.publish.marks import marker_of
 
-    options = {"private": private_sources, "described": Described(license, url, creator)}
+    options: dict[str, Any] = {"private": private_sources, "described": Described(license, url, creator)}
+    options |= {"dry_run": dry_run, "replace": replace}
     export_and_show(folder, to, out, json, marker=marker_of(mark, sign, cert, key), **options)
 
 

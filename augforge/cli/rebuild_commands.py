@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.completion import among, models_for
-from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore
+from augforge.cli.options import AllowEmpty, AsJson, Device, DryRun, Folder, MaxBad, Out, Recipe, Replace, SharedStore
 
 Level = Annotated[
     str,
@@ -27,6 +27,9 @@ def lock_(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    allow_empty: AllowEmpty = False,
+    dry_run: DryRun = False,
+    replace: Replace = False,
     json: AsJson = False,
 ) -> None:
     """Write the lock of a recipe: what its result depends on and what it is, to be committed."""
@@ -35,9 +38,9 @@ def lock_(
 
     folder = out or Path("runs") / recipe.stem
     beside = recipe.with_suffix(".lock")
-    render_rebuild.write_lock_and_show(
-        load_recipe(recipe), beside, folder, json, device=device, max_bad=max_bad, store=store
-    )
+    options: dict[str, Any] = {"device": device, "max_bad": max_bad, "store": store}
+    options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
+    render_rebuild.write_lock_and_show(load_recipe(recipe), beside, folder, json, **options)
 
 
 def rebuild(
@@ -68,6 +71,9 @@ def rebuild(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    allow_empty: AllowEmpty = False,
+    dry_run: DryRun = False,
+    replace: Replace = False,
     json: AsJson = False,
 ) -> None:
     """Build a recipe again and say what drifted from its lock, and why. Exit code 0: the same; 3: drift."""
@@ -83,6 +89,7 @@ def rebuild(
         "reference": reference,
     }
     options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "max_bad": max_bad, "store": store}
+    options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
     beside = lock or recipe.with_suffix(".lock")
     sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
 
@@ -127,8 +134,10 @@ def regen(
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", help="The PNG file to write (ID.png if absent).")] = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
+    replace: Replace = False,
 ) -> None:
     """Make one synthetic image again from its provenance. Exit code 0: within 1/255 of the first one; 3: not."""
     from augforge.cli.render import rebuild as render_rebuild
 
-    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device))
+    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device, dry_run=dry_run, replace=replace))

@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.cli.options import AsJson, Device, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore
+from augforge.cli.options import (
+    AllowEmpty,
+    AsJson,
+    Device,
+    DryRun,
+    Limit,
+    MaxBad,
+    Out,
+    Recipe,
+    Replace,
+    Retry,
+    Seed,
+    SharedStore,
+)
 
 
 def run(
@@ -20,6 +33,9 @@ def run(
     store: SharedStore = None,
     lock: Annotated[bool, typer.Option("--lock/--no-lock", help="Write the lock beside the recipe.")] = True,
     retry: Retry = None,
+    allow_empty: AllowEmpty = False,
+    dry_run: DryRun = False,
+    replace: Replace = False,
     json: AsJson = False,
 ) -> None:
     """Run a recipe, resuming from what is there, and write its lock (unless --limit or --seed make it another)."""
@@ -27,6 +43,7 @@ def run(
     from augforge.recipe import load_recipe
 
     options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store, "retry": retry}
+    options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
     render.run_and_show(load_recipe(recipe, seed), out, json, lock=beside, **options)
 

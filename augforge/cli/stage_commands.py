@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from augforge.cli.completion import stage_names
-from augforge.cli.options import RUN, AsJson, Device, DrawSeed, Limit, MaxBad, Out, Retry, SharedStore
+from augforge.cli.options import (
+    RUN,
+    AllowEmpty,
+    AsJson,
+    Device,
+    DrawSeed,
+    DryRun,
+    Limit,
+    MaxBad,
+    Out,
+    Replace,
+    Retry,
+    SharedStore,
+)
 from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
 from augforge.errors import RecipeError
@@ -28,9 +41,12 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "max_bad": (MaxBad, 0.1),
     "store": (SharedStore, None),
     "retry": (Retry, None),
+    "allow_empty": (AllowEmpty, False),
+    "dry_run": (DryRun, False),
+    "replace": (Replace, False),
     "json": (AsJson, False),
 }
-"""The options that every stage has, with their defaults."""
+"""The options that every stage has, with their defaults; a training has no use for `allow_empty`."""
 RESUME = Annotated[
     bool,
     typer.Option(
@@ -79,7 +95,7 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
         trainer = cls if issubclass(cls, Trainer) else None
         resume = given.pop("resume", True)
         filters = [_filter(text) for text in given.pop("accept", None) or ()]
-        common = {key: given.pop(key) for key in COMMON}
+        common = {key: given.pop(key) for key in COMMON if key in given}
         specs = _sources(trainer, given)
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
@@ -127,6 +143,7 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
     common = [
         inspect.Parameter(name, keyword, default=default, annotation=annotation)
         for name, (annotation, default) in COMMON.items()
+        if (verb, name) != ("train", "allow_empty")
     ]
     out, rest = common[0], [*options, *common[1:]]
     return [*sources, *first, out, *sorted(rest, key=lambda p: position(verb, kebab(p.name)))]

@@ -15,7 +15,9 @@ from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
+from augforge.engine.empty import leave_out_empty_classes, refuse_empty_result, refuse_nothing, written_if_empty
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
+from augforge.engine.guards import refuse_touching, take_over
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
 from augforge.engine.keys import listing_key, run_key
 from augforge.engine.retry import forget_failed
@@ -66,6 +68,8 @@ def run(
     lock: Path | None = None,
     lock_always: bool = False,
     retry: str | None = None,
+    replace: bool = False,
+    allow_empty: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, resuming from what is there.
@@ -80,6 +84,8 @@ def run(
         lock: a file beside the recipe that is to hold a copy of the run's lock, too.
         lock_always: write it even if the one that is there differs only in what a machine makes different.
         retry: "failed" does again what failed before (see `augforge.engine.retry`), and nothing else.
+        replace: throw away what another recipe left in `out`, which is refused otherwise.
+        allow_empty: go on after a stage that leaves, makes or can judge nothing, which ends the run otherwise.
         progress: told how far the run is; silent by default.
 
     Raises:
@@ -89,7 +95,9 @@ def run(
     check_recipe(recipe)
     folder = Store(out, progress.say, shared_store(store))
     sources = open_sources(recipe)
+    refuse_touching(recipe, out)
     with folder.locked():
+        take_over(recipe, folder, replace)
         if retry is not None:
             forget_failed(sources, folder, retry)
             _forget_result(out)  # what no model could be shown is asked for again
@@ -98,7 +106,9 @@ def run(
             ledger, read = read_sources(sources, folder, progress, limit)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress)
-            summary = _run(recipe, RunContext(ledger, embedders, recipe.seed), ahead, read, max_bad)
+            context = RunContext(ledger, embedders, recipe.seed, allow_empty=allow_empty)
+            summary = _run(recipe, context, ahead, read, max_bad)
+        refuse_empty_result(summary, allow_empty)
         keep_lock(out, lock, progress, always=lock_always)
         return summary
 
@@ -120,10 +130,11 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
-    with trained_models() as models:
+    with trained_models() as models, written_if_empty(context):
         context = replace(context, models=models)
         for block in blocks(recipe.titles(), recipe.stages):
             work += _run_block(block, context)
+        leave_out_empty_classes(context)
         write_result(recipe, context)
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
@@ -134,11 +145,14 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
 def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
     """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
     check_classes([stage for _, stage in block], context.ledger.classes)  # a labeler may have brought new ones
-    if len(block) > 1:
-        return Rounds(block, context).run()
-    ((title, stage),) = block
     before = len(context.ledger.visible())
-    return [_row(title, before, context.ledger, run_stage(stage, title, context))]
+    if len(block) > 1:
+        work = Rounds(block, context).run()
+    else:
+        ((title, stage),) = block
+        work = [_row(title, before, context.ledger, run_stage(stage, title, context))]
+    refuse_nothing(block, before, context)
+    return work
 
 
 def _forget_result(out: Path) -> None:

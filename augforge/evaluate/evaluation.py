@@ -16,6 +16,8 @@ from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
 from augforge.engine.embedding import Embedders
+from augforge.engine.ingest import known_samples
+from augforge.errors import StoreError
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
@@ -47,6 +49,7 @@ def evaluate(
     shifts: str | None = None,
     device: str = "auto",
     store: Path | None = None,
+    replace: bool = True,
     progress: Progress | None = None,
 ) -> Record:
     """Train on the arms of the run in `folder`, judge by the source `test`, write `folder`/evaluation.json.
@@ -58,6 +61,7 @@ def evaluate(
         shifts: a source of shift sets, judged by family beside the test set.
         device: "auto", "cpu" or "cuda".
         store: where embeddings lie that runs share.
+        replace: write over an evaluation with other settings or other test images.
         progress: told how far it is.
 
     Returns:
@@ -69,6 +73,7 @@ def evaluate(
     require("torch", "torchvision", "timm", who="evaluating")
     progress = progress or Progress()
     opened = RunFolder(folder)
+    refuse_other(folder, test, settings, replace)
     kept = Store(folder, progress.say, shared_store(store))
     with kept.locked():
         ledger = opened.ledger(kept, progress)
@@ -85,6 +90,29 @@ def evaluate(
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
         write_atomically(folder / FILE, json.dumps(record, indent=1, ensure_ascii=False).encode())
     return record
+
+
+def refuse_other(folder: Path, test: str, settings: Settings, replace: bool) -> None:
+    """StoreError where the folder holds an evaluation with other settings or test images that may not be replaced."""
+    try:
+        there = json.loads((folder / FILE).read_bytes())
+        before = (there["test"], there["settings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return  # none, or damaged
+    if not replace and before != (test, settings.model_dump(mode="json", by_alias=True)):
+        raise StoreError(
+            f"{folder / FILE} is of another evaluation: other settings, or other test images than {test}",
+            "move it away, or give --replace to write over it",
+        )
+
+
+def planned_arms(folder: Path, settings: Settings) -> dict[str, int]:
+    """The arms that an evaluation would train on, each with its images; nothing is read but the ledger."""
+    opened = RunFolder(folder)
+    ledger, _ = known_samples([opened.run], Store(folder))
+    outcomes = Outcomes(ledger, opened.stages())
+    arms = arms_of(outcomes, settings.arms or outcomes.differing(), subsamplers(settings)[-1])
+    return {arm.name: arm.size for arm in arms}
 
 
 def subsamplers(settings: Settings) -> list[Subsampler | None]:

@@ -110,6 +110,7 @@ class Coco(Source):
     """
 
     writer = CocoWriter
+    format = "COCO"
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from augforge.data.record import LEDGER
 from augforge.data.store import write_atomically
 from augforge.errors import StoreError
 from augforge.optional import require
@@ -17,6 +18,9 @@ from augforge.report.thumbnails import Thumbnails, make_thumbnails
 
 MEGABYTES = 40.0
 MEGABYTE = 1_000_000
+TITLE = "augforge report"
+HEAD = 4096
+"""In so many bytes at the start of a report its title stands."""
 PER_ROW = 16
 """Bytes that the places of a picture and of its mask may take in the data of a row."""
 LEAST_PICTURES = 0.25
@@ -46,6 +50,7 @@ def write_report(
     *,
     png: Path | None = None,
     megabytes: float = MEGABYTES,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Written:
     """Write the report of the run in `folder` as one HTML file.
@@ -55,6 +60,7 @@ def write_report(
         out: the file; DIR/report.html if None.
         png: a folder for the figures as PNG, if they are wanted.
         megabytes: how large the file may be, in millions of bytes.
+        replace: write over a file that is no report, which is refused otherwise.
         progress: told how far it is.
 
     Raises:
@@ -62,11 +68,12 @@ def write_report(
             cannot be written.
     """
     require("jinja2", "matplotlib", who="the report")
+    path = place_of(folder, out)
+    check_free(path, replace)
     findings = collect(folder)
     room = int(megabytes * MEGABYTE)
-    path = out or folder / "report.html"
     blocks, thumbnails, traced = _fitted(findings, room, progress or Progress())
-    content = render(f"{findings.name}: augforge report", blocks).encode()
+    content = render(f"{findings.name}: {TITLE}", blocks).encode()
     _save(path, content)
     figures = _figures(findings, png) if png else ()
     return Written(
@@ -79,6 +86,22 @@ def write_report(
         traced=traced,
         figures=figures,
     )
+
+
+def place_of(folder: Path, out: Path | None) -> Path:
+    """The file that the report of the run in `folder` is written to; StoreError if that is no run folder."""
+    if not (folder / LEDGER).is_file():
+        raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
+    return out or folder / "report.html"
+
+
+def check_free(path: Path, replace: bool) -> None:
+    """StoreError where `path` is a file that is no report of ours, unless it may be replaced."""
+    if replace or not path.is_file():
+        return
+    with path.open("rb") as file:
+        if TITLE.encode() not in file.read(HEAD):
+            raise StoreError(f"{path} is there, and is no report", "give another --out, or --replace to write over it")
 
 
 def _fitted(findings: Findings, room: int, progress: Progress) -> tuple[dict[str, Any], Thumbnails, int]:

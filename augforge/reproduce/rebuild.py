@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge.data.store import Store
+from augforge.engine.guards import compared, refuse_touching
 from augforge.engine.run import Summary, run
 from augforge.errors import StoreError
 from augforge.progress import Progress
@@ -73,7 +74,7 @@ def rebuild(
             `bytes` asks for equal bytes.
         flips: the share of the samples, in [0, 1], whose outcome may differ; scores differ in their last bits from
             processor to processor, and what lies next to a threshold then flips.
-        from_scratch: throw away what is in `out` first.
+        from_scratch: throw away what is in `out` first, if it is of this recipe (or of any, with `replace`).
         reference: a run folder with the pixels to compare with, for `tolerance`.
         bounds: how alike the pixels of `reference` must be.
         options: of `augforge.engine.run.run`.
@@ -84,6 +85,8 @@ def rebuild(
     progress = progress or Progress()
     locked = read_lock(lock)
     if from_scratch:
+        refuse_touching(recipe, out)
+        compared(recipe, out, bool(options.get("replace", False)))
         Store(out, progress.say).clear()
     summary = run(recipe, out, progress=progress, **options)
     now = read_lock(out / NAME)

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augforge.cli.render import dry
 from augforge.cli.render.base import print_json, say
 from augforge.cli.render.progress import terminal_progress
 
@@ -24,10 +25,12 @@ def export_and_show(folder: Path, to: str, out: Path, as_json: bool, **options: 
 
     from augforge.publish.export import export
 
-    started = time.monotonic()
+    started, dry_run = time.monotonic(), options["dry_run"]
     done = export(folder, to, out, progress=terminal_progress(), **options)
     if as_json:
         print_json(asdict(done))
+    elif dry_run:
+        dry.show_export(done)
     else:
         _show_exported(done, time.monotonic() - started)
 

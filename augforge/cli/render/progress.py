@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as RichBars
 from rich.text import Text
 
-from augforge.cli.render.base import err, literal
+from augforge.cli.render.base import QUIET, VERBOSE, err, level, literal
 from augforge.progress import Bar, LineProgress, Progress
 
 
@@ -56,6 +57,29 @@ class _TerminalBar(Bar):
         self._bars.update(self._task, note=literal(text))
 
 
+class TimedProgress(Progress):
+    """Remarks with the seconds since the start before them."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown, self._start = shown, time.monotonic()
+
+    @contextmanager
+    def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
+        """The bar that is shown."""
+        with self._shown.bar(title, total, unit) as bar:
+            yield bar
+
+    def say(self, text: str) -> None:
+        """A remark with its time."""
+        self._shown.say(f"[{time.monotonic() - self._start:.1f} s] {text}")
+
+
 def terminal_progress() -> Progress:
-    """Bars in a terminal, plain lines elsewhere."""
+    """Bars in a terminal, plain lines elsewhere; with times where much is to be said, nothing where little is."""
+    if level.name == QUIET:
+        return Progress()
+    return TimedProgress(_shown()) if level.name == VERBOSE else _shown()
+
+
+def _shown() -> Progress:
     return TerminalProgress() if err.is_terminal else LineProgress()

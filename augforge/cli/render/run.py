@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from augforge.cli.render.base import out, print_json, right, say
+from augforge.cli.render import dry
+from augforge.cli.render.base import VERBOSE, level, out, print_json, right, say
 from augforge.cli.render.progress import terminal_progress
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) ->
     """Run a recipe with a progress display, then show what it did."""
     from augforge.engine.run import run
 
+    if options.pop("dry_run", False):
+        dry.show_run(recipe, folder, as_json, replace=options["replace"], limit=options.get("limit"))
+        return
     started = time.monotonic()
     progress = terminal_progress()
     summary = run(recipe, folder, progress=progress, **options)
@@ -34,6 +38,9 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
     """Train a model with a progress display, then show what was measured."""
     from augforge.engine.runners.train import train_alone
 
+    if options.pop("dry_run", False):
+        dry.show_training(recipe, folder, as_json, options.get("limit"))
+        return
     started = time.monotonic()
     progress = terminal_progress()
     record = train_alone(recipe, folder, progress=progress, **options)
@@ -65,7 +72,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
         table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
     out.print(table)
     for stage, reasons in summary.reasons.items():
-        for reason, count in list(reasons.items())[:8]:
+        for reason, count in list(reasons.items())[: None if level.name == VERBOSE else 8]:
             say(f"  dropped {count:,} in {stage}: {reason}")
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")

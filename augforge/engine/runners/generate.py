@@ -68,13 +68,7 @@ def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Par
 
 def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str, int]:
     """Generate what the plan asks for and add it to the ledger; counts what was generated and what was there."""
-    jobs = list(plan(stage, context.ledger, context.seed, title))
-    if not jobs:
-        context.progress.say(
-            f"{stage.name}: nothing to generate: every class has enough, or no image may condition it; "
-            "per-class, balance-to or real-to-synthetic ask for more"
-        )
-    return generate_jobs(stage, jobs, context)
+    return generate_jobs(stage, list(plan(stage, context.ledger, context.seed, title)), context)
 
 
 def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) -> dict[str, int]:

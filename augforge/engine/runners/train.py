@@ -17,6 +17,7 @@ from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.context import RunContext
+from augforge.engine.guards import refuse_touching
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
@@ -121,7 +122,7 @@ def train_into(task: Task, pixels: Pixels, progress: Progress) -> int:
     if record is not None:
         raise StoreError(
             f"{task.folder} holds a model of another training (other data, options or seed)",
-            "choose another --out, or --no-resume to train over it",
+            "choose another --out, or --replace to train over it",
         )
     if task.stage.processes > 1:
         _in_processes(task, pixels, progress)
@@ -139,6 +140,7 @@ def train_alone(
     limit: int | None = None,
     max_bad: float = 0.1,
     retry: str | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train the one stage of `recipe` into the model directory `out`; the record of the finished model.
@@ -147,6 +149,7 @@ def train_alone(
         recipe: its sources and a single trainer.
         out: the model directory; new, empty, or of this training, which then goes on.
         resume: without it, whatever is in `out` is trained over.
+        replace: train over a model of another training in `out`, which is refused otherwise.
         device, limit, max_bad, retry, progress: as in `augforge.engine.run.run`.
 
     Raises:
@@ -156,28 +159,36 @@ def train_alone(
     (stage,) = recipe.stages
     if not isinstance(stage, Trainer):
         raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
-    _check_folder(out)
+    check_folder(out)
     sources = open_sources(recipe)
+    refuse_touching(recipe, out)
     store = Store(out / ".facts", progress.say)
     with store.locked():
         if retry is not None:
             forget_failed(sources, store, retry)
         if not resume:
-            for name in (RECORD, CHECKPOINT):
-                (out / name).unlink(missing_ok=True)
+            _forget_model(out)
         ledger, _ = read_sources(sources, store, progress, limit)
         if problem := refuse_too_many_bad(ledger, max_bad):
             raise TooManyBad(problem, "fix or remove them, or raise --max-bad")
         say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger)
         identity = training_key(stage, roles, recipe.seed)
+        if replace and (record := sound_record(out, progress)) is not None and record["identity"] != identity:
+            _forget_model(out)
         steps = train_into(
             Task(stage, roles, identity, out, recipe.seed, device), Pixels(sources, recipe.sources), progress
         )
     return {"out": str(out), "trained": steps, **(read_record(out) or {})}
 
 
-def _check_folder(out: Path) -> None:
+def _forget_model(out: Path) -> None:
+    for name in (RECORD, CHECKPOINT):
+        (out / name).unlink(missing_ok=True)
+
+
+def check_folder(out: Path) -> None:
+    """StoreError where the folder `out` holds something else than a model, finished or begun."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / ".facts").is_dir()):
         raise StoreError(f"{out} holds something else than a model of ours", "choose a new or empty --out")
 
