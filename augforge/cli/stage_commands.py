@@ -140,13 +140,18 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
         options.append(inspect.Parameter("resume", keyword, default=True, annotation=RESUME))
     if verb == "generate":
         options.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
-    common = [
-        inspect.Parameter(name, keyword, default=default, annotation=annotation)
+    common = _common(verb)
+    out, rest = common[0], [*options, *common[1:]]
+    return [*sources, *first, out, *sorted(rest, key=lambda p: position(verb, kebab(p.name)))]
+
+
+def _common(verb: str) -> list[inspect.Parameter]:
+    """The parameters that the commands of a verb share, `out` first."""
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, (annotation, default) in COMMON.items()
         if (verb, name) != ("train", "allow_empty")
     ]
-    out, rest = common[0], [*options, *common[1:]]
-    return [*sources, *first, out, *sorted(rest, key=lambda p: position(verb, kebab(p.name)))]
 
 
 def _arguments(cls: type[Stage]) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from augforge.data.store import Store
 from augforge.errors import StoreError
+from augforge.progress import Progress
 from augforge.provenance.chain import places, plain_recipe, refuse_circle, refuse_overlap
 from augforge.provenance.changes import Comparison, compare, described
 from augforge.recipe import Recipe, SourceSpec
@@ -42,7 +43,7 @@ def compared(recipe: Recipe, out: Path, replace: bool = False) -> Comparison | N
     return found
 
 
-def take_over(recipe: Recipe, store: Store, replace: bool) -> None:
+def take_over(recipe: Recipe, store: Store, replace: bool, progress: Progress) -> None:
     """Say what is different in `recipe` from the last run of the folder, which is held; or throw another's result away.
 
     Raises:
@@ -52,7 +53,7 @@ def take_over(recipe: Recipe, store: Store, replace: bool) -> None:
     if found is None:
         return
     if not found.same:
-        store.say(f"{store.folder}: the result of another recipe is replaced")
+        progress.begin(f"{store.folder}: the result of another recipe is replaced")
         store.empty()
     elif found.changes:
-        store.say(f"{store.folder}, changed since its last run: {found.sentence()}")
+        progress.begin(f"{store.folder}, changed since its last run: {found.sentence()}")

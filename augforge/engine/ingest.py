@@ -61,7 +61,7 @@ def read_sources(
     told = [understood(source) for source in sources]
     found = list(_limited(_entries(sources, told), limit))
     for each in told:
-        progress.say(each.sentence())
+        progress.begin(each.sentence())
     unknown = _unknown(found, parts)
     _inspect(sources, unknown, parts, progress)
     ledger = Ledger(_classes(sources, found), _empty(told))

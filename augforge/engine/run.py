@@ -97,7 +97,7 @@ def run(
     sources = open_sources(recipe)
     refuse_touching(recipe, out)
     with folder.locked():
-        take_over(recipe, folder, replace)
+        take_over(recipe, folder, replace, progress)
         if retry is not None:
             forget_failed(sources, folder, retry)
             _forget_result(out)  # what no model could be shown is asked for again

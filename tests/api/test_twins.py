@@ -31,6 +31,7 @@ ELSEWHERE = {
 CALLED = {
     "locked": "accept", "before": "self", "after": "other", "measure": "measures", "minimum": "minimums",
     ("regen", "out"): "self",  # Regenerated.data
+    ("regen", "replace"): "self",  # likewise
     ("lock", "recipe"): "self",
 }  # fmt: skip
 """What an option of a command, or of one command, is called in its twin."""

@@ -124,6 +124,7 @@ def test_every_option_that_a_panel_names_is_one(verb):
     for of, name in STAGES:
         fields |= set(stage_class(of, name).model_fields) if of == verb else set()
     also = {"accept", "resume", "on-shifts", "seed", "limit", "device", "max-bad", "store", "retry", "json"}
+    also |= {"allow-empty", "dry-run", "replace"}
     named = " ".join(PANELS[verb].values()).split()
     assert len(named) == len(set(named)) and set(named) <= {kebab(field) for field in fields} | also
 

@@ -41,6 +41,10 @@ class TerminalProgress(Progress):
         with RichBars(*columns, console=err) as bars:
             yield _TerminalBar(bars, bars.add_task(literal(title), total=total, note=""))
 
+    def begin(self, text: str) -> None:
+        """Print it on stderr, not dim."""
+        err.print(literal(text), soft_wrap=True)
+
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
         err.print(literal(text), style="dim", soft_wrap=True)
@@ -68,6 +72,10 @@ class TimedProgress(Progress):
         """The bar that is shown."""
         with self._shown.bar(title, total, unit) as bar:
             yield bar
+
+    def begin(self, text: str) -> None:
+        """What it begins with needs no time."""
+        self._shown.begin(text)
 
     def say(self, text: str) -> None:
         """A remark with its time."""
