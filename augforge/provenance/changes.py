@@ -1,8 +1,9 @@
 """What is different between the recipe of a folder and the one that is to be run into it, and whether it is the same.
 
-Two recipes are the same, with other options, if they have a source in common and either a name that was given to both,
-or the stages of one are those of the other with some more among them. So options and the seed may change, sources and
-stages may be added or taken away; another stage in the place of one, or other sources alone, make another recipe.
+Two recipes are the same, with other options, if a name was given to both; or if they have a source in common, and the
+stages of one are those of the other with some more among them. So options and the seed may change, sources and stages
+may be added or taken away. Where no name was given (a command calls its recipe by its first stage), another stage in
+the place of one, or other sources alone, make another recipe.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def compare(before: Plain, now: Plain) -> Comparison:
     old, new = _stages(before), _stages(now)
     names = [_name_of(stage) for stage in old], [_name_of(stage) for stage in new]
     shared = _sources(before).keys() & _sources(now).keys()
-    named = before.get("name") == now.get("name") != UNNAMED
-    same = bool(shared) and (named or _within(*names) or _within(*reversed(names)))
+    named = before.get("name") == now.get("name") and _is_given(str(now.get("name")), names[1])
+    same = named or (bool(shared) and (_within(*names) or _within(*reversed(names))))
     return Comparison(same, tuple(_changes(before, now)))
 
 
@@ -59,6 +60,11 @@ def _stages(plain: Plain) -> list[Plain]:
 def _name_of(stage: Plain) -> tuple[str, str]:
     verb = next((key for key in stage if key in VERBS), "")
     return str(verb), str(stage.get(verb, ""))
+
+
+def _is_given(name: str, stages: Sequence[tuple[str, str]]) -> bool:
+    """Whether somebody gave a recipe its name: it is not that of recipes without one, nor made from the first stage."""
+    return name not in (UNNAMED, *("-".join(stage) for stage in stages[:1]))
 
 
 def _sources(plain: Plain) -> dict[tuple[str, str], str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augforge.data.record import LEDGER
 from augforge.data.store import write_atomically
 from augforge.errors import StoreError
 from augforge.optional import require
@@ -68,9 +67,9 @@ def write_report(
             cannot be written.
     """
     require("jinja2", "matplotlib", who="the report")
+    findings = collect(folder)
     path = place_of(folder, out)
     check_free(path, replace)
-    findings = collect(folder)
     room = int(megabytes * MEGABYTE)
     blocks, thumbnails, traced = _fitted(findings, room, progress or Progress())
     content = render(f"{findings.name}: {TITLE}", blocks).encode()
@@ -89,9 +88,7 @@ def write_report(
 
 
 def place_of(folder: Path, out: Path | None) -> Path:
-    """The file that the report of the run in `folder` is written to; StoreError if that is no run folder."""
-    if not (folder / LEDGER).is_file():
-        raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
+    """The file that the report of the run in `folder` is written to."""
     return out or folder / "report.html"
 
 

@@ -38,7 +38,10 @@ def plain(*stages: dict[str, Any], name: str = "recipe", seed: int = 1, source: 
         (plain(CLIP, SHARP), plain(SHARP, CLIP), False, None),
         (plain(CLIP, name="mine"), plain(SHARP, name="mine"), True, None),  # a name that was given to both
         (plain(CLIP), plain(SHARP), False, None),  # recipes without a name are not the same for that
-        (plain(CLIP, name="mine"), plain(CLIP, name="mine", source={"folder": "b"}), False, None),
+        (plain(CLIP, name="mine"), plain(CLIP, name="mine", source={"folder": "b"}), True,
+         ["source added: folder b", "source gone: folder a"]),
+        (plain(CLIP, name="filter-clip"), plain(CLIP, name="filter-clip", source={"folder": "b"}), False, None),
+        (plain(NIGHT, CLIP, name="generate-night"), plain(NIGHT, SHARP, name="generate-night"), False, None),
         (plain(CLIP), plain(CLIP, source={"sample": "a"}), False, ["source added: sample a", "source gone: folder a"]),
         (plain(CLIP, source={"hub": "x/y"}), plain(CLIP, source={"hub": "x/y"}), True, []),
     ],

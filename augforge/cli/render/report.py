@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 def report_and_show(folder: Path, out: Path | None, as_json: bool, dry_run: bool, **options: Any) -> None:
     """Write the report of a run with a progress display, then say what is in it."""
+    from augforge.report.collect import collect
     from augforge.report.write import check_free, place_of, write_report
 
     if dry_run:
+        collect(folder)
         path = place_of(folder, out)
         check_free(path, options["replace"])
         dry.show_file(path, f"the report of {folder}", as_json)
