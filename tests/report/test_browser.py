@@ -184,6 +184,11 @@ def test_a_threshold_counts_as_the_rule_does(page):
     assert float(slider.input_value()) < before
 
 
+def test_a_class_without_images_makes_no_class_infinitely_large(page):
+    told = page.evaluate("[ratio([6, 0, 3]), ratio([0]), without([6, 0, 3]), without([1])]")
+    assert told == ["2", "0", " (1 class without any image aside)", ""]
+
+
 def test_the_line_in_the_histogram_can_be_dragged_and_leads_to_the_images(page):
     plot = page.locator(".plot.drag").first
     plot.scroll_into_view_if_needed()

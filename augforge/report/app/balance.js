@@ -9,7 +9,7 @@ function showBalance() {
     return;
   }
   const before = rows.map((row) => row[1]), after = rows.map((row) => row[2] + row[3]);
-  find('balance-lead').textContent = `${many(rows.length, 'class', 'classes')}. The largest has ${ratio(before)} times the images of the smallest before the run, ${ratio(after)} times after it. Evaluation splits are left out.`;
+  find('balance-lead').textContent = `${many(rows.length, 'class', 'classes')}. The largest has ${ratio(before)} times the images of the smallest before the run${without(before)}, ${ratio(after)} times after it${without(after)}. Evaluation splits are left out.`;
   const few = rows.length <= MOST_ROWS;
   const box = chart('Images of each class: real before the run, real and synthetic after it', () => bars(rows, few));
   if (few) box.style.height = `${Math.max(180, 74 + 30 * rows.length)}px`;
@@ -17,9 +17,15 @@ function showBalance() {
     rows.map(([label, ...counts]) => [label, ...counts.map(whole), whole(counts[1] + counts[2])]))));
 }
 
+// The largest of the counts over the smallest that is not 0.
 function ratio(counts) {
-  const least = Math.min(...counts);
-  return least ? figure(Math.max(...counts) / least, 3) : 'infinitely many';
+  const there = counts.filter((count) => count);
+  return there.length ? figure(Math.max(...there) / Math.min(...there), 3) : '0';
+}
+
+function without(counts) {
+  const none = counts.filter((count) => !count).length;
+  return none ? ` (${many(none, 'class', 'classes')} without any image aside)` : '';
 }
 
 function bars(rows, few) {
