@@ -15,8 +15,11 @@ from augforge.engine.context import RunContext
 from augforge.engine.finish import write_ledger
 from augforge.engine.jobs import amounts
 from augforge.errors import EmptyResult
+from augforge.io.understood import Understood
+from augforge.recipe import Recipe
 from augforge.stages.filter import Filter
 from augforge.stages.generator import Generator
+from augforge.stages.labeler import Labeler
 from augforge.stages.stage import Stage
 
 if TYPE_CHECKING:
@@ -43,6 +46,24 @@ def refuse_empty_result(summary: Summary, allow_empty: bool) -> None:
             f"{Path(summary.out)} is up to date and holds no image: all were dropped",
             f"{REASONS}; or go on with --allow-empty",
         )
+
+
+def refuse_unlabelled_sources(recipe: Recipe, allow_empty: bool, told: Sequence[Understood]) -> None:
+    """EmptyResult where no source has a label, and a stage needs some before another could give them; nothing is read.
+
+    `told` says what the sources were understood to be, in their order.
+    """
+    images, unlabelled = (sum(getattr(each, name) for each in told) for name in ("images", "unlabelled"))
+    if allow_empty or not images or unlabelled < images:
+        return
+    for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+        if isinstance(stage, (Filter, Generator)) and stage.needs_labels:
+            raise EmptyResult(
+                f"{title}: it needs to know the class of an image, and none of the {images:,} images has a label",
+                f"{LABELS}; or go on with --allow-empty",
+            )
+        if isinstance(stage, (Labeler, Generator)):
+            return
 
 
 def refuse_unlabelled(stage: Filter, title: str, context: RunContext) -> None:

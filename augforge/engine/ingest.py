@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,14 +54,22 @@ def open_sources(recipe: Recipe) -> list[Source]:
 
 
 def read_sources(
-    sources: Sequence[Source], store: Store, progress: Progress, limit: int | None = None
+    sources: Sequence[Source],
+    store: Store,
+    progress: Progress,
+    limit: int | None = None,
+    listed: Callable[[Sequence[Understood]], None] = lambda told: None,
 ) -> tuple[Ledger, int]:
-    """Every image of the sources as a ledger, and how many had to be read (the others were known)."""
+    """Every image of the sources as a ledger, and how many had to be read (the others were known).
+
+    `listed` is told what each source was understood to be, and may raise an error before any image is read.
+    """
     parts = store.parts("source", FACTS, by="key")
     told = [understood(source) for source in sources]
     found = list(_limited(_entries(sources, told), limit))
     for each in told:
         progress.begin(each.sentence())
+    listed(told)
     unknown = _unknown(found, parts)
     _inspect(sources, unknown, parts, progress)
     ledger = Ledger(_classes(sources, found), _empty(told))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
-from augforge.engine.empty import leave_out_empty_classes, refuse_empty_result, refuse_nothing, written_if_empty
+from augforge.engine.empty import (
+    leave_out_empty_classes,
+    refuse_empty_result,
+    refuse_nothing,
+    refuse_unlabelled_sources,
+    written_if_empty,
+)
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
@@ -103,7 +110,8 @@ def run(
             _forget_result(out)  # what no model could be shown is asked for again
         ahead = listing_key(recipe, sources, limit)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
-            ledger, read = read_sources(sources, folder, progress, limit)
+            refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
+            ledger, read = read_sources(sources, folder, progress, limit, refuse)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress)
             context = RunContext(ledger, embedders, recipe.seed, allow_empty=allow_empty)

@@ -14,10 +14,15 @@ from tests.test_laws import rows
 
 
 class Heard(Progress):
-    """Keeps all remarks."""
+    """Keeps all remarks, and the titles of all bars."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.bars: list[str] = []
+
+    def bar(self, title: str, total: int, unit: str = "images"):
+        self.bars.append(title)
+        return super().bar(title, total, unit)
 
     def begin(self, text: str) -> None:
         self.lines.append(text)
