@@ -150,7 +150,7 @@ class Run(RunContents):
             on_shifts: a source of shift sets to judge by, too.
             device: "auto", "cpu" or "cuda".
             store: a folder in which runs share embeddings.
-            replace: write over an evaluation with other settings or other test images.
+            replace: write over an evaluation with other settings or test images; else it is kept under another name.
             progress: True for lines on stderr that say how far it is.
             settings: as on the command line, such as `seeds=3, learner="probe"`; docs/evaluate.md has them all.
 

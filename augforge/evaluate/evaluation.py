@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.algorithms.labels import classification_metrics
+from augforge.data.files import named
+from augforge.data.images import digest
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
 from augforge.engine.embedding import Embedders
 from augforge.engine.ingest import known_samples
-from augforge.errors import StoreError
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
@@ -49,7 +50,7 @@ def evaluate(
     shifts: str | None = None,
     device: str = "auto",
     store: Path | None = None,
-    replace: bool = True,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Record:
     """Train on the arms of the run in `folder`, judge by the source `test`, write `folder`/evaluation.json.
@@ -61,7 +62,7 @@ def evaluate(
         shifts: a source of shift sets, judged by family beside the test set.
         device: "auto", "cpu" or "cuda".
         store: where embeddings lie that runs share.
-        replace: write over an evaluation with other settings or other test images.
+        replace: write over an evaluation with other settings or other test images; else it stays, under another name.
         progress: told how far it is.
 
     Returns:
@@ -73,7 +74,6 @@ def evaluate(
     require("torch", "torchvision", "timm", who="evaluating")
     progress = progress or Progress()
     opened = RunFolder(folder)
-    refuse_other(folder, test, settings, replace)
     kept = Store(folder, progress.say, shared_store(store))
     with kept.locked():
         ledger = opened.ledger(kept, progress)
@@ -88,22 +88,26 @@ def evaluate(
         about = {"format": FORMAT, "test": test, "learner": settings.learner, "seeds": settings.seeds}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
+        if not replace:
+            keep_other(folder, test, settings, progress)
         write_atomically(folder / FILE, json.dumps(record, indent=1, ensure_ascii=False).encode())
     return record
 
 
-def refuse_other(folder: Path, test: str, settings: Settings, replace: bool) -> None:
-    """StoreError where the folder holds an evaluation with other settings or test images that may not be replaced."""
+def keep_other(folder: Path, test: str, settings: Settings, progress: Progress) -> None:
+    """Keep an evaluation with other settings or test images that is in the folder, under another name, and say so."""
+    path = folder / FILE
     try:
-        there = json.loads((folder / FILE).read_bytes())
+        content = path.read_bytes()
+        there = json.loads(content)
         before = (there["test"], there["settings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return  # none, or damaged
-    if not replace and before != (test, settings.model_dump(mode="json", by_alias=True)):
-        raise StoreError(
-            f"{folder / FILE} is of another evaluation: other settings, or other test images than {test}",
-            "move it away, or give --replace to write over it",
-        )
+    if before != (test, settings.model_dump(mode="json", by_alias=True)):
+        aside = path.with_name(f"evaluation-{digest(content)[:8]}.json")
+        with named(aside):
+            path.rename(aside)
+        progress.say(f"{path} was of other settings or test images; it is now {aside.name}")
 
 
 def planned_arms(folder: Path, settings: Settings) -> dict[str, int]:

@@ -189,3 +189,23 @@ def test_an_empty_result_is_exit_code_3(place, monkeypatch):
     refused = call(*words, code=3)
     assert "none of 11 images is left" in refused.stderr and "--allow-empty" in refused.stderr
     assert "0 images kept" in call(*words, "--allow-empty").stdout
+
+
+def test_an_evaluation_with_other_settings_is_kept_aside(place, monkeypatch):
+    from augforge.evaluate.evaluation import FILE, keep_other
+    from augforge.evaluate.settings import settings_of
+    from tests.engine.test_guards import Heard
+
+    folder, one, other = place / "evaluated", settings_of({"seeds": "1"}), settings_of({"seeds": "2"})
+    folder.mkdir()
+    content = json.dumps({"test": "t", "settings": one.model_dump(mode="json", by_alias=True)})
+    for test, settings, kept in (("t", one, False), ("t", other, True), ("u", one, True)):
+        (folder / FILE).write_text(content)
+        heard = Heard()
+        keep_other(folder, test, settings, heard)
+        assert (folder / FILE).exists() != kept == bool(heard.lines)
+    (aside,) = folder.glob("evaluation-*.json")
+    assert aside.read_text() == content
+    (folder / FILE).write_text("damaged")
+    keep_other(folder, "t", one, Heard())
+    assert (folder / FILE).read_text() == "damaged"

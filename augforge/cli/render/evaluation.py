@@ -22,10 +22,9 @@ TEST = "test images"
 
 def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool, **options: Any) -> None:
     """Evaluate with a progress display, then show what came out."""
-    from augforge.evaluate.evaluation import FILE, evaluate, refuse_other
+    from augforge.evaluate.evaluation import FILE, evaluate
 
     if options.pop("dry_run"):
-        refuse_other(folder, test, settings, options["replace"])
         dry.show_evaluation(folder, settings, as_json)
         return
     started = time.monotonic()
