@@ -10,7 +10,7 @@ Side by side in one run, on the same images, steps and guidance, warmed up, the 
     c  the bare pipeline at the same batch, tensors already there, nothing written
     ours  `augforge generate`: decode the sources, mix, encode, denoise, check, encode PNG, commit
 
-GiB are the peak of the device's memory: the road's own weights and all that is made on the way. The peak speed is what
+GiB are the peak of the device's memory: the way's own weights and all that is made on the way. The peak speed is what
 a large matrix product reaches on the same device in the same precision, unless `--peak-tflops` says another.
 """
 
@@ -79,7 +79,7 @@ def load_of(name: str, given: argparse.Namespace) -> Load:
 
 @dataclass
 class Comparison:
-    """The four roads with one model, in turns."""
+    """The four ways with one model, in turns."""
 
     name: str
     model: str
@@ -96,7 +96,7 @@ class Comparison:
 
     @property
     def ours(self) -> str:
-        """The precision of the batched roads: full on the CPU, where half gains nothing."""
+        """The precision of the batched ways: full on the CPU, where half gains nothing."""
         return "fp32" if self.given.device == "cpu" else self.half
 
     def measure(self, figures: Figures, until: float) -> None:
@@ -131,7 +131,7 @@ class Comparison:
         return pipe
 
     def variants(self, pipes: dict[str, Any], sources: Path) -> dict[str, tuple[int, Callable[[], float]]]:
-        """The number of images and what makes them and tells the seconds, by road."""
+        """The number of images and what makes them and tells the seconds, by way."""
         load, half, ours = self.load, self.half, self.ours
         return {
             "a: one per call, fp32": (load.loop, lambda: loop(pipes["fp32"], load.loop, 1, load.steps)),
@@ -165,7 +165,7 @@ class Comparison:
                 "of c": rate / c,
                 "GiB": self.peaks[variant] / 2**30 if self.given.device == "cuda" else None,
             }
-            figures.row("roads", model=self.name, variant=variant, batch=1 if variant[0] in "ab" else load.batch, **row)
+            figures.row("ways", model=self.name, variant=variant, batch=1 if variant[0] in "ab" else load.batch, **row)
         figures.bar(f"{self.name}: augforge over the loop of single images in fp32", mine / a, LOOP_BAR)
         figures.bar(f"{self.name}: augforge over the bare pipeline at the same batch", mine / c, BARE_BAR)
         figures.note(f"{self.name}: augforge makes {mine / b:.2f} times as many as the loop in {self.half}.")

@@ -3,7 +3,7 @@
     python benchmarks/marks.py --images 200 --size 512
 
 Rates are images a second of one thread, by the clock and by the time of the processor, the best of the rounds; every
-round measures every road, so that they share whatever else the machine does. The certificate is made on the spot.
+round measures every way, so that they share whatever else the machine does. The certificate is made on the spot.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def rates(do: Callable[[bytes], object], images: Sequence[bytes]) -> tuple[float
 
 
 def main() -> None:
-    """Measure all roads and print a table."""
+    """Measure all ways and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--size", type=int, default=512, help="px")

@@ -1,4 +1,4 @@
-"""Do the made images help? The three recipes that tell the story, every way of conditioning, judged by a test set.
+"""Do the generated images help? The three recipes that tell the story, every way of conditioning, judged by a test set.
 
     python benchmarks/proof.py --out runs/proof --data DIR              all of it, at full size: hours on two cores
     python benchmarks/proof.py --out runs/proof --only digits           one of digits, cifar10, flowers
@@ -48,7 +48,7 @@ FIRST_ARMS = f"{LATER_ARMS},real+classical"
 NAMES = {
     "real": "real",
     "real+classical": "+ RandAugment",
-    "real+synthetic": "+ all made",
+    "real+synthetic": "+ all generated",
     "real+kept": "+ kept by the filter",
     "real+selected": "+ selected of these",
     "real+random": "+ random of these",
@@ -166,7 +166,7 @@ def flowers(data: Path, reduced: bool, out: Path) -> Study:
         if len(list((small / photo.parent.name).iterdir())) < 50:
             shutil.copyfile(photo, small / photo.parent.name / photo.name)
     stages = [s.model_copy(update={"per_class": 12}) if isinstance(s, Generator) else s for s in recipe.stages]
-    caption = "the first 50 test photos of each class, 12 made images a class in place of 16"
+    caption = "the first 50 test photos of each class, 12 generated images a class in place of 16"
     return replace(study, recipe=replace(recipe, stages=tuple(stages)), test=str(small), caption=caption)
 
 

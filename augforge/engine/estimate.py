@@ -32,13 +32,13 @@ Tried = Mapping[str, tuple[int, int]]
 class ClassOutlook:
     """One class. `acceptance` is the share of the `made` ones that was accepted, of all classes where none was made.
 
-    With `until-accepted`, `wanted` are accepted images and `tries` what is likely made for them; else both are what
+    With `until-accepted`, `target` are accepted images and `tries` what is likely made for them; else both are what
     is asked for. `expected` is how many of them will likely pass. None: nothing was measured.
     """
 
     label: str
     real: int
-    wanted: int
+    target: int
     ratio: float | None
     made: int
     accepted: int
@@ -87,31 +87,31 @@ def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str |
     made, accepted = (sum(counts[place] for counts in tried.values()) for place in (0, 1))
     overall = accepted / made if made else None
     found = {}
-    for label, wanted in amounts(stage, ledger).items():
+    for label, target in amounts(stage, ledger).items():
         mine = tried.get(stage.child_label(label) or "", (0, 0))
         share = mine[1] / mine[0] if mine[0] else overall
-        tries = _tries(stage, wanted, mine, share)
-        expected = None if share is None else _expected(stage, wanted, tries, share)
+        tries = _tries(stage, target, mine, share)
+        expected = None if share is None else _expected(stage, target, tries, share)
         count = real.get(label, 0)
-        ratio = wanted / count if count else None
-        found[label] = ClassOutlook(label or "", count, wanted, ratio, *mine, share, tries, expected)
+        ratio = target / count if count else None
+        found[label] = ClassOutlook(label or "", count, target, ratio, *mine, share, tries, expected)
     return found
 
 
-def _tries(stage: Generator, wanted: int, mine: tuple[int, int], share: float | None) -> int:
-    """How many images will likely be made for those that are wanted."""
+def _tries(stage: Generator, target: int, mine: tuple[int, int], share: float | None) -> int:
+    """How many images will likely be made for those that are target."""
     if stage.until_accepted is None or share is None:
-        return wanted
+        return target
     made, accepted = mine
-    if accepted >= wanted:
+    if accepted >= target:
         return made
-    limit = wanted * (stage.max_tries or TRIES)
-    return limit if share == 0 else max(wanted, min(limit, math.ceil(wanted / share)))
+    limit = target * (stage.max_tries or TRIES)
+    return limit if share == 0 else max(target, min(limit, math.ceil(target / share)))
 
 
-def _expected(stage: Generator, wanted: int, tries: int, share: float) -> float:
+def _expected(stage: Generator, target: int, tries: int, share: float) -> float:
     passing = tries * share
-    return min(float(wanted), passing) if stage.until_accepted is not None else passing
+    return min(float(target), passing) if stage.until_accepted is not None else passing
 
 
 def outlook(
@@ -137,7 +137,7 @@ def outlook(
 def warnings_of(classes: tuple[ClassOutlook, ...], until: bool) -> tuple[str, ...]:
     """What to think of before it is made."""
     said = [*_high_ratios(classes), *(_likely_short(classes) if until else ())]
-    return (*said, NO_BEST) if any(one.wanted for one in classes) else tuple(said)
+    return (*said, NO_BEST) if any(one.target for one in classes) else tuple(said)
 
 
 def _high_ratios(classes: tuple[ClassOutlook, ...]) -> Iterator[str]:
@@ -154,8 +154,8 @@ def _high_ratios(classes: tuple[ClassOutlook, ...]) -> Iterator[str]:
 def _likely_short(classes: tuple[ClassOutlook, ...]) -> Iterator[str]:
     """Which classes will likely have fewer accepted images than asked for."""
     for one in classes:
-        if one.expected is not None and one.expected < one.wanted - 0.5:
+        if one.expected is not None and one.expected < one.target - 0.5:
             yield (
                 f"{one.label!r} will likely fall short: {one.acceptance or 0:.0%} accepted so far give "
-                f"{one.expected:,.0f} of {one.wanted:,} in {one.tries:,} tries."
+                f"{one.expected:,.0f} of {one.target:,} in {one.tries:,} tries."
             )

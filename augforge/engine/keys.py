@@ -32,8 +32,8 @@ def run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
         *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
     ]
     carried = [ledger.kept.tolist(), ledger.weight.tolist()]
-    told = [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
-    return key(*_code_and_models(recipe), told, rows, carried, ledger.classes)
+    columns = [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
+    return key(*_code_and_models(recipe), columns, rows, carried, ledger.classes)
 
 
 def _code_and_models(recipe: Recipe) -> list[Any]:

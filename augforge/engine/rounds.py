@@ -50,7 +50,7 @@ class Rounds:
         (self.title, stage), *self.filters = block
         if not isinstance(stage, Generator) or stage.until_accepted is None:
             raise TypeError(f"{self.title} has no until-accepted: there are no rounds to go")
-        self.stage, self.wanted = stage, stage.until_accepted
+        self.stage, self.target = stage, stage.until_accepted
         self._context, self._ledger = context, context.ledger
         self._start = context.ledger.copy()
         self._computed: Counter[str] = Counter()
@@ -108,11 +108,11 @@ class Rounds:
         A little more than is likely needed, so that one more round mostly does; but at most twice as many as so far,
         since few tries say little of the share.
         """
-        missing = self.wanted - accepted
+        missing = self.target - accepted
         if missing <= 0 or not tries:
             return tries
         likely = math.ceil((missing + math.sqrt(missing)) * tries / accepted) if accepted else tries
-        limit = self.wanted * (self.stage.max_tries or TRIES)
+        limit = self.target * (self.stage.max_tries or TRIES)
         return self._full(min(limit, tries + min(tries, likely)))
 
     def _full(self, count: int) -> int:
@@ -120,21 +120,21 @@ class Rounds:
         return -(-count // int(self.stage.batch)) * int(self.stage.batch) if self.stage.batch_dependent else count
 
     def _say(self, accepted: Mapping[str | None, Sequence[int]], more: int) -> None:
-        done = sum(min(len(each), self.wanted) for each in accepted.values())
-        text = f"{done:,} of {self.wanted * len(accepted):,} accepted, {more:,} more to try"
+        done = sum(min(len(each), self.target) for each in accepted.values())
+        text = f"{done:,} of {self.target * len(accepted):,} accepted, {more:,} more to try"
         self._context.progress.say(f"{self.stage.name}: {text}")
 
     def _finish(
         self, rows: list[dict[str, Any]], tries: Jobs, accepted: Mapping[str | None, Sequence[int]]
     ) -> list[dict[str, Any]]:
         """Drop what was accepted beyond the number, and say which class has fewer."""
-        beyond = np.array([place for each in accepted.values() for place in each[self.wanted :]], dtype=np.int64)
+        beyond = np.array([place for each in accepted.values() for place in each[self.target :]], dtype=np.int64)
         self._ledger.drop(beyond, ENOUGH, self.title)
         rows[-1]["out"] = len(self._ledger.visible())
-        short = {label: self.wanted - len(each) for label, each in accepted.items() if len(each) < self.wanted}
+        short = {label: self.target - len(each) for label, each in accepted.items() if len(each) < self.target}
         for label, missing in short.items():
             name = "images without a class" if label is None else f"class {label!r}"
-            text = f"{self.wanted - missing:,} of {self.wanted:,} accepted after {len(tries[label]):,} tries"
+            text = f"{self.target - missing:,} of {self.target:,} accepted after {len(tries[label]):,} tries"
             self._context.progress.say(f"{self.stage.name}: {name}: {text}, {missing:,} fewer than asked for")
         if short:
             rows[0]["short"] = {label or "": missing for label, missing in short.items()}

@@ -43,7 +43,7 @@ def test_before_anything_is_made_only_amounts_are_known(two):
     outlook = rows[1].outlook
     assert outlook is not None and [row.outlook for row in rows if row is not rows[1]] == [None, None]
     cat, dog = outlook.classes
-    assert (cat.real, cat.wanted, cat.ratio, cat.todo, dog.ratio) == (6, 30, 5.0, 30, 15.0)
+    assert (cat.real, cat.target, cat.ratio, cat.todo, dog.ratio) == (6, 30, 5.0, 30, 15.0)
     assert (cat.acceptance, cat.expected, cat.seconds, outlook.seconds) == (None, None, None, None)
 
 

@@ -69,7 +69,7 @@ def _cells(one: ClassOutlook) -> list[str]:
     so_far = f"{one.accepted:,} of {one.made:,}" if one.made else ""
     return [
         f"{one.real:,}",
-        f"{one.wanted:,}",
+        f"{one.target:,}",
         "" if one.ratio is None else f"{one.ratio:.1f}",
         so_far,
         "" if one.expected is None else f"{one.expected:,.0f}",

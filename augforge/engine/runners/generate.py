@@ -259,8 +259,8 @@ def generation_config_of(stage: Generator, facts: Mapping[str, Any]) -> str:
     hidden = stage.decision_options - {"batch"}
     options = {name: value for name, value in stage.options().items() if name.replace("-", "_") not in hidden}
     asked = {name: value for name, value in options.items() if name in facts and not _says(facts[name], value)}
-    told = {**options, **facts, **({"asked": asked} if asked else {})}
-    return canonical({"generator": stage.name, "generator-version": stage.version, **told})
+    described = {**options, **facts, **({"asked": asked} if asked else {})}
+    return canonical({"generator": stage.name, "generator-version": stage.version, **described})
 
 
 def _says(fact: Any, option: Any) -> bool:

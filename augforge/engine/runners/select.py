@@ -84,7 +84,7 @@ class _Candidates:
         self.features = None if features is None else features[self.order]
         self.classes = _classes(stage, ledger)
 
-    def told(self, stage: Selector) -> str:
+    def columns_digest(self, stage: Selector) -> str:
         """A digest of what columns of the sources say, which no model's digest covers; "" without such columns."""
         if self.features is None or not _columns(stage):
             return ""
@@ -117,9 +117,16 @@ def _classes(stage: Selector, ledger: Ledger) -> Sequence[str]:
 def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -> dict[str, Any]:
     """The choice among the samples in the order of their ids: an earlier one, or one that is made now."""
     models = [model_key(find_model(name, task)) for name, task in stage.models()]
-    told = [digest] if (digest := candidates.told(stage)) else []
+    columns = [digest] if (digest := candidates.columns_digest(stage)) else []
     name = key(
-        stage.name, stage.version, stage.options(), models, candidates.ids, candidates.labels, candidates.digests, *told
+        stage.name,
+        stage.version,
+        stage.options(),
+        models,
+        candidates.ids,
+        candidates.labels,
+        candidates.digests,
+        *columns,
     )
     path = context.store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
     try:
