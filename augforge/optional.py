@@ -27,6 +27,7 @@ EXTRAS = {
     "torch": "embed",
     "torchvision": "embed",
     "transformers": "embed",
+    "umap": "umap",
 }
 """The extra that brings each package, by the name it is imported under."""
 

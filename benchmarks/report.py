@@ -3,13 +3,15 @@
     python benchmarks/report.py --rows 50000 --folder FOLDER
 
 The run is made up: two fifths real, the rest synthetic with two parents each, 100 classes of a long-tailed size, four
-scores, a prompt and draws, vectors of 128 numbers, and pictures of 128 px (JPEG of smooth noise, quality 90). The kept
-ones lie in the dataset, the dropped ones in a part. FOLDER keeps the run for another round; 0.4 GB for 50,000.
+scores, a prompt and draws, vectors of 128 numbers (of the classes' prompts, too), and pictures of 128 px (JPEG of
+smooth noise, quality 90). The kept ones lie in the dataset, the dropped ones in a part. FOLDER keeps the run for
+another round; 0.4 GB for 50,000.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import shutil
@@ -22,11 +24,14 @@ import numpy as np
 from PIL import Image
 
 from augforge.data import images
+from augforge.data.files import seal
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
+from augforge.data.record import FORMAT
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.engine.embedding import stored_vectors
+from augforge.engine.context import RunContext
+from augforge.engine.embedding import Embedders, stored_vectors, vectors_key
 from augforge.engine.finish import write_result
 from augforge.engine.ingest import Pixels
 from augforge.engine.runners.generate import GENERATED
@@ -136,8 +141,11 @@ def make(folder: Path, rows: int) -> None:
         for sample in samples:
             vector = (centres[str(sample.label)] + random.normal(size=WIDE)).astype(np.float32)
             writer.add([{"digest": sample.digest, "vector": vector}])
-    write_result(parse_recipe(RECIPE), ledger, store, pixels, Progress(), {})
-    (folder / "run.json").write_text("{}")
+    prompts = {label: hashlib.sha256(f"a photo of a {label}".encode()).hexdigest() for label in ledger.classes}
+    with store.vectors(f"{vectors_key('builtin-clip')}-text").writing() as writer:
+        writer.add([{"digest": d, "vector": centres[label].astype(np.float32)} for label, d in prompts.items()])
+    write_result(parse_recipe(RECIPE), RunContext(ledger, Embedders(store, pixels, "cpu", Progress())))
+    (folder / "run.json").write_bytes(seal({"format": FORMAT, "key": "made up", "summary": {}}))
 
 
 ACTIONS = {

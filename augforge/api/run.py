@@ -108,6 +108,7 @@ class Run(RunContents):
         png: StrPath | None = None,
         megabytes: float = 40.0,
         replace: bool = False,
+        umap: bool = False,
         progress: bool | Progress = False,
     ) -> Written:
         """Write one HTML file that shows what the run did and why: `out`, or report.html in the run folder.
@@ -117,16 +118,19 @@ class Run(RunContents):
             png: a folder for the figures as PNG.
             megabytes: how large the file may be.
             replace: write over a file that is no report.
+            umap: show the images by UMAP, too, beside their principal components; it needs `augforge[umap]`.
             progress: True for lines on stderr that say how far it is.
         """
-        from augforge.report import write_report
+        from augforge.report.write import check_free, place_of, write_report
 
+        path = place_of(self.folder, None if out is None else Path(out))
+        check_free(path, replace)
         return write_report(
             self.folder,
-            None if out is None else Path(out),
+            path,
             png=None if png is None else Path(png),
             megabytes=megabytes,
-            replace=replace,
+            umap=umap,
             progress=progress_of(progress),
         )
 

@@ -89,9 +89,11 @@ def report(
     megabytes: Annotated[float, typer.Option("--megabytes", min=0.5, help="How large the file may be.")] = 40.0,
     dry_run: DryRun = False,
     replace: Replace = False,
+    umap: Annotated[bool, typer.Option("--umap", help="Map the images by UMAP, too; needs 'augforge[umap]'.")] = False,
     json: AsJson = False,
 ) -> None:
     """Write one HTML file that shows what a run did and why."""
     from augforge.cli.render.report import report_and_show
 
-    report_and_show(folder, out, json, dry_run=dry_run, png=png, megabytes=megabytes, replace=replace)
+    options = {"png": png, "megabytes": megabytes, "umap": umap, "replace": replace}
+    report_and_show(folder, out, json, dry_run=dry_run, **options)

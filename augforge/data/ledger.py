@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from augforge.data.annotations import parse_annotations
 from augforge.data.sample import On, Sample, is_evaluation
 from augforge.data.schema import ROWS, ledger_schema, samples_table
 from augforge.errors import RecipeError
@@ -112,6 +113,7 @@ class Ledger:
                 **row,
                 "parents": tuple(row["parents"]),
                 "sampled_params": json.loads(row["sampled_params"]),
+                "annotations": parse_annotations(row["annotations"]),
                 "kept": bool(self.kept[index]),
                 "dropped": self.dropped[index],
                 "dropped_by": self.dropped_by[index],

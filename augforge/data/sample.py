@@ -19,6 +19,7 @@ class Sample:
 
     `ref` locates the encoded bytes ("0:cats/1.jpg" in source 0, "generated:…" in the parts of this run), `source` is
     the same for people to read. `mask` is the SHA-256 of the encoded label mask of the image ("" if it has none),
+    `annotations` what else is known of its content, by the names of `augforge.data.annotations.KINDS`,
     `labelled_by` the stage that gave the label if the source did not. `sampled_params` has every random parameter of
     the row, `generation_config` what all rows of a batch share (generator, options, model, device, versions), as JSON.
     """
@@ -39,6 +40,7 @@ class Sample:
     generation_config: str | None = None
     note: str = ""
     mask: str = ""
+    annotations: Mapping[str, Any] = field(default_factory=dict)
     labelled_by: str | None = None
     kept: bool = True
     dropped: str | None = None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from augforge.data.annotations import dump_annotations
 from augforge.data.sample import Sample
 
 ROWS = pa.schema(
@@ -27,6 +28,7 @@ ROWS = pa.schema(
         ("generation_config", pa.dictionary(pa.int32(), pa.string())),
         ("note", pa.string()),
         ("mask", pa.string()),
+        ("annotations", pa.string()),
         ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
     ]
 )
@@ -60,6 +62,7 @@ def samples_table(samples: Sequence[Sample]) -> pa.Table:
 def _table(samples: Sequence[Sample]) -> pa.Table:
     columns = {
         "parents": [list(s.parents) for s in samples],
+        "annotations": [dump_annotations(s.annotations) for s in samples],
         "sampled_params": [json.dumps(dict(s.sampled_params), sort_keys=True) for s in samples],
     }
     arrays = [

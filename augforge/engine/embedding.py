@@ -28,6 +28,7 @@ from augforge.engine.flow import flow
 from augforge.engine.ingest import UNREADABLE, Pixels
 from augforge.errors import BadImage
 from augforge.models import find_model, model_key
+from augforge.models.sizes import size_of
 from augforge.progress import Progress
 
 BATCH = 64
@@ -100,9 +101,9 @@ class Embedder:
 
     def _loaded(self) -> Any:
         if self._model is None:
-            self._progress.say(f"loading {self._row.name}")
             module, _, adapter = ADAPTERS[self._task].partition(":")
-            self._model = getattr(import_module(module), adapter)(self._row, self._device)
+            with self._progress.loading(self._row.name, size_of(self._row)):
+                self._model = getattr(import_module(module), adapter)(self._row, self._device)
         return self._model
 
     def texts(self, texts: Sequence[str]) -> Matrix:

@@ -53,7 +53,7 @@ def take_over(recipe: Recipe, store: Store, replace: bool, progress: Progress) -
     if found is None:
         return
     if not found.same:
-        progress.begin(f"{store.folder}: the result of another recipe is replaced")
+        progress.opening(f"{store.folder}: the result of another recipe is replaced")
         store.empty()
     elif found.changes:
-        progress.begin(f"{store.folder}, changed since its last run: {found.sentence()}")
+        progress.opening(f"{store.folder}, changed since its last run: {found.sentence()}")

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from augforge.data import images
+from augforge.data.annotations import check_annotations, dump_annotations, parse_annotations
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
@@ -68,7 +69,7 @@ def read_sources(
     told = [understood(source) for source in sources]
     found = list(_limited(_entries(sources, told), limit))
     for each in told:
-        progress.begin(each.sentence())
+        progress.opening(each.sentence())
     listed(told)
     unknown = _unknown(found, parts)
     _inspect(sources, unknown, parts, progress)
@@ -166,39 +167,59 @@ def _mask_digest(source: Source, entry: Entry, image: images.Facts) -> str:
 def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
     """The classes of all sources in their order, and labels met on the way that no source announced."""
     announced = dict.fromkeys(label for source in sources for label in source.classes())
-    met = sorted({f.entry.label for f in found if f.entry.label is not None} - set(announced))
+    met = sorted({label for f in found for label in _labels_of(f.entry)} - set(announced))
     return [*announced, *met]
 
 
+def _labels_of(entry: Entry) -> Iterator[str]:
+    """The classes of an image: its one label, or several."""
+    if entry.label is not None:
+        yield entry.label
+    for name in ("labels", "soft_label"):
+        yield from (label for label in entry.annotations.get(name, ()) if isinstance(label, str))
+
+
 def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) -> Iterator[Sample]:
-    copies: Counter[tuple[str, str | None, str]] = Counter()
+    copies: Counter[tuple[str | None, ...]] = Counter()
     known = parts.rows([f.key for f in found if not _is_known(f)], FACTS.names)
     for f in found:
         if _is_known(f):
             yield _carried(f)
             continue
         facts = next(known)
-        same = (facts["digest"] or f"no bytes: {f.entry.locator}", f.entry.label, facts["mask"])
+        same = _identity(f, facts)
         sample = _fresh(sources[f.number], f, same, copies[same]) if f.entry.carried is None else _carried(f)
         copies[same] += 1
         yield _with_facts(sample, facts)
+
+
+def _identity(f: Found, facts: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """What makes a sample of a source that one: its bytes, its label, and its mask and annotations if it has any."""
+    said = dump_annotations(f.entry.annotations)
+    mask = facts["mask"]
+    identity = facts["digest"] or f"no bytes: {f.entry.locator}"
+    return (identity, f.entry.label, *([mask] if mask else []), *([f"annotations: {said}"] if said else []))
 
 
 def _with_facts(sample: Sample, facts: Mapping[str, Any]) -> Sample:
     """The sample with what was found in its file; dropped if that cannot be used."""
     found = replace(sample, **{name: facts[name] for name in ("digest", "width", "height", "note", "mask")})
     problem = facts["problem"]
+    if found.annotations and not problem:
+        usable, wrong = check_annotations(found.annotations, (found.height, found.width))
+        found = replace(found, annotations=usable, note="; ".join(filter(None, [found.note, *wrong])))
     return replace(found, kept=False, dropped=problem, dropped_by="source") if problem else found
 
 
-def _fresh(source: Source, f: Found, same: tuple[str, str | None, str], copy: int) -> Sample:
-    """A sample whose id follows from its content, its label and its mask, if it has one."""
-    identity, label, mask = same
+def _fresh(source: Source, f: Found, same: tuple[str | None, ...], copy: int) -> Sample:
+    """A sample whose id follows from its content, its label, its mask and its annotations, if it has any."""
+    identity, label, *rest = same
     return Sample(
-        id=key("real", identity, label, copy, *([mask] if mask else [])),
+        id=key("real", identity, label, copy, *rest),
         label=f.entry.label,
         source=f"{source.where}: {f.entry.locator}",
         split=f.entry.split,
+        annotations=f.entry.annotations,
         ref=f"{f.number}:{f.entry.locator}",
     )
 
@@ -212,6 +233,7 @@ def _carried(f: Found) -> Sample:
     """A sample of another run, with its whole history."""
     carried = dict(f.entry.carried or {})
     sampled_params = carried.pop("sampled_params", None) or {}
+    said = carried.pop("annotations", None)
     known = {
         name: value for name, value in carried.items() if name in Sample.__dataclass_fields__ and value is not None
     }
@@ -220,6 +242,7 @@ def _carried(f: Found) -> Sample:
             **known,
             "label": f.entry.label,
             "split": f.entry.split,
+            "annotations": f.entry.annotations or parse_annotations(said),
             "parents": tuple(carried.get("parents") or ()),
             "scores": dict(carried.get("scores") or {}),
             "sampled_params": json.loads(sampled_params) if isinstance(sampled_params, str) else dict(sampled_params),

@@ -79,9 +79,11 @@ class Rounds:
         """Make and judge all `jobs`, beginning with the ledger as it was."""
         self._ledger.restore(self._start)
         before = len(self._ledger.visible())
+        self._context.progress.stage(self.title)
         did = generate_jobs(self.stage, jobs, self._context)
         rows = [self._row(self.title, before, did, "generated")]
         for title, stage in self.filters:
+            self._context.progress.stage(title)
             before = len(self._ledger.visible())
             rows.append(self._row(title, before, run_stage(stage, title, self._context), "measured"))
         return rows

@@ -138,11 +138,13 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+    context.progress.plan(recipe.titles())
     with trained_models() as models, written_if_empty(context):
         context = replace(context, models=models)
         for block in blocks(recipe.titles(), recipe.stages):
             work += _run_block(block, context)
         leave_out_empty_classes(context)
+        context.progress.stage("write")
         write_result(recipe, context)
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
@@ -158,6 +160,7 @@ def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
         work = Rounds(block, context).run()
     else:
         ((title, stage),) = block
+        context.progress.stage(title)
         work = [_row(title, before, context.ledger, run_stage(stage, title, context))]
     refuse_nothing(block, before, context)
     return work

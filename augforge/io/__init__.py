@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from augforge.data.ids import key
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.coco_notes import looks_like_coco
+from augforge.io.coco_reader import annotation_files
+from augforge.io.imagefolder import DEPTH, is_foreign, is_table, metadata_files
 from augforge.io.writing import Writer
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
 
 KINDS: dict[str, str] = {
     "folder": "augforge.io.folder:Folder",
+    "imagefolder": "augforge.io.imagefolder:ImageFolder",
+    "table": "augforge.io.imagefolder:ImageTable",
     "dataset": "augforge.io.dataset:Dataset",
     "parquet": "augforge.io.parquet:Parquet",
     "webdataset": "augforge.io.webdataset:WebDataset",
@@ -73,7 +79,7 @@ class OneClass(Source):
         return self._source.numbers(locators, column)
 
 
-def open_source(kind: str, value: str, **options: str) -> Source:
+def open_source(kind: str, value: str, **options: Any) -> Source:
     """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
 
     The option `class` is had by all: every image of the source is of that class.
@@ -87,6 +93,8 @@ def open_source(kind: str, value: str, **options: str) -> Source:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
     cls = _class_of(kind)
     only_class = options.pop("class", None)
+    if only_class is not None and kind == "folder":
+        options["classes"] = False
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in known:
@@ -134,6 +142,10 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
+    if path.suffix.lower() == ".json" and looks_like_coco(path):
+        return "coco", text
+    if is_table(path):
+        return "table", text
     if path.suffix.lower() in (".parquet", ".tar"):
         return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
@@ -162,11 +174,7 @@ def _kind_of_folder(folder: Path) -> str:
         return "dataset"
     if {"parts", ".lock"} <= there:
         raise SourceError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
-    if any(Path(name).suffix == ".tar" for name in there):
-        return "webdataset"
-    if "annotations" in there and any((folder / "annotations").glob("*.json")):
-        return "coco"
-    return "parquet" if _holds_parquet(folder, there) else "folder"
+    return next((kind for kind, is_one in SIGNS.items() if is_one(folder)), "folder")
 
 
 def _is_saved_dataset(names: set[str]) -> bool:
@@ -174,7 +182,16 @@ def _is_saved_dataset(names: set[str]) -> bool:
     return "dataset_dict.json" in names or {"dataset_info.json", "state.json"} <= names
 
 
-def _holds_parquet(folder: Path, names: set[str]) -> bool:
+def _holds_parquet(folder: Path) -> bool:
     """Whether Parquet files lie in a folder, or in one in it that is named as a split or `data`."""
-    inner = [folder / name for name in names if name.lower() in (*SPLITS, "data")]
+    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data")]
     return any(any(place.glob("*.parquet")) for place in (folder, *inner))
+
+
+SIGNS: dict[str, Callable[[Path], bool]] = {
+    "coco": lambda folder: bool(annotation_files(folder)),
+    "imagefolder": lambda folder: any(map(is_foreign, metadata_files(folder, DEPTH))),
+    "webdataset": lambda folder: any(folder.glob("*.tar")),
+    "parquet": _holds_parquet,
+}
+"""How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""

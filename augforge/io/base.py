@@ -7,7 +7,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +40,8 @@ class Entry:
     have changed ("" where that is unknown). `carried` holds what an augforge run or dataset already knows of its
     sample (id, origin, parents, sampled parameters, …); `problem` says what is wrong with it if that is known
     beforehand. `mask` is not empty where the image has a mask, and changes whenever that mask may have changed.
+    `annotations` is what else the source says of the content, by the names of
+    `augforge.data.annotations.KINDS`; values need not be sound yet.
     """
 
     locator: str
@@ -49,6 +51,7 @@ class Entry:
     carried: Mapping[str, Any] | None = None
     problem: str = ""
     mask: str = ""
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Source(ABC):
@@ -87,7 +90,8 @@ class Source(ABC):
         """A digest that changes whenever an entry may have changed; costs a listing at most."""
         total = hashlib.sha256(self.where.encode())
         for e in self.entries():
-            total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, e.mask)).encode())
+            said = (repr(e.annotations),) if e.annotations else ()
+            total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, e.mask, *said)).encode())
         return total.hexdigest()
 
     def empty_classes(self, met: Collection[str]) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.errors import SourceError
-from augforge.io.base import SPLITS, Entry, Source, existing_folder, natural, no_split, only, split_name
+from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.masks import Masks, are_masks
 from augforge.io.records import MANIFEST, METADATA, Records
+from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, safe_names, suffix_of
@@ -66,7 +68,10 @@ class FolderWriter(Writer):
 class Folder(Source):
     """A class per sub-folder; images that lie outside class folders have no label.
 
-    If all top folders are named as splits (train, val, test, …), the class folders are looked for below them.
+    If all top folders are named as splits (train, val, test, …), the class folders are looked for below them. A split
+    that a folder further down or a word of a file's name names (`cat/val/1.jpg`, `val_1.jpg`) counts, too, so that no
+    image of an evaluation split is taken for one to train on. A folder that is named as one of a layout (`images`,
+    `data`, …) is never a class. With `splits` false no name is a split, with `classes` false no folder is a class.
     Folders below a class belong to it. Hidden files are passed over; `ignored` counts the files that are no images,
     once `entries` has come to its end.
 
@@ -80,7 +85,15 @@ class Folder(Source):
     writer = FolderWriter
     format = "image folder"
 
-    def __init__(self, value: str, *, split: str | None = None, masks: str | None = None) -> None:
+    def __init__(
+        self,
+        value: str,
+        *,
+        split: str | None = None,
+        masks: str | None = None,
+        splits: bool = True,
+        classes: bool = True,
+    ) -> None:
         self.where = f"folder {value}"
         self._tree = Tree(str(existing_folder(value)), self.where)
         given = {} if masks is None else {"": str(existing_folder(masks))}
@@ -88,11 +101,14 @@ class Folder(Source):
         self._use_masks(given)
         self._records = Records(Path(self._tree.root), self._tree.folders("") if masks is None else (), self.where)
         self._tree.known = frozenset({METADATA, MANIFEST} if self._records else ())
+        self._read_splits, self._read_classes = splits, classes
         self._bases = self._find_bases()
         self._split = self._known_split(split)
         self._unlabelled: set[str] = set()
         if masks is None and not self._records:
             self._use_masks(self._find_masks())
+        if not self._records:
+            self._refuse_layouts()
 
     def _use_masks(self, folders: Mapping[str, str]) -> None:
         """Take the masks from these folders, by the folder of the images that they belong to."""
@@ -102,8 +118,18 @@ class Folder(Source):
     def _find_bases(self) -> list[tuple[str | None, str]]:
         """The folders above those of the classes, each with its split: the root, and those that are named as splits."""
         tops = self._image_folders("")
-        named = bool(tops) and all(name.lower() in SPLITS for name in tops)
-        return [(None, ""), *((split_name(name), name) for name in tops if named)]
+        splits = {name: folder_split(name) if self._read_splits else None for name in tops}
+        if tops and all(splits.values()):
+            return [(None, ""), *((split, name) for name, split in splits.items())]
+        return [(None, "")]
+
+    def _refuse_layouts(self) -> None:
+        """SourceError where a folder would be a class that is named as a split, or as one of a layout."""
+        for base in self._class_bases():
+            names = [name for name in self._image_folders(base) if join(base, name) not in self._unlabelled]
+            for name in names if self._read_classes else ():
+                if name.lower() in LAYOUT or (self._read_splits and folder_split(name)):
+                    raise no_class(self.where, self._tree.root, join(base, name), names)
 
     def _known_split(self, chosen: str | None) -> str | None:
         """The split that is to be read. SourceError if there is no such folder and no record that could name it."""
@@ -143,7 +169,7 @@ class Folder(Source):
             printable(name)
             for base in self._class_bases()
             for name in self._image_folders(base)
-            if join(base, name) not in self._unlabelled
+            if self._read_classes and join(base, name) not in self._unlabelled
         }
         return sorted(names, key=natural)
 
@@ -174,18 +200,28 @@ class Folder(Source):
         for split, base in self._bases:
             if self._split not in (None, split) and not self._records:
                 continue
-            yield from self._tree.files(base, split)
+            yield from (self._placed(entry, base) for entry in self._tree.files(base, split))
             if base in class_bases:
                 yield from self._classes_in(base, split)
 
     def _classes_in(self, base: str, split: str | None) -> Iterator[Entry]:
         for name in self._image_folders(base):
             inside = join(base, name)
-            yield from self._tree.below(inside, None if inside in self._unlabelled else printable(name), split)
+            is_class = self._read_classes and inside not in self._unlabelled
+            for entry in self._tree.below(inside, printable(name) if is_class else None, split):
+                yield self._placed(entry, base)
+
+    def _placed(self, entry: Entry, base: str) -> Entry:
+        """An entry in the split that its path below `base` names, unless the folder above has said."""
+        if entry.split is not None or not self._read_splits:
+            return entry
+        named = path_split(entry.locator.removeprefix(f"{base}/" if base else ""))
+        return entry if named is None else replace(entry, split=named)
 
     def fingerprint(self) -> str:
         """Changes whenever a file was written, added or removed; half the time of a listing."""
-        total = hashlib.sha256(repr((self.where, self._split, self._masks_given)).encode())
+        options = (self._read_splits, self._read_classes)
+        total = hashlib.sha256(repr((self.where, self._split, self._masks_given, options)).encode())
         for root in filter(None, (self._tree.root, self._masks_given)):
             for line in stamps(root, self._tree.is_inside):
                 total.update(line)

@@ -13,8 +13,14 @@ import pyarrow.parquet as pq
 from augforge.errors import RecipeError, StoreError, did_you_mean
 
 Kind = Literal["added", "removed", "changed"]
-COLUMNS = ("id", "label", "kept", "dropped", "dropped_by", "digest", "mask", "split", "weight")
-COMPARED = {"digest": "other pixels", "mask": "another mask", "label": "another label", "split": "another split"}
+COLUMNS = ("id", "label", "kept", "dropped", "dropped_by", "digest", "mask", "annotations", "split", "weight")
+COMPARED = {
+    "digest": "other pixels",
+    "mask": "another mask",
+    "annotations": "other annotations",
+    "label": "another label",
+    "split": "another split",
+}
 FORMS = ("text", "json", "markdown")
 LIGHT = 1e-6
 """Weights that differ by no more than this share are the same."""

@@ -120,17 +120,18 @@ def _without_plan(sampled_params: str) -> str:
 def _pixels(ledger: Ledger) -> str:
     """A digest of the bytes of every kept image and mask, whatever the order."""
     kept = ledger.visible()
-    return key(sorted(zip(*(ledger.column(name, kept) for name in ("id", "digest", "mask")), strict=True)))
+    columns = [ledger.column(name, kept) for name in ("id", "digest", "mask", "annotations")]
+    return key(sorted((*row, said) if said else row for *row, said in map(list, zip(*columns, strict=True))))
 
 
 def _sources(recipe: Recipe, ledger: Ledger) -> list[Lock]:
     """For each source its images, and a digest of each; of a large source a digest of each folder."""
     files: list[dict[str, str]] = [{} for _ in recipe.sources]
-    columns = [ledger.column(name) for name in ("ref", "digest", "label", "split", "mask")]
-    for ref, digest, label, split, mask in zip(*columns, strict=True):
+    columns = [ledger.column(name) for name in ("ref", "digest", "label", "split", "mask", "annotations")]
+    for ref, digest, label, split, mask, said in zip(*columns, strict=True):
         place, _, locator = ref.partition(":")
         if place.isdecimal():
-            files[int(place)][locator] = key(digest, label, split, mask)[:SHORT]
+            files[int(place)][locator] = key(digest, label, split, mask, *([said] if said else []))[:SHORT]
     return [_source(spec.plain(), listed) for spec, listed in zip(recipe.sources, files, strict=True)]
 
 

@@ -17,7 +17,9 @@ from augforge.data.sample import is_evaluation
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
 from augforge.report.evaluation import Evaluation, read_evaluation
-from augforge.report.layout import Layout, layout_of
+from augforge.report.judges import Judgement, judgements
+from augforge.report.layout import LEAST, Layout, layout_of
+from augforge.report.pairs import pairs_of
 from augforge.report.thresholds import Measure, thresholds
 from augforge.report.withheld import withheld
 
@@ -29,8 +31,8 @@ class Findings:
     """All that a report is made from.
 
     `rows` is the ledger (n rows, as in samples.parquet); `flagged` (n,) and `unjudged` (n,) mark images that are never
-    shown. `recipe` is None where recipe.yaml cannot be read, `layout` where no vectors are stored. `notes` are
-    sentences on what is missing.
+    shown. `recipe` is None where recipe.yaml cannot be read, `layout` where no vectors are stored. `pairs` are rows
+    that went as near-duplicates, with those of which. `notes` are sentences on what is missing.
     """
 
     folder: Path
@@ -44,6 +46,8 @@ class Findings:
     recipe: Recipe | None
     recipe_text: str
     layout: Layout | None
+    pairs: list[tuple[int, int]]
+    judgements: list[Judgement]
     evaluation: Evaluation | None
     notes: list[str]
 
@@ -78,8 +82,8 @@ class Findings:
         return {label: (before[label], real[label], synthetic[label]) for label in self.classes}
 
 
-def collect(folder: Path) -> Findings:
-    """What the run in `folder` has left behind.
+def collect(folder: Path, umap: bool = False) -> Findings:
+    """What the run in `folder` has left behind; with a map by UMAP, too, if that is asked for.
 
     Raises:
         StoreError: it is no run folder, one of another format, or one of its files is damaged.
@@ -88,13 +92,16 @@ def collect(folder: Path) -> Findings:
     rows = _ledger(folder / "samples.parquet")
     recipe, notes = _recipe(folder)
     flagged, unjudged = withheld(rows)
-    layout = None if recipe is None else layout_of(folder, recipe, rows.column("digest").to_pylist())
+    layout = None if recipe is None else layout_of(folder, recipe, rows.column("digest").to_pylist(), umap)
+    if umap and (layout is None or layout.umap is None):
+        notes.append(f"There is no map by UMAP: it needs the stored embeddings of {LEAST} images or more.")
     if not (folder / "run.json").is_file():
         notes.append("The run is not finished: this is what it has written so far.")
+    classes = _classes(rows)
     return Findings(
         folder=folder,
         rows=rows,
-        classes=_classes(rows),
+        classes=classes,
         stages=_stages(rows, recipe),
         flagged=flagged,
         unjudged=unjudged,
@@ -103,6 +110,8 @@ def collect(folder: Path) -> Findings:
         recipe=recipe,
         recipe_text=_text(folder / "recipe.yaml"),
         layout=layout,
+        pairs=pairs_of(rows),
+        judgements=[] if recipe is None else judgements(folder, recipe, rows, classes),
         evaluation=read_evaluation(folder),
         notes=notes,
     )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from augforge import __version__
 from augforge.report.collect import Findings
+from augforge.report.judges import Judgement
 from augforge.report.layout import Layout
 
 SCALE = 10_000
@@ -57,12 +60,15 @@ def overview(findings: Findings) -> dict[str, Any]:
     return {
         "name": findings.name,
         "folder": findings.folder.name,
+        "path": shlex.quote(path_as_typed(findings.folder)),
         "seed": None if findings.recipe is None else findings.recipe.seed,
         "version": __version__,
         "notes": findings.notes,
         "balance": [[label, *counts] for label, counts in findings.balance().items()],
         "measures": [_measure(asdict(measure)) for measure in findings.measures],
         "certificates": findings.certificates,
+        "pairs": [list(pair) for pair in findings.pairs],
+        "judges": [_judge(judgement) for judgement in findings.judgements],
         "map": None if findings.layout is None else _map(findings.layout),
         "evaluation": None if findings.evaluation is None else findings.evaluation.plain(),
         "recipe": findings.recipe_text,
@@ -171,15 +177,28 @@ def _measure(measure: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def path_as_typed(folder: Path) -> str:
+    """How commands name the run folder: below the current folder as seen from there, else by its whole path."""
+    whole = folder.resolve()
+    here = Path.cwd().resolve()
+    return str(whole.relative_to(here)) if here in whole.parents else str(whole)
+
+
+def _judge(judgement: Judgement) -> dict[str, Any]:
+    """What a judge took the images for."""
+    plain = {"stage": judgement.stage, "model": judgement.model, "classes": judgement.classes}
+    return {**plain, "chosen": judgement.chosen.tolist()}
+
+
 def _map(layout: Layout) -> dict[str, Any]:
-    """The map in whole numbers; both axes to the same scale, as distances mean something."""
-    low = layout.places.min(axis=0)
-    span = float(np.ptp(layout.places, axis=0).max()) or 1.0
-    x, y = np.rint((layout.places - low) / span * SCALE).astype(int).T
-    return {
-        "model": layout.model,
-        "explained": list(layout.explained),
-        "rows": layout.rows.tolist(),
-        "x": x.tolist(),
-        "y": y.tolist(),
-    }
+    """The places on both maps; those by UMAP have the rows that they are of."""
+    plain = {"model": layout.model, "explained": list(layout.explained), "pca": _places(layout.rows, layout.places)}
+    umap = None if layout.umap is None else _places(layout.rows[layout.umap.chosen], layout.umap.places)
+    return {**plain, "umap": umap}
+
+
+def _places(rows: NDArray[np.int64], places: NDArray[np.float32]) -> dict[str, Any]:
+    """Places (m, 2) of rows (m,) in whole numbers; both axes to the same scale, as distances mean something."""
+    span = float(np.ptp(places, axis=0).max()) or 1.0
+    x, y = np.rint((places - places.min(axis=0)) / span * SCALE).astype(int).T
+    return {"rows": rows.tolist(), "x": x.tolist(), "y": y.tolist()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from augforge.optional import require
 from augforge.report.collect import Findings
@@ -31,7 +33,9 @@ def figures(findings: Findings) -> dict[str, bytes]:
     for title, facts in findings.certificates.items():
         drawn[f"selection-{_word(title)}"] = _png(partial(_curve, title=title, facts=facts))
     if findings.layout is not None:
-        drawn["embedding-map"] = _png(partial(_map, findings=findings, layout=findings.layout))
+        drawn |= {
+            name: _png(partial(_map, findings=findings, places=places)) for name, places in _maps(findings.layout)
+        }
     if findings.evaluation is not None:
         for one in findings.evaluation.comparisons:
             name = "evaluation" if one.shots is None else f"evaluation-{one.shots}-shots"
@@ -87,28 +91,49 @@ def _scores(panel: Any, findings: Findings, name: str) -> None:
 
 
 def _curve(panel: Any, title: str, facts: dict[str, Any]) -> None:
-    curve = facts["curve"]
+    """By how much each way of choosing is better than a random one: the curves themselves lie on each other."""
+    curve, last = facts["curve"], facts["curve"]["budget"][-1]
+    random = np.array(curve.get("random") or np.zeros(len(curve["budget"])))
     for name, style in (("chosen", "-"), ("k-center", "--"), ("random", ":")):
         if curve.get(name) is not None:
-            panel.plot(curve["budget"], curve[name], style, label=name, linewidth=2)
-    panel.axhline(facts["upper-bound"], color="grey", linewidth=1, label="upper bound at the whole budget")
-    panel.set(xlabel="images chosen", ylabel="objective", xscale="log")
+            panel.plot(curve["budget"], np.array(curve[name]) - random, style, label=name, linewidth=2)
+    panel.plot([last], [facts["upper-bound"] - random[-1]], "v", color="grey", label="no choice is over", clip_on=False)
+    panel.set(xlabel="images chosen", ylabel="objective over that of random", xscale="log")
     panel.set_title(f"{_text(title, 60)}: within {facts['gap']:.2%} of the best")
     panel.legend(frameon=False)
 
 
-def _map(panel: Any, findings: Findings, layout: Layout) -> None:
-    outcomes = outcomes_of(findings.rows)[layout.rows]
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """What a map shows: the ledger's rows (m,), where they lie (m, 2), a title and the names of both axes."""
+
+    rows: NDArray[np.int64]
+    places: NDArray[np.float32]
+    title: str
+    axes: tuple[str, str]
+
+
+def _maps(layout: Layout) -> Iterator[tuple[str, _Places]]:
+    """The map of the principal components, and that by UMAP if there is one."""
+    model, (first, second) = _text(layout.model, 50), layout.explained
+    axes = (f"first component ({first:.0%})", f"second component ({second:.0%})")
+    yield "embedding-map", _Places(layout.rows, layout.places, f"Embeddings by {model}, PCA", axes)
+    if layout.umap is not None:
+        rows = layout.rows[layout.umap.chosen]
+        yield "embedding-map-umap", _Places(rows, layout.umap.places, f"Embeddings by {model}, UMAP", ("", ""))
+
+
+def _map(panel: Any, findings: Findings, places: _Places) -> None:
+    outcomes = outcomes_of(findings.rows)[places.rows]
     for outcome in reversed(OUTCOMES):
-        mine = layout.places[outcomes == outcome]
+        mine = places.places[outcomes == outcome]
         if len(mine):
-            size = 14 if len(layout.rows) < 5000 else 4
+            size = 14 if len(places.rows) < 5000 else 4
             panel.scatter(
                 mine[:, 0], mine[:, 1], s=size, color=COLOURS[outcome], label=outcome, alpha=0.7, linewidths=0
             )
-    first, second = layout.explained
-    panel.set(xlabel=f"first component ({first:.0%})", ylabel=f"second component ({second:.0%})")
-    panel.set(title=f"Embeddings by {_text(layout.model, 60)}", aspect="equal")
+    across, up = places.axes
+    panel.set(xlabel=across, ylabel=up, title=places.title, aspect="equal")
     panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 

@@ -23,9 +23,13 @@ from augforge.progress import Progress
 from augforge.report.collect import Findings
 from augforge.report.pictures import Pictures
 
-SIDE = 96
-MOST = 6_000
+MOST = 4_000
 """Thumbnails of one report; more would make it slow to write, and nobody looks at so many."""
+SIDES = (256, 224, 192, 160, 128)
+"""Sides of a thumbnail, in px. Of few images they are large; all of one report have the same."""
+ALL_BYTES = 22_000_000
+BYTES_A_PIXEL = 0.34
+"""About what thumbnails of photographs take of a file, as text (measured at 96 to 160 px: 0.30 to 0.37)."""
 CHUNK = 128
 THREADS = 2
 QUALITY = 76
@@ -52,15 +56,21 @@ def make_thumbnails(findings: Findings, budget: int, progress: Progress | None =
     pictures = Pictures(findings.folder, findings.recipe)
     rows = findings.rows.select(["id", "kept", "ref", "digest", "mask"])
     order = list(islice(in_order(findings), MOST))
+    side = side_for(len(order))
     with (progress or Progress()).bar("thumbnails", len(order)) as bar, ThreadPoolExecutor(THREADS) as threads:
         for start in range(0, len(order), CHUNK):
             part = order[start : start + CHUNK]
             asked = rows.take(part).to_pylist()
-            for place, one in zip(part, threads.map(lambda row: _thumbnail(pictures, row), asked), strict=True):
+            for place, one in zip(part, threads.map(lambda row: _thumbnail(pictures, row, side), asked), strict=True):
                 if not _add(made, place, one, budget):
                     return made
             bar.advance(len(part))
     return made
+
+
+def side_for(count: int) -> int:
+    """The side of each of `count` thumbnails in px: the largest with which all of them take about `ALL_BYTES`."""
+    return next((side for side in SIDES if count * side * side * BYTES_A_PIXEL <= ALL_BYTES), SIDES[-1])
 
 
 def _add(made: Thumbnails, place: int, one: tuple[str, str] | str, budget: int) -> bool:
@@ -82,14 +92,15 @@ def in_order(findings: Findings) -> Iterator[int]:
     """The rows in the order in which they get a thumbnail; any beginning of it is a fair sample.
 
     The rows of each stratum (the stage that made them, the class, whether and by what they were dropped) are in the
-    order of a hash of their ids, and the strata take turns; parents come just before the first of their children.
-    Withheld rows are left out.
+    order of a hash of their ids, and the strata take turns; parents come just before the first of their children, and
+    an image just before the first that went as its near-duplicate. Withheld rows are left out.
     """
     ids = findings.rows.column("id").to_pylist()
     parents, places = findings.rows.column("parents").to_pylist(), {identity: row for row, identity in enumerate(ids)}
-    hidden, seen = findings.hidden, set()
+    hidden, seen, twins = findings.hidden, set(), dict(findings.pairs)
     for row in _by_turns(findings, ids):
-        for one in (*(places[parent] for parent in parents[row] or () if parent in places), row):
+        before = [places[parent] for parent in parents[row] or () if parent in places]
+        for one in (*before, *([twins[row]] if row in twins else []), row):
             if one not in seen and not hidden[one]:
                 seen.add(one)
                 yield one
@@ -105,19 +116,19 @@ def _by_turns(findings: Findings, ids: Sequence[str]) -> list[int]:
     return [row for *_, row in sorted(turns)]
 
 
-def _thumbnail(pictures: Pictures, row: dict[str, Any]) -> tuple[str, str] | str:
+def _thumbnail(pictures: Pictures, row: dict[str, Any], side: int) -> tuple[str, str] | str:
     """Picture and mask ("" if it has none), or why there is no picture."""
     try:
-        picture = _small(decode(pictures.image(row), SIDE))
+        picture = _small(decode(pictures.image(row), side), side)
         mask = _mask(images.decode_condition(pictures.mask(row)), picture.size) if row["mask"] else ""
     except BadImage as error:
         return error.message
     return _webp(picture, lossless=max(picture.size) <= SMALL), mask
 
 
-def _small(image: Image.Image) -> Image.Image:
+def _small(image: Image.Image, side: int) -> Image.Image:
     image = image.copy()
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return image
 
 

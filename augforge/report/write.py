@@ -49,7 +49,7 @@ def write_report(
     *,
     png: Path | None = None,
     megabytes: float = MEGABYTES,
-    replace: bool = False,
+    umap: bool = False,
     progress: Progress | None = None,
 ) -> Written:
     """Write the report of the run in `folder` as one HTML file.
@@ -59,19 +59,23 @@ def write_report(
         out: the file; DIR/report.html if None.
         png: a folder for the figures as PNG, if they are wanted.
         megabytes: how large the file may be, in millions of bytes.
-        replace: write over a file that is no report, which is refused otherwise.
+        umap: show the embeddings by UMAP, too, beside their principal components; it needs umap-learn.
         progress: told how far it is.
 
     Raises:
         StoreError: no run folder, a damaged file in it, `megabytes` is less than the data alone need, or the file
             cannot be written.
+        AugforgeError: a package is not installed.
     """
     require("jinja2", "matplotlib", who="the report")
-    findings = collect(folder)
+    progress = progress or Progress()
+    if umap:
+        require("umap", who="a map by UMAP")
+        progress.say("placing the images by UMAP, which takes from half a minute to a few")
+    findings = collect(folder, umap)
     path = place_of(folder, out)
-    check_free(path, replace)
     room = int(megabytes * MEGABYTE)
-    blocks, thumbnails, traced = _fitted(findings, room, progress or Progress())
+    blocks, thumbnails, traced = _fitted(findings, room, progress)
     content = render(f"{findings.name}: {TITLE}", blocks).encode()
     _save(path, content)
     figures = _figures(findings, png) if png else ()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from augforge.data import images
+from augforge.data.annotations import dump_annotations
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Store
@@ -38,18 +39,21 @@ class Remade:
     """One image that was made again: its PNG bytes, and how far it is from the one that was made first.
 
     `apart` is the largest difference of a value in 255ths: 0 where bytes are equal, NaN where the first one is gone.
+    `annotations` are those of the image that was made again, as text.
     """
 
     sample: Sample
     data: bytes
     apart: float
     mask: bytes | None = None
+    annotations: str = ""
 
     @property
     def equal(self) -> bool:
-        """Whether the bytes of the image, and of its mask, are those that the ledger has the digests of."""
+        """Whether image, mask and annotations are those of the ledger, to the byte."""
         mask = images.digest(self.mask) if self.mask is not None else ""
-        return images.digest(self.data) == self.sample.digest and mask == self.sample.mask
+        same = images.digest(self.data) == self.sample.digest and mask == self.sample.mask
+        return same and self.annotations == dump_annotations(self.sample.annotations)
 
 
 class _AsItLies(Run):
@@ -163,7 +167,8 @@ def _of_one_config(
                 if sample in samples:
                     data = encoded(picture)
                     mask = None if picture.mask is None else images.encode_mask(picture.mask)
-                    yield Remade(sample, data, _apart(archive, sample, data), mask)
+                    said = dump_annotations(picture.annotations)
+                    yield Remade(sample, data, _apart(archive, sample, data), mask, said)
 
 
 def _batches(archive: Archive, stage: Generator, samples: Sequence[Sample]) -> Iterator[list[Sample]]:

@@ -194,5 +194,5 @@ def _problem(made: Remade) -> str:
     """What is wrong with an image that was made again; "" where it is within 1/255."""
     if made.apart <= 1:
         same = (made.mask is None) == (not made.sample.mask) and (made.apart > 0 or made.equal)
-        return "" if same else "made again from its provenance it has another mask"
+        return "" if same else "made again from its provenance it has another mask, or other annotations"
     return f"made again from its provenance it differs by up to {made.apart:g}/255"

@@ -34,11 +34,13 @@ class GeneratedImage:
     """A generated image (h, w, 3), float in [0, 1] or NaN, and what to record about it beside its sampled parameters.
 
     `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one.
+    `annotations` are those of the generated image: what a generator does not hand on is gone.
     """
 
     pixels: NDArray[np.float32]
     facts: Mapping[str, Any] = field(default_factory=dict)
     mask: NDArray[np.uint8] | None = None
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Heard(Progress):
         self.bars.append(title)
         return super().bar(title, total, unit)
 
-    def begin(self, text: str) -> None:
+    def opening(self, text: str) -> None:
         self.lines.append(text)
 
     def say(self, text: str) -> None:

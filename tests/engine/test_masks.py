@@ -365,6 +365,6 @@ def test_who_gave_a_label_is_not_forgotten(tmp_path):
 def test_a_folder_of_an_older_format_is_refused_with_the_remedy(version, pictures, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text(json.dumps({"format": version}))
-    with pytest.raises(StoreError, match=f"in format {version}, this augforge writes format 3") as caught:
+    with pytest.raises(StoreError, match=f"in format {version}, this augforge writes format 4") as caught:
         run(recipe(pictures), tmp_path / "out")
     assert "new folder" in caught.value.hint

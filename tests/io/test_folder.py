@@ -65,11 +65,49 @@ def test_folders_named_as_splits_are_splits(tmp_path):
     assert caught.value.hint == "it has test, train, validation"
 
 
-def test_a_class_called_test_beside_others_is_a_class(tmp_path):
-    folder = Folder(str(write(tmp_path, "test/a.png", "cat/a.png")))
+def test_a_folder_called_test_beside_classes_is_asked_about(tmp_path):
+    write(tmp_path, "test/a.png", "cat/a.png")
+    with pytest.raises(SourceError, match="the folder test is named as a split, but lies beside cat") as caught:
+        Folder(str(tmp_path))
+    assert "splits: false" in caught.value.hint
+    folder = Folder(str(tmp_path), splits=False)
     assert listed(folder) == [("cat/a.png", "cat", None), ("test/a.png", "test", None)]
     with pytest.raises(SourceError, match="no split"):
-        Folder(str(tmp_path), split="test")
+        Folder(str(tmp_path), split="test", splits=False)
+
+
+EVALUATION = [
+    ("cat/val/1.png", "cat", "validation"),
+    ("cat/deep/er/Test/1.png", "cat", "test"),
+    ("cat/val_0001.png", "cat", "validation"),
+    ("cat/cat-test.png", "cat", "test"),
+    ("cat/img-test-3.png", "cat", "test"),
+    ("cat/ILSVRC2012_val_00000293.png", "cat", "validation"),
+    ("cat/valley.png", "cat", None),
+    ("cat/contest_1.png", "cat", None),
+    ("cat/train_1.png", "cat", None),
+    ("split=val/cat/1.png", "cat", "validation"),
+    ("val/cat/train_1.png", "cat", "validation"),
+    ("eval.1.png", None, "test"),
+]
+
+
+@pytest.mark.parametrize(("path", "label", "split"), EVALUATION)
+def test_an_evaluation_split_at_any_depth_is_one(tmp_path, path, label, split):
+    assert listed(Folder(str(write(tmp_path, path)))) == [(path, label, split)]
+    if label is not None and not path.startswith(("val", "split")):
+        assert listed(Folder(str(tmp_path), splits=False)) == [(path, label, None)]
+
+
+@pytest.mark.parametrize("name", ["images", "Images", "JPEGImages", "data", "labels", "train/images", "val/data"])
+def test_a_class_is_never_invented_from_a_layout(tmp_path, name):
+    write(tmp_path, f"{name}/a.png", f"{name}/deeper/b.png")
+    with pytest.raises(SourceError, match="is named as a folder of a layout, not as a class") as caught:
+        Folder(str(tmp_path))
+    assert f"give {tmp_path}/{name}" in caught.value.hint
+    assert {label for _, label, _ in listed(Folder(str(tmp_path), classes=False))} == {None}
+    one = open_source("folder", str(tmp_path), **{"class": "cat"})
+    assert {entry.label for entry in one.entries()} == {"cat"}
 
 
 def test_hidden_files_are_passed_over(tmp_path):

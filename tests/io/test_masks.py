@@ -135,7 +135,8 @@ def test_a_named_folder_of_masks_within_is_no_class(tmp_path):
     write(tmp_path, "labels/a.png", data=mask(1))
     source = open_source("folder", str(tmp_path), masks=str(tmp_path / "labels"))
     assert source.classes() == ["cat"] and masks_of(source) == {"cat/a.png": mask(1), "cat/b.png": None}
-    assert open_source("folder", str(tmp_path)).classes() == ["cat", "labels"]
+    with pytest.raises(SourceError, match="labels is named as a folder of a layout"):
+        open_source("folder", str(tmp_path))
 
 
 def test_a_named_folder_of_masks_beside_splits_leaves_them_splits(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from augforge.report import Written, write_report
+from tests.report.browsing import CHROMIUM, READY, Problems
 from tests.report.runs import make_run
 
 
@@ -27,3 +30,39 @@ def written(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
 def html(written: Written) -> str:
     """The text of it."""
     return Path(written.path).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A running Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the extra `dev`)")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a report, with what follows # in its address; nothing may be wrong when the test is over."""
+    contexts, problems = [], Problems()
+
+    def open_(path: str | Path, fragment: str = "", **options: Any) -> Any:
+        settings = {"viewport": {"width": 1280, "height": 860}, "color_scheme": "light", "reduced_motion": "reduce"}
+        contexts.append(browser.new_context(offline=True, **{**settings, **options}))
+        page = contexts[-1].new_page()
+        problems.watch(page)
+        page.goto(Path(path).as_uri() + fragment)
+        page.wait_for_selector(READY)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(opened: Callable[..., Any], written: Written) -> Any:
+    """The report of `run`, open."""
+    return opened(written.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import re
@@ -20,7 +21,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Embedders, stored_vectors
+from augforge.engine.embedding import Embedders, stored_vectors, vectors_key
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.ingest import Pixels
 from augforge.engine.runners.generate import GENERATED
@@ -94,7 +95,7 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     _vectors(store, ledger.column("digest"))
     embedders = Embedders(store, pixels, "cpu", Progress())
     write_result(recipe, RunContext(ledger, embedders, certificates={SELECTOR: CERTIFICATE}))
-    (store.folder / "run.json").write_bytes(seal({"format": 3, "key": "x", "summary": {}}))
+    (store.folder / "run.json").write_bytes(seal({"format": 4, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder
 
@@ -180,6 +181,11 @@ def _vectors(store: Store, digests: list[str]) -> None:
     with stored.writing() as writer:
         distinct = list(dict.fromkeys(digests))
         writer.add([{"digest": d, "vector": random.normal(size=8).astype(np.float32)} for d in distinct])
+    prompts = [hashlib.sha256(f"a photo of a {label}".encode()).hexdigest() for label in EVIL]
+    with store.vectors(f"{vectors_key('builtin-clip')}-text").writing() as writer:
+        writer.add(
+            [{"digest": d, "vector": row} for d, row in zip(prompts, np.eye(4, 8, dtype=np.float32), strict=True)]
+        )
 
 
 CERTIFICATE = {

@@ -2,86 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from augforge.report import Written, write_report
+from augforge.report import write_report
+from tests.report.browsing import READY, Problems, cards, choose, eventually, needs_chromium, shown
 from tests.report.runs import EVIL, many_samples
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
-READY = "html[data-ready=true]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the extra `dev`)")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-class Problems(list[str]):
-    """What the browser complained about: console errors and warnings, exceptions, dialogs, requests to elsewhere."""
-
-    def watch(self, page: Any) -> None:
-        page.on("console", lambda said: said.type in ("error", "warning") and self.append(said.text))
-        page.on("pageerror", lambda error: self.append(str(error)))
-        page.on("dialog", lambda dialog: (self.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or self.append(request.url))
-
-
-@pytest.fixture
-def page(browser: Any, written: Written) -> Iterator[Any]:
-    """The report, open; nothing may be wrong when the test is over."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 860}, offline=True, color_scheme="light", reduced_motion="reduce"
-    )
-    opened, problems = context.new_page(), Problems()
-    problems.watch(opened)
-    opened.goto(Path(written.path).as_uri())
-    opened.wait_for_selector(READY)
-    yield opened
-    context.close()
-    assert problems == []
-
-
-def eventually(page: Any, script: str) -> None:
-    """Wait until a script says true; the policy of the page forbids Playwright's own way, which needs eval."""
-    for _ in range(100):
-        if page.evaluate(script):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never true: {script}")
-
-
-def shown(where: Any) -> str:
-    """The text that a person reads there: every folded table in it is opened first, and it must be in sight."""
-    folds = where.locator("details:not([open])")
-    for _ in range(folds.count()):
-        folds.first.locator("summary").click()
-    tables = where.locator("details > .scroll")  # a table is built when its fold is opened
-    for number in range(where.locator("details").count()):
-        tables.nth(number).wait_for(state="visible")
-    assert where.is_visible()
-    return str(where.inner_text())
-
-
-def cards(page: Any) -> int:
-    return page.locator(".card").count()
-
-
-def choose(page: Any, field: str, option: Any) -> None:
-    page.get_by_label(field, exact=True).select_option(**option)
+pytestmark = needs_chromium
 
 
 def test_every_chart_is_drawn_and_nothing_is_wrong(page):
-    for section in ("overview", "gallery", "scores", "selection", "balance", "map", "evaluation", "recipe"):
+    sections = page.evaluate("[...document.querySelectorAll('section')].map((section) => section.id)")
+    assert {"overview", "gallery", "scores", "selection", "balance", "map", "evaluation", "recipe"} <= set(sections)
+    for section in sections:
         page.locator(f"#{section}").scroll_into_view_if_needed()
         page.wait_for_timeout(80)
     plots = page.evaluate("[...document.querySelectorAll('.plot')].map((plot) => Boolean(plot.chart))")
@@ -133,12 +69,12 @@ def test_sorting_by_a_score_leaves_out_what_has_none(page):
     assert cards(page) == 8 and "0.4" in shown(page.locator(".card").first)
 
 
-def test_a_click_tells_the_life_of_an_image_and_its_parents(page):
+def test_a_click_tells_the_life_of_an_image_and_its_parents(page, run):
     choose(page, "Origin", {"label": "synthetic"})
     page.locator(".card").first.click()
     dialog = page.locator("#detail")
     told = shown(dialog)
-    assert "augforge why run" in told and "clip-prompt" in told and str(2**62)[:15] in told
+    assert f"augforge why {run} " in told and "clip-prompt" in told and str(2**62)[:15] in told
     dialog.get_by_role("button", name="Parents").first.click()
     assert shown(dialog.locator("h2")).endswith(", real") and "<i>0.png" in shown(dialog)
     assert dialog.get_by_role("button", name="Children").count() == 4
@@ -182,11 +118,6 @@ def test_a_threshold_counts_as_the_rule_does(page):
     before = float(slider.input_value())
     page.keyboard.press("PageDown")
     assert float(slider.input_value()) < before
-
-
-def test_a_class_without_images_makes_no_class_infinitely_large(page):
-    told = page.evaluate("[ratio([6, 0, 3]), ratio([0]), without([6, 0, 3]), without([1])]")
-    assert told == ["2", "0", " (1 class without any image aside)", ""]
 
 
 def test_the_line_in_the_histogram_can_be_dragged_and_leads_to_the_images(page):

@@ -66,7 +66,7 @@ def test_provenance_of_some_rows_only(run):
 
 def test_places_on_the_map_keep_their_shape(run):
     findings = collect(run)
-    told = overview(findings)["map"]
+    told = overview(findings)["map"]["pca"]
     places = findings.layout.places
     far = abs(places[3] - places[7])
     drawn = [abs(told[axis][3] - told[axis][7]) for axis in "xy"]

@@ -9,7 +9,16 @@ import pyarrow as pa
 import pytest
 
 from augforge.report.collect import collect
-from augforge.report.thumbnails import in_order, make_thumbnails, palette
+from augforge.report.thumbnails import (
+    ALL_BYTES,
+    BYTES_A_PIXEL,
+    MOST,
+    SIDES,
+    in_order,
+    make_thumbnails,
+    palette,
+    side_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +73,10 @@ def test_labels_of_a_mask_have_colours_of_their_own_but_the_first():
     colours = palette()
     assert colours[0].tolist() == [0, 0, 0, 0]
     assert len({tuple(colour) for colour in colours[1:40].tolist()}) == 39 and (colours[1:, 3] == 255).all()
+
+
+def test_thumbnails_are_large_where_there_are_few_and_all_together_keep_to_a_size():
+    assert (side_for(10), side_for(900), side_for(2_400), side_for(MOST)) == (256, 256, 160, 128)
+    sides = [side_for(count) for count in range(1, MOST + 1)]
+    assert sides == sorted(sides, reverse=True) and set(sides) == set(SIDES)
+    assert max(count * side**2 * BYTES_A_PIXEL for count, side in enumerate(sides, 1)) <= 1.02 * ALL_BYTES

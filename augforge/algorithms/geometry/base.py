@@ -17,6 +17,7 @@ Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 Size = tuple[int, int]
 """Height and width in px."""
 Order = Literal["bilinear", "bicubic"]
+Lines = Literal["straight", "smooth", "cut"]
 ORDERS: dict[Order, int] = {"bilinear": 1, "bicubic": 3}
 
 
@@ -25,6 +26,13 @@ class Op(ABC):
     """One geometric operation, with its parameters as fields."""
 
     name: ClassVar[str]
+    lines: ClassVar[Lines] = "straight"
+    """What becomes of a straight line: it stays straight, it bends, or it may be cut into pieces."""
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether left and right change places."""
+        return False
 
     def size(self, size: Size) -> Size:
         """Height and width of what comes out."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.geometry.base import Op, Points, Size
+from augforge.algorithms.geometry.base import Lines, Op, Points, Size
 from augforge.data.ids import rng
 
 Matrix = NDArray[np.float64]
@@ -88,6 +88,7 @@ class Jigsaw(Op):
     cells: int = 4
     swaps: int = 4
     name: ClassVar[str] = "jigsaw"
+    lines: ClassVar[Lines] = "cut"
 
     def __post_init__(self) -> None:
         if self.cells < 2 or self.swaps < 0:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.geometry.base import Op, Order, Size, size_of
+from augforge.algorithms.geometry.base import Lines, Op, Order, Size, size_of
 from augforge.algorithms.geometry.ops import OPS
 
 VOID = 255
@@ -112,6 +112,10 @@ class Geometry:
         log.close()
         return labels
 
+    def point_map(self, size: Size) -> GeometryMap:
+        """Where the points of an image of `size` go, for its annotations."""
+        return GeometryMap(self, size)
+
     def valid(self, size: Size) -> NDArray[np.bool_]:
         """(h', w') of the output: which pixels show something of the input of `size`."""
         return self.apply_label(np.ones(size, bool), void=False)
@@ -119,6 +123,33 @@ class Geometry:
     def survives(self, size: Size) -> NDArray[np.bool_]:
         """(h, w) of the input: which pixels are still known after the chain was applied and undone."""
         return self.undo_label(self.valid(size), size, void=False)
+
+
+class GeometryMap:
+    """A chain, applied to an image of the size `before`, as annotations ask for it.
+
+    Their points are counted from the corner of the first pixel, those of operations from its centre.
+    """
+
+    def __init__(self, geometry: Geometry, before: Size) -> None:
+        self._geometry = geometry
+        self.before, self.after = before, geometry.size(before)
+        kinds = [op.lines for op in geometry.ops]
+        self.lines: Lines = "cut" if "cut" in kinds else "smooth" if "smooth" in kinds else "straight"
+        self.mirrored = sum(op.mirrors for op in geometry.ops) % 2 == 1
+
+    def points(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) where the points (x, y) went; perhaps outside."""
+        rows, columns = xy[:, 1] - 0.5, xy[:, 0] - 0.5
+        size = self.before
+        for op in self._geometry.ops:
+            rows, columns = op.target((rows, columns), size)
+            size = op.size(size)
+        return np.stack([columns + 0.5, rows + 0.5], axis=1)
+
+    def label_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h, w) a label map moved, 0 outside."""
+        return self._geometry.apply_label(labels, void=0)
 
 
 def _op(step: Mapping[str, Any]) -> Op:

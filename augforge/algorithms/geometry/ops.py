@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.geometry.base import Op, Order, Points, Size, as_dtype, size_of
+from augforge.algorithms.geometry.base import Lines, Op, Order, Points, Size, as_dtype, size_of
 from augforge.algorithms.geometry.bend import Jigsaw, Perspective, Shear
 from augforge.data.ids import rng
 
@@ -26,6 +26,11 @@ class Flip(Op):
     def __post_init__(self) -> None:
         if self.axis not in ("horizontal", "vertical"):
             raise ValueError(f"a flip is horizontal or vertical, not {self.axis!r}")
+
+    @property
+    def mirrors(self) -> bool:
+        """In either direction: what is upside down is seen in a mirror, turned by half."""
+        return True
 
     def source(self, points: Points, size: Size) -> Points:
         """The mirrored points."""
@@ -192,6 +197,7 @@ class Warp(Op):
     amplitude: float
     cells: int = 4
     name: ClassVar[str] = "warp"
+    lines: ClassVar[Lines] = "smooth"
 
     def __post_init__(self) -> None:
         if self.amplitude < 0 or self.cells < 2:

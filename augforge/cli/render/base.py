@@ -51,3 +51,8 @@ def print_json(value: Any) -> None:
 def right(name: str) -> Any:
     """A column of numbers."""
     return Column(name, justify="right")
+
+
+def more(count: int, all_by: str = "--json shows all") -> str:
+    """The last line of a list that was cut."""
+    return f"… {count:,} more ({all_by})"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augforge.cli.render import dry
-from augforge.cli.render.base import print_json, say
+from augforge.cli.render.base import more, print_json, say
+from augforge.cli.render.next import say_next
 from augforge.cli.render.progress import terminal_progress
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _show_exported(done: Exported, seconds: float) -> None:
     if done.unmarked:
         say(f"  {done.unmarked:,} synthetic images are of a file format that has no room for a mark")
     say(f"see {done.out}/README.md; the digests of all files are in export.json, for machines croissant.json")
+    if done.marked:
+        say_next([(("check-marks", done.out), "whether the marks of synthetic images are still there")])
 
 
 def check_and_show(folder: Path, signed: bool | None, as_json: bool) -> bool:
@@ -68,7 +71,7 @@ def _show_checked(checked: Checked) -> None:
     for lost in checked.lost[:MOST]:
         say(f"    {lost.where}")
     if len(checked.lost) > MOST:
-        say(f"    and {len(checked.lost) - MOST:,} more (--json shows all)")
+        say(f"    {more(len(checked.lost) - MOST)}")
     if checked.unknown:
         marked = f"{checked.marked_unknown:,} of them say that they are synthetic"
         say(f"{checked.unknown:,} images are of unknown origin, {marked}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from augforge.cli.render.base import literal, out, print_json, right, say
+from augforge.cli.render.base import literal, more, out, print_json, right, say
 
 if TYPE_CHECKING:
     from augforge.engine.estimate import ClassOutlook, Outlook
@@ -45,7 +45,7 @@ def _class_table(rows: Sequence[PlanRow], most: int = 40) -> Table:
     for name in classes[:most]:
         table.add_row(literal(name), *(f"{row.classes[name]:,}" for row in rows))
     if len(classes) > most:
-        table.add_row(f"and {len(classes) - most} more (--json shows all)", *("" for _ in rows))
+        table.add_row(more(len(classes) - most), *("" for _ in rows))
     return table
 
 
@@ -56,7 +56,7 @@ def _show_outlook(title: str, outlook: Outlook, most: int = 40) -> None:
     for one in outlook.classes[:most]:
         table.add_row(literal(one.label or "(none)"), *_cells(one))
     if len(outlook.classes) > most:
-        table.add_row(f"and {len(outlook.classes) - most} more (--json shows all)", *("" for _ in range(7)))
+        table.add_row(more(len(outlook.classes) - most), *("" for _ in range(7)))
     out.print()
     say(f"{title}: new images{', counted when they pass the filters' if outlook.until else ''}")
     out.print(table)

@@ -1,18 +1,23 @@
-"""Bars on stderr."""
+"""Bars and spinners on stderr."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress import Progress as RichBars
 from rich.text import Text
 
 from augforge.cli.render.base import QUIET, VERBOSE, err, level, literal
-from augforge.progress import Bar, LineProgress, Progress
+from augforge.progress import Bar, Headings, LineProgress, Progress, clock, named
+
+BAR = 18
+"""Columns of the terminal that a bar takes; the rest of 80 is for what is said beside it."""
+LONG = 1.0
+"""Seconds of loading after which it is said how long it took."""
 
 
 class Rate(ProgressColumn):
@@ -21,33 +26,87 @@ class Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The rate of a task, once it is known."""
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.1f}/s" if speed else "", style="cyan")
+        return Text(f"{speed:,.1f}/s" if speed else "", style="cyan", no_wrap=True)
 
 
-class TerminalProgress(Progress):
-    """A bar for each stage, on stderr."""
+class Elapsed(ProgressColumn):
+    """How long a task has taken so far."""
+
+    def render(self, task: Task) -> Text:
+        """As a clock shows it."""
+        return Text(clock((task.finished_time if task.finished else task.elapsed) or 0.0), no_wrap=True)
+
+
+class Left(ProgressColumn):
+    """How long a task will probably still take."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """The label and the time; nothing before a rate is known, or at the end."""
+        seconds = None if task.finished else task.time_remaining
+        return Text("" if seconds is None else f"left {clock(seconds)}", style="cyan", no_wrap=True)
+
+
+class TerminalProgress(Headings):
+    """A heading for each stage, a bar for each of its steps and a spinner while a model loads, on stderr."""
+
+    _live = False
 
     @contextmanager
     def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
-        """Show a bar with a rate and the time left."""
+        """Show a bar with a rate, the time that has passed and the time left."""
+        self.begin()
         columns = (
-            TextColumn("{task.description:<24}"),
-            BarColumn(),
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=BAR),
             MofNCompleteColumn(),
             Rate(),
-            TimeRemainingColumn(),
+            Elapsed(),
+            Left(),
             TextColumn("{task.fields[note]}"),
         )
-        with RichBars(*columns, console=err) as bars:
+        with RichBars(*columns, console=err) as bars, self._shown():
             yield _TerminalBar(bars, bars.add_task(literal(title), total=total, note=""))
 
-    def begin(self, text: str) -> None:
+    def opening(self, text: str) -> None:
         """Print it on stderr, not dim."""
         err.print(literal(text), soft_wrap=True)
 
+    @contextmanager
+    def loading(self, name: str, size: str = "") -> Iterator[None]:
+        """Show a spinner with the name and the size of a model and how long it has been loading."""
+        what = named(name, size)
+        if self._live:  # a terminal shows one thing that moves at a time
+            self.say(f"loading {what}")
+            yield
+            return
+        self.begin()
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), Elapsed())
+        began = time.monotonic()
+        with RichBars(*columns, console=err, transient=True) as bars, self._shown():
+            bars.add_task(literal(f"loading {what}"), total=None)
+            yield
+        spent = time.monotonic() - began
+        if spent >= LONG:
+            self.say(f"loaded {what} in {clock(spent)}")
+
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
+        self.begin()
         err.print(literal(text), style="dim", soft_wrap=True)
+
+    def _head(self, text: str) -> None:
+        err.print(literal(text), style="bold", soft_wrap=True)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Note that something moves in the terminal meanwhile."""
+        self._live = True
+        try:
+            yield
+        finally:
+            self._live = False
 
 
 class _TerminalBar(Bar):
@@ -73,9 +132,23 @@ class TimedProgress(Progress):
         with self._shown.bar(title, total, unit) as bar:
             yield bar
 
-    def begin(self, text: str) -> None:
+    def opening(self, text: str) -> None:
         """What it begins with needs no time."""
-        self._shown.begin(text)
+        self._shown.opening(text)
+
+    def plan(self, titles: Sequence[str]) -> None:
+        """As what is shown."""
+        self._shown.plan(titles)
+
+    def stage(self, title: str) -> None:
+        """As what is shown."""
+        self._shown.stage(title)
+
+    @contextmanager
+    def loading(self, name: str, size: str = "") -> Iterator[None]:
+        """As what is shown."""
+        with self._shown.loading(name, size):
+            yield
 
     def say(self, text: str) -> None:
         """A remark with its time."""

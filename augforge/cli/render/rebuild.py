@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from augforge.cli.render import dry
-from augforge.cli.render.base import literal, out, print_json, say
+from augforge.cli.render.base import literal, more, out, print_json, say
 from augforge.cli.render.progress import terminal_progress
 from augforge.data import images
 from augforge.data.files import named
@@ -79,7 +79,7 @@ def _drift_table(drifts: Sequence[Drift]) -> Table:
     for drift in drifts[:SHOWN]:
         table.add_row(*map(literal, (drift.kind, drift.what, drift.locked, drift.now)))
     if len(drifts) > SHOWN:
-        table.add_row("", f"and {len(drifts) - SHOWN} more (--json shows all)", "", "")
+        table.add_row("", more(len(drifts) - SHOWN), "", "")
     return table
 
 
@@ -96,8 +96,10 @@ def verify_and_show(folder: Path, sample: int, device: str, as_json: bool) -> in
 
 
 def _show_verdict(verdict: Verdict) -> None:
-    for finding in verdict.findings:
+    for finding in verdict.findings[:SHOWN]:
         say(f"{finding.where}: {finding.what}")
+    if len(verdict.findings) > SHOWN:
+        say(more(len(verdict.findings) - SHOWN))
     looked = f"{verdict.files:,} parts, {verdict.rows:,} rows"
     if verdict.remade:
         looked += f", {verdict.remade:,} images made again ({verdict.equal:,} equal to the byte"
@@ -122,7 +124,7 @@ def _show_diff_text(found: Diff) -> None:
     for kind, label, reason, count in rows[:SHOWN]:
         table.add_row(kind, literal(label), f"{count:,}", literal(reason))
     if len(rows) > SHOWN:
-        table.add_row("", "", "", f"and {len(rows) - SHOWN} more (--format json shows all)")
+        table.add_row("", "", "", more(len(rows) - SHOWN, "--format json shows all"))
     if rows:
         out.print(table)
     counts = ", ".join(f"{count:,} {kind}" for kind, count in found.counts().items())

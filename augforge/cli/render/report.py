@@ -19,13 +19,13 @@ def report_and_show(folder: Path, out: Path | None, as_json: bool, dry_run: bool
     from augforge.report.collect import collect
     from augforge.report.write import check_free, place_of, write_report
 
+    path = place_of(folder, out)
+    check_free(path, options.pop("replace"))
     if dry_run:
         collect(folder)
-        path = place_of(folder, out)
-        check_free(path, options["replace"])
         dry.show_file(path, f"the report of {folder}", as_json)
         return
-    written = write_report(folder, out, progress=terminal_progress(), **options)
+    written = write_report(folder, path, progress=terminal_progress(), **options)
     if as_json:
         print_json(asdict(written))
     else:

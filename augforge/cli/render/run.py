@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from augforge.cli.render import dry
-from augforge.cli.render.base import VERBOSE, level, out, print_json, right, say
+from augforge.cli.render.base import VERBOSE, level, more, out, print_json, right, say
+from augforge.cli.render.next import after_run, after_training, say_next
 from augforge.cli.render.progress import terminal_progress
 
 if TYPE_CHECKING:
     from augforge.engine.run import Summary
     from augforge.recipe import Recipe
+
+MOST = 8
+"""Reasons of a stage that are listed."""
 
 
 def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
@@ -52,6 +56,7 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
     for name, value in record["measured"].items():
         say(f"  {name:<24} {value:.4g}")
     say(f"{folder}: model.safetensors, model.json, samples.png, losses.png, README.md; {_duration(started)}")
+    say_next(after_training(record["trainer"], folder))
 
 
 def _duration(started: float) -> str:
@@ -64,6 +69,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
 
     if summary.up_to_date:
         say(f"{summary.out} is up to date: nothing was computed, {_totals(summary)}")
+        say_next(after_run(Path(summary.out)))
         return
     table = Table("stage", *(right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
     for row in summary.work:
@@ -71,12 +77,21 @@ def show_summary(summary: Summary, seconds: float) -> None:
         reused = f"{row['reused']:,}" if "reused" in row else ""
         table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
     out.print(table)
-    for stage, reasons in summary.reasons.items():
-        for reason, count in list(reasons.items())[: None if level.name == VERBOSE else 8]:
-            say(f"  dropped {count:,} in {stage}: {reason}")
+    _say_reasons(summary)
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
+    say_next(after_run(Path(summary.out)))
+
+
+def _say_reasons(summary: Summary) -> None:
+    """For what images were dropped, stage by stage; the most frequent reasons, or all where much is to be said."""
+    for stage, reasons in summary.reasons.items():
+        most = len(reasons) if level.name == VERBOSE else MOST
+        for reason, count in list(reasons.items())[:most]:
+            say(f"  dropped {count:,} in {stage}: {reason}")
+        if len(reasons) > most:
+            say(f"  {more(len(reasons) - most)}")
 
 
 def _totals(summary: Summary) -> str:

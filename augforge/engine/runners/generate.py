@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.data import images
+from augforge.data.annotations import dump_annotations, parse_annotations
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import canonical
 from augforge.data.sample import Sample
@@ -23,6 +24,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.flow import flow
 from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
+from augforge.engine.loading import loading
 from augforge.engine.rates import recording
 from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError
@@ -37,6 +39,7 @@ GENERATED = pa.schema(
         ("mask", pa.large_binary()),
         ("digest", pa.string()),
         ("mask_digest", pa.string()),
+        ("annotations", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("problem", pa.string()),
@@ -151,9 +154,8 @@ def generate_batches(
 ) -> None:
     """Load the model and generate the batches, committing as it goes."""
     total = sum(len(batch.jobs) for batch in todo)
-    if stage.tasks():
-        progress.say(f"{stage.name}: loading the model")
-    loaded = stage.load(device)
+    with loading(stage, progress):
+        loaded = stage.load(device)
     generation_config = generation_config_of(stage, loaded.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
@@ -229,6 +231,7 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
         "facts": "{}",
         "mask": None,
         "mask_digest": "",
+        "annotations": "",
     }
     problem = made if isinstance(made, str) else images.degenerate(made.pixels)
     if problem or isinstance(made, str):
@@ -236,7 +239,13 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
     height, width = made.pixels.shape[:2]
     data = encoded(made)
     made_row = {"image": data, "digest": images.digest(data), "width": width, "height": height}
-    return {**row, **made_row, **_mask(made), "facts": canonical(dict(made.facts))}
+    return {
+        **row,
+        **made_row,
+        **_mask(made),
+        "annotations": dump_annotations(made.annotations),
+        "facts": canonical(dict(made.facts)),
+    }
 
 
 def encoded(made: GeneratedImage) -> bytes:
@@ -278,6 +287,7 @@ def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
             planned,
             digest=row["digest"],
             mask=row["mask_digest"],
+            annotations=parse_annotations(row["annotations"]),
             width=row["width"],
             height=row["height"],
             ref=f"generated:{name}",

@@ -4,28 +4,36 @@ const MOST_ROWS = 40;
 
 function showBalance() {
   const rows = [...run.balance].sort((a, b) => b[1] - a[1] || b[2] + b[3] - a[2] - a[3]);
-  if (!rows.length) {
-    find('balance-lead').textContent = 'No image of this run has a label.';
-    return;
-  }
-  const before = rows.map((row) => row[1]), after = rows.map((row) => row[2] + row[3]);
-  find('balance-lead').textContent = `${many(rows.length, 'class', 'classes')}. The largest has ${ratio(before)} times the images of the smallest before the run${without(before)}, ${ratio(after)} times after it${without(after)}. Evaluation splits are left out.`;
+  if (!rows.length) return false;
+  const before = ([, real]) => real, after = ([, , real, synthetic]) => real + synthetic;
+  const told = [`${many(rows.length, 'class', 'classes')}.`, spread(rows.map(before), rows.map(after)), ...[[before, 'before'], [after, 'after']].map(([count, when]) => empty(rows, count, when)), 'Evaluation splits are left out.'];
+  find('balance-lead').textContent = told.filter(Boolean).join(' ');
   const few = rows.length <= MOST_ROWS;
   const box = chart('Images of each class: real before the run, real and synthetic after it', () => bars(rows, few));
   if (few) box.style.height = `${Math.max(180, 74 + 30 * rows.length)}px`;
   find('balance-body').append(box, asTable('As a table', () => table('', [['class', false], ['real before', true], ['real after', true], ['synthetic after', true], ['all after', true]],
     rows.map(([label, ...counts]) => [label, ...counts.map(whole), whole(counts[1] + counts[2])]))));
+  return true;
 }
 
-// The largest of the counts over the smallest that is not 0.
-function ratio(counts) {
-  const there = counts.filter((count) => count);
-  return there.length ? figure(Math.max(...there) / Math.min(...there), 3) : '0';
+// How many times as large the largest class is as the smallest that has any image, where there are two of those.
+function spread(before, after) {
+  const times = (counts) => {
+    const some = counts.filter(Boolean);
+    return some.length > 1 ? `${figure(Math.max(...some) / Math.min(...some), 3)} times` : '';
+  };
+  const [first, second] = [times(before), times(after)];
+  if (!first && !second) return '';
+  const then = first ? `before the run${second && `, ${second} after it`}` : 'after the run';
+  return `The largest has ${first || second} as many images as the smallest ${then}.`;
 }
 
-function without(counts) {
-  const none = counts.filter((count) => !count).length;
-  return none ? ` (${many(none, 'class', 'classes')} without any image aside)` : '';
+const MOST_NAMED = 5;
+function empty(rows, count, when) {
+  const names = rows.filter((row) => !count(row)).map(([label]) => label);
+  if (!names.length) return '';
+  const more = names.length > MOST_NAMED ? ` and ${whole(names.length - MOST_NAMED)} more` : '';
+  return `Without any image ${when} the run: ${names.slice(0, MOST_NAMED).join(', ')}${more}.`;
 }
 
 function bars(rows, few) {

@@ -18,10 +18,11 @@ function fillDetail() {
   const at = list.indexOf(current);
   find('detail-title').textContent = `${labelOf(current)}, ${text(samples.origin, current)}`;
   find('previous').disabled = at <= 0;
-  find('next').disabled = at < 0 || at === list.length - 1;
-  const left = make('div', { class: 'stack' }, shot(current, 192), maskSwitch(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
+  find('following').disabled = at < 0 || at === list.length - 1;
+  const left = make('div', { class: 'stack' }, shot(current, 'large'), maskSwitch(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
   find('detail-body').replaceChildren(make('div', { class: 'sheet' }, left, make('div', {}, ...story(current).filter(Boolean))));
   find('detail').scrollTop = 0;
+  writeAddress();
 }
 
 function maskSwitch(row) {
@@ -35,8 +36,8 @@ function kin(title, rows) {
   const shots = rows.slice(0, 12).map((row) => make('button', {
     type: 'button', 'aria-label': `${title}: ${labelOf(row)}, ${text(samples.origin, row)}, ${fateText(row)}`,
     onclick: () => { current = row; fillDetail(); find('close').focus(); },
-  }, shot(row, 44, true)));
-  const more = rows.length > 12 ? make('p', { class: 'lead', text: `and ${whole(rows.length - 12)} more` }) : null;
+  }, shot(row, 'small', true)));
+  const more = rows.length > 12 ? make('p', { class: 'lead', text: `… ${whole(rows.length - 12)} more` }) : null;
   return make('div', {}, make('h3', { text: title }), make('div', { class: 'kin' }, ...shots), more);
 }
 
@@ -56,8 +57,8 @@ function story(row) {
   if (scores.length) parts.push(make('h3', { text: 'Scores' }), facts(scores.map((measure) => [measure.name, rank(measure, row)])));
   if (trace?.generation_config || trace?.seed) parts.push(...making(trace));
   if (!trace) parts.push(make('p', { class: 'lead', text: 'Its provenance is not in this file, to keep it small.' }));
-  const command = `augforge why ${run.folder} ${samples.id[row].slice(0, 12)}`;
-  parts.push(make('h3', { text: 'All of it, in a terminal' }), make('pre', { text: command, tabIndex: 0 }));
+  const command = `augforge why ${run.path} ${samples.id[row].slice(0, 12)}`;
+  parts.push(make('h3', { text: 'All of it, in a terminal' }), commandBox(command));
   return parts;
 }
 
@@ -105,9 +106,13 @@ function step(by) {
 function prepareDetail() {
   find('close').addEventListener('click', () => find('detail').close());
   find('previous').addEventListener('click', () => step(-1));
-  find('next').addEventListener('click', () => step(1));
+  find('following').addEventListener('click', () => step(1));
   find('detail').addEventListener('click', (event) => { if (event.target === find('detail')) find('detail').close(); });
-  find('detail').addEventListener('close', () => { if (opener?.isConnected) opener.focus(); });
+  find('detail').addEventListener('close', () => {
+    current = -1;
+    writeAddress();
+    if (opener?.isConnected) opener.focus();
+  });
   find('detail').addEventListener('keydown', (event) => {
     if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') {
       step(event.key === 'ArrowLeft' ? -1 : 1);

@@ -16,7 +16,7 @@ function make(tag, options = {}, ...inside) {
 }
 
 const whole = (number) => number.toLocaleString('en');
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 const many = (count, one, more = `${one}s`) => `${whole(count)} ${count === 1 ? one : more}`;
 function figure(number, digits = 4) {
   if (number === null || number === undefined || !Number.isFinite(number)) return '–';
@@ -70,6 +70,18 @@ function dot(fate) {
   element.style.background = `var(--${fate})`;
   element.style.color = `var(--${fate})`;
   return element;
+}
+
+// A command with the button that copies it; where the browser allows no copying, the text is selected instead.
+function commandBox(command) {
+  const shown = make('pre', { text: command, tabIndex: 0 });
+  const button = make('button', { type: 'button', text: 'Copy', onclick: async () => {
+    const selection = getSelection();
+    selection.selectAllChildren(shown);
+    const copied = await navigator.clipboard?.writeText(command).then(() => true, () => false);
+    button.textContent = copied ? 'Copied' : 'Selected';
+  } });
+  return make('div', { class: 'command' }, shown, button);
 }
 
 function tile(title, value, below) {

@@ -7,13 +7,11 @@ const signed = (share) => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs
 
 function showEvaluation() {
   const { evaluation } = run;
-  if (!evaluation) {
-    find('evaluation-lead').textContent = 'This run was not evaluated. The command augforge evaluate trains on what it made and says whether that helps.';
-    return;
-  }
+  if (!evaluation) return false;
   find('evaluation-lead').textContent = `Tested on ${evaluation.test} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.`;
   const runs = evaluation.runs.length ? evaluation.runs : [evaluation];
   runs.forEach((one) => find('evaluation-body').append(comparison(one)));
+  return true;
 }
 
 function comparison(one) {

@@ -1,7 +1,11 @@
 // The gallery: a page of cards at a time, filtered and sorted over all samples.
 
 const PAGE = 48;
-const wanted = { label: '', stage: '', origin: '', fate: '', words: '', sort: 'mix', only: true, extra: null };
+const DEFAULTS = { label: '', stage: '', origin: '', fate: '', words: '', sort: 'mix', only: true, extra: null };
+const wanted = { ...DEFAULTS };
+const controls = {};
+// What another section can ask the gallery to show: from the parts of a key a name and a test of a row.
+const EXTRAS = {};
 let shown = [];
 let page = 0;
 
@@ -75,14 +79,67 @@ function turnTo(number, focus = true) {
   find('back').disabled = page === 0;
   find('forth').disabled = page === pages - 1;
   if (focus) find('grid').querySelector('button')?.focus();
+  if (ready()) writeAddress();
+}
+
+const ready = () => document.documentElement.dataset.ready === 'true';
+
+// The state of the gallery for the address: what is not as at the beginning.
+function galleryState() {
+  const fate = wanted.fate.startsWith('[') ? JSON.parse(wanted.fate) : [];
+  const told = {
+    class: wanted.label === '' || wanted.label === '-1' ? '' : samples.label.values[Number(wanted.label)], unlabelled: wanted.label === '-1' ? '1' : '',
+    stage: wanted.stage && stageKey(wanted.stage), origin: wanted.origin, outcome: fate.length ? '' : wanted.fate,
+    'dropped-by': fate[0], reason: fate[1], sort: wanted.sort === DEFAULTS.sort ? '' : wanted.sort, search: wanted.words.trim(),
+    pictures: wanted.only ? '' : 'all', only: wanted.extra ? JSON.stringify(wanted.extra.key) : '', page: page ? String(page + 1) : '',
+    image: current >= 0 ? samples.id[current].slice(0, 12) : '',
+  };
+  return Object.entries(told).filter(([, value]) => value);
+}
+
+const stageKey = (value) => { const [deed, code] = JSON.parse(value); return `${deed}:${samples[deed].values[code]}`; };
+
+// Show what an address says; what it says of things that are not in this run is as if it were not said.
+function restoreGallery(state) {
+  const chosen = {
+    label: state.has('unlabelled') ? '-1' : String(samples.label.values.indexOf(state.get('class'))).replace('-1', ''),
+    stage: [...controls.stage.options].map((option) => option.value).find((value) => value && stageKey(value) === state.get('stage')) ?? '',
+    origin: state.get('origin') ?? '',
+    fate: state.has('dropped-by') ? JSON.stringify([state.get('dropped-by'), state.get('reason')].filter((one) => one !== null)) : state.get('outcome') ?? '',
+    sort: state.get('sort') ?? DEFAULTS.sort,
+  };
+  for (const [name, value] of Object.entries(chosen)) {
+    controls[name].value = value;
+    if (controls[name].selectedIndex < 0) controls[name].value = DEFAULTS[name];
+    wanted[name] = controls[name].value;
+  }
+  wanted.words = controls.words.value = state.get('search') ?? '';
+  wanted.only = controls.only.checked = state.get('pictures') !== 'all';
+  setExtra(keyed(state.get('only')));
+  update();
+  turnTo(Number(state.get('page') ?? 1) - 1, false);
+  const image = state.get('image');
+  const row = image ? samples.id.findIndex((id) => id.startsWith(image)) : -1;
+  if (row >= 0) openDetail(row, shown);
+}
+
+// The key that a text of the address stands for, null where it is none.
+function keyed(value) {
+  return value && /^\["\w+",.*\]$/.test(value) ? JSON.parse(value) : null;
+}
+
+function setExtra(key) {
+  const made = key && EXTRAS[key[0]]?.(...key.slice(1));
+  wanted.extra = made ? { key, test: made.test } : null;
+  find('extra').textContent = made ? `${made.name} ✕` : '';
+  find('extra').hidden = !made;
 }
 
 function card(row, place) {
   const parents = samples.parents[row];
-  const family = make('span', { class: 'family' }, shot(row, 96, true));
+  const family = make('span', { class: 'family' }, shot(row, 'fill', true));
   if (parents.length) {
-    const beside = make('span', { class: 'parents', role: 'img', 'aria-label': many(parents.length, 'parent') }, ...parents.slice(0, 4).map((parent) => shot(parent, 44, true)));
-    family.append(beside);
+    family.append(make('span', { class: 'parents', role: 'img', 'aria-label': many(parents.length, 'parent') }, 'from', ...parents.slice(0, 3).map((parent) => shot(parent, 'small', true))));
   }
   const score = !wanted.sort.startsWith('[') ? '' : ` · ${figure(samples.scores[JSON.parse(wanted.sort)[0]][row])}`;
   const fate = isKept(row) ? 'kept' : text(samples.reason, row);
@@ -110,11 +167,9 @@ function focusCard(buttons, place) {
   buttons[place].focus();
 }
 
-// Show what a chart points at: `test` of a row, and `name` for the chip that takes it away again.
-function showOnly(name, test) {
-  wanted.extra = { test };
-  find('extra').textContent = `${name} ✕`;
-  find('extra').hidden = false;
+// Show what a chart points at: the key of an extra, for which there is a chip that takes it away again.
+function showOnly(key) {
+  setExtra(key);
   update();
   find('gallery').scrollIntoView();
   find('extra').focus({ preventScroll: true });
@@ -134,25 +189,25 @@ function showGallery() {
   let waiting = 0;
   search.addEventListener('input', () => { clearTimeout(waiting); waiting = setTimeout(() => set('words')(search.value), 150); });
   find('filters').append(
-    field('Class', chooser([['', 'all'], ...labels], set('label'))),
-    field('Stage', chooser([['', 'all'], ...stages], set('stage'))),
-    field('Origin', chooser([['', 'real and synthetic'], ...samples.origin.values.map((one) => [one, one])], set('origin'))),
-    field('Fate and reason', chooser(fateOptions(), set('fate'))),
-    field('Sort', chooser([['mix', 'a mix of all'], ['run', 'as in the run'], ...measures], set('sort'))),
-    field('Search', search),
+    field('Class', controls.label = chooser([['', 'all'], ...labels], set('label'))),
+    field('Stage', controls.stage = chooser([['', 'all'], ...stages], set('stage'))),
+    field('Origin', controls.origin = chooser([['', 'real and synthetic'], ...samples.origin.values.map((one) => [one, one])], set('origin'))),
+    field('Fate and reason', controls.fate = chooser(fateOptions(), set('fate'))),
+    field('Sort', controls.sort = chooser([['mix', 'a mix of all'], ['run', 'as in the run'], ...measures], set('sort'))),
+    field('Search', controls.words = search),
   );
   find('filters').addEventListener('submit', (event) => event.preventDefault());
-  const only = make('input', { type: 'checkbox', checked: true, id: 'only', onchange: () => set('only')(only.checked) });
+  const only = controls.only = make('input', { type: 'checkbox', checked: true, id: 'only', onchange: () => set('only')(only.checked) });
   const masks = make('input', { type: 'checkbox', id: 'masks', onchange: () => document.body.classList.toggle('show-masks', masks.checked) });
   find('switches').append(
-    make('button', { type: 'button', class: 'chip', id: 'extra', hidden: true, onclick: () => { wanted.extra = null; find('extra').hidden = true; update(); } }),
+    make('button', { type: 'button', class: 'chip', id: 'extra', hidden: true, onclick: () => { setExtra(null); update(); } }),
     make('label', { class: 'check' }, only, 'only with a picture'),
   );
   if (samples.masked.length) find('switches').append(make('label', { class: 'check' }, masks, 'masks'));
   find('pager').append(
-    make('button', { type: 'button', id: 'back', text: '← Back', onclick: () => turnTo(page - 1, false) }),
+    make('button', { type: 'button', id: 'back', text: '← Previous page', onclick: () => turnTo(page - 1, false) }),
     make('span', { id: 'page' }),
-    make('button', { type: 'button', id: 'forth', text: 'Forth →', onclick: () => turnTo(page + 1, false) }),
+    make('button', { type: 'button', id: 'forth', text: 'Next page →', onclick: () => turnTo(page + 1, false) }),
   );
   find('grid').addEventListener('keydown', walk);
   update();

@@ -1,14 +1,17 @@
-// Put everything in its place.
+// Put everything in its place; a section that has nothing to show goes.
 
-const SECTIONS = { overview: 'Overview', gallery: 'Images', scores: 'Scores', selection: 'Selection', balance: 'Classes', map: 'Map', evaluation: 'Evaluation', recipe: 'Recipe' };
+const SECTIONS = [
+  ['overview', 'Overview', showOverview], ['gallery', 'Images', showGallery], ['scores', 'Scores', showScores],
+  ['judges', 'Labels', showJudges], ['pairs', 'Duplicates', showPairs], ['selection', 'Selection', showSelection],
+  ['balance', 'Classes', showBalance], ['map', 'Map', showMap], ['evaluation', 'Evaluation', showEvaluation],
+  ['next', 'Next', showNext], ['recipe', 'Recipe', showRecipe],
+];
 
-for (const [id, title] of Object.entries(SECTIONS)) find('sections').append(make('a', { href: `#${id}`, text: title }));
 prepareDetail();
-showOverview();
-showGallery();
-showScores();
-showSelection();
-showBalance();
-showMap();
-showEvaluation();
+for (const [id, title, show] of SECTIONS) {
+  if (show() === false) find(id).remove();
+  else find('sections').append(make('a', { href: `#${id}`, text: title }));
+}
+followAddress();
+addEventListener('hashchange', followAddress);
 document.documentElement.dataset.ready = 'true';

@@ -30,13 +30,20 @@ function alike(reason) {
   return ALIKE.get(reason);
 }
 
+const MOST_REASONS = 3;
+
+function showRecipe() {
+  find('recipe-text').textContent = run.recipe;
+  return Boolean(run.recipe);
+}
+
 function showOverview() {
   const kept = outcomes.filter((fate) => fate === 'real' || fate === 'synthetic').length;
   const real = outcomes.filter((fate) => fate === 'real').length;
   const hidden = samples.hidden.filter(Boolean).length;
   find('name').textContent = run.name;
   find('overview-title').textContent = run.name;
-  find('lead').textContent = `Run folder ${run.folder}, augforge ${run.version}${run.seed === null ? '' : `, seed ${run.seed}`}.`;
+  find('lead').textContent = `Run folder ${run.path}, augforge ${run.version}${run.seed === null ? '' : `, seed ${run.seed}`}.`;
   find('notes').append(...run.notes.map((note) => make('p', { class: 'note', text: note })));
   find('tiles').append(
     tile('Images seen', whole(total), `${whole(samples.origin.codes.filter((_, row) => isReal(row)).length)} real`),
@@ -47,12 +54,14 @@ function showOverview() {
   );
   find('flow').append(table('', [['Stage', false], ['in', true], ['new', true], ['dropped', true], ['left', true], ['Why', false]],
     flowRows().map((one) => {
-      const why = make('div', { class: 'reasons' }, ...one.why.slice(0, 3).map(([reason, count]) => make('div', { text: `${whole(count)} × ${reason}` })));
-      if (one.why.length > 3) why.append(make('div', { text: `and ${many(one.why.length - 3, 'other reason')}` }));
-      return [one.stage, one.stage === 'source' ? '' : whole(one.left - one.plus + one.minus), one.plus ? `+${whole(one.plus)}` : '',
-        one.minus ? `−${whole(one.minus)}` : '', whole(one.left), why];
+      const cells = [one.stage, one.stage === 'source' ? '' : whole(one.left - one.plus + one.minus), one.plus ? `+${whole(one.plus)}` : '',
+        one.minus ? `−${whole(one.minus)}` : '', whole(one.left)];
+      const lines = one.why.map(([reason, count]) => make('div', { text: `${whole(count)} × ${reason}` }));
+      if (!lines.length) return [...cells, ''];
+      const why = make('div', { class: 'reasons' }, ...lines.slice(0, MOST_REASONS));
+      if (lines.length > MOST_REASONS) why.append(make('details', {}, make('summary', { text: `… ${whole(lines.length - MOST_REASONS)} more` }), ...lines.slice(MOST_REASONS)));
+      return [...cells, why];
     })));
-  find('recipe-text').textContent = run.recipe || 'There is no recipe.yaml in the run folder.';
   find('footer').textContent = `${whole(samples.pictured.length)} of ${many(total, 'sample')} have a picture in this file`
     + ' (a sample of every stage, class and reason, chosen by a hash). Everything is in this file; nothing is loaded from elsewhere.';
 }

@@ -1,10 +1,10 @@
 // One picture with its mask over it, or why there is none.
 
 function shot(row, size, decorative = false) {
-  const box = make('span', { class: `shot s${size}` });
+  const box = make('span', { class: `shot ${size}` });
   const source = pictureOf(row);
   if (!source) {
-    box.append(make('span', { class: 'none', text: size === 44 ? '–' : whyNoPicture(row), 'aria-hidden': String(size === 44) }));
+    box.append(make('span', { class: 'none', text: size === 'small' ? '–' : whyNoPicture(row), 'aria-hidden': String(size === 'small') }));
     return box;
   }
   const about = decorative ? '' : `${text(samples.origin, row)} image of class ${labelOf(row)}`;

@@ -1,16 +1,20 @@
 // A histogram of each measure with a threshold to drag; what it would keep is counted over the scores themselves.
 
 function showScores() {
-  if (!run.measures.length) {
-    find('scores-lead').textContent = 'No filter has measured anything in this run.';
-    return;
-  }
+  if (!run.measures.length) return false;
   find('scores-lead').textContent = 'Drag the line, or use the slider, to see what another threshold would keep of the images that have the score. '
     + 'Running the recipe again with it measures nothing anew.';
   const deciding = new Set(samples.reason.values.map((reason) => reason.split(': ')[0]));
   const ordered = [...run.measures].sort((a, b) => deciding.has(b.name) - deciding.has(a.name));
   ordered.forEach((measure) => find('scores-body').append(scorePanel(measure)));
+  return true;
 }
+
+// What a threshold would drop, as the gallery shows it.
+EXTRAS.cut = (name, cut, origin) => {
+  const measure = run.measures.find((one) => one.name === name);
+  return measure && { name: `${name}: would go at ${figure(cut)}`, test: (row) => goes(measure, samples.scores[name], { cut, origin }, row) };
+};
 
 function scorePanel(measure) {
   const scores = samples.scores[measure.name];
@@ -46,7 +50,7 @@ function scorePanel(measure) {
   const controls = make('div', { class: 'row' },
     chooser(origins, (value) => { state.origin = value; plot.chart && Object.assign(plot.chart.data, histogram(measure, scores, state).data); move(state.cut); }),
     number,
-    make('button', { type: 'button', text: 'Show what would go', onclick: () => showOnly(`${measure.name}: would go at ${figure(state.cut)}`, (row) => goes(measure, scores, state, row)) }));
+    make('button', { type: 'button', text: 'Show what would go', onclick: () => showOnly(['cut', measure.name, state.cut, state.origin]) }));
   controls.firstChild.setAttribute('aria-label', 'Which images');
   const cuts = asTable('What the usual rules would keep', () => cutTable(measure));
   const panel = make('div', { class: 'panel' }, make('h3', { text: `${measure.name} (${measure.lower_is_better ? 'less' : 'more'} is better)` }),

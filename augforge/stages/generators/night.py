@@ -14,11 +14,11 @@ from augforge.optional import require
 from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
-    Generator,
     LoadedGenerator,
     SampledParams,
     required,
 )
+from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
 
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from augforge.algorithms.geometry import Geometry
+
 LEAST_CROP = 0.8
 
 
-class Night(Generator):
+class Night(FollowingGenerator):
     """Translate real images to night with a model of `train night`.
 
     Which images are translated is decided by a hash of their id (after Dark Side Augmentation, which hashes the file
@@ -40,7 +42,7 @@ class Night(Generator):
     name: ClassVar[str] = "night"
     needs_labels: ClassVar[bool] = False
     uses_masks: ClassVar[bool] = True
-    decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {"ratio"}
+    decision_options: ClassVar[frozenset[str]] = FollowingGenerator.decision_options | {"ratio"}
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
 
     model: Annotated[str, Task("night")] = Field(..., description="The trained translator: a directory, or a recipe's.")
@@ -108,7 +110,8 @@ class Night(Generator):
             for places in places_by([image.size for image, _ in views]):
                 pictures = translator.translate([views[place][0] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
-                    made[place] = GeneratedImage(pixels, mask=views[place][1])
+                    said = self.annotations_after(batch[place].job.parents[0], self._geometry(batch[place]))
+                    made[place] = GeneratedImage(pixels, mask=views[place][1], annotations=said)
             return [picture for picture in made if picture is not None]
 
         return LoadedGenerator(make, translator.facts)
@@ -125,6 +128,19 @@ class Night(Generator):
             return image, None
         mask = decode_condition(item.masks[0])
         return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
+
+    def _geometry(self, item: GenerationInput) -> Geometry:
+        """What `_view` does, as operations."""
+        from augforge.algorithms.geometry import Crop, Flip, Geometry, Op, Resize
+
+        sampled_params, parent = item.job.sample.sampled_params, item.job.parents[0]
+        left, top, right, bottom = sampled_params.get("crop", (0, 0, parent.width, parent.height))
+        ops: list[Op] = [Crop(top, left, bottom - top, right - left)]
+        ops += [Flip()] if sampled_params.get("flip") else []
+        if self.size is not None:
+            scale = self.size / min(bottom - top, right - left)
+            ops.append(Resize(round((bottom - top) * scale), round((right - left) * scale)))
+        return Geometry(tuple(ops))
 
     def _view(self, item: GenerationInput, image: Image.Image, smooth: bool) -> Image.Image:
         from PIL import Image

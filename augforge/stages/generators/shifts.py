@@ -13,11 +13,11 @@ from augforge.data.sample import Sample
 from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
-    Generator,
     LoadedGenerator,
     SampledParams,
     required,
 )
+from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.stage import words_of
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Shifts(Generator):
+class Shifts(FollowingGenerator):
     """Make a validation set of training images: one strong transform each, in the split `validation`.
 
     It shows how robust a model is to shifts that it was not trained on, without touching the test set (*Crafting
     Distribution Shifts*; Efthymiadis et al., 2025). Fold 1 has the families arithmetic, artistic, blur, colour and
     contrast, fold 2 convolutional, edges, geometric, segmentation and weather. Without an amount every image is
-    transformed once. Masks follow geometric transforms, nearest neighbour, and are kept by the others.
+    transformed once. Masks (nearest neighbour), boxes, outlines and keypoints follow geometric transforms, and are kept
+    by the others.
     """
 
     name: ClassVar[str] = "shifts"
@@ -124,7 +125,8 @@ class Shifts(Generator):
         )
         moves = Geometry((resize, *Geometry.from_plain(sampled_params["parameters"].get("geometry", [])).ops))
         mask = _moved_mask(item.masks[0], moves) if item.masks and item.masks[0] is not None else None
-        return GeneratedImage(shifted.astype(np.float32) / np.float32(255), mask=mask)
+        said = self.annotations_after(item.job.parents[0], moves)
+        return GeneratedImage(shifted.astype(np.float32) / np.float32(255), mask=mask, annotations=said)
 
 
 def _moved_mask(data: bytes, moves: Any) -> NDArray[np.uint8]:

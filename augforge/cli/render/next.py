@@ -1,0 +1,48 @@
+"""What to type next: commands with the real paths, each with what it is for."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from augforge.cli.render.base import say
+
+Step = tuple[tuple[str | Path, ...], str]
+"""The words of a command after `augforge`, and what it is for."""
+
+
+def say_next(steps: Sequence[Step]) -> None:
+    """Print commands in a column, each with what it is for; nothing if there are none."""
+    lines = [(f"augforge {shlex.join(map(str, words))}", purpose) for words, purpose in steps]
+    width = max((len(command) for command, _ in lines), default=0)
+    for place, (command, purpose) in enumerate(lines):
+        say(f"{'' if place else 'next:':<5} {command:<{width}}  {purpose}")
+
+
+def after_run(folder: Path) -> list[Step]:
+    """What to do with a run."""
+    return [
+        (("report", folder), "what it did and why, on one page"),
+        (("why", folder, first_id(folder)), "the history of one image"),
+    ]
+
+
+def after_training(trainer: str, folder: Path) -> list[Step]:
+    """What to do with a model that was trained; a classifier judges, the others generate."""
+    if trainer == "classifier":
+        return [(("filter", "classifier", "SOURCE", "--model", folder, "--out", "DIR"), "judge images by it")]
+    return [(("generate", trainer, "SOURCE", "--model", folder, "--out", "DIR"), "make images with it")]
+
+
+def first_id(folder: Path) -> str:
+    """The first digits of the id of an image to begin with: one that was made and kept, else any."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(folder / "samples.parquet", columns=["id", "origin", "kept"])
+    if not len(rows):
+        return "ID"
+    made = pc.and_(pc.not_equal(rows.column("origin"), "real"), rows.column("kept"))
+    place = pc.index(made, True).as_py()
+    return str(rows.column("id")[max(0, place)].as_py())[:8]

@@ -1,0 +1,92 @@
+"""Annotations: what is known of an image's content beyond its one label and its mask.
+
+A sample's annotations are a mapping from the names of kinds to values, `{"boxes": [...], "caption": "a dog"}`. A kind
+is one file with one class, and one line in `KINDS`; nothing else names it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from augforge.data.annotations.base import Kind, PointMap, Size
+from augforge.data.annotations.boxes import Boxes
+from augforge.data.annotations.caption import Caption
+from augforge.data.annotations.extra import Extra
+from augforge.data.annotations.keypoints import Keypoints
+from augforge.data.annotations.labels import Labels, SoftLabel
+
+__all__ = [
+    "KINDS",
+    "Annotations",
+    "Kind",
+    "PointMap",
+    "Size",
+    "annotation_features",
+    "check_annotations",
+    "describe_annotations",
+    "dump_annotations",
+    "move_annotations",
+    "parse_annotations",
+]
+
+Annotations = Mapping[str, Any]
+_EVERY: tuple[Kind, ...] = (Labels(), SoftLabel(), Boxes(), Keypoints(), Caption(), Extra())
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _EVERY}
+
+
+def check_annotations(annotations: Annotations, size: Size) -> tuple[dict[str, Any], list[str]]:
+    """What can be used on an image of `size` (height, width), and what is wrong with the rest.
+
+    Raises:
+        ValueError: there is no such kind, which is a defect of what reads them.
+    """
+    good: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, value in annotations.items():
+        if name not in KINDS:
+            raise ValueError(f"there is no kind of annotation {name!r}; there are {', '.join(KINDS)}")
+        usable, problems = KINDS[name].checked(value, size) if value is not None else (None, [])
+        wrong += problems
+        if usable is not None:
+            good[name] = usable
+    return good, wrong
+
+
+def move_annotations(annotations: Annotations, point_map: PointMap, min_visibility: float) -> dict[str, Any]:
+    """All annotations after their image was moved.
+
+    Args:
+        annotations: of the image before.
+        point_map: where its points went.
+        min_visibility: the share of a moved box that has to lie inside the image, in [0, 1], for it to be kept.
+    """
+    found = {name: KINDS[name].moved(value, point_map, min_visibility) for name, value in annotations.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def dump_annotations(annotations: Annotations) -> str:
+    """The annotations as canonical JSON, "" if there are none; equal ones give equal texts."""
+    if not annotations:
+        return ""
+    return json.dumps(dict(annotations), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parse_annotations(text: str | None) -> dict[str, Any]:
+    """The annotations of such a text."""
+    return dict(json.loads(text)) if text else {}
+
+
+def annotation_features(annotations: Iterable[Annotations], classes: Sequence[str]) -> dict[str, Any]:
+    """The features of `datasets` for the kinds that occur, by their names, in the order of `KINDS`."""
+    values: dict[str, list[Any]] = {}
+    for each in annotations:
+        for name, value in each.items():
+            values.setdefault(name, []).append(value)
+    return {name: kind.feature(values[name], classes) for name, kind in KINDS.items() if name in values}
+
+
+def describe_annotations(annotations: Annotations) -> dict[str, str]:
+    """Each kind in a few words, for people."""
+    return {name: KINDS[name].described(value) for name, value in annotations.items()}

@@ -1,0 +1,102 @@
+"""What every kind of annotation offers. A kind is one file, and one line in the table of `augforge.data.annotations`.
+
+A value is JSON: what a reader gives, what the ledger holds, and what a writer gets. Coordinates are pixels of the
+upright image: x to the right, y down, (0, 0) the upper left corner of the upper left pixel, so that its centre is
+(0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Size = tuple[int, int]
+"""Height and width in px."""
+
+
+class PointMap(Protocol):
+    """Where the points of an image go when it is moved."""
+
+    before: Size
+    """The size of the image before."""
+    after: Size
+    """The size of the image after."""
+    lines: Literal["straight", "smooth", "cut"]
+    """What becomes of a straight line: it stays straight, it bends, or it may be cut into pieces."""
+    mirrored: bool
+    """Whether left and right have changed places."""
+
+    def points(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) where the points `xy` (n, 2) went; perhaps outside."""
+
+    def label_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h', w') a label map (h, w) moved, of the nearest pixels; 0 outside."""
+
+
+class Kind(ABC):
+    """A kind of annotation, by the name that it has in the ledger and in the dataset."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
+        """The part of a value that can be used (None: nothing of it) on an image of `size`, and what is wrong with the
+        rest: a text for each part that is left out or was changed.
+        """
+
+    def moved(self, value: Any, point_map: PointMap, min_visibility: float) -> Any:
+        """The value after the image was moved; None if nothing is left. What has no place in the image stays."""
+        return value
+
+    @abstractmethod
+    def feature(self, values: Iterable[Any], classes: Sequence[str]) -> Any:
+        """The feature of `datasets` for a column with these `values`, of a dataset with these `classes`."""
+
+    def cell(self, value: Any, feature: Any, classes: Sequence[str]) -> Any:
+        """A value as a cell of such a column, of a dataset with these `classes`."""
+        return value
+
+    def value(self, cell: Any, feature: Any, classes: Sequence[str]) -> Any:
+        """The value of such a cell, None if it is empty: what `cell` made of it, taken back."""
+        return cell
+
+    def described(self, value: Any) -> str:
+        """The value in a few words, for people."""
+        return str(value)
+
+
+def number(value: Any) -> float | None:
+    """A finite number as a float; None for everything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if value == value and abs(value) != float("inf") else None
+
+
+def texts(values: Iterable[Mapping[str, Any]], name: str) -> list[str]:
+    """The different texts under a key, in the order in which they are met."""
+    return list(dict.fromkeys(text for value in values if (text := value.get(name)) is not None))
+
+
+def class_feature(met: Iterable[str], classes: Sequence[str]) -> Any:
+    """A `ClassLabel` of the dataset's classes, and of labels that are none of them after these."""
+    from datasets import ClassLabel, Value
+
+    names = list(dict.fromkeys([*classes, *met]))
+    return ClassLabel(names=names) if names else Value("string")
+
+
+def class_cell(label: str | None, feature: Any) -> int | str | None:
+    """A label as a cell of a `class_feature`."""
+    return feature.str2int(label) if label is not None and hasattr(feature, "str2int") else label
+
+
+def class_of(cell: int | str | None, feature: Any) -> str | None:
+    """The label of a cell."""
+    if isinstance(cell, int):
+        return str(feature.int2str(cell))
+    return cell

@@ -1,0 +1,233 @@
+"""Read COCO: boxes, outlines, keypoints, captions and panoptic segments of the images that annotation files list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from augforge.errors import SourceError
+from augforge.io.base import Entry, existing, natural, only, split_name
+from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, number
+from augforge.io.columns import file_split
+from augforge.io.listed import ListedImages, label_of, twice
+from augforge.io.records import known_of, text_of
+
+NOTES = "annotations"
+TOP = (NOTES, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image with what each of the files that tell of it says: the file, and the number that it has there."""
+
+    locator: str
+    record: Record
+    told: list[tuple[CocoFile, Any]]
+
+
+class CocoImages(ListedImages):
+    """An annotation file, or a folder with some: `annotations/*.json`, `*.json`, or `SPLIT/_annotations.coco.json`.
+
+    A locator is the path of an image below the folder. Several files that tell of the same images (instances,
+    captions, person_keypoints of one split) are read together. Images are looked for beside the file, in `images`,
+    and in folders that are named as the file ends (`instances_train2017.json`: `train2017`).
+
+    Boxes become (x0, y0, x1, y1). An image whose things are of one category has that label; of several, `labels`.
+    """
+
+    def __init__(self, value: str, *, split: str | None = None) -> None:
+        path = existing(value)
+        self.where = f"coco {value}"
+        self._split = split
+        if path.is_dir():
+            self._root, self._files = path, annotation_files(path)
+        else:
+            self._root, self._files = (path.parent.parent if path.parent.name == NOTES else path.parent), [path]
+        if not self._files:
+            raise SourceError(f"{self.where}: there is no annotation file of COCO in it", "give the annotation file")
+
+    def classes(self) -> list[str]:
+        """The categories, in the order of the first file that has them."""
+        return list(dict.fromkeys(name for file in self._contents for name in file.names.values()))
+
+    def entries(self) -> Iterator[Entry]:
+        """File by file, image by image."""
+        yield from only(twice(map(self._entry, self._images())), self._split, self.where)
+
+    @property
+    def strays(self) -> int:
+        """How many annotations are of an image that no file lists."""
+        return sum(file.strays for file in self._contents)
+
+    @cached_property
+    def _contents(self) -> list[CocoFile]:
+        return [CocoFile(file, self.where) for file in self._files]
+
+    def _images(self) -> list[_Image]:
+        """The images of all files; what several files say of one is put together."""
+        found: list[_Image] = []
+        by_path: dict[str, _Image] = {}
+        for file in self._contents:
+            base, mine = self._base(file), set[str]()
+            for key, record in file.images.items():
+                name = record.get("file_name")
+                path = f"{base}{name}" if isinstance(name, str) and name else ""
+                if path in by_path and path not in mine:
+                    by_path[path].told.append((file, key))
+                else:
+                    image = _Image(path or f"{file.path.name}#{key!r}", record, [(file, key)])
+                    found.append(image)
+                    by_path |= {path: by_path.get(path, image)} if path else {}
+                mine.add(path)
+        return found
+
+    def _entry(self, image: _Image) -> Entry:
+        record, file = image.record, image.told[0][0]
+        if not isinstance(record.get("file_name"), str) or not record["file_name"]:
+            return Entry(image.locator, None, problem="it has no file name")
+        ours = record.get("augforge")
+        known = known_of(ours) if isinstance(ours, dict) else None
+        label, said = _annotations(image.told)
+        stamp, problem = self._look(image.locator)
+        mask = self._mask(image)
+        return Entry(
+            locator=image.locator,
+            label=label,
+            split=self._split_of(file, image.locator, ours if known else None),
+            stamp=stamp,
+            carried=known,
+            problem=problem,
+            mask=f"{mask} {self._look(mask)[0]}" if mask else "",
+            annotations=said,
+        )
+
+    def _split_of(self, file: CocoFile, locator: str, ours: Record | None) -> str | None:
+        if ours is not None:
+            own = text_of(ours.get("split"))
+            return split_name(own) if own else None
+        return file_split(file.path.relative_to(self._root).as_posix()) or file_split(locator)
+
+    def _mask(self, image: _Image) -> str:
+        """The path of an image's mask: of an export its own, of panoptic segments their picture."""
+        name, own = image.record.get("mask_file_name"), str(image.record.get("file_name"))
+        base = image.locator.removesuffix(own)
+        if isinstance(name, str) and name:
+            return f"{base.replace('images/', 'masks/', 1)}{name}"
+        for file, key in image.told:
+            for note in file.notes(key):
+                if "segments_info" in note and isinstance(note.get("file_name"), str):
+                    return self._segments_base(file, note["file_name"]) + str(note["file_name"])
+        return ""
+
+    def _segments_base(self, file: CocoFile, name: str) -> str:
+        stem = file.path.stem
+        return self._first_there((f"{NOTES}/{stem}/", f"{stem}/", "panoptic/", f"{NOTES}/"), [name])
+
+    def _masks(self) -> dict[str, str]:
+        return self._mask_paths
+
+    @cached_property
+    def _mask_paths(self) -> dict[str, str]:
+        return {image.locator: mask for image in self._images() if (mask := self._mask(image))}
+
+    def _base(self, file: CocoFile) -> str:
+        """The folder of the images of a file: the first of the usual ones that has one of the first few."""
+        inside = file.path.parent.relative_to(self._root).as_posix().removeprefix(".")
+        beside = f"{inside}/" if inside and inside != NOTES else ""
+        split = file.path.stem.partition("_")[2] or file.path.stem
+        last = split.rpartition("_")[2]
+        names = [name for image in list(file.images.values())[:100] if isinstance(name := image.get("file_name"), str)]
+        bases = [f"{beside}images/{split}/", f"{beside}images/{last}/", f"{beside}{split}/", f"{beside}{last}/"]
+        return self._first_there([*bases, f"{beside}images/", f"{beside}data/", beside, ""], names)
+
+
+def annotation_files(folder: Path) -> list[Path]:
+    """The annotation files of COCO in a folder: in `annotations`, at its top, or in folders of its top."""
+    for pattern in (f"{NOTES}/*.json", "*.json", "*/_annotations.coco.json"):
+        found = [path for path in folder.glob(pattern) if not path.name.startswith(".") and looks_like_coco(path)]
+        if found:
+            return sorted(found, key=lambda path: (_rank(path), natural(path.relative_to(folder).as_posix())))
+    return []
+
+
+def _rank(path: Path) -> int:
+    """Files of instances first: their boxes are the boxes."""
+    return 0 if path.name.startswith("instances") else 1
+
+
+def _annotations(told: Sequence[tuple[CocoFile, Any]]) -> tuple[str | None, dict[str, Any]]:
+    """Label and annotations of an image, from all files that tell of it."""
+    boxes: dict[Any, dict[str, Any]] = {}
+    points: list[dict[str, Any]] = []
+    captions: list[str] = []
+    for file, key in told:
+        for note in file.notes(key):
+            captions += [note["caption"].strip()] if isinstance(note.get("caption"), str) else []
+            points += _points(note, file)
+            for identity, box in _boxes(note, file, len(boxes)):
+                boxes.setdefault(identity, box)
+    label, several = label_of(box["label"] for box in boxes.values() if "label" in box)
+    said: dict[str, Any] = {**several}
+    if any(file.tells_of_things for file, _ in told):
+        said["boxes"] = list(boxes.values())
+    said |= {"keypoints": points} if points else {}
+    return label, said | _captions(captions)
+
+
+def _captions(captions: list[str]) -> dict[str, Any]:
+    """The first caption, and all of them where there are several."""
+    if not captions:
+        return {}
+    several = {"extra": {"captions": {"type": "list<item: string>", "value": captions}}} if len(captions) > 1 else {}
+    return {"caption": captions[0], **several}
+
+
+def _boxes(note: Record, file: CocoFile, place: int) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The boxes of an annotation with what tells them apart: one, or of panoptic segments one for each."""
+    segments = note.get("segments_info")
+    for one in segments if isinstance(segments, list) else [note]:
+        if isinstance(one, dict) and "bbox" in one:
+            identity = number(one)
+            yield (f"box {place}" if identity is None else identity), _box(one, file.names)
+
+
+def _box(one: Record, names: Mapping[Any, str]) -> dict[str, Any]:
+    identity, own = number(one), one.get("attributes")
+    other = {name: value for name, value in one.items() if name not in KNOWN}
+    box = {
+        "box": corners(one["bbox"]),
+        "label": names.get(number(one, "category_id")),
+        "iscrowd": True if one.get("iscrowd") else None,
+        "id": None if identity is None else str(identity),
+        "segmentation": one.get("segmentation") or None,
+        "attributes": {**other, **(own if isinstance(own, dict) else {})} or None,
+    }
+    return {name: value for name, value in box.items() if value is not None}
+
+
+def corners(box: Any) -> Any:
+    """(x0, y0, x1, y1) of COCO's (x, y, width, height); what is no such list stays, to be refused."""
+    try:
+        x, y, width, height = box
+        return [x, y, x + width, y + height]
+    except (TypeError, ValueError):
+        return box
+
+
+def _points(note: Record, file: CocoFile) -> list[dict[str, Any]]:
+    """The keypoints of an annotation, if it has some."""
+    flat = note.get("keypoints")
+    if not isinstance(flat, list) or not flat:
+        return []
+    category = file.categories.get(number(note, "category_id"), {})
+    names, identity = category.get("keypoints"), number(note)
+    one = {
+        "points": [flat[place : place + 3] for place in range(0, len(flat), 3)],
+        "names": [str(name) for name in names] if isinstance(names, list) else None,
+        "label": text_of(category.get("name")),
+        "id": None if identity is None else str(identity),
+    }
+    return [{name: value for name, value in one.items() if value is not None}]

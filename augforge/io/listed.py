@@ -1,0 +1,86 @@
+"""What readers share whose annotation files list the images of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+from augforge.errors import BadImage
+from augforge.io.base import Entry, Source, file_stamp
+
+LEADS_OUT = "its name leads out of the source"
+MISSING = "missing file"
+
+
+class ListedImages(Source):
+    """Image files below `_root`; a locator is a path inside of it, and never leads out."""
+
+    _root: Path
+
+    @cached_property
+    def _real(self) -> Path:
+        return self._root.resolve()
+
+    def _masks(self) -> dict[str, str]:
+        """The paths of the masks by the locators of their images."""
+        return {}
+
+    def read(self, locator: str) -> bytes:
+        """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
+        if self._leads_out(locator):
+            raise BadImage(LEADS_OUT)
+        try:
+            return (self._root / locator).read_bytes()
+        except FileNotFoundError as error:
+            raise BadImage(MISSING) from error
+        except (OSError, ValueError) as error:
+            raise BadImage(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+    def read_mask(self, locator: str) -> bytes:
+        """The bytes of the mask that belongs to a file."""
+        masks = self._masks()
+        return self.read(masks[locator]) if locator in masks else super().read_mask(locator)
+
+    def _look(self, locator: str) -> tuple[str, str]:
+        """Stamp and problem of a file."""
+        path = self._root / locator
+        try:
+            if self._leads_out(locator):
+                return "", LEADS_OUT
+            return (file_stamp(path), "") if path.is_file() else ("", MISSING)
+        except (OSError, ValueError) as error:
+            return "", f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+    def _leads_out(self, locator: str) -> bool:
+        parts = locator.replace("\\", "/").split("/")
+        if ".." in parts or "" in parts or "\0" in locator:
+            return True
+        return not (self._root / locator).resolve().is_relative_to(self._real)
+
+    def _first_there(self, bases: Iterable[str], names: Iterable[str]) -> str:
+        """The first of some folders ("a/", or "") in which one of the named files lies; the last if none has it."""
+        listed, base = list(names), ""
+        for base in bases:
+            if any(not self._look(f"{base}{name}")[1] for name in listed):
+                return base
+        return base
+
+
+def label_of(names: Iterable[str]) -> tuple[str | None, dict[str, list[str]]]:
+    """The one label of an image whose things are of the classes `names`, or several labels as an annotation."""
+    different = list(dict.fromkeys(names))
+    if len(different) > 1:
+        return None, {"labels": different}
+    return (different[0] if different else None), {}
+
+
+def twice(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """The entries; of those with one locator, all but the first have that problem."""
+    from dataclasses import replace
+
+    met: set[str] = set()
+    for entry in entries:
+        known = entry.locator in met
+        met.add(entry.locator)
+        yield replace(entry, problem=entry.problem or "it is listed twice") if known else entry

@@ -1,0 +1,49 @@
+"""Which split a path names, and which folders are of a layout and never a class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from augforge.data.sample import is_evaluation
+from augforge.errors import SourceError
+from augforge.io.base import SPLITS
+
+LAYOUT = frozenset({
+    "annotations", "annotation", "data", "dataset", "gtfine", "gtcoarse", "image", "imagesets", "images", "img", "imgs",
+    "jpegimages", "jpgs", "label", "labels", "leftimg8bit", "photos", "pictures", "pngs", "segmentationclass",
+    "segmentationobject",
+})  # fmt: skip
+"""Names of folders, in lower case, by which public data sets keep images and annotations apart."""
+
+
+def folder_split(name: str) -> str | None:
+    """The split that a folder is named as: `val`, `split=val`; None for all others."""
+    return SPLITS.get(name.lower().removeprefix("split="))
+
+
+def path_split(path: str) -> str | None:
+    """The split that a path names: the innermost folder that is named as one, or an evaluation split as a word of the
+    file's name (`val_0001.jpg`, `cat-test.png`).
+    """
+    *folders, file = path.split("/")
+    named = next((split for name in reversed(folders) if (split := folder_split(name))), None)
+    if named is not None:
+        return named
+    words = re.split(r"[-._ 0-9]+", file.lower())
+    return next((split for word in words[:-1] if is_evaluation(split := SPLITS.get(word))), None)
+
+
+def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> SourceError:
+    """The error of a folder, at the path `inside` below `root`, that would be a class by its place, not by its name."""
+    name = inside.rpartition("/")[2]
+    others = ", ".join(other for other in beside if other != name)
+    if folder_split(name) is None:
+        return SourceError(
+            f"{where}: {inside} is named as a folder of a layout, not as a class",
+            f"give {root}/{inside}; or say classes: false, if no folder is a class",
+        )
+    return SourceError(
+        f"{where}: the folder {inside} is named as a split" + (f", but lies beside {others}" if others else ""),
+        "put train, val, … at the top and the classes below them; or say splits: false, if it is a class",
+    )

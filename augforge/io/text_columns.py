@@ -1,0 +1,118 @@
+"""What the columns of a table that tells of image files mean: labels, captions, boxes, and everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from augforge.io.coco_reader import corners
+from augforge.io.columns import LABEL_NAMES
+from augforge.io.listed import label_of
+from augforge.io.records import text_of
+
+FILE_NAME = "file_name"
+PATH_NAMES = (
+    FILE_NAME,
+    "image_path",
+    "filename",
+    "file_path",
+    "filepath",
+    "path",
+    "file",
+    "image",
+    "img",
+    "image_name",
+)
+CAPTION_NAMES = ("caption", "text")
+BOX_NAMES = ("bbox", "bboxes", "box", "boxes")
+CATEGORY_NAMES = ("category", "categories", "label", "labels", "name", "class")
+PLAIN = (str, int, float, bool, list, dict)
+
+
+def path_column(columns: Sequence[str]) -> str | None:
+    """The column of the image's path: `file_name`, else one that ends in `_file_name`, else one of a usual name."""
+    ends = [name for name in columns if name.endswith("_" + FILE_NAME) and not name.startswith("mask")]
+    known = [name for name in PATH_NAMES if name in columns]
+    return FILE_NAME if FILE_NAME in columns else next(iter([*ends, *known]), None)
+
+
+def meaning(
+    row: Mapping[str, Any], path: str, types: Mapping[str, str]
+) -> tuple[str | None, str | None, dict[str, Any]]:
+    """Label, split and annotations of a row; `path` is the column of the image's path.
+
+    `label` (or class, category, ...) is a text or a number; a list is several. `caption` or `text` is the caption;
+    `objects` has boxes in COCO's (x, y, width, height), as the data sets of the Hugging Face hub have them. All other
+    columns are `extra`.
+    """
+    hidden = (path, f"mask_{FILE_NAME}")
+    left = {name: value for name, value in row.items() if name not in hidden and value not in (None, "")}
+    label, several = _take_label(left)
+    said = {**several, **_take_caption(left), **_take_objects(left)}
+    split = text_of(left.pop("split", None))
+    if label is None and not several:
+        label, several = label_of(box["label"] for box in said.get("boxes", ()) if "label" in box)
+    extra = {name: _typed(value, types.get(name)) for name, value in left.items()}
+    return label, split, {**said, **several, **({"extra": extra} if extra else {})}
+
+
+def _take_label(left: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The label, or several, of a row, whose column is taken out."""
+    name = next((name for name in LABEL_NAMES if name in left), None)
+    value = left.pop(name) if name else None
+    if isinstance(value, list):
+        return None, {"labels": [text for each in value if (text := text_of(each)) is not None]}
+    return text_of(value), {}
+
+
+def _take_caption(left: dict[str, Any]) -> dict[str, Any]:
+    name = next((name for name in CAPTION_NAMES if isinstance(left.get(name), str)), None)
+    return {"caption": left.pop(name)} if name else {}
+
+
+def _take_objects(left: dict[str, Any]) -> dict[str, Any]:
+    """The boxes of the column `objects`: a struct of lists, or a list of structs."""
+    if not isinstance(left.get("objects"), (dict, list)):
+        return {}
+    objects = left.pop("objects")
+    listed = _transposed(objects) if isinstance(objects, dict) else [one for one in objects if isinstance(one, dict)]
+    return {"boxes": [_box(dict(one)) for one in listed]}
+
+
+def _box(left: dict[str, Any]) -> dict[str, Any]:
+    """One thing as a box; what it has beyond is its attributes."""
+    place, label = _take(left, BOX_NAMES), text_of(_take(left, CATEGORY_NAMES))
+    identity, crowd, _ = _take(left, ("id",)), _take(left, ("iscrowd",)), _take(left, ("area",))
+    attributes = {name: value for name, value in left.items() if value is not None}
+    box = {
+        "box": corners(place),
+        "label": label,
+        "iscrowd": True if crowd else None,
+        "id": None if identity is None else str(identity),
+        "attributes": attributes or None,
+    }
+    return {name: value for name, value in box.items() if value is not None or name == "box"}
+
+
+def _take(left: dict[str, Any], names: Sequence[str]) -> Any:
+    """The value of the first of some keys that is there, which is taken out."""
+    name = next((name for name in names if name in left), None)
+    return left.pop(name) if name else None
+
+
+def _transposed(objects: Mapping[str, Any]) -> list[dict[str, Any]]:
+    columns = {name: values for name, values in objects.items() if isinstance(values, list)}
+    count = max(map(len, columns.values()), default=0)
+    return [{name: values[place] for name, values in columns.items() if place < len(values)} for place in range(count)]
+
+
+def _typed(value: Any, kind: str | None) -> dict[str, Any]:
+    """A value of another column as JSON, with its Arrow type; what JSON has no word for is text."""
+    if kind is None:
+        names = {bool: "bool", int: "int64", float: "float64", str: "string"}
+        kind = names.get(type(value), "string")
+    if isinstance(value, (list, dict)) and not kind.startswith("list<"):
+        import json
+
+        return {"type": "string", "value": json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)}
+    return {"type": kind, "value": value} if isinstance(value, PLAIN) else {"type": "string", "value": str(value)}

@@ -1,0 +1,34 @@
+"""What generators share that move an image and keep its content: its annotations follow the same geometry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from augforge.stages.generator import Generator
+
+if TYPE_CHECKING:
+    from augforge.algorithms.geometry import Geometry
+    from augforge.data.sample import Sample
+
+
+class FollowingGenerator(Generator):
+    """A generator whose images show what their parents show: boxes, keypoints and outlines go where the pixels go."""
+
+    min_visibility: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Keep a moved box if at least this share of it lies inside the image.",
+    )
+
+    def annotations_after(self, parent: Sample, geometry: Geometry) -> dict[str, Any]:
+        """The annotations of a parent after its upright image went through `geometry`."""
+        from augforge.data.annotations import move_annotations
+
+        if not parent.annotations:
+            return {}
+        return move_annotations(
+            parent.annotations, geometry.point_map((parent.height, parent.width)), self.min_visibility
+        )

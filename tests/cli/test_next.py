@@ -1,0 +1,75 @@
+"""What a summary tells to type next is a command that there is, with the real path; lists say what they leave out."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from augforge.cli.app import app
+from augforge.cli.render.base import more
+from augforge.cli.render.next import after_run, after_training, say_next
+from augforge.cli.render.run import MOST, show_summary
+from augforge.engine.run import Summary, run
+from augforge.recipe import Recipe, SourceSpec
+from augforge.stages.filters.sharpness import Sharpness
+
+
+@pytest.fixture
+def finished(pictures: Path, tmp_path: Path) -> Path:
+    """A run in a folder whose name a shell would take apart."""
+    out = tmp_path / "my runs"
+    run(Recipe("r", 0, (SourceSpec("folder", str(pictures)),), (Sharpness(keep=0.5),)), out)
+    return out
+
+
+def parse(words: list[str]) -> None:
+    """Let the command line take a command apart, without running it; an error where there is no such command."""
+    command: Any = get_command(app)
+    context = command.make_context("augforge", [*words[1:2], "--help"], resilient_parsing=True)
+    rest = words[1:]
+    while hasattr(command, "get_command"):
+        name, *rest = rest
+        command = command.get_command(context, name)
+        assert command is not None, words
+    known = {option for param in command.params for option in param.opts}
+    assert {word for word in rest if word.startswith("--")} <= known, words
+
+
+def test_what_follows_a_run_can_be_typed_as_it_stands(finished, capsys):
+    say_next(after_run(finished))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("next: augforge report '") and lines[1].startswith("      augforge why '")
+    for line in lines:
+        words = shlex.split(line.removeprefix("next:").strip().partition("  ")[0])
+        result = CliRunner().invoke(app, words[1:])
+        assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("trainer", ["night", "paired", "classifier"])
+def test_what_follows_a_training_is_a_command_with_these_options(trainer):
+    for words, _ in after_training(trainer, Path("model")):
+        parse(["augforge", *map(str, words)])
+
+
+def test_the_check_above_knows_what_there_is_not():
+    for wrong in (["augforge", "view", "x"], ["augforge", "filter", "classifier", "x", "--classifier", "m"]):
+        with pytest.raises(AssertionError):
+            parse(wrong)
+
+
+def test_a_summary_lists_some_reasons_says_how_many_more_and_ends_with_what_is_next(finished, capsys):
+    reasons = {"1-filter-duplicates": {f"near-duplicate of {n:08x}": 1 for n in range(MOST + 18)}}
+    show_summary(Summary(str(finished), 2, 26, {}, reasons, []), 1.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("near-duplicate" in line for line in lines) == MOST
+    assert "… 18 more" in lines[lines.index(next(line for line in lines if f"{MOST - 1:08x}" in line)) + 1]
+    assert "augforge report" in lines[-2] and "augforge why" in lines[-1]
+
+
+def test_a_list_that_is_cut_says_so():
+    assert more(18) == "… 18 more (--json shows all)"
