@@ -15,6 +15,10 @@ Anything else that escapes is a defect of augforge and shows its traceback.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Sequence
+
+LISTED = 12
+"""Words of a list in a message, after which the others are only counted."""
 
 
 class AugforgeError(Exception):
@@ -61,8 +65,21 @@ class EmptyResult(AugforgeError):
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """A hint that names the likely intended one of `known`, or lists them all."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(sorted(known)) if known else ""
+    """A hint that names the likely intended one of `known`, or lists them."""
+    if (likely := likely_of(word, known)) is not None:
+        return f"did you mean {likely!r}?"
+    return "known: " + shortened(sorted(known)) if known else ""
+
+
+def likely_of(word: str, known: Sequence[str]) -> str | None:
+    """The one of `known` that `word` begins, the shortest of several, else the one spelt most like it, if any is."""
+    begun = [name for name in known if len(word) > 1 and name.startswith(word)]
+    close = begun or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return min(close, key=len) if close else None
+
+
+def shortened(words: Iterable[str], most: int = LISTED) -> str:
+    """The words with commas between them; after `most` of them, how many more there are."""
+    listed = list(words)
+    more = [f"… {len(listed) - most:,} more"] if len(listed) > most else []
+    return ", ".join([*listed[: most if more else None], *more])

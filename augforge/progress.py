@@ -48,6 +48,9 @@ class Progress:
     def say(self, text: str) -> None:
         """A remark worth a line."""
 
+    def about(self, text: str) -> None:
+        """What a stage looks at, or what it found: a line of every run; `say` is for the unusual."""
+
     def plan(self, titles: Sequence[str]) -> None:
         """The stages of the run, such as `2-filter-clip`, in their order."""
         self.titles = tuple(titles)
@@ -116,6 +119,10 @@ class LineProgress(Headings):
 
     def _head(self, text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
+
+    def about(self, text: str) -> None:
+        """Print it as a remark."""
+        self.say(text)
 
 
 class _LineBar(Bar):

@@ -25,6 +25,7 @@ PAGES = {
     "benchmarks/proof.md": "proof.md",
     "augforge/models/weights/builtin-clip/README.md": "models/builtin-clip.md",
     "augforge/models/weights/builtin-unclip/README.md": "models/builtin-unclip.md",
+    "augforge/models/weights/builtin-sd/README.md": "models/builtin-sd.md",
 }
 """Sources outside docs/, and the pages they become."""
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()([^)\s]+)(\))")

@@ -20,10 +20,12 @@ from augforge.stages.stage import Stage, kebab
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 KIND_HELP = {
     "folder": "A folder with one sub-folder of images per class.",
+    "imagefolder": "A folder of images with metadata.csv, metadata.jsonl or metadata.parquet.",
+    "table": "A CSV, TSV or JSONL file in which each row names an image.",
     "dataset": "The directory of a Hugging Face dataset, as `save_to_disk` writes it.",
     "parquet": "A Parquet file, or a folder of them, with an image column.",
     "webdataset": "A WebDataset archive, or a folder of them.",
-    "coco": "A folder with COCO annotations.",
+    "coco": "A COCO annotation file, or a folder with some.",
     "hub": "A dataset on the Hugging Face Hub: owner/name.",
     "run": "The folder of another run.",
     "sample": "A small data set that comes with augforge: digits or streets.",
@@ -33,6 +35,8 @@ OPTION_HELP = {
     "image": "The column that holds the images.",
     "label": "The column that holds the labels.",
     "masks": "The folder of the images' masks.",
+    "splits": "Whether names of folders and files tell splits; true if not given.",
+    "classes": "Whether folders are classes; true if not given.",
 }
 
 
@@ -85,9 +89,10 @@ def _source(kind: str) -> dict[str, Any]:
     """One kind of source: its value, and the options that its class takes."""
     module, _, name = KINDS[kind].partition(":")
     signature = inspect.signature(getattr(import_module(module), name))
-    options = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    options = [p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
     text = {"type": "string"}
-    properties = {option: {**text, "description": OPTION_HELP[option]} for option in options}
+    types = {p.name: {"type": "boolean"} if isinstance(p.default, bool) else text for p in options}
+    properties = {option: {**known, "description": OPTION_HELP[option]} for option, known in types.items()}
     return {
         "type": "object",
         "description": KIND_HELP[kind],

@@ -61,15 +61,15 @@ def _odd_files() -> dict[str, tuple[bytes, Expected]]:
         "odd/deep.png": (encoded(ramp_16(), "PNG"), Expected(True, "16-bit")),
         "odd/palette.png": (
             encoded(picture.quantize(16), "PNG", transparency=0),
-            Expected(True, "palette; transparent, laid on white"),
+            Expected(True, "palette, read as RGB; transparent, read as on white"),
         ),
         "odd/animated.gif": (encoded(frames[0], "GIF", **animated), Expected(True, "animated: first of 3 frames")),
         "odd/animated.webp": (encoded(frames[0], "WEBP", **animated), Expected(True, "animated: first of 3 frames")),
         "odd/turned.jpg": (
             encoded(picture.resize((48, 32)), "JPEG", exif=turned),
-            Expected(True, "EXIF orientation applied"),
+            Expected(True, "EXIF orientation, read as upright"),
         ),
-        "odd/alpha.png": (encoded(see_through(), "PNG"), Expected(True, "transparent, laid on white")),
+        "odd/alpha.png": (encoded(see_through(), "PNG"), Expected(True, "transparent, read as on white")),
         "odd/opaque.png": (encoded(picture.convert("RGBA"), "PNG"), Expected(True)),
         "odd/grey.png": (encoded(picture.convert("L"), "PNG"), Expected(True)),
         "naïve 猫 #1\n/смех ñ.png": (encoded(colours(20, 1), "PNG"), Expected(True)),

@@ -36,6 +36,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
         **{task: trained[name] for name, task in TRAINERS.items()},
         "edges": "edge-operator",
         "image-text": str(tiny_clip),
+        "safety": str(tiny_clip),
         "image-embedding": str(tiny_clip),
         "conditioning": str(tiny_unclip),
         "text-to-image": plain,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "__main__",
     "cli",
-    "api",
+    "api torch",
     "report reproduce evaluate",
     "engine",
     "publish",

@@ -11,7 +11,6 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from datasets import load_from_disk
 
 from augforge.engine.run import Summary, run
 from augforge.errors import RecipeError
@@ -19,6 +18,7 @@ from augforge.progress import Bar, Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.stages.catalog import STAGES, VERBS, stage_class
 from tests.conftest import write_images
+from tests.saved import saved
 
 EVERY = list(STAGES)
 BY_VERB = {verb: [stage for stage in EVERY if stage[0] == verb] for verb in VERBS}
@@ -80,7 +80,7 @@ def decisions(out: Path) -> dict[str, Any]:
 
 
 def pixels(out: Path) -> dict[str, np.ndarray]:
-    data = load_from_disk(str(out / "dataset"))
+    data = saved(out)
     return {row["id"]: np.asarray(row["image"].convert("RGB"), dtype=int) for row in data}
 
 
@@ -106,7 +106,7 @@ def test_1_nothing_disappears(models, pictures, tmp_path, stage):
         assert row["kept"] != bool(row["dropped"]) and row["kept"] != bool(row["dropped_by"])
         assert all(parent in ledger for parent in row["parents"])
     kept = {identity for identity, row in ledger.items() if row["kept"]}
-    assert set(load_from_disk(str(tmp_path / "out" / "dataset"))["id"]) == kept
+    assert set(saved(tmp_path / "out")["id"]) == kept
     assert (summary.kept, summary.dropped) == (len(kept), len(ledger) - len(kept))
     assert sum(sum(reasons.values()) for reasons in summary.reasons.values()) == summary.dropped
     for before, after in zip(summary.work, summary.work[1:], strict=False):
@@ -301,7 +301,7 @@ def test_changing_the_rule_measures_nothing(models, pictures, tmp_path, stage):
 def test_real_bytes_are_never_touched(models, pictures, tmp_path, stage):
     run(chain(models, pictures, stage), tmp_path / "out")
     sources = {path.read_bytes() for path in pictures.rglob("*.png")}
-    data = load_from_disk(str(tmp_path / "out" / "dataset")).cast_column("image", _undecoded())
+    data = saved(tmp_path / "out").cast_column("image", _undecoded())
     real = [row["image"]["bytes"] for row in data if row["origin"] == "real"]
     assert real and set(real) <= sources
 

@@ -33,7 +33,6 @@ BEHIND = {
     "augforge.models.translators": ("torch", "`load` of the generators that import it"),
     "augforge.models.vision": ("torch", "`open_tower` picks a device first"),
     "augforge.publish.marks.sign": ("c2pa cryptography", "`Signer.__init__`, or `check` where c2pa is installed"),
-    "augforge.stages.generators.diffusion": ("torch", "its back-end is loaded by then"),
 }
 """Modules (with those below them) that import packages without asking, which packages, and what has asked before."""
 

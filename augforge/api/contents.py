@@ -51,11 +51,13 @@ class RunContents:
         return Summary(**{**state["summary"], "out": str(self.folder), "work": [], "up_to_date": True})
 
     @property
-    def dataset(self) -> datasets.Dataset:
-        """The kept images as a Hugging Face dataset; the column `split` has the splits, where there are any."""
+    def dataset(self) -> datasets.Dataset | datasets.DatasetDict:
+        """The kept images as a Hugging Face dataset; where there are splits, a `DatasetDict` of them."""
         from datasets import load_from_disk
 
-        if not (self.folder / "dataset" / "state.json").is_file():
+        from augforge.io.run import dataset_root
+
+        if dataset_root(self.folder) is None:
             raise StoreError(f"the dataset of {self.folder} is missing or unfinished", AGAIN)
         return load_from_disk(str(self.folder / "dataset"))
 

@@ -41,7 +41,7 @@ def train(
             `day=` and `night=`, or `images=` and `conditions=`, each a text, a path, or a list of these.
         resume: False trains over whatever is in `out`.
         seed: the seed of all random draws.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         limit: use only this many source images, chosen by a hash.
         max_bad: the share of unusable source images, in [0, 1], that is allowed.
         retry: "failed" reads again what could not be read before.

@@ -105,19 +105,30 @@ class Recipe:
         recipes.check_recipe(self._recipe)
         return self
 
-    def plan(self, out: StrPath | None = None, *, limit: int | None = None) -> Rows[PlanRow]:
+    def warnings(self) -> list[str]:
+        """What is allowed and yet likely not meant, a line each, as `augforge check` prints it; no model is loaded.
+
+        Raises:
+            RecipeError: as `check`.
+        """
+        from augforge.recipe.advice import warnings_of
+
+        return warnings_of(self.check()._recipe)
+
+    def plan(self, out: StrPath | None = None, *, limit: int | None = None, yes: bool = False) -> Rows[PlanRow]:
         """What a run into `out` would do: a row for the source and each stage; loads no model, reads no pixel.
 
         Args:
             out: the run folder, to see what can be reused.
             limit: as in `run`.
+            yes: as in `run`.
 
         Raises:
             AugforgeError: as `check`, or a source that cannot be opened.
         """
         from augforge.engine.plan import plan_run
 
-        return Rows(plan_run(self._recipe, None if out is None else Path(out), limit_of(limit)), _plan_columns)
+        return Rows(plan_run(self._recipe, path_of(out), limit_of(limit), yes=yes), _plan_columns)
 
     def run(
         self,
@@ -131,13 +142,15 @@ class Recipe:
         retry: str | None = None,
         replace: bool = False,
         allow_empty: bool = False,
+        yes: bool = False,
+        flat: bool = False,
         progress: bool | Progress = False,
     ) -> Run:
         """Run into the folder `out`, resuming from what is there; a second run computes nothing.
 
         Args:
             out: the run folder; new, empty, or of an earlier run.
-            device: "auto", "cpu" or "cuda".
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             limit: use only this many source images, chosen by a hash.
             max_bad: the share of unusable source images, in [0, 1], above which the run ends.
             store: a folder in which runs share embeddings; else what AUGFORGE_STORE names.
@@ -145,6 +158,8 @@ class Recipe:
             retry: "failed" does again what failed before.
             replace: throw away what another recipe left in `out`, which is refused otherwise.
             allow_empty: go on after a stage that leaves, makes or can judge no image; else EmptyResult.
+            yes: insist on more new images than are made without asking.
+            flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
             progress: True for lines on stderr that say how far it is.
 
         Raises:
@@ -163,6 +178,8 @@ class Recipe:
             retry=retry,
             replace=replace,
             allow_empty=allow_empty,
+            yes=yes,
+            flat=flat,
             progress=progress_of(progress),
         )
         return Run(out, summary=summary)
@@ -185,7 +202,7 @@ class Recipe:
         *,
         accept: bool = False,
         level: str = "identity",
-        flips: float = 0.0,
+        flips: float | None = None,
         from_scratch: bool = False,
         reference: StrPath | None = None,
         psnr: float | None = None,
@@ -201,14 +218,16 @@ class Recipe:
             out: the run folder.
             accept: write the new lock over the old one if the result is another.
             level: "identity" for equal ids, sampled parameters and counts, "tolerance" for pixels that are alike,
-            too, "bytes". flips: the share of samples, in [0, 1], whose outcome may differ on another processor.
+            too, "bytes".
+            flips: the share of samples, in [0, 1], whose outcome may differ; None is 0.02 where the lock was made on
+            another machine or with other versions of libraries, else 0.
             from_scratch: reuse nothing of what is in `out`.
             reference: a run folder to compare pixels with, for "tolerance".
             psnr: how alike to `reference` in dB, instead of 1/255.
             cosine: the least cosine of embeddings, made by `embedder`, of images and those of `reference`.
             embedder: the model for `cosine`.
             progress: True for lines on stderr that say how far it is.
-            options: `device`, `max_bad`, `store`, `replace` and `allow_empty`, as in `run`.
+            options: `device`, `max_bad`, `store`, `replace`, `allow_empty` and `yes`, as in `run`.
 
         Raises:
             AugforgeError: as `run`; or the lock is missing or of another format.

@@ -83,8 +83,10 @@ class Run(RunContents):
         Raises:
             AugforgeError: no such image, it is real, or its model or parents are not to be had.
         """
+        from augforge.models.devices import check_device
         from augforge.reproduce.remake import Archive, remake
 
+        check_device(device)
         archive = Archive(self.folder)
         (sample,) = archive.ledger.by_id([str(self.why(identity).row["id"])]).values()
         (made,) = remake(archive, [sample], device)
@@ -152,7 +154,7 @@ class Run(RunContents):
             test: a source of images that nothing was trained on, such as "data/test" or "sample:digits".
             test_split: this split of them; else their evaluation splits, if they have any.
             on_shifts: a source of shift sets to judge by, too.
-            device: "auto", "cpu" or "cuda".
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             store: a folder in which runs share embeddings.
             replace: write over an evaluation with other settings or test images; else it is kept under another name.
             progress: True for lines on stderr that say how far it is.
@@ -204,12 +206,16 @@ class Run(RunContents):
         url: str = "",
         creator: str = "",
         replace: bool = False,
+        image_mode: str | None = None,
+        size: int | None = None,
+        repo: str = "",
+        public: bool = False,
         progress: bool | Progress = False,
     ) -> Exported:
         """Write the kept images with their provenance as others read them, resuming from what is in `out`.
 
         Args:
-            to: "folder", "parquet", "webdataset", "coco" or "hf".
+            to: "folder", "parquet", "webdataset", "coco", "hf", or "hub" to push it to the Hugging Face Hub.
             out: the folder to write; new, empty, or of an earlier export.
             mark: mark synthetic images as such, in XMP.
             sign: sign them with C2PA, too; needs `cert` and `key`, PEM files of the certificate chain and its key.
@@ -220,22 +226,31 @@ class Run(RunContents):
             url: where the data set will be found.
             creator: who publishes it.
             replace: write over an export of another run, or in another format.
+            image_mode: "RGB" or "L" to make all images so, 8 bits, decoded as the stages saw them.
+            size: make all images squares of so many px, cropped from the centre; RGB unless told otherwise.
+            repo: "owner/name" of the dataset on the Hub, for "hub".
+            public: everybody may see it there; else it is private.
             progress: True for lines on stderr that say how far it is.
         """
-        from augforge.publish.export import Described, export
+        from augforge.publish.export import Described, uniform_of
+        from augforge.publish.hub import exported_or_pushed
         from augforge.publish.marks import marker_of
 
         marker = marker_of(mark, sign, None if cert is None else Path(cert), None if key is None else Path(key))
-        return export(
+        done, _ = exported_or_pushed(
             self.folder,
             to,
             Path(out),
+            repo,
+            public,
+            uniform=uniform_of(image_mode, size),
             marker=marker,
             private=private_sources,
             described=Described(license, url, creator),
             replace=replace,
             progress=progress_of(progress),
         )
+        return done
 
 
 def _chosen(ledger: Ledger, label: str | None, kept: bool | None, origin: str | None) -> NDArray[np.int64]:

@@ -81,7 +81,7 @@ COMMANDS: dict[str, Entry] = {
     "pseudo-label": Entry(
         CURATE, "stage pseudo-label confidence",
         "Label the images that have no label.",
-        "augforge pseudo-label photos --classifier models/classifier --out runs/labelled",
+        "augforge pseudo-label photos --model models/classifier --out runs/labelled",
     ),
     "thresholds": Entry(
         CURATE, f"{HERE}.look_commands:thresholds",

@@ -10,7 +10,8 @@ import typer
 from augforge.cli.completion import among
 from augforge.cli.options import AsJson, DryRun, Folder, Replace
 
-MARKS, CARD = "Marks", "Card"
+MARKS, CARD, PIXELS, HUB = "Marks", "Card", "Images", "Hub"
+FORMATS = ("folder", "parquet", "webdataset", "coco", "hf", "hub")
 
 
 def export(
@@ -20,14 +21,36 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="folder, parquet, webdataset, coco or hf.",
+            help="folder, parquet, webdataset, coco, hf, or hub to push it to the Hugging Face Hub.",
             show_default=False,
-            autocompletion=among("folder", "parquet", "webdataset", "coco", "hf"),
+            autocompletion=among(*FORMATS),
         ),
     ],
     out: Annotated[
         Path, typer.Option("--out", help="The folder to write; again into it to go on.", show_default=False)
     ],
+    image_mode: Annotated[
+        str | None,
+        typer.Option(
+            "--image-mode",
+            metavar="RGB|L",
+            rich_help_panel=PIXELS,
+            help="Make all images RGB or grey, 8 bits, decoded as the stages saw them; else bytes stay as they are.",
+            autocompletion=among("RGB", "L"),
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size", rich_help_panel=PIXELS, help="Make all images squares of N px (RGB), cropped from the centre."
+        ),
+    ] = None,
+    repo: Annotated[
+        str, typer.Option("--repo", metavar="OWNER/NAME", rich_help_panel=HUB, help="For hub: where to push it.")
+    ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", rich_help_panel=HUB, help="For hub: everybody may see it; else it is private.")
+    ] = False,
     mark: Annotated[
         bool, typer.Option("--mark/--no-mark", rich_help_panel=MARKS, help="Mark synthetic images as such, in XMP.")
     ] = True,
@@ -57,12 +80,13 @@ def export(
 ) -> None:
     """Write the kept images of a run, with their provenance, as others read them."""
     from augforge.cli.render.export import export_and_show
-    from augforge.publish.export import Described
+    from augforge.publish.export import Described, uniform_of
     from augforge.publish.marks import marker_of
 
     options: dict[str, Any] = {"private": private_sources, "described": Described(license, url, creator)}
+    options |= {"uniform": uniform_of(image_mode, size), "marker": marker_of(mark, sign, cert, key)}
     options |= {"dry_run": dry_run, "replace": replace}
-    export_and_show(folder, to, out, json, marker=marker_of(mark, sign, cert, key), **options)
+    export_and_show(folder, to, out, json, repo=repo, public=public, **options)
 
 
 def check_marks(

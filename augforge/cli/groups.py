@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,6 +18,9 @@ from augforge.cli.verbosity import with_verbosity
 from augforge.errors import AugforgeError, RecipeError, did_you_mean
 from augforge.printable import printable
 from augforge.stages.catalog import STAGES, stage_about
+
+UsageError: Any = typer.BadParameter.__base__
+"""What typer raises where it cannot understand what was typed; it has no public name."""
 
 
 class Ours:
@@ -39,8 +45,13 @@ class Command(Ours, TyperCommand):
     """A command that stops what `main` did for the start."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, with the garbage collector that `main` has stopped."""
+        """Run the command, with the garbage collector that `main` has stopped; its paths can be names of something."""
+        from augforge.data.files import check_name
+
         gc.enable()
+        for value in ctx.params.values():
+            if isinstance(value, Path):
+                check_name(value)
         return super().invoke(ctx)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
@@ -133,21 +144,58 @@ class Root(Group):
         return COMMANDS[name].panel, COMMANDS[name].sentence
 
     def built(self, ctx: Any, name: str) -> Any:
-        """A command; None if there is none of this name."""
-        return build(name) if name in COMMANDS else None
+        """A command; RecipeError with the likely name if there is none."""
+        if name in COMMANDS:
+            return build(name)
+        if name.startswith("-") or ctx.resilient_parsing:
+            return None
+        raise RecipeError(f"there is no command {name!r}", did_you_mean(name, self.list_commands(ctx)))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the name of a command."""
+        with _told():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
+        with _told():
             return super().invoke(ctx)
-        except AugforgeError as error:
-            typer.echo(printable(f"augforge: {error.message}"), err=True)
-            if error.hint:
-                typer.echo(printable(f"  {error.hint}"), err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            typer.echo("\naugforge: interrupted; what was done is kept, run the same command to go on", err=True)
-            sys.exit(130)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell our own errors, and those of typing, in two lines on stderr, and exit."""
+    try:
+        yield
+    except AugforgeError as error:
+        _tell(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, which stands there already
+            raise
+        _tell(*_in_our_words(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("\naugforge: interrupted; what was done is kept, run the same command to go on", err=True)
+        sys.exit(130)
+
+
+def _tell(message: str, hint: str) -> None:
+    typer.echo(printable(f"augforge: {' '.join(message.splitlines())}"), err=True)
+    if hint:
+        typer.echo(printable(f"  {' '.join(hint.splitlines())}"), err=True)
+
+
+def _in_our_words(error: Any) -> tuple[str, str]:
+    """What is wrong with what was typed, after the name of the command, and the likely option or where all are."""
+    words = error.ctx.command_path if error.ctx else ""
+    root = error.ctx.find_root().info_name if error.ctx else ""  # "python -m augforge", where that was typed
+    possible = list(getattr(error, "possibilities", None) or ())
+    message = (error.message if possible else error.format_message()).rstrip(".")
+    where = words.removeprefix(root or "").strip()
+    told = f"{message[:1].lower()}{message[1:]}"
+    named = f"{where}: {told}" if where else told
+    return named, f"did you mean {possible[0]}?" if possible else f"{words} --help shows what there is"
 
 
 class Lists(Group):

@@ -86,7 +86,9 @@ def report(
     folder: Folder,
     out: Annotated[Path | None, typer.Option("--out", help="The HTML file; DIR/report.html if not given.")] = None,
     png: Annotated[Path | None, typer.Option("--png", help="Write the figures as PNG into this folder, too.")] = None,
-    megabytes: Annotated[float, typer.Option("--megabytes", min=0.5, help="How large the file may be.")] = 40.0,
+    megabytes: Annotated[
+        float, typer.Option("--megabytes", min=0.5, max=100_000, help="How large the file may be.")
+    ] = 40.0,
     dry_run: DryRun = False,
     replace: Replace = False,
     umap: Annotated[bool, typer.Option("--umap", help="Map the images by UMAP, too; needs 'augforge[umap]'.")] = False,

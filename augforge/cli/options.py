@@ -36,7 +36,10 @@ Limit = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        "--device", help="auto, cpu or cuda.", autocompletion=among("auto", "cpu", "cuda"), rich_help_panel=RUN
+        "--device",
+        help="auto, cpu, cuda, cuda:N (one GPU of several) or mps.",
+        autocompletion=among("auto", "cpu", "cuda", "mps"),
+        rich_help_panel=RUN,
     ),
 ]
 MaxBad = Annotated[
@@ -57,6 +60,16 @@ Retry = Annotated[
         help="`failed` retries what failed, and nothing else.",
         autocompletion=among("failed"),
         rich_help_panel=RUN,
+    ),
+]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", help="Insist on more new images than are made without asking."),
+]
+Flat = Annotated[
+    bool,
+    typer.Option(
+        "--flat", help="Write dataset/ as one Dataset, splits in a column; else a DatasetDict.", rich_help_panel=RUN
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from augforge.cli.options import RUN
 
 RARE = "Rarely needed"
-ALWAYS = "seed limit device max-bad allow-empty store retry dry-run replace json"
+ALWAYS = "seed limit device max-bad allow-empty store retry flat dry-run replace json"
 PANELS: dict[str, dict[str, str]] = {
     "generate": {
-        "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries",
+        "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries yes",
         "From which images": "of shots split validation label",
         "Conditioning": "mode alpha lam dropout rescale fallback crop-min-area strength scale noise-level "
         "vary warp prompt templates fold families severity",

@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.completion import among, models_for
-from augforge.cli.options import AllowEmpty, AsJson, Device, DryRun, Folder, MaxBad, Out, Recipe, Replace, SharedStore
+from augforge.cli.options import (
+    AllowEmpty,
+    AsJson,
+    Device,
+    DryRun,
+    Folder,
+    MaxBad,
+    Out,
+    Recipe,
+    Replace,
+    SharedStore,
+    Yes,
+)
 
 Level = Annotated[
     str,
@@ -30,17 +42,17 @@ def lock_(
     allow_empty: AllowEmpty = False,
     dry_run: DryRun = False,
     replace: Replace = False,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Write the lock of a recipe: what its result depends on and what it is, to be committed."""
     from augforge.cli.render import rebuild as render_rebuild
     from augforge.recipe import load_recipe
 
+    loaded, options = load_recipe(recipe), {"device": device, "max_bad": max_bad, "store": store, "yes": yes}
     folder = out or Path("runs") / recipe.stem
-    beside = recipe.with_suffix(".lock")
-    options: dict[str, Any] = {"device": device, "max_bad": max_bad, "store": store}
     options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
-    render_rebuild.write_lock_and_show(load_recipe(recipe), beside, folder, json, **options)
+    render_rebuild.write_lock_and_show(loaded, recipe.with_suffix(".lock"), folder, json, **options)
 
 
 def rebuild(
@@ -51,16 +63,21 @@ def rebuild(
     ] = True,
     level: Level = "identity",
     flips: Annotated[
-        float,
-        typer.Option("--flips", min=0, max=1, help="Share of samples whose outcome may differ, for another processor."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--flips",
+            min=0,
+            max=1,
+            help="Share of samples whose outcome may differ (0.02 of a lock from another machine or versions, else 0).",
+        ),
+    ] = None,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
     lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
     reference: Annotated[
         Path | None, typer.Option("--reference", help="For tolerance: a run folder whose pixels to compare with.")
     ] = None,
     psnr: Annotated[
-        float | None, typer.Option("--psnr", help="With --reference: this many dB instead of 1/255.")
+        float | None, typer.Option("--psnr", min=0, max=1000, help="With --reference: this many dB instead of 1/255.")
     ] = None,
     cosine: Annotated[
         float | None, typer.Option("--cosine", min=-1, max=1, help="With --reference: least cosine of embeddings.")
@@ -74,6 +91,7 @@ def rebuild(
     allow_empty: AllowEmpty = False,
     dry_run: DryRun = False,
     replace: Replace = False,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Build a recipe again and say what drifted from its lock, and why. Exit code 0: the same; 3: drift."""
@@ -88,10 +106,17 @@ def rebuild(
         "from_scratch": from_scratch,
         "reference": reference,
     }
-    options |= {"bounds": Bounds(psnr, cosine, embedder), "device": device, "max_bad": max_bad, "store": store}
+    options |= {
+        "bounds": Bounds(psnr, cosine, embedder),
+        "device": device,
+        "max_bad": max_bad,
+        "store": store,
+        "yes": yes,
+    }
     options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
+    loaded = load_recipe(recipe)
     beside = lock or recipe.with_suffix(".lock")
-    sys.exit(render_rebuild.rebuild_and_show(load_recipe(recipe), beside, out, not locked, json, **options))
+    sys.exit(render_rebuild.rebuild_and_show(loaded, beside, out, not locked, json, **options))
 
 
 def verify(

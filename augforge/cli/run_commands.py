@@ -12,6 +12,7 @@ from augforge.cli.options import (
     AsJson,
     Device,
     DryRun,
+    Flat,
     Limit,
     MaxBad,
     Out,
@@ -20,6 +21,7 @@ from augforge.cli.options import (
     Retry,
     Seed,
     SharedStore,
+    Yes,
 )
 
 
@@ -36,16 +38,27 @@ def run(
     allow_empty: AllowEmpty = False,
     dry_run: DryRun = False,
     replace: Replace = False,
+    yes: Yes = False,
+    flat: Flat = False,
     json: AsJson = False,
 ) -> None:
     """Run a recipe, resuming from what is there, and write its lock (unless --limit or --seed make it another)."""
     from augforge.cli.render import run as render
     from augforge.recipe import load_recipe
 
-    options: dict[str, Any] = {"device": device, "limit": limit, "max_bad": max_bad, "store": store, "retry": retry}
+    options: dict[str, Any] = {
+        "device": device,
+        "limit": limit,
+        "max_bad": max_bad,
+        "store": store,
+        "retry": retry,
+        "yes": yes,
+        "flat": flat,
+    }
     options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
+    loaded = load_recipe(recipe, seed)
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
-    render.run_and_show(load_recipe(recipe, seed), out, json, lock=beside, **options)
+    render.run_and_show(loaded, out, json, lock=beside, **options)
 
 
 def check(recipe: Recipe) -> None:
@@ -61,6 +74,7 @@ def plan(
     out: Annotated[Path | None, typer.Option("--out", help="The run folder, to see what can be reused.")] = None,
     limit: Limit = None,
     seed: Seed = None,
+    yes: Yes = False,
     json: AsJson = False,
 ) -> None:
     """Say what a run would do, without loading a model."""
@@ -68,4 +82,4 @@ def plan(
     from augforge.engine.plan import plan_run
     from augforge.recipe import load_recipe
 
-    show_plan(plan_run(load_recipe(recipe, seed), out, limit), json)
+    show_plan(plan_run(load_recipe(recipe, seed), out, limit, yes=yes), json)

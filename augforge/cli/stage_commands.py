@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,12 +18,14 @@ from augforge.cli.options import (
     Device,
     DrawSeed,
     DryRun,
+    Flat,
     Limit,
     MaxBad,
     Out,
     Replace,
     Retry,
     SharedStore,
+    Yes,
 )
 from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
@@ -44,6 +47,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "allow_empty": (AllowEmpty, False),
     "dry_run": (DryRun, False),
     "replace": (Replace, False),
+    "flat": (Flat, False),
     "json": (AsJson, False),
 }
 """The options that every stage has, with their defaults; a training has no use for `allow_empty`."""
@@ -79,7 +83,7 @@ EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
     ("filter", "duplicates"): "--by embedding",
     ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
-    ("select", "max-loss"): "--classifier models/classifier --share 0.5",
+    ("select", "max-loss"): "--model models/classifier --share 0.5",
 }
 """Options of the example in a command's help, where the stage's own `example` is made for its tests."""
 SAMPLES = {"day": "photos/day", "night": "photos/night", "images": "photos", "conditions": "masks"}
@@ -90,15 +94,20 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
     cls = stage_class(verb, name)
 
     def command(**given: Any) -> None:
+        from augforge.engine.limits import check_asked
+        from augforge.models.devices import check_device_name
         from augforge.stages.trainer import Trainer
 
         trainer = cls if issubclass(cls, Trainer) else None
         resume = given.pop("resume", True)
         filters = [_filter(text) for text in given.pop("accept", None) or ()]
-        common = {key: given.pop(key) for key in COMMON if key in given}
-        specs = _sources(trainer, given)
+        common = {key: given.pop(key) for key in (*COMMON, "yes") if key in given}
+        named = _named(trainer, given)
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
+        check_asked([stage], common.get("yes", False))
+        check_device_name(common["device"])
+        specs = _sources(trainer, named)
         if trainer is None:
             _run((stage, *filters), specs, **common)
         else:
@@ -140,18 +149,17 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
         options.append(inspect.Parameter("resume", keyword, default=True, annotation=RESUME))
     if verb == "generate":
         options.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
+        options.append(inspect.Parameter("yes", keyword, default=False, annotation=Yes))
     common = _common(verb)
     out, rest = common[0], [*options, *common[1:]]
     return [*sources, *first, out, *sorted(rest, key=lambda p: position(verb, kebab(p.name)))]
 
 
 def _common(verb: str) -> list[inspect.Parameter]:
-    """The parameters that the commands of a verb share, `out` first."""
-    return [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in COMMON.items()
-        if (verb, name) != ("train", "allow_empty")
-    ]
+    """The options that all stages of a verb have; a training writes no dataset, flat, empty or not."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    wanted = {name: told for name, told in COMMON.items() if verb != "train" or name not in ("flat", "allow_empty")}
+    return [inspect.Parameter(name, keyword, default=d, annotation=a) for name, (a, d) in wanted.items()]
 
 
 def _arguments(cls: type[Stage]) -> Mapping[str, str]:
@@ -165,14 +173,19 @@ def _source_option(name: str, about: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _sources(trainer: Any, given: dict[str, Any]) -> tuple[SourceSpec, ...]:
-    """The sources that the command line names; what names them is taken out of `given`."""
+def _named(trainer: Any, given: dict[str, Any]) -> dict[str, list[str]]:
+    """The sources as the command line names them, by role; they are taken out of `given`."""
+    names = ("sources",) if trainer is None or not trainer.arguments else trainer.arguments
+    return {name: given.pop(name) or [] for name in names}
+
+
+def _sources(trainer: Any, named: dict[str, list[str]]) -> tuple[SourceSpec, ...]:
+    """The sources that the command line names, each of the kind that it is found to be."""
     from augforge.io import detect
     from augforge.recipe import SourceSpec
 
     if trainer is None or not trainer.arguments:
-        return tuple(SourceSpec(*detect(source)) for source in given.pop("sources"))
-    named = {name: given.pop(name) or [] for name in trainer.arguments}
+        return tuple(SourceSpec(*detect(source)) for source in named["sources"])
     return tuple(SourceSpec(*detect(source), options) for source, options in trainer.sources_from(named))
 
 
@@ -182,7 +195,8 @@ def _stage(verb: str, name: str, options: dict[str, Any]) -> Stage:
     try:
         return build_stage(verb, name, options)
     except RecipeError as error:
-        raise RecipeError(f"{verb} {name}: {error.message}", error.hint) from error
+        message = re.sub(r"^key '([\w-]+)' is missing", r"--\1 is missing", error.message)
+        raise RecipeError(f"{verb} {name}: {message}", error.hint) from error
 
 
 def _filter(text: str) -> Stage:

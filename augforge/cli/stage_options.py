@@ -17,7 +17,10 @@ SHORT = 20
 
 
 def parameter(verb: str, name: str, info: FieldInfo) -> inspect.Parameter:
-    """The parameter of a command for a field; an option that was not given is None, and the field's default holds."""
+    """The parameter of a command for a field; an option that was not given is None, and the field's default holds.
+
+    A model that is required is asked for by the stage itself, which says what can be given.
+    """
     keyword = inspect.Parameter.KEYWORD_ONLY
     kind: Any = str | None
     if info.annotation is bool:
@@ -25,7 +28,7 @@ def parameter(verb: str, name: str, info: FieldInfo) -> inspect.Parameter:
     elif get_origin(info.annotation) is tuple:
         kind = list[str] | None
     annotation = Annotated[kind, _option(verb, name, info)]
-    if info.is_required():
+    if info.is_required() and not _is_model(info):
         return inspect.Parameter(name, keyword, annotation=annotation)
     return inspect.Parameter(name, keyword, default=None, annotation=annotation)
 
@@ -45,6 +48,8 @@ def _about(info: FieldInfo) -> str:
     choices = choices_of(info.annotation)
     if len("|".join(choices)) > SHORT:
         words.append(f"One of {', '.join(choices)}.")
+    if info.is_required() and _is_model(info):
+        words.append("[required]")
     if not info.is_required() and info.default is not False and info.default not in (None, "", ()):
         words.append(f"[default: {_shown(info.default)}]")
     return " ".join(words)
@@ -58,12 +63,16 @@ def _shown(value: Any) -> str:
 
 
 def _metavar(info: FieldInfo) -> str:
-    if any(isinstance(mark, Task) for mark in info.metadata):
+    if _is_model(info):
         return "MODEL"
     if any(isinstance(mark, Column) for mark in info.metadata):
         return "COLUMN"
     kinds = "|".join(_kinds(info.annotation))
     return kinds if len(kinds) <= SHORT else "CHOICE"
+
+
+def _is_model(info: FieldInfo) -> bool:
+    return any(isinstance(mark, Task) for mark in info.metadata)
 
 
 def _kinds(annotation: Any) -> list[str]:

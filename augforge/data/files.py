@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from augforge.errors import StoreError
@@ -36,6 +37,42 @@ def named(path: Path) -> Iterator[None]:
         why = os.strerror(error.errno) if error.errno else str(error)
         remedy = REMEDIES.get(error.errno or 0, "choose another --out")
         raise StoreError(f"{path} cannot be written: {why}", remedy) from error
+
+
+def is_file(text: str | Path) -> bool:
+    """Whether a text names a file; False for what can be no name at all."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long, or with a byte that no name may have
+        return False
+
+
+def check_name(path: Path) -> None:
+    """StoreError for what can be the name of no file or folder: too long, or with a byte that no name may have."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as error:
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise StoreError(f"{short(str(path))} is no name of a file or folder: {why}", "give another one") from error
+
+
+def check_target(path: Path, folder: bool = False) -> None:
+    """Refuse, before any work is done for it, a file (or `folder`) that cannot be written.
+
+    Raises:
+        StoreError: something of the other kind is there, or it would lie in what is no folder or may not be written.
+    """
+    check_name(path)
+    if path.exists() and path.is_dir() != folder:
+        here, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
+        raise StoreError(f"{path} is a {here}", f"give the name of a {wanted}")
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if there != path and not there.is_dir():
+        raise StoreError(f"{path} cannot be written: {there} is a file", "choose another place for it")
+    if not os.access(there, os.W_OK):
+        raise StoreError(f"{path} cannot be written: {there} may only be read", "choose another place for it")
 
 
 def write_atomically(path: Path, content: Any) -> None:

@@ -34,7 +34,8 @@ SEVERAL = {
 }
 MASK_MODES = ("L", "P", "1", "I", "I;16", "I;16B")
 """Pillow's modes of one channel with whole numbers."""
-SIXTEEN_BIT = "16-bit, scaled to 8"
+SIXTEEN_BIT = "16-bit, read as 8-bit"
+TURNED = "EXIF orientation, read as upright"
 PNG_LEVEL = 1
 """Measured on a 512 px photo: level 1 takes 30 ms and 471 kB, level 6 67 ms and 443 kB, level 9 284 ms and 439 kB."""
 _QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
@@ -202,7 +203,7 @@ def _header_notes(image: ImageFile.ImageFile, data: bytes) -> list[str]:
     deep_png = image.format == "PNG" and data[24] == 16
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     deep = deep_png or 16 in tags.get(258, ()) or image.mode.startswith("I;16")
-    return [SIXTEEN_BIT if deep else "", "EXIF orientation applied" if tags.get(ORIENTATION, 1) in range(2, 9) else ""]
+    return [SIXTEEN_BIT if deep else "", TURNED if tags.get(ORIENTATION, 1) in range(2, 9) else ""]
 
 
 def _as_rgb(image: Image.Image, deep: bool) -> tuple[Image.Image, list[str]]:
@@ -210,16 +211,16 @@ def _as_rgb(image: Image.Image, deep: bool) -> tuple[Image.Image, list[str]]:
     if image.mode.startswith("I"):
         return _from_integers(image), [] if deep else [SIXTEEN_BIT]
     if image.mode == "F":
-        return _from_floats(image), ["float, scaled from 0..1"]
+        return _from_floats(image), ["float, read as 8-bit"]
     if image.mode == "CMYK":
-        return image.convert("RGB"), ["CMYK, converted to RGB"]
+        return image.convert("RGB"), ["CMYK, read as RGB"]
     if deep:
         image.info.pop("transparency", None)  # a 16-bit colour, which no longer matches the narrowed pixels
-    notes = ["palette"] if image.mode in ("P", "PA") else []
+    notes = ["palette, read as RGB"] if image.mode in ("P", "PA") else []
     if not image.has_transparency_data:
         return image.convert("RGB"), notes
     rgb, transparent = _on_white(image)
-    return rgb, [*notes, "transparent, laid on white"] if transparent else notes
+    return rgb, [*notes, "transparent, read as on white"] if transparent else notes
 
 
 def _on_white(image: Image.Image) -> tuple[Image.Image, bool]:
@@ -274,7 +275,7 @@ def _upright(image: Image.Image, picture: Image.Image) -> tuple[Image.Image, str
         turn = turns.get(image.getexif().get(ORIENTATION, 1))
     except Exception:
         turn = None
-    return (picture, "") if turn is None else (picture.transpose(turn), "EXIF orientation applied")
+    return (picture, "") if turn is None else (picture.transpose(turn), TURNED)
 
 
 def degenerate(picture: NDArray[np.float32]) -> str:

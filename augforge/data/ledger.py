@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from augforge.data.annotations import parse_annotations
 from augforge.data.sample import On, Sample, is_evaluation
 from augforge.data.schema import ROWS, ledger_schema, samples_table
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, shortened
 
 Indices = NDArray[np.int64]
 
@@ -183,7 +183,7 @@ class Ledger:
         """
         unknown = [label for label in dict.fromkeys(labels) if label not in set(self.classes)]
         if unknown and not new_classes:
-            known = ", ".join(self.classes) or "none"
+            known = shortened(self.classes) or "none"
             raise RecipeError(f"{by}: {unknown[0]!r} is no class of the sources", f"their classes are {known}")
         self.classes += unknown
         self._replace("label", indices, labels)

@@ -51,7 +51,9 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder; StoreError if another process does, or if it is not a folder of ours."""
-        self._prepare()
+        self.check()
+        with named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         with named(self.folder / ".lock"):
             file = (self.folder / ".lock").open("w")
         with file:
@@ -64,9 +66,14 @@ class Store:
             self._sweep()
             yield
 
-    def _prepare(self) -> None:
-        if self.folder.is_file():
-            raise StoreError(f"{self.folder} is a file", "choose a folder for --out")
+    def check(self) -> None:
+        """StoreError where no run can be written: a file, a folder of something else, or of another format.
+
+        Nothing is made or locked for it.
+        """
+        for path, option in ((self.folder, "--out"), (self.shared or self.folder, "--store")):
+            if path.exists() and not path.is_dir():
+                raise StoreError(f"{path} is a file", f"choose a folder for {option}")
         inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
         if inside and not inside & MARKS:
             raise StoreError(
@@ -78,8 +85,6 @@ class Store:
                 f"{self.folder} was written in format {version}, this augforge writes format {FORMAT}",
                 "run into a new folder, or use the augforge version that wrote it",
             )
-        with named(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
 
     def _sweep(self) -> None:
         """Remove the half-written files of a process that was killed: the lock is ours, so nobody writes them."""

@@ -20,6 +20,8 @@ class RunContext:
 
     The context itself never changes; what a run adds to lies in it: rows and decisions in `ledger`, the models that it
     trains in `models` by the names that later stages use, and what selectors certify in `certificates` by stage title.
+    `yes` says that the user insists on more images than `augforge.engine.limits` lets pass.
+    `flat` asks for a dataset/ without folders of splits.
     """
 
     ledger: Ledger
@@ -28,6 +30,8 @@ class RunContext:
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     allow_empty: bool = False
+    yes: bool = False
+    flat: bool = False
 
     @property
     def store(self) -> Store:
@@ -41,7 +45,7 @@ class RunContext:
 
     @property
     def device(self) -> str:
-        """ "auto", "cpu" or "cuda"."""
+        """ "auto", "cpu", "cuda", "cuda:N" or "mps"."""
         return self.embedders.device
 
     @property

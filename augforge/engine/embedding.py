@@ -43,6 +43,7 @@ Ready = tuple[list[str], list[Any]]
 ADAPTERS = {
     "image-text": "augforge.models.loading:load_embedder",
     "image-embedding": "augforge.models.loading:load_embedder",
+    "safety": "augforge.models.loading:load_embedder",
     "classification": "augforge.models.loading:load_classifier",
 }
 """What loads a model of each task that makes vectors."""
@@ -51,9 +52,9 @@ ADAPTERS = {
 def vectors_key(name: str, task: str = "image-embedding") -> str:
     """What the vectors of the model called `name`, used for `task`, depend on.
 
-    An image-text model makes the same vectors for `image-embedding`.
+    An image-text model makes the same vectors for `image-embedding` and `safety`.
     """
-    kind = "embedding" if task in ("image-text", "image-embedding") else task
+    kind = task if task == "classification" else "embedding"
     return model_key(find_model(name, task), kind, 2, DECODING)[:12]
 
 

@@ -68,7 +68,7 @@ def refuse_unlabelled_sources(recipe: Recipe, allow_empty: bool, told: Sequence[
 
 def refuse_unlabelled(stage: Filter, title: str, context: RunContext) -> None:
     """EmptyResult where a filter that judges images by their class sees none that has one; no model is loaded."""
-    seen = context.ledger.visible(stage.on)
+    seen = context.ledger.visible("all" if stage.on == "auto" else stage.on)
     if stage.needs_labels and len(seen) and not _labelled(context.ledger, seen):
         many = f"none of the {len(seen):,} images that it looks at has a label"
         context.empty(f"{title}: it judges an image by its class, and {many}", LABELS)

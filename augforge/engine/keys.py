@@ -36,6 +36,11 @@ def run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
     return key(*_code_and_models(recipe), columns, rows, carried, ledger.classes)
 
 
+def laid_out(of: str, flat: bool) -> str:
+    """The key of a result with a dataset/ that is `flat`; that of one with its splits is the key itself."""
+    return key("flat", of) if flat else of
+
+
 def _code_and_models(recipe: Recipe) -> list[Any]:
     """What a result depends on beside its sources. Models that the recipe trains follow from the rest."""
     trained = {stage.called for stage in recipe.stages if isinstance(stage, Trainer)}

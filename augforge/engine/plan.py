@@ -15,11 +15,13 @@ from augforge.algorithms.selection import budgets
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import with_models_at_hand
 from augforge.engine.embedding import stored_vectors
 from augforge.engine.estimate import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.jobs import plan_by_class
 from augforge.engine.kinds import of_kind
+from augforge.engine.limits import check_amounts, check_asked
 from augforge.engine.rates import measured_rate
 from augforge.engine.runners.filter import measured_parts
 from augforge.engine.runners.generate import finished, generator_parts
@@ -29,7 +31,9 @@ from augforge.engine.runners.train import model_folder, trained_row, training_ke
 from augforge.io.understood import understood
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
+from augforge.progress import Progress
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, settled
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
@@ -73,6 +77,7 @@ class _State:
     unmade: int = 0
     exact: bool = True
     measured: set[str] = field(default_factory=set)
+    yes: bool = False
 
     @property
     def total(self) -> int:
@@ -88,9 +93,16 @@ class _State:
         return {c: sum(n for (label, _), n in self.counts.items() if label == c) for c in self.ledger.classes}
 
 
-def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) -> list[PlanRow]:
-    """A row for the source and every stage of `recipe`, given what the run folder `out` holds already."""
+def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, *, yes: bool = False) -> list[PlanRow]:
+    """A row for the source and every stage of `recipe`, given what the run folder `out` holds already.
+
+    With `yes` even where it is more than `augforge.engine.limits` lets pass.
+    """
     check_recipe(recipe)
+    check_asked(recipe.stages, yes)
+    if out is not None:
+        Store(out).check()
+    recipe = with_models_at_hand(recipe, Progress())
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
@@ -98,11 +110,11 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None) 
         told = [understood(source) for source in sources]
         ledger, unread = known_samples(sources, store, limit, told)
         check_classes(recipe.stages, ledger.classes)
-        state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread)
+        state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread, yes=yes)
         known = len(ledger) - unread
         first = PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)
         rows = [replace(first, told=tuple(each.sentence() for each in told))]
-        for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+        for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
             before = state.total
             step = of_kind(PLANNERS, stage)(stage, title, state)
             counts = state.classes()
@@ -130,6 +142,7 @@ class _Step:
 def _generate(stage: Generator, title: str, state: _State) -> _Step:
     """What is to be generated, what is there, and class by class what it will likely yield and cost."""
     name, parts = generator_parts(stage, state.store, state.seed)
+    check_amounts(stage, state.ledger, parts.folder, state.yes)
     if stage.until_accepted is not None or (state.unread and not stage.has_amount):
         state.exact = False  # who is accepted; or a gate by id, and ids are only known of what was read
     classes = class_outlooks(stage, state.ledger, tried_so_far(state.store.folder, title))
@@ -167,7 +180,7 @@ def _split(stage: Splitter, title: str, state: _State) -> _Step:
 
 def _label(stage: Labeler, title: str, state: _State) -> _Step:
     """The images to classify; who gets which label is known once all are."""
-    indices, parts = unlabelled(state.ledger), stored_vectors(stage.classifier, "classification", state.store)
+    indices, parts = unlabelled(state.ledger), stored_vectors(stage.model, "classification", state.store)
     digests = state.ledger.column("digest", indices)
     todo = len(parts.missing(digests))
     if todo:

@@ -15,7 +15,8 @@ import numpy as np
 
 from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan_by_class
-from augforge.engine.runners.generate import generate_jobs
+from augforge.engine.limits import check_amounts
+from augforge.engine.runners.generate import generate_jobs, generator_parts
 from augforge.engine.runners.table import run_stage
 from augforge.recipe.acceptance import ENOUGH, TRIES, accepting
 from augforge.stages.generator import Generator, Job
@@ -57,6 +58,8 @@ class Rounds:
 
     def run(self) -> list[dict[str, Any]]:
         """Go round until every class has enough or was tried often enough; a row for each stage, as in a summary."""
+        folder = generator_parts(self.stage, self._context.store, self._context.seed)[1].folder
+        check_amounts(self.stage, self._ledger, folder, self._context.yes)
         asked = {label: self._full(count) for label, count in amounts(self.stage, self._ledger).items()}
         jobs: list[Job] = []
         while True:

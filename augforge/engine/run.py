@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import check_models, with_models_at_hand
+from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.empty import (
@@ -26,21 +28,23 @@ from augforge.engine.empty import (
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
-from augforge.engine.keys import listing_key, run_key
+from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
 from augforge.errors import SourceError, TooManyBad
+from augforge.io.run import ROOTS
 from augforge.models import trained_models
-from augforge.optional import require
 from augforge.progress import Progress
 from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
+from augforge.publish.card import counted_splits
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, left_open, said, settled
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
-NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", LOCK)
+NEEDED = ("samples.parquet", "README.md", "recipe.yaml", LOCK)
 """Files of a result, without which it is not whole."""
 
 
@@ -48,6 +52,9 @@ NEEDED = ("samples.parquet", "dataset/state.json", "README.md", "recipe.yaml", L
 class Summary:
     """What a run did. `work` has a row for the source and each stage: counts in and out, generated, measured, trained,
     reused.
+
+    `splits` has the kept images of each split by class ("" is none), where there are splits; `together` is what
+    `augforge.data.splits.kept_together` says of a run that made splits.
     """
 
     out: str
@@ -57,6 +64,8 @@ class Summary:
     reasons: Mapping[str, Mapping[str, int]]
     work: Sequence[Mapping[str, Any]]
     up_to_date: bool = False
+    splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    together: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def computed(self) -> int:
@@ -77,6 +86,8 @@ def run(
     retry: str | None = None,
     replace: bool = False,
     allow_empty: bool = False,
+    yes: bool = False,
+    flat: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, resuming from what is there.
@@ -84,7 +95,7 @@ def run(
     Args:
         recipe: from `load_recipe` or `parse_recipe`.
         out: the run folder; new, empty, or of an earlier run.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         limit: use only this many source images, chosen by a hash.
         max_bad: the share of unusable source images, in [0, 1], above which the run ends after writing the ledger.
         store: where embeddings lie that runs share; else what AUGFORGE_STORE names, else the run folder.
@@ -93,6 +104,8 @@ def run(
         retry: "failed" does again what failed before (see `augforge.engine.retry`), and nothing else.
         replace: throw away what another recipe left in `out`, which is refused otherwise.
         allow_empty: go on after a stage that leaves, makes or can judge nothing, which ends the run otherwise.
+        yes: insist on more new images than `augforge.engine.limits` lets pass.
+        flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
         progress: told how far the run is; silent by default.
 
     Raises:
@@ -100,7 +113,11 @@ def run(
     """
     progress = progress or Progress()
     check_recipe(recipe)
+    check_before(recipe.stages, device, yes)
+    recipe = with_models_at_hand(recipe, progress)
     folder = Store(out, progress.say, shared_store(store))
+    folder.check()
+    check_models(recipe, folder)
     sources = open_sources(recipe)
     refuse_touching(recipe, out)
     with folder.locked():
@@ -108,13 +125,14 @@ def run(
         if retry is not None:
             forget_failed(sources, folder, retry)
             _forget_result(out)  # what no model could be shown is asked for again
-        ahead = listing_key(recipe, sources, limit)
+        ahead = laid_out(listing_key(recipe, sources, limit), flat)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
+            require_packages(recipe)
             refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
             ledger, read = read_sources(sources, folder, progress, limit, refuse)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress)
-            context = RunContext(ledger, embedders, recipe.seed, allow_empty=allow_empty)
+            context = RunContext(ledger, embedders, recipe.seed, allow_empty=allow_empty, yes=yes, flat=flat)
             summary = _run(recipe, context, ahead, read, max_bad)
         refuse_empty_result(summary, allow_empty)
         keep_lock(out, lock, progress, always=lock_always)
@@ -126,12 +144,10 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     out, ledger = context.store.folder, context.ledger
     if not len(ledger):
         raise SourceError("the source holds no images", "is it the right folder?")
-    done = run_key(recipe, ledger, context.pixels)
+    done = laid_out(run_key(recipe, ledger, context.pixels), context.flat)
     if (summary := _up_to_date(context.store, "key", done)) is not None:
         _remember(context.store, done, ahead, summary)
         return summary
-    for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
-        require(*stage.packages(), who=title)
     check_classes(recipe.stages, ledger.classes)
     _forget_result(out)
     work = [_row("source", len(ledger), ledger, {"read": read})]
@@ -141,19 +157,24 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     context.progress.plan(recipe.titles())
     with trained_models() as models, written_if_empty(context):
         context = replace(context, models=models)
-        for block in blocks(recipe.titles(), recipe.stages):
-            work += _run_block(block, context)
+        stages = settled(recipe.stages, has_synthetic(ledger))
+        opened = {title for title, stage in zip(recipe.titles(), recipe.stages, strict=True) if left_open(stage)}
+        for block in blocks(recipe.titles(), stages):
+            work += _run_block(block, context, opened)
         leave_out_empty_classes(context)
         context.progress.stage("write")
-        write_result(recipe, context)
+        write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
     _remember(context.store, done, ahead, summary)
     return summary
 
 
-def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
-    """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
+def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> list[dict[str, Any]]:
+    """Run one stage, or a generator and its filters in rounds; a row of the summary for each.
+
+    Of the stages called `opened`, which leave open what they look at, it is said what that is.
+    """
     check_classes([stage for _, stage in block], context.ledger.classes)  # a labeler may have brought new ones
     before = len(context.ledger.visible())
     if len(block) > 1:
@@ -161,6 +182,8 @@ def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
     else:
         ((title, stage),) = block
         context.progress.stage(title)
+        if title in opened:
+            context.progress.about(said(title, stage, context.ledger))
         work = [_row(title, before, context.ledger, run_stage(stage, title, context))]
     refuse_nothing(block, before, context)
     return work
@@ -186,7 +209,7 @@ def _up_to_date(store: Store, name: str, done: str) -> Summary | None:
 def _intact(store: Store, state: Mapping[str, Any]) -> bool:
     """Whether the files of the result are those that the last run wrote; what is wrong with them is said."""
     record = state.get("files", {})
-    if not set(NEEDED) <= set(record):
+    if not set(NEEDED) <= set(record) or not any(name in record for name in ROOTS):
         return False
     problems = changed(store.folder, record)
     for problem in problems:
@@ -198,11 +221,19 @@ def _intact(store: Store, state: Mapping[str, Any]) -> bool:
 
 def _summary(out: Path, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Summary:
     kept = len(ledger.visible())
-    return Summary(str(out), kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
+    done = Summary(str(out), kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
+    return replace(done, splits=counted_splits(ledger), together=together_in(work))
+
+
+def together_in(work: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Of the rows of a run's work, what the last splitter kept together; {} where there is none."""
+    names = ("groups", "grouped", "divided")
+    return next(({name: row[name] for name in names} for row in reversed(work) if "groups" in row), {})
 
 
 def _remember(store: Store, done: str, ahead: str, summary: Summary) -> None:
     plain = {"kept": summary.kept, "dropped": summary.dropped, "classes": summary.classes, "reasons": summary.reasons}
+    plain |= {"splits": summary.splits, "together": summary.together}
     files = store.state().get("files") or record_of(store.folder)
     state = {"format": FORMAT, "augforge": __version__, "key": done, "listing": ahead, "summary": plain}
     write_atomically(store.folder / "run.json", seal({**state, "files": files}))

@@ -17,6 +17,7 @@ from augforge.data.images import digest
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
+from augforge.engine.at_hand import check_embedders
 from augforge.engine.embedding import Embedders
 from augforge.engine.ingest import known_samples
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
@@ -29,7 +30,7 @@ from augforge.evaluate.measures import ReferenceSets
 from augforge.evaluate.network import NetworkLearner
 from augforge.evaluate.probe import Embeddings, ProbeLearner
 from augforge.evaluate.settings import PROBE, Settings
-from augforge.models.devices import pick_device
+from augforge.models.devices import check_device, pick_device
 from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.selector import Subsampler
@@ -60,7 +61,7 @@ def evaluate(
         test: a source with images that no stage of the run has seen; `test_split` names its split.
         settings: how arms are trained and compared.
         shifts: a source of shift sets, judged by family beside the test set.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         store: where embeddings lie that runs share.
         replace: write over an evaluation with other settings or other test images; else it stays, under another name.
         progress: told how far it is.
@@ -72,9 +73,11 @@ def evaluate(
         AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
     """
     require("torch", "torchvision", "timm", who="evaluating")
+    check_device(device)
     progress = progress or Progress()
     opened = RunFolder(folder)
     kept = Store(folder, progress.say, shared_store(store))
+    check_embedders({settings.embedder, settings.judge or settings.embedder}, kept)
     with kept.locked():
         ledger = opened.ledger(kept, progress)
         outcomes = Outcomes(ledger, opened.stages())

@@ -21,6 +21,8 @@ from augforge.io.run import Run
 from augforge.progress import Progress
 from augforge.provenance.chain import circle, said
 from augforge.recipe import Recipe, load_recipe
+from augforge.recipe.looked_at import settled
+from augforge.stages.generator import Generator
 from augforge.stages.stage import Stage
 
 GONE = "its bytes are gone: the run keeps what it dropped in parts/"
@@ -52,11 +54,11 @@ class RunFolder:
 
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its title, in order; those of the runs that this one goes on from come first."""
-        return [stage for folder in self._chain() for stage in folder.own_stages()]
-
-    def own_stages(self) -> list[tuple[str, Stage]]:
-        """The stages of this run alone."""
-        return list(zip(self.recipe.titles(), self.recipe.stages, strict=True))
+        found: list[tuple[str, Stage]] = []
+        for folder in self._chain():
+            synthetic = any(isinstance(stage, Generator) for _, stage in found)
+            found += zip(folder.recipe.titles(), settled(folder.recipe.stages, synthetic), strict=True)
+        return found
 
     def _chain(self) -> list[RunFolder]:
         """The runs that this one goes on from, those of its first source first, each after its own; this one last.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, did_you_mean
 from augforge.stages.stage import Task, kebab
 
 ARMS = ("real", "real+classical", "real+synthetic", "real+kept", "real+selected", "real+random")
@@ -17,7 +17,7 @@ class Settings(BaseModel):
     """How arms are compared. Unknown options are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, defer_build=True
+        frozen=True, extra="forbid", alias_generator=kebab, populate_by_name=True, allow_inf_nan=False, defer_build=True
     )
 
     arms: tuple[str, ...] = Field(
@@ -46,15 +46,17 @@ class Settings(BaseModel):
     mix: Literal["none", "mixup", "cutmix", "resizemix"] = Field(
         default="none", description="Mix the images of a batch and their labels; not for the probe."
     )
-    seeds: int = Field(default=5, ge=1, description="How often each arm is trained.")
+    seeds: int = Field(default=5, ge=1, le=1000, description="How often each arm is trained.")
     steps: int | None = Field(
-        default=None, ge=1, description="Training steps, as many for every arm (500; 1500 of a network)."
+        default=None, ge=1, le=10_000_000, description="Training steps, as many for every arm (500; 1500 of a network)."
     )
-    batch: int = Field(default=64, ge=2, description="Images per step; half of them real where an arm has others.")
+    batch: int = Field(
+        default=64, ge=2, le=16_384, description="Images per step; half of them real where an arm has others."
+    )
     rate: float | None = Field(
-        default=None, gt=0, description="Learning rate (0.01 of the probe, 0.002, 0.0003 of timm's)."
+        default=None, gt=0, le=10, description="Learning rate (0.01 of the probe, 0.002, 0.0003 of timm's)."
     )
-    size: int = Field(default=32, ge=8, description="Networks: side in px that images are brought to.")
+    size: int = Field(default=32, ge=8, le=4096, description="Networks: side in px that images are brought to.")
     flip: bool = Field(default=True, description="Networks: mirror half of the images; not for digits.")
     weights: str | None = Field(default=None, description="timm: a safetensors file to begin from, or `pretrained`.")
     metrics: bool = Field(
@@ -106,7 +108,10 @@ def settings_of(options: dict[str, Any]) -> Settings:
         settings = Settings.model_validate(options, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors()[0]
-        raise RecipeError(f"--{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from error
+        name = str(first["loc"][0])
+        field = Settings.model_fields.get(name.replace("-", "_"))
+        about = (field.description or "") if field else did_you_mean(name, list(map(kebab, Settings.model_fields)))
+        raise RecipeError(f"--{name}: {first['msg'].removeprefix('Value error, ')}", about) from error
     if settings.learner == PROBE and settings.mix != "none":
         raise RecipeError(f"--mix: the probe sees embeddings, so {settings.mix} has no pixels", "use --learner resnet")
     if settings.imbalance and settings.shots:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from augforge.errors import BadImage, SourceError
+from augforge.errors import BadImage, SourceError, shortened
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -151,7 +151,7 @@ def only(entries: Iterable[Entry], split: str | None, where: str) -> Iterator[En
 def no_split(wanted: str, known: Iterable[str], where: str) -> SourceError:
     """The error of a source that lacks the split that was asked for."""
     names = sorted(known)
-    hint = f"it has {', '.join(names)}" if names else "it has no splits: leave the option `split` out"
+    hint = f"it has {shortened(names)}" if names else "it has no splits: leave the option `split` out"
     return SourceError(f"{where}: there is no split {wanted!r}", hint)
 
 

@@ -100,7 +100,8 @@ def _parsed(row: Mapping[str, Any]) -> dict[str, Any]:
     """The scores of a row as numbers, and its weight if it has a finite one."""
     scores = row.get("scores") or {}
     scores = json.loads(scores) if isinstance(scores, str) else scores
-    known: dict[str, Any] = {"scores": {str(n): float(value) for n, value in scores.items() if value is not None}}
+    numbers = {str(name): float(value) for name, value in scores.items() if value is not None}
+    known: dict[str, Any] = {"scores": {name: value for name, value in numbers.items() if not math.isnan(value)}}
     weight = row.get("weight")
     if weight is not None and math.isfinite(weight := float(weight)):
         known["weight"] = weight

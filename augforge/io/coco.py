@@ -11,11 +11,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from augforge.io.coco_reader import NOTES, CocoImages
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
+from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, suffix_of
 
 
 class CocoWriter(Writer):
-    """`images/train/ID.png`, `masks/train/ID.png` and `annotations/instances_train.json`."""
+    """`images/train/NAME.png`, `masks/train/NAME.png` and `annotations/instances_train.json`."""
 
     shard_rows: ClassVar[int] = 1000
     shard_bytes: ClassVar[int] = 1 << 30
@@ -26,11 +26,10 @@ class CocoWriter(Writer):
             return [self._write(row, shard, shard.first + place, outlet) for place, row in enumerate(rows, start=1)]
 
     def _write(self, row: Row, shard: Shard, number: int, outlet: Outlet) -> Line:
-        stem = safe_name(row.id)
-        image: Line = {"id": number, "file_name": f"{stem}.{row.suffix}", "width": row.width, "height": row.height}
+        image: Line = {"id": number, "file_name": row.file_name, "width": row.width, "height": row.height}
         outlet.put(f"images/{shard.split}/{image['file_name']}", row.image)
         if row.mask is not None:
-            image["mask_file_name"] = f"{stem}.{suffix_of(row.mask)}"
+            image["mask_file_name"] = f"{row.name}.{suffix_of(row.mask)}"
             outlet.put(f"masks/{shard.split}/{image['mask_file_name']}", row.mask)
         return {"image": image | {"augforge": row.record()}, "label": row.label}
 

@@ -70,9 +70,8 @@ class CocoFile:
     @property
     def categories(self) -> dict[Any, Record]:
         """The categories with a name, by number."""
-        return {
-            number(category): category for category in self._categories if text_of(category.get("name")) is not None
-        }
+        named = (one for one in self._categories if one.get("name") == "" or text_of(one.get("name")) is not None)
+        return {number(category): category for category in named}
 
     @property
     def names(self) -> dict[Any, str]:

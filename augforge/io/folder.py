@@ -16,7 +16,7 @@ from augforge.io.records import MANIFEST, METADATA, Records
 from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, safe_names, suffix_of
+from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_names, suffix_of
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -26,8 +26,9 @@ IMAGES, MASKS = "images", "masks"
 
 
 class FolderWriter(Writer):
-    """`train/CLASS/ID.png`, `train/masks/CLASS/ID.png`, and `train/metadata.jsonl` as `imagefolder` reads it."""
+    """`train/CLASS/NAME.png`, `train/masks/CLASS/NAME.png`, and `train/metadata.jsonl` as `imagefolder` reads it."""
 
+    class_folders: ClassVar[bool] = True
     shard_rows: ClassVar[int] = 1000
     shard_bytes: ClassVar[int] = 1 << 30
 
@@ -38,11 +39,11 @@ class FolderWriter(Writer):
             return [self._write(row, names, shard.split, outlet) for row in rows]
 
     def _write(self, row: Row, names: Mapping[str, str], split: str, outlet: Outlet) -> Line:
-        stem = join("" if row.label is None else names[row.label], safe_name(row.id))
-        line = {"file_name": f"{stem}.{row.suffix}"}
+        folder = "" if row.label is None else names[row.label]
+        line = {"file_name": join(folder, row.file_name)}
         outlet.put(f"{split}/{line['file_name']}", row.image)
         if row.mask is not None:
-            line["mask_file_name"] = f"{MASKS}/{stem}.{suffix_of(row.mask)}"
+            line["mask_file_name"] = f"{MASKS}/{join(folder, row.name)}.{suffix_of(row.mask)}"
             outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
         return line | row.record()
 

@@ -25,10 +25,16 @@ def known_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def text_of(value: Any) -> str | None:
-    """A label, split or caption of a record; "" is none."""
+    """A split or caption of a record, or its label; "" is none."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
         return None
     return str(value)
+
+
+def label_of(record: Mapping[str, Any], labelled: bool) -> str | None:
+    """The label of a record. "" is none, unless the place of the image says that it is `labelled`: then it is ""."""
+    label = record.get("label")
+    return "" if labelled and label == "" else text_of(label)
 
 
 def parsed(data: bytes) -> dict[str, Any] | None:
@@ -73,7 +79,8 @@ class Records:
 
     def classes(self) -> list[str]:
         """The classes that the export declares, else those that are met, in natural order."""
-        met = {label for record in self._by_path.values() if (label := text_of(record.get("label"))) is not None}
+        labels = (label_of(record, "/" in record["file_name"]) for record in self._by_path.values())
+        met = {label for label in labels if label is not None}
         return declared_classes(self._root) or sorted(met, key=natural)
 
     def mask(self, path: str) -> str:
@@ -97,7 +104,7 @@ def _recorded(entry: Entry, record: Mapping[str, Any]) -> Entry:
     split = text_of(record.get("split"))
     return replace(
         entry,
-        label=text_of(record.get("label")),
+        label=label_of(record, labelled="/" in record["file_name"]),
         split=split_name(split) if split else None,
         carried=known_of(record),
         mask=record["mask_file_name"],

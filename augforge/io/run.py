@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augforge.data.record import FORMAT, check_ledger, format_of
@@ -25,6 +26,13 @@ NEEDED = frozenset({
 ELSEWHERE = frozenset({"label", "split", "ref"})
 """Columns that are not carried: the entry has its own, and `ref` only means something to the run that wrote it."""
 CHUNK = 4096
+ROOTS = ("dataset/state.json", "dataset/dataset_dict.json")
+"""Of a finished run, one of these is there: its dataset is a `Dataset`, or a `DatasetDict` of its splits."""
+
+
+def dataset_root(folder: Path) -> str | None:
+    """The file of `ROOTS` that a run folder has; None if its dataset is missing or unfinished."""
+    return next((name for name in ROOTS if (folder / name).is_file()), None)
 
 
 class Run(Source):
@@ -46,7 +54,7 @@ class Run(Source):
             self._classes = _classes(ledger.schema_arrow.metadata or {})
         if missing:
             raise SourceError(f"{self.where}: samples.parquet lacks {', '.join(sorted(missing))}", AGAIN)
-        if not (self._root / "dataset" / "state.json").exists():
+        if dataset_root(self._root) is None:
             raise SourceError(f"{self.where}: its dataset is missing or unfinished", AGAIN)
 
     def check_sound(self) -> None:
@@ -73,7 +81,8 @@ class Run(Source):
 
     def fingerprint(self) -> str:
         """Changes whenever the run was written again."""
-        return files_fingerprint(self.where, self._root, ("samples.parquet", "dataset/state.json"), self._split)
+        names = filter(None, ("samples.parquet", dataset_root(self._root)))
+        return files_fingerprint(self.where, self._root, names, self._split)
 
     def read(self, locator: str) -> bytes:
         """The bytes of a kept sample; a run does not keep those of dropped ones."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from augforge.io.writing import About, Row
+from augforge.io.writing import About, Row, suffix_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,32 +20,37 @@ def features_of(about: About) -> Any:
     """The columns as `datasets.Features`: those of a run's dataset, and `sha256` of the image's bytes."""
     from datasets import ClassLabel, Features, Image, Value
 
-    return Features(
-        {
-            "image": Image(),
-            "label": ClassLabel(names=list(about.classes)) if about.classes else Value("string"),
-            "id": Value("string"),
-            "origin": Value("string"),
-            "weight": Value("float64"),
-            "scores": {name: Value("float64") for name in about.measures} or Value("null"),
-            "provenance": Value("string"),
-            "split": Value("string"),
-            "caption": Value("string"),
-            "sha256": Value("string"),
-            **({"mask": Image()} if about.masks else {}),
-        }
-    )
+    every = {
+        "image": Image(),
+        "label": ClassLabel(names=list(about.classes)) if about.classes else None,
+        "id": Value("string"),
+        "origin": Value("string"),
+        "weight": Value("float64"),
+        "scores": {name: Value("float64") for name in about.measures} or None,
+        "provenance": Value("string"),
+        "split": Value("string"),
+        "caption": Value("string") if about.captions else None,
+        "sha256": Value("string"),
+        "mask": Image() if about.masks else None,
+    }
+    return Features({name: kind for name, kind in every.items() if kind is not None})
 
 
 def feature_list(about: About) -> list[dict[str, Any]]:
     """The same columns as the YAML header of a dataset card lists them."""
     names = {str(number): name for number, name in enumerate(about.classes)}
-    label = {"class_label": {"names": names}} if names else "string"
-    scores = [{"name": name, "dtype": "float64"} for name in about.measures]
-    kinds: dict[str, Any] = {"image": "image", "label": label, "id": "string", "origin": "string", "weight": "float64"}
-    listed = [{"name": name, "dtype": kind} for name, kind in kinds.items()]
-    listed.append({"name": "scores", "struct": scores} if scores else {"name": "scores", "dtype": "null"})
-    listed += [{"name": name, "dtype": "string"} for name in ("provenance", "split", "caption", "sha256")]
+    kinds: dict[str, Any] = {
+        "image": "image",
+        "label": {"class_label": {"names": names}} if names else None,
+        "id": "string",
+        "origin": "string",
+        "weight": "float64",
+    }
+    listed = [{"name": name, "dtype": kind} for name, kind in kinds.items() if kind is not None]
+    if about.measures:
+        listed.append({"name": "scores", "struct": [{"name": name, "dtype": "float64"} for name in about.measures]})
+    texts = ("provenance", "split", *(["caption"] if about.captions else []), "sha256")
+    listed += [{"name": name, "dtype": "string"} for name in texts]
     return listed + ([{"name": "mask", "dtype": "image"}] if about.masks else [])
 
 
@@ -66,19 +72,17 @@ def groups(rows: Iterable[Row], about: About, schema: pa.Schema) -> Iterator[pa.
 
 
 def _cells(row: Row, about: About, places: dict[str, int]) -> dict[str, Any]:
-    from augforge.io.writing import safe_name, suffix_of
-
-    stem = safe_name(row.id)
+    """Texts are never null and scores never missing, so that a data loader can batch the rows."""
     return {
-        "image": {"bytes": row.image, "path": f"{stem}.{row.suffix}"},
-        "label": None if row.label is None else places.get(row.label, row.label),
+        "image": {"bytes": row.image, "path": row.file_name},
+        "label": None if row.label is None else places[row.label],
         "id": row.id,
         "origin": row.origin,
         "weight": row.weight,
-        "scores": {name: row.scores.get(name) for name in about.measures} or None,
+        "scores": {name: row.scores.get(name, math.nan) for name in about.measures},
         "provenance": row.provenance,
-        "split": row.split,
-        "caption": row.caption,
+        "split": row.split or "",
+        "caption": row.caption or "",
         "sha256": row.sha256,
-        "mask": None if row.mask is None else {"bytes": row.mask, "path": f"{stem}.mask.{suffix_of(row.mask)}"},
+        "mask": None if row.mask is None else {"bytes": row.mask, "path": f"{row.name}.mask.{suffix_of(row.mask)}"},
     }

@@ -1,4 +1,4 @@
-"""WebDataset: tar archives in which the files of one sample share a name, `ID.png`, `ID.json`, `ID.cls`, `ID.mask.png`.
+"""WebDataset: tar archives in which files of one sample share a name: `NAME.png`, `NAME.json`, `NAME.cls`, and so on.
 
 Archives are read where they lie, never unpacked: a member costs its row if its name leads out of the archive, if it is
 no plain file, or if it is too big.
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only, split_name
 from augforge.io.columns import file_split
-from augforge.io.records import declared_classes, known_of, parsed, text_of
+from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
 from augforge.io.tree import SUFFIXES
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
 
@@ -34,15 +34,19 @@ class WebDatasetWriter(Writer):
     shard_rows: ClassVar[int] = 10_000
     _kinds: Sequence[str] = ()
 
+    @staticmethod
+    def safe(name: str) -> str:
+        """A name without dots, which end the name of a sample."""
+        return safe_name(name).replace(".", "_")
+
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """One archive; the kinds of its members."""
         places = {label: place for place, label in enumerate(self.about.classes)}
         kinds: set[str] = set()
         with outlet.open(f"{shard.name}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for row in rows:
-                stem = safe_name(row.id).replace(".", "_")
                 for kind, data in _members(row, places):
-                    _add(tar, f"{stem}.{kind}", data)
+                    _add(tar, f"{row.name}.{kind}", data)
                     kinds.add(kind)
         return [{"kinds": sorted(kinds)}]
 
@@ -177,7 +181,7 @@ class WebDataset(Source):
         told = None if carried is not None else file_split(name)
         return Entry(
             locator=f"{name}#{stem}",
-            label=text_of(record["label"]) if "label" in record else self._class_of(name, sample),
+            label=label_of(record, "cls" in sample.texts) if "label" in record else self._class_of(name, sample),
             split=split_name(split) if split else told,
             stamp=stamp,
             carried=carried,

@@ -21,6 +21,10 @@ WORK = ".export"
 """The folder, inside an export, of what is not done yet; gone when the export is complete."""
 SYNCING = 8
 """Files that are made durable at a time: measured on one disk, 400 small files a second one by one, 3,000 so."""
+SAME = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "tiff": "tif", "dib": "bmp", "apng": "png"} | dict.fromkeys(
+    ("pgm", "pbm", "pnm"), "ppm"
+)
+"""Other suffixes that files of a kind may have, with the usual one."""
 LONGEST = 80
 """Bytes of the longest name that is made from a label or an id."""
 RESERVED = frozenset({
@@ -43,7 +47,8 @@ Line = dict[str, Any]
 class Row:
     """One image as it is published. `image` and `mask` are encoded bytes, `sha256` is the digest of `image`.
 
-    `marked` says whether the image carries its mark; None where none is due.
+    `marked` says whether the image carries its mark; None where none is due. `name` is what its files are called, safe
+    and unlike any other in their folder, and `ending` the suffix that its file had in its source, "" if there was none.
     """
 
     id: str
@@ -59,6 +64,8 @@ class Row:
     width: int
     height: int
     sha256: str
+    name: str
+    ending: str = ""
     marked: bool | None = None
 
     def record(self) -> Line:
@@ -80,16 +87,28 @@ class Row:
         """The suffix of a file with this image, such as "png"."""
         return suffix_of(self.image)
 
+    @property
+    def file_name(self) -> str:
+        """The name of a file with this image; the suffix is that of its source if it is one of its kind."""
+        kept = SAME.get(self.ending.lower(), self.ending.lower()) == self.suffix
+        return f"{self.name}.{self.ending if kept else self.suffix}"
+
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is known of an export before its first row. `splits` has the rows of each split, by the names of files."""
+    """What is known of an export before its first row. `splits` has the rows of each split, by the names of files.
+
+    A table has no column of labels without `classes`, none of scores without `measures`, and none of captions or masks
+    where no row has one. `shape` says what images were made, such as "RGB, 64x64 px"; "" if they are as they were.
+    """
 
     name: str
     classes: Sequence[str]
     measures: Sequence[str]
+    captions: bool
     masks: bool
     splits: Mapping[str, int]
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +132,16 @@ class Writer(ABC):
 
     shard_rows: ClassVar[int] = 100_000
     shard_bytes: ClassVar[int] = 256 << 20
+    class_folders: ClassVar[bool] = False
+    """Whether the files of each class have a folder of their own; else one name is used once in a split."""
 
     def __init__(self, about: About) -> None:
         self.about = about
+
+    @staticmethod
+    def safe(name: str) -> str:
+        """A name for files, equal to `name` if the format can have it."""
+        return safe_name(name)
 
     @abstractmethod
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:

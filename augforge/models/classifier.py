@@ -19,7 +19,8 @@ from augforge.models.devices import pick_device, setting
 from augforge.models.digests import digest
 from augforge.models.directory import read_model, read_record
 from augforge.models.embedders import load_embedder
-from augforge.models.table import Model, find_model, model_digest
+from augforge.models.find import find_model
+from augforge.models.table import Model, model_digest
 from augforge.optional import require
 
 if TYPE_CHECKING:

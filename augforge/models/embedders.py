@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from augforge.models.hub import check_at_hand
 from augforge.models.offline import open_lite2
 from augforge.models.table import Model
 from augforge.models.vision import ClipTower, Tower, open_tower
@@ -15,4 +16,5 @@ def load_embedder(model: Model, device: str = "auto") -> ClipTower | Tower:
     Raises:
         ModelError: it cannot be loaded, or it sees images in a way that is not known here.
     """
+    check_at_hand(model, "image-embedding")
     return open_lite2(model, device) if model.backends == LITE2 else open_tower(model, device)

@@ -9,6 +9,7 @@ import numpy as np
 
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, setting
+from augforge.models.hub import failure
 from augforge.models.pickles import refuse_pickled
 from augforge.models.table import Model
 from augforge.optional import require
@@ -39,7 +40,8 @@ class ImageText:
             net, _, self._preprocess = open_clip.create_model_and_transforms(**_names(model), device=self.device)
             self._tokenize = open_clip.get_tokenizer(_names(model)["model_name"])
         except (OSError, RuntimeError, ValueError, FileNotFoundError) as error:
-            raise ModelError(f"model {model.name!r} cannot be loaded: {error}", _hint(model)) from error
+            why = str(error) if model.directory is not None else failure(error)
+            raise ModelError(f"model {model.name!r} cannot be loaded: {why}", _hint(model)) from error
         self._torch = torch
         self._net: Any = net.eval()
         self.facts = {"model": model.facts(), **setting(self.device, torch.float32, "open_clip_torch")}

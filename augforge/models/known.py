@@ -11,7 +11,7 @@ OBJECTS = (
 )
 FLOWERS = ("daisy", "daisies", "dandelion", "dandelions", "rose", "roses", "sunflower", "sunflowers", "tulip", "tulips")
 
-BUILTIN = frozenset(
+DIGIT_NAMES = frozenset(
     {
         *(
             name
@@ -19,6 +19,13 @@ BUILTIN = frozenset(
             for name in (word, str(number), f"digit {word}", f"digit {number}")
         ),
         *(f"number {word}" for word in DIGITS),
+    }
+)
+"""Every name of a digit in the prompts of the built-in models."""
+
+BUILTIN = frozenset(
+    {
+        *DIGIT_NAMES,
         *OBJECTS,
         *FLOWERS,
         *(f"{name} flower" for name in ("daisy", "dandelion", "rose", "sunflower", "tulip")),

@@ -21,7 +21,8 @@ from PIL import Image
 from augforge.errors import ModelError
 from augforge.models.batches import in_batches
 from augforge.models.devices import pick_device
-from augforge.models.table import Model, find_model
+from augforge.models.find import find_model
+from augforge.models.table import Model
 from augforge.models.vision import Tower, timm_preprocessing
 from augforge.optional import require
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any
 
 from augforge.data.ids import key
-from augforge.errors import ModelError, did_you_mean
+from augforge.errors import ModelError
 from augforge.models.digests import WEIGHT_FILES, digest
-from augforge.models.known import BUILTIN
-from augforge.models.tasks import PIPELINES, TASKS, backends_of
+from augforge.models.known import BUILTIN, DIGIT_NAMES
+from augforge.models.tasks import PIPELINES, TASKS
 
 WEIGHTS = Path(__file__).parent / "weights"
 INSTALLED_BY = {
@@ -65,6 +62,13 @@ class Model:
         """Whether `location` is one of open_clip's own `arch/pretrained` names."""
         return self.backends == ("open_clip",) and not Path(self.location).is_absolute()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is built in, or lies in a Python package that is installed."""
+        if self.location.startswith("package:"):
+            return importlib.util.find_spec(self.location.removeprefix("package:")) is not None
+        return self.location.startswith("code:") or Path(self.location).is_absolute()
+
     def backend_for(self, task: str) -> str | None:
         """The back-end that does `task` with this model, None if none can."""
         return next((backend for backend in TASKS[task] if backend in self.backends), None)
@@ -90,7 +94,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "builtin-unclip",
-            ("unclip",),
+            ("unclip", "variation"),
             str(WEIGHTS / "builtin-unclip"),
             "Apache-2.0",
             _TINY,
@@ -98,6 +102,17 @@ MODELS: dict[str, Model] = {
             native=32,
             weights="12 MB",
             knows=BUILTIN,
+        ),
+        Model(
+            "builtin-sd",
+            PIPELINES,
+            str(WEIGHTS / "builtin-sd"),
+            "Apache-2.0",
+            "tiny, 32 px: handwritten digits",
+            defaults={"steps": 12, "guidance": 2.5},
+            native=32,
+            weights="1 MB",
+            knows=DIGIT_NAMES,
         ),
         Model(
             "vit-b-32",
@@ -131,7 +146,7 @@ MODELS: dict[str, Model] = {
         ),
         Model(
             "sd21-unclip",
-            ("unclip",),
+            ("unclip", "variation"),
             "hub:sd2-community/stable-diffusion-2-1-unclip",
             "CreativeML Open RAIL++-M",
             "the model of the augmented-conditioning paper (a mirror)",
@@ -209,69 +224,10 @@ MODELS: dict[str, Model] = {
 }
 
 
-def find_model(name: str, task: str) -> Model:
-    """The row called `name`, or one made up for a directory, a file, `hub:owner/name` or `arch/pretrained`.
-
-    Raises:
-        ModelError: no such model, or it cannot do `task`.
-    """
-    model = _trained.get(name) or MODELS.get(name) or _made_up(name, task)
-    fit = sorted(row.name for row in MODELS.values() if row.backend_for(task))
-    if model is None:
-        hint = did_you_mean(name, fit) if fit else f"give the directory of a model trained for {task} (augforge train)"
-        raise ModelError(f"there is no model called {name!r}", hint)
-    if model.backend_for(task) is None:
-        raise _unfit(model, task, fit)
-    return model
-
-
-def _unfit(model: Model, task: str, fit: Sequence[str]) -> ModelError:
-    """That a model cannot do a task, and which one can."""
-    does = sorted(other for other in TASKS if model.backend_for(other))
-    hint = f"use for example {fit[0]}" if fit else f"use one that was trained for {task} (augforge train)"
-    return ModelError(f"{model.name!r} is a model for {' and '.join(does)}, not for {task}", hint)
-
-
-_trained: dict[str, Model] = {}
-
-
-@contextmanager
-def trained_models(rows: Mapping[str, Model] | None = None) -> Iterator[dict[str, Model]]:
-    """The models that a run trains, by name: `find_model` knows those that are put into it, as long as it is open."""
-    before = dict(_trained)
-    _trained.clear()
-    _trained.update(rows or {})
-    try:
-        yield _trained
-    finally:
-        _trained.clear()
-        _trained.update(before)
-
-
-def trained_rows() -> dict[str, Model]:
-    """The models that the present run has trained so far, by name."""
-    return dict(_trained)
-
-
-def _made_up(name: str, task: str) -> Model | None:
-    path = Path(name)
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:  # too long, or with a byte that no name may have
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f"there is no model called {short(name)}: {why}") from error
-    if path.is_dir():
-        return Model(name, backends_of(path), str(path.resolve()), "not stated", "named by the user")
-    if path.is_file():
-        backends = ("edges",) if task == "edges" else PIPELINES
-        return Model(name, backends, str(path.resolve()), "not stated", "named by the user")
-    if name.startswith("hub:"):
-        return Model(name, TASKS[task], name, "not stated", "named by the user")
-    if task in ("image-text", "image-embedding") and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return Model(name, TASKS["image-text"], name, "not stated", "named by the user")
-    return None
+def names_for(task: str) -> list[str]:
+    """The names of the rows for `task`; for safety none of those that know only a few classes."""
+    fit = (row for row in MODELS.values() if task in TASKS and row.backend_for(task))
+    return sorted(row.name for row in fit if task != "safety" or row.knows is None)
 
 
 def packaged(package: str) -> Path:

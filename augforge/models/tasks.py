@@ -12,7 +12,7 @@ PIPELINES = ("image-to-image", "text-to-image")
 TASKS: dict[str, tuple[str, ...]] = {
     "image-text": ("open_clip",),
     "image-embedding": ("open_clip", "transformers", "timm", "efficientnet-lite2"),
-    "safety": ("open-nsfw",),
+    "safety": ("open-nsfw", "open_clip"),
     "conditioning": ("unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image"),
     "text-to-image": ("text-to-image",),
     "image-to-image": ("image-to-image", "ip-adapter"),
@@ -23,6 +23,12 @@ TASKS: dict[str, tuple[str, ...]] = {
     "edges": ("edges",),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
+
+
+def task_of(backend: str) -> str:
+    """The first task that a back-end of diffusers is the preferred one for, or does at all."""
+    preferred = (task for task, backends in TASKS.items() if backends[0] == backend)
+    return next(preferred, None) or next(task for task, backends in TASKS.items() if backend in backends)
 
 
 def backends_of(folder: Path) -> tuple[str, ...]:
@@ -43,7 +49,7 @@ def backends_of(folder: Path) -> tuple[str, ...]:
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"{folder / 'model_index.json'} is damaged: {error}", "is the directory complete?") from error
     only = {
-        "StableUnCLIPImg2ImgPipeline": ("unclip",),
+        "StableUnCLIPImg2ImgPipeline": ("unclip", "variation"),
         "KandinskyV22Pipeline": ("kandinsky-2.2",),
         "StableDiffusionImageVariationPipeline": ("variation",),
     }

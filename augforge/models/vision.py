@@ -14,6 +14,7 @@ from PIL import Image
 from augforge.data.preprocessing import Preprocessing, Seen
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, quiet, setting
+from augforge.models.hub import failure
 from augforge.models.image_text import BATCH, ImageText
 from augforge.models.pickles import refuse_pickled
 from augforge.models.table import Model
@@ -100,7 +101,7 @@ def model_folder(model: Model) -> Path:
         return Path(snapshot_download(name, revision=model.revision, allow_patterns=["*.json", "*.safetensors"]))
     except (OSError, ValueError) as error:  # huggingface_hub's errors are of these
         hint = "is the model hub in reach, or is the model in the local cache?"
-        raise ModelError(f"{name} cannot be had from the hub: {error}", hint) from error
+        raise ModelError(f"the model {name!r} cannot be had from the hub: {failure(error)}", hint) from error
 
 
 def in_batches(encode: Callable[[Tensor], Tensor], seen: Seen, preprocessing: Preprocessing, device: str) -> Vectors:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from augforge.errors import RecipeError, StoreError, did_you_mean
-from augforge.provenance.lock import Lock, kept_ids
+from augforge.provenance.lock import Lock, kept_ids, samples_of
 
 Level = Literal["identity", "tolerance", "bytes"]
 MOST_FILES = 20
@@ -37,6 +37,18 @@ class Drift:
     def is_effect(self) -> bool:
         """Whether it is of the result."""
         return self.kind == "result"
+
+
+ELSEWHERE = frozenset({"library", "machine", "made with"})
+"""Kinds of causes that are another machine's: they change scores in their last bits, and bytes, and nothing else."""
+
+
+def is_elsewhere(drift: Drift) -> bool:
+    """Whether a cause is only that the lock was made on another machine, or with other versions of libraries.
+
+    Another version of augforge is not: it may decide in another way on purpose.
+    """
+    return drift.kind in ELSEWHERE and drift.what.rpartition(".")[2] != "augforge"
 
 
 def causes(locked: Lock, now: Lock) -> list[Drift]:
@@ -75,7 +87,7 @@ def flipped(locked: Lock, now: Lock) -> int | None:
 
 def same_but_for_flips(locked: Lock, now: Lock, share: float) -> bool:
     """Whether the same samples were seen, and at most `share` of them have another outcome."""
-    count, seen = flipped(locked, now), locked["result"]["kept"] + sum(locked["result"]["dropped"].values())
+    count, seen = flipped(locked, now), samples_of(locked)
     same = locked["result"]["identity"] == now["result"]["identity"]
     return bool(same and count is not None and count <= share * seen)
 
@@ -154,7 +166,7 @@ def _listed(source: str, before: Mapping[str, str], after: Mapping[str, str]) ->
     for name in changed[:MOST_FILES]:
         yield Drift("source", f"{source}: {name}", before.get(name, "not there"), after.get(name, "gone"))
     if len(changed) > MOST_FILES:
-        yield Drift("source", f"{source}: and {len(changed) - MOST_FILES} more", "", "")
+        yield Drift("source", f"{source}: … {len(changed) - MOST_FILES:,} more", "", "")
 
 
 def _models(locked: Lock, now: Lock) -> Iterator[Drift]:

@@ -12,6 +12,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def lock_of(recipe: Recipe, ledger: Ledger, pixels: Any, work: Sequence[Mapping[
         "sources": _sources(recipe, ledger),
         "models": _models(recipe),
         "stages": {row["stage"]: _stage(row, recipe, number, makers) for number, row in enumerate(work)},
-        "environment": {"python": platform.python_version(), "machine": platform.machine(), "libraries": _libraries()},
+        "environment": _environment(),
         "result": result_of(ledger),
         "kept-ids": _kept_ids(ledger),
         "thumbnails": dict(_thumbnails(ledger, pixels)),
@@ -108,6 +109,11 @@ def kept_ids(lock: Lock) -> set[str]:
     """The first digits of the ids of the samples that were kept; empty where the lock does not list them."""
     digits = base64.b64decode(lock.get("kept-ids", "")).hex()
     return {digits[start : start + DIGITS] for start in range(0, len(digits), DIGITS)}
+
+
+def samples_of(lock: Lock) -> int:
+    """How many samples the run saw: kept and dropped."""
+    return int(lock["result"]["kept"] + sum(lock["result"]["dropped"].values()))
 
 
 def _without_plan(sampled_params: str) -> str:
@@ -182,6 +188,21 @@ def _makers(ledger: Ledger) -> dict[str, list[Lock]]:
         made = json.loads(generation_config)
         found.setdefault(stage, []).append({"images": count, **{name: made[name] for name in wanted if name in made}})
     return found
+
+
+def _environment() -> Lock:
+    """What a machine makes different: scores in their last bits, and bytes."""
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "processor": _processor()}
+    return {**machine, "libraries": _libraries()}
+
+
+def _processor() -> str:
+    """The model of the processor, on which the order of floating-point sums depends; its kind where none is told."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _libraries() -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from augforge.data.splits import split_counts
 from augforge.errors import StoreError
 from augforge.provenance.lock import NAME, Lock, read_lock
 from augforge.publish.card import CardFacts
@@ -58,7 +59,7 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
     recipe = lock["recipe"]
     shown = hide_recipe(recipe) if private else recipe
     rows = ledger.read(
-        columns=["label", "origin", "kept", "dropped", "dropped_by", "generation_config", "sampled_params"]
+        columns=["label", "origin", "kept", "dropped", "dropped_by", "generation_config", "sampled_params", "split"]
     )
     columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
     card = CardFacts(
@@ -71,12 +72,27 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
         certificates=_certificates(folder),
         real=_count(columns, "real"),
         synthetic=_count(columns, "synthetic"),
+        splits=_splits(columns, list(lock["result"]["classes"])),
+        together=_together(folder),
     )
     return RunFacts(card, _sources(lock, private), tuple(lock["stages"]), _date(folder))
 
 
 def _count(columns: Mapping[str, Any], origin: str) -> int:
     return sum(kept and of == origin for kept, of in zip(columns["kept"], columns["origin"], strict=True))
+
+
+def _splits(columns: Mapping[str, Any], classes: list[str]) -> dict[str, dict[str, int]]:
+    kept = [
+        (s, label) for s, label, kept in zip(columns["split"], columns["label"], columns["kept"], strict=True) if kept
+    ]
+    return split_counts([split for split, _ in kept], [label for _, label in kept], classes)
+
+
+def _together(folder: Path) -> Mapping[str, int]:
+    """What the run's own summary says of groups that were kept together; {} if it made no splits."""
+    found: Mapping[str, int] = json.loads((folder / "run.json").read_text())["summary"].get("together", {})
+    return found
 
 
 def _drops(columns: Mapping[str, Any], private: bool) -> dict[str, dict[str, int]]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import yaml
 
 from augforge import __version__
 from augforge.data.ledger import Ledger
+from augforge.data.splits import Counts, split_counts, told
 from augforge.models import find_model
 from augforge.recipe import Recipe
 from augforge.stages.generator import Generator
@@ -24,6 +25,7 @@ class CardFacts:
     """What a card tells. `classes` has the real and synthetic images of each; `generators` how many images each made.
 
     `judges` are the models that judged or chose, as (facts, what they did); a generator is JSON, as in the ledger.
+    `splits` and `together` are as in the summary of a run.
     """
 
     name: str
@@ -35,9 +37,13 @@ class CardFacts:
     certificates: Mapping[str, Mapping[str, Any]]
     real: int
     synthetic: int
+    splits: Counts = field(default_factory=dict)
+    together: Mapping[str, int] = field(default_factory=dict)
 
 
-def dataset_card(recipe: Recipe, ledger: Ledger, certificates: Mapping[str, Mapping[str, Any]]) -> str:
+def dataset_card(
+    recipe: Recipe, ledger: Ledger, certificates: Mapping[str, Mapping[str, Any]], together: Mapping[str, int]
+) -> str:
     """The card of a run as Markdown with the YAML header of the Hugging Face hub."""
     real, synthetic = (ledger.class_counts(ledger.visible(origin)) for origin in ("real", "synthetic"))
     facts = CardFacts(
@@ -50,6 +56,8 @@ def dataset_card(recipe: Recipe, ledger: Ledger, certificates: Mapping[str, Mapp
         certificates=certificates,
         real=len(ledger.visible("real")),
         synthetic=len(ledger.visible("synthetic")),
+        splits=counted_splits(ledger),
+        together=together,
     )
     about = (
         "every row's `provenance` says where it came from, and `samples.parquet` lists every image that was ever seen, "
@@ -78,6 +86,7 @@ def card_text(header: Mapping[str, Any], facts: CardFacts, about: str, licences:
         f"{facts.real + facts.synthetic:,} images: {facts.real:,} real, {facts.synthetic:,} synthetic. "
         f"Made with augforge {__version__}; {about}",
         "## Classes\n\n" + _class_table(facts),
+        *(["## Splits\n\n" + _split_table(facts)] if facts.splits else []),
         "## Dropped\n\n" + _dropped_table(facts),
         *(_certificate(title, told) for title, told in facts.certificates.items()),
         "## Models\n\n" + _model_list(facts),
@@ -90,6 +99,24 @@ def card_text(header: Mapping[str, Any], facts: CardFacts, about: str, licences:
 def _class_table(facts: CardFacts) -> str:
     lines = [f"| {plain(c)} | {real:,} | {made:,} | {real + made:,} |" for c, (real, made) in facts.classes.items()]
     return "\n".join(["| class | real | synthetic | all |", "|---|---:|---:|---:|", *lines])
+
+
+def _split_table(facts: CardFacts) -> str:
+    """The images of each split, in all and by class, and whether near-duplicates were kept together."""
+    splits = list(facts.splits)
+    names = [plain(split) or "none" for split in splits]
+    classes = next(iter(facts.splits.values()))
+    rows = [("all", [sum(facts.splits[split].values()) for split in splits])]
+    rows += [(plain(name) or "no class", [facts.splits[split][name] for split in splits]) for name in classes]
+    lines = [f"| {' | '.join([name, *(f'{count:,}' for count in counts)])} |" for name, counts in rows]
+    head = [f"| class | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    return "\n".join([*head, *lines]) + (f"\n\n{told(facts.together)}" if facts.together else "")
+
+
+def counted_splits(ledger: Ledger) -> dict[str, dict[str, int]]:
+    """The kept samples of a ledger by split and class; {} where none has a split."""
+    kept = ledger.visible()
+    return split_counts(ledger.column("split", kept), ledger.column("label", kept), ledger.classes)
 
 
 def _dropped_table(facts: CardFacts) -> str:

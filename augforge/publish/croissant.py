@@ -92,7 +92,7 @@ def croissant(
         "prov:wasDerivedFrom": [_source(number, source) for number, source in enumerate(facts.sources, start=1)],
         "prov:wasGeneratedBy": _activities(facts),
         "prov:wasAttributedTo": _agent(),
-        **_responsible(facts),
+        **_responsible(facts, about.shape),
         "distribution": [*_objects(lies, files), *_sets(lies)],
         **({"recordSet": [_records(lies, about)]} if lies["columns"] else {}),
     }
@@ -146,15 +146,16 @@ def _agent() -> dict[str, Any]:
     return {"@type": "prov:SoftwareAgent", "@id": "urn:augforge:software", "prov:label": f"augforge {__version__}"}
 
 
-def _responsible(facts: RunFacts) -> dict[str, Any]:
+def _responsible(facts: RunFacts, shape: str) -> dict[str, Any]:
     """What the RAI extension asks for, as far as a tool can know it."""
     dropped = sum(sum(reasons.values()) for reasons in facts.card.drops.values())
     generated = f"{facts.synthetic:,} images were made by models from text or from the real ones."
+    changed = f"All images were made {shape}." if shape else "No real image was changed."
     return {
         "rai:hasSyntheticData": facts.synthetic > 0,
         "rai:dataCollection": f"{facts.real:,} images were taken from {len(facts.sources)} source(s) as they were.",
         "rai:dataCollectionType": ["Secondary Data analysis", *(["Software Collection"] if facts.synthetic else [])],
-        "rai:dataManipulationProtocol": generated if facts.synthetic else "No image was changed.",
+        "rai:dataManipulationProtocol": " ".join([*([generated] if facts.synthetic else []), changed]),
         "rai:dataPreprocessingProtocol": [f"{dropped:,} images were dropped, each with a reason.", *facts.stages],
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from augforge import __version__
 from augforge.data.ids import key
+from augforge.data.uniform import Uniform
 from augforge.io import writer_of
 from augforge.io.writing import About, Outlet, Row, Shard, Writer
 from augforge.progress import Bar, Progress
@@ -21,7 +22,7 @@ from augforge.publish.journal import Journal, claimed, refuse_other
 from augforge.publish.marks import Marker
 from augforge.publish.rows import Published
 
-__all__ = ["Described", "Exported", "export"]
+__all__ = ["Described", "Exported", "export", "uniform_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did. `written` rows were written now, `reused` were there; `unmarked` images can carry no mark."""
+    """What an export did. `written` rows were written now, `reused` were there; `unmarked` images can carry no mark.
+
+    `renamed` files are not called as in their source: another one was, or the name is not safe on every disk.
+    """
 
     out: str
     format: str
@@ -45,6 +49,7 @@ class Exported:
     marked: int
     unmarked: int
     signed: bool
+    renamed: int
     files: int
     bytes: int
     written: int
@@ -59,6 +64,7 @@ def export(
     *,
     marker: Marker | None = None,
     private: bool = False,
+    uniform: Uniform | None = None,
     described: Described | None = None,
     replace: bool = True,
     dry_run: bool = False,
@@ -72,6 +78,7 @@ def export(
         out: the folder to write; new, empty, or of an earlier export.
         marker: marks synthetic images; None leaves all bytes as they are. Bytes of real images are never touched.
         private: keep names of files and folders out of all that is written; digests stay.
+        uniform: one mode and size for all images, decoded as the stages saw them; None leaves bytes as they are.
         described: what only the publisher knows.
         replace: write over an export of another run or in another format; what it wrote goes when this one is complete.
         dry_run: write nothing, and return what would be written.
@@ -85,7 +92,7 @@ def export(
     progress, described = progress or Progress(), described or Described()
     refuse_overlap(out, [folder])
     kind = writer_of(to)
-    published = Published(folder, marker, private)
+    published = Published(folder, kind, marker, private, uniform)
     facts = facts_of(folder, published.ledger, private)
     about = published.about(facts.name)
     if not replace:
@@ -108,8 +115,14 @@ def export(
         writer.finish(shards, journal.lines, exporter.outlet)
         exporter.describe(to, facts, described)
         marks, signed = exporter.marks, bool(marker and marker.signer)
-        manifest = _manifest(to, about, facts, marks, private, signed and marks["marked"] > 0)
+        manifest = _manifest(to, about, facts, marks, {"private-sources": private, "renamed": published.renamed})
+        manifest |= {"signed": signed and marks["marked"] > 0}
         return _exported(out, journal.end(exporter.outlet, manifest), exporter.written)
+
+
+def uniform_of(mode: str | None, size: int | None) -> Uniform | None:
+    """One mode and size for all images; RGB if only a size is given, None if neither is. RecipeError as `Uniform`."""
+    return None if mode is None and size is None else Uniform(mode or "RGB", size)
 
 
 class _Exporter:
@@ -158,7 +171,7 @@ def _counted(rows: Iterator[Row], bar: Bar, counts: dict[str, int]) -> Iterator[
 
 
 def _manifest(
-    to: str, about: About, facts: RunFacts, marks: Mapping[str, int], private: bool, signed: bool
+    to: str, about: About, facts: RunFacts, marks: Mapping[str, int], more: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the manifest says before it lists the files."""
     return {
@@ -170,9 +183,9 @@ def _manifest(
         "rows": sum(about.splits.values()),
         "real": facts.real,
         "synthetic": facts.synthetic,
+        "images": about.shape or "as they were",
         **marks,
-        "signed": signed,
-        "private-sources": private,
+        **more,
     }
 
 
@@ -192,12 +205,13 @@ def _planned(out: Path, to: str, about: About, facts: RunFacts) -> Exported:
         bytes=0,
         written=0,
         reused=0,
+        renamed=0,
     )
 
 
 def _exported(out: Path, manifest: Mapping[str, Any], written: int, up_to_date: bool = False) -> Exported:
     files = manifest["files"].values()
-    names = ("format", "rows", "real", "synthetic", "marked", "unmarked", "signed")
+    names = ("format", "rows", "real", "synthetic", "marked", "unmarked", "signed", "renamed")
     return Exported(
         out=str(out),
         **{name: manifest[name] for name in names},

@@ -20,9 +20,10 @@ def export_card(to: str, about: About, writer: Writer, facts: RunFacts, describe
         named |= {"license_name": "see-link", "license_link": licence}
     top = {**named, **header(facts.card), **writer.card()}
     hidden = " Names of source files are left out; digests stay." if private else ""
+    shape = f" All images were made {about.shape}, as the stages of the recipe saw them." if about.shape else ""
     told = (
         "every row's `provenance` says where it came from. `export.json` has the size and SHA-256 of every file, "
-        f"`croissant.json` the same for machines.{hidden}"
+        f"`croissant.json` the same for machines.{shape}{hidden}"
     )
     return card_text(top, facts.card, told, _licences(licence))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,12 @@ from augforge import __version__
 from augforge.data import images
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
+from augforge.data.uniform import Uniform
 from augforge.errors import SourceError, StoreError
 from augforge.io.dataset import Dataset
 from augforge.io.writing import About, Row, Shard, Writer, split_file_name
 from augforge.publish.marks import Marker, SourceType, source_types
+from augforge.publish.names import original_name, unique_names
 from augforge.publish.private import hide_provenance
 
 AGAIN = "run the command that made it again"
@@ -33,15 +36,19 @@ class Published:
 
     Args:
         folder: the run folder.
+        kind: what writes them; its folders decide which names are taken.
         marker: marks synthetic images; None leaves all bytes as they are.
-        private: keep names of files out of the provenance.
+        private: keep names of files out of the provenance, and out of the names of files.
+        uniform: one mode and size for all images; None leaves them as they are.
 
     Raises:
         StoreError: the folder holds no finished run.
     """
 
-    def __init__(self, folder: Path, marker: Marker | None, private: bool) -> None:
-        self.folder, self.marker, self.private = folder, marker, private
+    def __init__(
+        self, folder: Path, kind: type[Writer], marker: Marker | None, private: bool, uniform: Uniform | None = None
+    ) -> None:
+        self.folder, self.kind, self.marker, self.private, self.uniform = folder, kind, marker, private, uniform
         try:
             self.state = json.loads((folder / "run.json").read_text())
             self.ledger = pq.ParquetFile(folder / "samples.parquet")
@@ -62,16 +69,50 @@ class Published:
     @cached_property
     def splits(self) -> list[str | None]:
         """(n,) the split of every row."""
-        return list(self.table.column("split").to_pylist())
+        return [split or None for split in self._cells_of("split")]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """(n,) what the files of every row are called, by the names in its source."""
+        labels = self._cells_of("label") if self.kind.class_folders else [None] * len(self.table)
+        folders = zip(self._split_names, labels, strict=True)
+        return unique_names([name for name, _ in self._originals], self._cells_of("id"), list(folders), self.kind.safe)
+
+    @property
+    def renamed(self) -> int:
+        """How many files could not keep their name: another one has it, or it is not safe on every disk."""
+        pairs = zip(self._originals, self.names, strict=True)
+        return sum(bool(original) and original != name for (original, _), name in pairs)
+
+    @cached_property
+    def _originals(self) -> list[tuple[str, str]]:
+        """(n,) the name and suffix of every row's file in its source."""
+        if self.private:
+            return [("", "")] * len(self.table)
+        sources = dict(zip(*(self._facts.column(name).to_pylist() for name in ("id", "source")), strict=True))
+        return [original_name(sources[identity] or "") for identity in self._cells_of("id")]
+
+    def _cells_of(self, name: str) -> list[Any]:
+        """(n,) a column of the dataset; None for every row if it was not written, as no row has a value."""
+        there = name in self.table.column_names
+        return list(self.table.column(name).to_pylist()) if there else [None] * len(self.table)
+
+    @property
+    def _light_columns(self) -> list[str]:
+        """The columns that the dataset has, but for those of pixels."""
+        return [name for name in LIGHT if name in self.table.column_names]
 
     def about(self, name: str) -> About:
         """What a writer has to know beforehand."""
         counts: dict[str, int] = {}
         for split in self.splits:
             counts[split_file_name(split)] = counts.get(split_file_name(split), 0) + 1
-        kind = self.table.schema.field("scores").type
+        columns = self.table.column_names
+        kind = self.table.schema.field("scores").type if "scores" in columns else pa.null()
         measures = [field.name for field in kind] if pa.types.is_struct(kind) else []
-        return About(name, self.classes, measures, "mask" in self.table.column_names, counts or {"train": 0})
+        shape = self.uniform.told if self.uniform else ""
+        captions, masks = "caption" in columns, "mask" in columns
+        return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape)
 
     def shards(self, about: About, writer: Writer) -> list[Shard]:
         """All shards, split by split; the same for the same rows."""
@@ -114,7 +155,7 @@ class Published:
 
     @cached_property
     def _facts(self) -> pa.Table:
-        names = ("id", "origin", "parents", "kept", "digest", "width", "height")
+        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "source")
         return self.ledger.read(columns=list(names))
 
     @cached_property
@@ -136,9 +177,12 @@ class Published:
     def key_of(self, shard: Shard, about: About, kind: str) -> str:
         """What the files of a shard depend on."""
         marks = None if self.marker is None else (self.marker.signer.certificate if self.marker.signer else "")
-        options = [kind, __version__, marks, self.private, list(about.classes), list(about.measures), about.masks]
+        columns = [list(about.classes), list(about.measures), about.captions, about.masks]
+        options = [kind, __version__, marks, self.private, *columns, about.shape]
         place = [shard.split, shard.number, shard.total, shard.first]
-        rows = [[light, *self._by_id[light["id"]][:3]] for light in self._light(self._rows_of(shard))]
+        places = self._rows_of(shard)
+        files = ([self.names[place], self._originals[place][1]] for place in places)
+        rows = [[light, *self._by_id[light["id"]][:3], *f] for light, f in zip(self._light(places), files, strict=True)]
         return key("shard", options, place, rows)
 
     def rows(self, shard: Shard) -> Iterator[Row]:
@@ -152,7 +196,8 @@ class Published:
         for start in range(0, len(places), AT_ONCE):
             part = places[start : start + AT_ONCE]
             cells = self.table.select(pixels).take(pa.array(part)).to_pylist()
-            for light, cell in zip(self._light(part), cells, strict=True):
+            for place, light, cell in zip(part, self._light(part), cells, strict=True):
+                light |= {"name": self.names[place], "ending": self._originals[place][1]}
                 yield self._row(light, cell)
 
     def _rows_of(self, shard: Shard) -> Indices:
@@ -160,10 +205,12 @@ class Published:
 
     def _light(self, places: Indices) -> Iterator[dict[str, Any]]:
         """All but the pixels of some rows, as published."""
-        for row in self.table.select(list(LIGHT)).take(pa.array(places)).to_pylist():
+        for found in self.table.select(self._light_columns).take(pa.array(places)).to_pylist():
+            row = dict.fromkeys(LIGHT) | found
             label = row["label"]
             row["label"] = self.classes[label] if isinstance(label, int) else label
-            row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if value is not None}
+            row["split"], row["caption"] = row["split"] or None, row["caption"] or None
+            row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if known(value)}
             row["provenance"] = hide_provenance(row["provenance"]) if self.private else row["provenance"]
             yield row
 
@@ -172,14 +219,21 @@ class Published:
         image = cell["image"]["bytes"]
         if digest and images.digest(image) != digest:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
+        mask = (cell.get("mask") or {}).get("bytes")
+        if self.uniform:
+            image, mask, (width, height) = self.uniform.both(image, mask, (width, height))
         marked = None
         if self.marker is not None and light["origin"] == "synthetic":
             new = self._marked(image, light["id"], parents, self.marker)
             image, marked = new or image, new is not None
-        mask = (cell.get("mask") or {}).get("bytes")
         sha256 = images.digest(image)
         return Row(**light, image=image, mask=mask, width=width, height=height, sha256=sha256, marked=marked)
 
     def _marked(self, image: bytes, identity: str, parents: Sequence[str], marker: Marker) -> bytes | None:
         above = [self._by_id[parent][0] for parent in parents if parent in self._by_id]
         return marker.mark(image, self.types[identity], identity, above)
+
+
+def known(value: float | None) -> bool:
+    """Whether a score was measured."""
+    return value is not None and not math.isnan(value)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from augforge.errors import AugforgeError, ModelError, RecipeError, did_you_mean
 from augforge.models import find_model
+from augforge.models.find import ways_to_name
 from augforge.recipe.source import name_in
 from augforge.stages.catalog import VERBS, stage_class
 from augforge.stages.stage import Stage, kebab
@@ -96,8 +97,20 @@ def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
     key = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         return RecipeError(f"unknown key {short(key)}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
+    if first["type"] == "missing":
+        return RecipeError(f"key {key!r} is missing", _about(cls, key))
     message = first["msg"].removeprefix("Value error, ")
     if not key:
-        return RecipeError(message)
-    about = cls.model_fields.get(key.replace("-", "_"))
-    return RecipeError(f"key {key!r}: {message}", (about.description or "") if about else "")
+        named = [task for option, task in cls.tasks().items() if f" {kebab(option)} or " in message]
+        usual = f"augforge {cls.verb} {cls.name} --help says what each option does"
+        return RecipeError(message, ways_to_name(named[0]) if named else usual)
+    return RecipeError(f"key {key!r}: {message}", _about(cls, key))
+
+
+def _about(cls: type[Stage], key: str) -> str:
+    """What an option may be: every way to name a model, or the option's description."""
+    option = key.replace("-", "_")
+    if task := cls.tasks().get(option):
+        return ways_to_name(task)
+    about = cls.model_fields.get(option)
+    return (about.description or "") if about else ""

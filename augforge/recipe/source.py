@@ -10,7 +10,8 @@ from typing import Any
 from augforge.errors import RecipeError, did_you_mean
 from augforge.io import KINDS
 
-OPTIONS = ("split", "image", "label", "masks", "class")
+OPTIONS = ("split", "image", "label", "masks", "class", "splits", "classes")
+FLAGS = ("splits", "classes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ def parse_source(number: int, entry: Any) -> SourceSpec:
     for key, value in options.items():
         if key not in OPTIONS:
             raise RecipeError(f"{where} ({kind}): unknown key {short(key)}", did_you_mean(key, list(OPTIONS)))
-        if not isinstance(value, str):
-            raise RecipeError(f"{where} ({kind}): key {key!r}: it is a text")
+        if not isinstance(value, bool if key in FLAGS else str):
+            raise RecipeError(f"{where} ({kind}): key {key!r}: it is {'true or false' if key in FLAGS else 'a text'}")
     return SourceSpec(kind, name_in(entry[kind], f"{where}: the {kind}"), options)
 
 

@@ -6,6 +6,7 @@ dropped; an image that went before it was measured does not count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.rules import OUTLIERS, Rule, Scale
 from augforge.data.record import check_ledger
-from augforge.errors import RecipeError, StoreError
+from augforge.errors import RecipeError, StoreError, shortened
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.filter import Filter
 
@@ -118,11 +119,13 @@ def thresholds(
         StoreError: the folder has no readable samples.parquet.
         RecipeError: a name is no measure of this run.
     """
+    if any(not math.isfinite(minimum) for minimum in minimums):
+        raise RecipeError("--min: it is a number that scores are compared with", "for example --min 0.2")
     rows = _read(folder / "samples.parquet")
     known = sorted(set(pc.unique(rows.scores.keys).to_pylist()))
     for name in names or ():
         if name not in known:
-            raise RecipeError(f"{folder} has no score {name!r}", "it has: " + (", ".join(known) or "none"))
+            raise RecipeError(f"{folder} has no score {name!r}", "it has: " + (shortened(known) or "none"))
     wanted = known if names is None else sorted(names)
     tried = {"outliers": outliers, "keep": shares, "deviations": deviations}
     return [_measure(name, rows, minimums, tried, bins) for name in wanted]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augforge.data.store import write_atomically
+from augforge.data.files import check_target, write_atomically
 from augforge.errors import StoreError
 from augforge.optional import require
 from augforge.progress import Progress
@@ -68,6 +68,9 @@ def write_report(
         AugforgeError: a package is not installed.
     """
     require("jinja2", "matplotlib", who="the report")
+    for target, is_folder in ((out, False), (png, True)):
+        if target is not None:
+            check_target(target, is_folder)
     progress = progress or Progress()
     if umap:
         require("umap", who="a map by UMAP")

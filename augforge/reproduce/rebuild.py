@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from augforge.data.record import LEDGER
 from augforge.data.store import Store
 from augforge.engine.guards import compared, refuse_touching
 from augforge.engine.run import Summary, run
@@ -19,13 +20,17 @@ from augforge.provenance.drift import (
     causes,
     effects,
     flipped,
+    is_elsewhere,
     largest_difference,
     pixels_differ,
     same_but_for_flips,
 )
-from augforge.provenance.lock import NAME, Lock, read_lock
+from augforge.provenance.lock import NAME, Lock, read_lock, samples_of
 from augforge.recipe import Recipe
 from augforge.reproduce.alike import Bounds, compare_images
+
+ELSEWHERE = 0.02
+"""The share of samples, two at least, that may have another outcome on another machine where `flips` is not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Rebuilt:
         causes: what differs in what the result depends on, whether it had an effect or not.
         effects: what differs in the result.
         flipped: how many samples have another outcome, None where the lock does not list them.
+        allowed: the share of the samples, in [0, 1], of which that was allowed.
         pixels: a sentence on how pixels compare, and how that was found.
     """
 
@@ -47,6 +53,17 @@ class Rebuilt:
     pixels: str
     flipped: int | None
     summary: Summary
+    allowed: float = 0.0
+
+    @property
+    def most_flips(self) -> int:
+        """How many samples may have another outcome."""
+        return int(self.allowed * (self.summary.kept + self.summary.dropped) + 1e-9)
+
+    @property
+    def elsewhere(self) -> tuple[Drift, ...]:
+        """Those of the causes that are only another machine's, or other versions of libraries."""
+        return tuple(filter(is_elsewhere, self.causes))
 
 
 def rebuild(
@@ -55,7 +72,7 @@ def rebuild(
     out: Path,
     *,
     level: Level = "identity",
-    flips: float = 0.0,
+    flips: float | None = None,
     from_scratch: bool = False,
     reference: Path | None = None,
     bounds: Bounds | None = None,
@@ -73,7 +90,8 @@ def rebuild(
             alike, too: those of `reference` if it is given, else the thumbnails in the lock, within 1/255.
             `bytes` asks for equal bytes.
         flips: the share of the samples, in [0, 1], whose outcome may differ; scores differ in their last bits from
-            processor to processor, and what lies next to a threshold then flips.
+            processor to processor, and what lies next to a threshold then flips. None allows none, but `ELSEWHERE`
+            where the lock was made on another machine or with other versions of libraries, and nothing else differs.
         from_scratch: throw away what is in `out` first, if it is of this recipe (or of any, with `replace`).
         reference: a run folder with the pixels to compare with, for `tolerance`.
         bounds: how alike the pixels of `reference` must be.
@@ -84,19 +102,37 @@ def rebuild(
     """
     progress = progress or Progress()
     locked = read_lock(lock)
+    if reference is not None and not (reference / LEDGER).is_file():
+        raise StoreError(f"{reference} is no run folder: it has no {LEDGER}", "give --reference the --out of a run")
     if from_scratch:
-        refuse_touching(recipe, out)
-        compared(recipe, out, bool(options.get("replace", False)))
-        Store(out, progress.say).clear()
+        _clear(recipe, out, bool(options.get("replace", False)), progress)
     summary = run(recipe, out, progress=progress, **options)
     now = read_lock(out / NAME)
-    found = [] if flips and same_but_for_flips(locked, now, flips) else effects(locked, now)
+    why = tuple(causes(locked, now))
+    allowed = _allowed(why, level, locked) if flips is None else flips
+    found = [] if allowed and same_but_for_flips(locked, now, allowed) else effects(locked, now)
     compare = None if reference is None else partial(compare_images, reference, out, bounds or Bounds(), progress)
     alike, pixels = _pixels(level, locked, now, compare)
     if not alike:
         found.append(Drift("result", "pixels", str(locked["result"]["pixels"]), str(now["result"]["pixels"])))
-    why = tuple(causes(locked, now))
-    return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary)
+    return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary, allowed)
+
+
+def _allowed(why: Sequence[Drift], level: Level, locked: Lock) -> float:
+    """The share of outcomes that cannot be expected to hold: of a lock that was made elsewhere, from the same recipe.
+
+    At least two samples: where one crosses the threshold of a share, another one crosses it the other way.
+    """
+    if not why or level == "bytes" or not all(map(is_elsewhere, why)):
+        return 0.0
+    return max(ELSEWHERE, 2 / max(2, samples_of(locked)))
+
+
+def _clear(recipe: Recipe, out: Path, replace: bool, progress: Progress) -> None:
+    """Throw away what is in `out`, unless it is a source of `recipe` or the result of another one."""
+    refuse_touching(recipe, out)
+    compared(recipe, out, replace)
+    Store(out, progress.say).clear()
 
 
 def _pixels(level: Level, locked: Lock, now: Lock, compare: Callable[[], tuple[bool, str]] | None) -> tuple[bool, str]:

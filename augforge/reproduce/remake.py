@@ -30,7 +30,7 @@ from augforge.optional import installed
 from augforge.recipe import Recipe, build_stage, load_recipe
 from augforge.reproduce.alike import largest
 from augforge.stages.catalog import stage_class
-from augforge.stages.generator import GenerationInput, Generator, Job
+from augforge.stages.generator import GenerationInput, Generator, Job, like_parents
 from augforge.stages.stage import kebab
 
 
@@ -162,13 +162,12 @@ def _of_one_config(
         for group in _batches(archive, stage, samples):
             inputs = [_input(archive, stage, sample) for sample in group]
             padded = inputs + [inputs[-1]] * (int(stage.batch) - len(inputs))
-            pictures = loaded.generate(padded)[: len(inputs)]
+            pictures = like_parents(inputs, loaded.generate(padded)[: len(inputs)])
             for sample, picture in zip(group, pictures, strict=True):
                 if sample in samples:
                     data = encoded(picture)
-                    mask = None if picture.mask is None else images.encode_mask(picture.mask)
                     said = dump_annotations(picture.annotations)
-                    yield Remade(sample, data, _apart(archive, sample, data), mask, said)
+                    yield Remade(sample, data, _apart(archive, sample, data), picture.encoded_mask(), said)
 
 
 def _batches(archive: Archive, stage: Generator, samples: Sequence[Sample]) -> Iterator[list[Sample]]:

@@ -14,6 +14,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import MARKS, Store
 from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
 from augforge.io.dataset import Dataset
+from augforge.models.devices import check_device
 from augforge.progress import Progress
 from augforge.provenance.chain import circle, said
 from augforge.provenance.lock import NAME, chosen, read_lock, result_of
@@ -56,6 +57,7 @@ def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Pro
     Raises:
         StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
     """
+    check_device(device)
     if not any((folder / name).exists() for name in (LEDGER, *MARKS)):
         raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
     progress, verdict = progress or Progress(), Verdict(str(folder))
@@ -149,7 +151,7 @@ def _dataset(archive: Archive, folder: Path, verdict: Verdict, progress: Progres
     found += [Finding(f"dataset, row {identity}", "is missing") for identity in kept if identity not in seen]
     yield from found[:MOST]
     if len(found) > MOST:
-        yield Finding("dataset", f"and {len(found) - MOST} more")
+        yield Finding("dataset", f"… {len(found) - MOST:,} more")
 
 
 def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,7 +33,8 @@ class Job:
 class GeneratedImage:
     """A generated image (h, w, 3), float in [0, 1] or NaN, and what to record about it beside its sampled parameters.
 
-    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one.
+    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one. The engine adds `mask_like`,
+    the encoded mask of its first parent, whose mode and palette are kept.
     `annotations` are those of the generated image: what a generator does not hand on is gone.
     """
 
@@ -41,6 +42,13 @@ class GeneratedImage:
     facts: Mapping[str, Any] = field(default_factory=dict)
     mask: NDArray[np.uint8] | None = None
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    mask_like: bytes | None = None
+
+    def encoded_mask(self) -> bytes | None:
+        """The mask as PNG bytes, None without one."""
+        from augforge.data.mask_modes import encode_mask_like
+
+        return None if self.mask is None else encode_mask_like(self.mask, self.mask_like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +63,30 @@ class GenerationInput:
     masks: tuple[bytes | None, ...] = ()
 
 
+MOST_AT_ONCE = 4096
+"""Images per call of a model: every batch is padded to this size, and lies in memory."""
+
+
+def like_parents(items: Sequence[GenerationInput], made: Sequence[GeneratedImage]) -> list[GeneratedImage]:
+    """The images that were made of `items`, whose masks are to be stored as those of their parents are."""
+    pairs = zip(items, made, strict=True)
+    return [replace(image, mask_like=item.masks[0]) if item.masks else image for item, image in pairs]
+
+
 SampledParams = tuple[Sequence["Sample"], Mapping[str, Any]]
 GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedGenerator:
-    """A generator with its model loaded: `generate` maps a full batch to as many images; `facts` are recorded."""
+    """A generator with its model loaded: `generate` maps a full batch to as many images; `facts` are recorded.
+
+    `summary` is asked when all is generated, and what it answers is said.
+    """
 
     generate: GenerateBatch
     facts: Mapping[str, Any]
+    summary: Callable[[], str] = str
 
 
 class Generator(Stage):
@@ -93,7 +115,7 @@ class Generator(Stage):
     uses_masks: ClassVar[bool] = False
 
     per_class: int | None = Field(default=None, ge=0, description="New images for every class.")
-    balance_to: int | Literal["max"] | None = Field(
+    balance_to: Annotated[int, Field(ge=0)] | Literal["max"] | None = Field(
         default=None, description="Top every class up to this many images, or `max`: as many as the largest class has."
     )
     real_to_synthetic: str | None = Field(
@@ -106,12 +128,13 @@ class Generator(Stage):
     max_tries: int | None = Field(
         default=None,
         ge=1,
+        le=100_000,
         description="With until-accepted: at most this many images for each one asked for (10 if absent).",
     )
     of: str | None = Field(default=None, description="Make new images of this class only.")
     shots: int | None = Field(default=None, ge=1, description="Condition on K images per class and on no others.")
     split: str = Field(default="train", description="Condition on this split only (and on images that have no split).")
-    batch: int | Literal["auto"] = Field(
+    batch: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | Literal["auto"] = Field(
         default="auto", description="Images per call of the model; auto measures once what fits, and stays with it."
     )
 
@@ -126,21 +149,22 @@ class Generator(Stage):
 
     @model_validator(mode="after")
     def _one_amount(self) -> Generator:
-        if len(given := self._amounts) > 1:
+        if len(given := self.amounts_given) > 1:
             raise ValueError(f"{' and '.join(map(kebab, given))} exclude each other: give one")
         if self.max_tries is not None and self.until_accepted is None:
             raise ValueError("max-tries goes with until-accepted")
         return self
 
     @property
-    def _amounts(self) -> list[str]:
+    def amounts_given(self) -> list[str]:
+        """The options that say how many images to generate."""
         amounts = ("per_class", "balance_to", "real_to_synthetic", "until_accepted")
         return [name for name in amounts if getattr(self, name) is not None]
 
     @property
     def has_amount(self) -> bool:
         """Whether the recipe says how many images to generate."""
-        return bool(self._amounts)
+        return bool(self.amounts_given)
 
     def child_label(self, label: str | None) -> str | None:
         """The class of what is generated from images of class `label`."""
@@ -162,15 +186,8 @@ class Generator(Stage):
         return {label: max(0, target - count) for label, count in counts.items()}
 
     processes: int = Field(
-        default=1, ge=1, description="Divide the batches among this many processes, one device each."
+        default=1, ge=1, le=1024, description="Divide the batches among this many processes, one device each."
     )
-
-    @field_validator("batch")
-    @classmethod
-    def _positive(cls, batch: int | str) -> int | str:
-        if batch != "auto" and int(batch) < 1:
-            raise ValueError("it is at least 1")
-        return batch
 
     def default_batch_size(self, device: str) -> int:
         """How many images to generate per call on `device`; measured where memory is the limit."""
@@ -194,7 +211,7 @@ class Generator(Stage):
 
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:
-        """Load the model on `device` ("auto", "cpu", "cuda")."""
+        """Load the model on `device` ("auto", "cpu", "cuda", "cuda:N", "mps")."""
 
 
 def _in_ratio(ratio: str, counts: Mapping[str | None, int]) -> dict[str | None, int]:

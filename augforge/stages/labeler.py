@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -24,7 +24,9 @@ class Labeler(Stage):
 
     verb: ClassVar[str] = "pseudo-label"
 
-    classifier: Annotated[str, Task("classification")] = Field(..., description="A trained classifier.")
+    earlier_names: ClassVar[Mapping[str, str]] = {"classifier": "model"}
+
+    model: Annotated[str, Task("classification")] = Field(..., description="A trained classifier.")
 
     def packages(self) -> tuple[str, ...]:
         """What the classifier runs in."""

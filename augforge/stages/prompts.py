@@ -53,7 +53,7 @@ def read_templates(templates: str) -> tuple[str, ...]:
         return USUAL
     try:
         lines = Path(templates).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # text that is not UTF-8, or what is no name of a file
         raise RecipeError(
             f"the templates {templates} cannot be read: {error}", "give 'usual' or a text file"
         ) from error

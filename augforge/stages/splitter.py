@@ -25,3 +25,7 @@ class Splitter(Stage):
         self, hashes: Hashes, ids: Sequence[str], labels: Sequence[str], splits: Sequence[str | None]
     ) -> list[str]:
         """The split of each of n images, from perceptual `hashes` (n,), `ids`, `labels` and current `splits` (n,)."""
+
+    def groups(self, hashes: Hashes, ids: Sequence[str]) -> list[str]:
+        """(n,) the group of each image that `assign` keeps in one split; here each image is its own."""
+        return list(ids)

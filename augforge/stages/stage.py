@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from augforge.errors import ModelError
 
@@ -78,7 +78,8 @@ class Stage(BaseModel, ABC):
     """The options of one step of a recipe. Unknown options are refused; YAML keys are the options' names in kebab case.
 
     `decision_options` names the options that only decide what to do with stored results, or how many images to
-    generate: changing one of them never makes a stored result stale.
+    generate: changing one of them never makes a stored result stale. `earlier_names` are what options were called
+    before, which is still read.
     """
 
     model_config = ConfigDict(
@@ -89,7 +90,16 @@ class Stage(BaseModel, ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     decision_options: ClassVar[frozenset[str]] = frozenset()
+    earlier_names: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, given: Any) -> Any:
+        """Options of older recipes and run folders, under their present names."""
+        if not isinstance(given, dict):
+            return given
+        return {cls.earlier_names.get(name, name): value for name, value in given.items()}
 
     @classmethod
     def tasks(cls) -> dict[str, str]:
@@ -112,6 +122,13 @@ class Stage(BaseModel, ABC):
     def packages(self) -> tuple[str, ...]:
         """The optional packages without which the stage cannot run; asked for before a run computes anything."""
         return ()
+
+    def settled(self, say: Callable[[str], None]) -> Self:
+        """The stage with defaults that depend on this machine replaced by what they come to; `say` tells what did."""
+        return self
+
+    def check_weights(self) -> None:
+        """ModelError where weights beside those of `models` can be had from nowhere; asked before a run begins."""
 
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""

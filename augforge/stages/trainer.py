@@ -35,13 +35,13 @@ class Trainer(Stage):
     )
     shots: int | None = Field(default=None, ge=1, description="Train on K images per class and on no others.")
     split: str = Field(default="train", description="Train on this split only (and on images that have no split).")
-    steps: int = Field(default=1000, ge=1, description="Steps of the optimisers.")
-    batch: int = Field(default=4, ge=1, description="Images per step, over all processes.")
+    steps: int = Field(default=1000, ge=1, le=10_000_000, description="Steps of the optimisers.")
+    batch: int = Field(default=4, ge=1, le=16_384, description="Images per step, over all processes.")
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         default="auto", description="Mixed precision; auto is bf16 or fp16 on a GPU and fp32 on the CPU."
     )
     processes: int = Field(
-        default=1, ge=1, description="Divide every batch among this many processes, one device each."
+        default=1, ge=1, le=1024, description="Divide every batch among this many processes, one device each."
     )
     checkpoint_every: int = Field(default=200, ge=1, description="Steps between checkpoints.")
     eval_every: int = Field(
@@ -67,6 +67,10 @@ class Trainer(Stage):
     def sources_from(cls, given: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
         """The sources that the command line names by `arguments`, each with the options of its format."""
         return [(source, {}) for sources in given.values() for source in sources]
+
+    def verdict(self, measured: Mapping[str, float]) -> str:
+        """What has to be said of a finished model, given what was measured of it; "" if nothing has."""
+        return ""
 
     @abstractmethod
     def roles(self, ledger: Ledger) -> dict[str, Indices]:

@@ -51,19 +51,24 @@ class History:
 
 
 def accelerator_for(device: str, precision: str) -> Accelerator:
-    """An accelerator on `device` ("auto", "cpu", "cuda") with mixed precision ("auto", "fp32", "fp16", "bf16").
+    """An accelerator on `device`, with mixed precision ("auto", "fp32", "fp16", "bf16").
+
+    Args:
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        precision: auto is bf16, or fp16 where the GPU has no bf16, and fp32 without CUDA.
 
     Raises:
-        ModelError: there is no CUDA device where one is asked for, or fp16 is asked for on a CPU.
+        ModelError: the device is not there, or fp16 is asked for without CUDA.
     """
-    from augforge.models.devices import pick_device
+    from augforge.models.devices import kind_of, pick_device
 
     chosen = pick_device(device)
+    on_cuda = kind_of(chosen) == "cuda"
     if precision == "auto":
-        precision = "fp32" if chosen == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if chosen == "cpu" and precision == "fp16":
-        raise ModelError("training in fp16 needs a GPU", "use precision fp32 or bf16")
-    if chosen == "cuda":
+        precision = "fp32" if not on_cuda else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    if not on_cuda and precision == "fp16":
+        raise ModelError("training in fp16 needs a GPU with CUDA", "use precision fp32 or bf16")
+    if on_cuda:
         torch.backends.cudnn.deterministic = True
     mixed = "no" if precision == "fp32" else precision
     if AcceleratorState._shared_state.get("_mixed_precision", mixed) != mixed:

@@ -50,8 +50,13 @@ def test_its_parts_agree(run: augforge.Run) -> None:
     rows = run.ledger
     kept = sum(rows.column("kept").to_pylist())
     assert rows.num_rows == 17 and 0 < kept < 17
-    assert run.dataset.num_rows == kept == run.summary.kept == run.lock["result"]["kept"]
-    assert set(run.dataset["id"]) == set(rows.filter(rows.column("kept")).column("id").to_pylist())
+    data = run.dataset
+    assert (
+        data.num_rows == {"train": kept - 2, "validation": 2} and kept == run.summary.kept == run.lock["result"]["kept"]
+    )
+    assert {identity for part in data.values() for identity in part["id"]} == set(
+        rows.filter(rows.column("kept")).column("id").to_pylist()
+    )
     assert sorted(run.classes) == sorted(["cat", EVIL, "lone"])
 
 

@@ -255,3 +255,26 @@ def test_a_second_stage_of_such_a_verb_makes_it_a_group(monkeypatch):
 
     monkeypatch.setitem(groups.STAGES, ("split", "coarse"), groups.STAGES["split", "near-duplicates"])
     assert groups.build("split").list_commands(None) == ["near-duplicates", "coarse"]
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong", "hint"),
+    [
+        (["gen"], "there is no command 'gen'", "did you mean 'generate'?"),
+        (["filter", "shar"], "there is no filter stage called 'shar'", "did you mean 'sharpness'?"),
+        (["filter", "clip", "x", "--kep", "1"], "filter clip: no such option: --kep", "did you mean --keep?"),
+        (["verify", "x", "--sample", "-1"], "verify: invalid value for '--sample': ", "augforge verify --help shows"),
+        (["--versio"], "no such option: --versio", "did you mean --version?"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_understood_is_told_in_two_lines(words, wrong, hint):
+    result = CliRunner().invoke(app, words, prog_name="augforge")
+    first, second = result.stderr.splitlines()
+    assert result.exit_code == 2 and first.startswith(f"augforge: {wrong}") and second.startswith(f"  {hint}")
+
+
+def test_check_warns_of_a_selector_that_keeps_outliers_and_still_says_that_it_is_right(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("source: {sample: digits}\nstages:\n  - {select: k-center, share: 0.5}\n")
+    done = call("check", recipe)
+    assert done.exit_code == 0 and "is valid" in done.stdout and "warning: stage 1 (select: k-center)" in done.stdout

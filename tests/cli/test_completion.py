@@ -65,7 +65,7 @@ def test_choices():
     assert completed("filter", "clip", "--on", "") == ["all", "synthetic", "real"]
     assert completed("evaluate", "--mix", "c") == ["cutmix"]
     assert completed("evaluate", "--embedder", "built") == ["builtin-clip"]
-    assert completed("run", "--device", "") == ["auto", "cpu", "cuda"]
+    assert completed("run", "--device", "") == ["auto", "cpu", "cuda", "mps"]
     assert completed("run", "--retry", "") == ["failed"]
     assert "clip" in completed("generate", "text2img", "--accept", "")
     assert "--per-class" in completed("generate", "text2img", "--per")

@@ -21,7 +21,21 @@ from augforge.stages.stage import kebab
 from tests.cli.tree import leaves, root
 
 EVERY = {" ".join(words): (words, command, context) for words, command, context in leaves()}
-REMAINS = ("PydanticUndefined", "[default: None", "<factory>", "FieldInfo", "VALUE", "…")
+REMAINS = (
+    *(
+        "PydanticUndefined",
+        "[default: None",
+        "[default: ]",
+        "<factory>",
+        "FieldInfo",
+        "VALUE",
+        "…",
+        "NoneType",
+        "Ellipsis",
+    ),
+    *("<object", "<function", "<lambda", "<class", "lambda", " at 0x", "typing.", "Annotated", "Optional[", "Literal["),
+    *("Union[", "annotated_types", "pydantic", "functools", "~T", "frozenset(", "[default: (", "[default: {"),
+)
 WIDTHS = (60, 80, 100, 140)
 
 
@@ -123,7 +137,20 @@ def test_every_option_that_a_panel_names_is_one(verb):
     fields = set(Settings.model_fields) if verb == "evaluate" else set()
     for of, name in STAGES:
         fields |= set(stage_class(of, name).model_fields) if of == verb else set()
-    also = {"accept", "resume", "on-shifts", "seed", "limit", "device", "max-bad", "store", "retry", "json"}
+    also = {
+        "accept",
+        "resume",
+        "yes",
+        "on-shifts",
+        "seed",
+        "limit",
+        "device",
+        "max-bad",
+        "store",
+        "retry",
+        "flat",
+        "json",
+    }
     also |= {"allow-empty", "dry-run", "replace"}
     named = " ".join(PANELS[verb].values()).split()
     assert len(named) == len(set(named)) and set(named) <= {kebab(field) for field in fields} | also
@@ -138,3 +165,10 @@ def test_choices_are_told_even_where_they_are_too_long_to_stand_beside_the_optio
 def test_a_missing_option_is_named_with_exit_code_2():
     result = CliRunner().invoke(app, ["generate", "night", "photos", "--out", "x"])
     assert result.exit_code == 2 and "--model" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_required_option_has_no_default_and_its_remains_would_be_found():
+    info = stage_class("filter", "classifier").model_fields["model"]
+    assert info.is_required() and str(info.default) in REMAINS
+    text = flat(shown("filter", "classifier"))
+    assert "--model MODEL A classifier that was trained. [required]" in text

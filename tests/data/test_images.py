@@ -74,7 +74,7 @@ def test_16_bits_are_rounded_to_the_nearest():
     assert pixels(encoded(Image.fromarray(values), "PNG"))[0, :, 0].tolist() == expected
     big_endian = b"P5 8 2 65535\n" + values.astype(">u2").tobytes()
     assert pixels(big_endian)[0, :, 0].tolist() == expected
-    assert images.inspect(big_endian).note == "16-bit, scaled to 8"
+    assert images.inspect(big_endian).note == "16-bit, read as 8-bit"
 
 
 def test_16_bit_colour_is_scaled_too():
@@ -89,7 +89,7 @@ def test_16_bit_colour_is_scaled_too():
     head = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     assert np.abs(pixels(data).astype(int) - values / 257).max() <= 1
-    assert images.inspect(data).note == "16-bit, scaled to 8"
+    assert images.inspect(data).note == "16-bit, read as 8-bit"
 
 
 def test_floats_of_0_to_1_are_scaled_and_others_refused():
@@ -124,7 +124,7 @@ def test_exif_orientation_is_really_applied(orientation):
     ]
     for data in files:
         assert (pixels(data) == upright).all()
-        note = "" if orientation == 1 else "EXIF orientation applied"
+        note = "" if orientation == 1 else "EXIF orientation, read as upright"
         assert images.inspect(data) == images.Facts(4, 6, note)
 
 
@@ -161,7 +161,7 @@ def test_a_palette_keeps_its_colours():
     original = colours(32).quantize(64)
     data = encoded(original, "PNG")
     assert (pixels(data) == np.asarray(original.convert("RGB"))).all()
-    assert images.inspect(data).note == "palette"
+    assert images.inspect(data).note == "palette, read as RGB"
 
 
 def test_the_first_frame_is_taken():

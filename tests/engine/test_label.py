@@ -65,3 +65,23 @@ def test_a_group_that_was_divided_already_is_settled_whatever_the_order():
 def test_a_group_is_never_divided_here():
     found = assign([None] * 5, [0, 1, 2, 3, 4])
     assert len({found[i] for i in "abc"}) == 1
+
+
+def test_exact_copies_of_images_without_structure_stay_together(tmp_path):
+    from PIL import Image
+
+    from augforge.algorithms.duplicates import NO_STRUCTURE, hash_bytes
+
+    for grey in range(20):
+        for name in "ab":
+            (tmp_path / "flat" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16), (grey, 3 * grey, 90)).save(tmp_path / "flat" / name / f"{grey}.png")
+    assert hash_bytes((tmp_path / "flat" / "a" / "0.png").read_bytes()) == NO_STRUCTURE
+    stage = build_stage("split", "near-duplicates", {"test": 0.5})
+    done = run(Recipe("x", 1, (SourceSpec("folder", str(tmp_path / "flat")),), (stage,)), tmp_path / "out")
+    splits: dict[str, set[str]] = {}
+    for row in rows(tmp_path / "out").values():
+        splits.setdefault(row["digest"], set()).add(row["split"])
+    assert len(splits) == 20 and all(len(found) == 1 for found in splits.values())
+    assert {split for found in splits.values() for split in found} == {"train", "test"}
+    assert done.together == {"groups": 20, "grouped": 40, "divided": 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,19 @@ def make_run(folder: Path, count: int = 40) -> Path:
 
 
 def kept_rows(run_folder: Path) -> dict[str, dict[str, Any]]:
-    """The rows of the dataset of a run, by their ids, with labels as text."""
+    """The rows of the dataset of a run, by their ids, with labels as text and None for what a row has not."""
     from datasets import Image as ImageFeature
-    from datasets import load_from_disk
 
-    data = load_from_disk(str(run_folder / "dataset"))
+    from tests.saved import saved
+
+    data = saved(run_folder)
     for name in ("image", "mask"):
         data = data.cast_column(name, ImageFeature(decode=False))
     names = data.features["label"].names
-    return {row["id"]: {**row, "label": None if row["label"] is None else names[row["label"]]} for row in data}
+    return {row["id"]: _plain(row, names) for row in data}
+
+
+def _plain(row: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    label = None if row["label"] is None else names[row["label"]]
+    scores = {name: None if math.isnan(value) else value for name, value in row["scores"].items()}
+    return {**row, "label": label, "split": row["split"] or None, "scores": scores}

@@ -172,3 +172,26 @@ def test_a_run_that_kept_nothing_is_exported_as_nothing(tmp_path, to):
     run(recipe, tmp_path / "run", device="cpu", allow_empty=True)
     done = export(tmp_path / "run", to, tmp_path / "out", marker=Marker())
     assert done.rows == 0 and export(tmp_path / "run", to, tmp_path / "out", marker=Marker()).up_to_date
+
+
+def test_a_run_that_an_earlier_version_wrote_is_exported_too(tmp_path):
+    """Its dataset has columns in which no row has a value, some of them of the type null."""
+    import pyarrow as pa
+    from datasets import Features, Image, Value
+
+    from augforge.engine.run import run
+    from augforge.recipe import Recipe, SourceSpec
+    from tests.conftest import write_images
+
+    pictures = write_images(tmp_path / "pictures", {".": 3})
+    run(Recipe("old", 1, (SourceSpec("folder", str(pictures)),), ()), tmp_path / "run", device="cpu")
+    file = tmp_path / "run" / "dataset" / "data-00000-of-00001.arrow"
+    rows = pa.ipc.open_stream(file.read_bytes()).read_all().to_pylist()
+    texts = {name: Value("string") for name in ("id", "origin", "provenance", "label", "split", "caption")}
+    schema = Features({"image": Image(), "weight": Value("float64"), "scores": Value("null"), **texts}).arrow_schema
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_table(pa.Table.from_pylist(rows, schema=schema))
+    for to in FORMATS:
+        assert export(tmp_path / "run", to, tmp_path / to).rows == 3
+        entries = list(open_source(*detect(str(tmp_path / to))).entries())
+        assert [entry.label for entry in entries] == [None] * 3 and not any(entry.problem for entry in entries)

@@ -376,6 +376,70 @@ def test_fates_may_flip_only_as_far_as_is_asked(place):
     assert not place.rebuilt(flips=1.0).same
 
 
+def made_elsewhere(lock: Path, flips: int, **libraries: str) -> None:
+    """Pretend that the lock was written with other versions, and that `flips` samples had another outcome there."""
+    plain = yaml.safe_load(lock.read_text())
+    plain["environment"]["libraries"] |= libraries
+    digits = base64.b64decode(plain["kept-ids"]).hex()
+    ids = sorted({digits[start : start + 10] for start in range(0, len(digits), 10)})
+    kept = [*ids[flips:]]  # so many were dropped there and are kept here
+    plain["kept-ids"] = base64.b64encode(bytes.fromhex("".join(kept))).decode()
+    if flips:
+        plain["result"] |= {"outcomes": "0" * 20, "kept": plain["result"]["kept"] - flips}
+        plain["result"]["dropped"]["2-filter-sharpness"] += flips
+    lock.write_text(yaml.safe_dump(plain))
+
+
+def test_a_lock_of_other_versions_is_compared_as_far_as_that_can_hold_and_says_why_first(place):
+    from tests.cli.test_cli import call
+
+    made_elsewhere(place.lock, 2, torch="1.0")
+    found = place.rebuilt()
+    assert found.same and found.flipped == 2 and [drift.what for drift in found.elsewhere] == ["torch"]
+    assert not place.rebuilt(flips=0).same and not place.rebuilt(level="bytes").same
+    text = " ".join(call("rebuild", place.path, "--out", place.out, "--device", "cpu").stdout.split())
+    why, verdict = text.index("was made elsewhere: torch 1.0, here"), text.index("the same result as")
+    assert (
+        why < verdict and "NOT" not in text and "up to 2 samples" in text and "2 samples have another outcome" in text
+    )
+    made_elsewhere(place.lock, 1)
+    assert not place.rebuilt().same  # three of 14
+
+
+def test_a_lock_of_another_thread_count_or_processor_is_one_from_elsewhere(place):
+    made_elsewhere(place.lock, 1)
+    assert not place.rebuilt().same  # nothing is different here, so nothing may be
+    for change in ("threads", "processor"):
+        plain = yaml.safe_load(place.lock.read_text())
+        if change == "threads":
+            plain["stages"]["1-generate-augmented-conditioning"]["made-with"][0]["threads"] = 7
+        else:
+            plain["environment"]["processor"] = "Other CPU @ 2.40GHz"
+        other = place.folder / f"{change}.lock"
+        other.write_text(yaml.safe_dump(plain))
+        found = rebuild(place.recipe, other, place.out, device="cpu")
+        assert found.same and found.flipped == 1 and change in found.elsewhere[0].what
+
+
+def test_what_changed_in_the_recipe_or_in_augforge_is_excused_by_no_machine(place):
+    made_elsewhere(place.lock, 1, torch="1.0", augforge="0.0")
+    found = place.rebuilt()
+    assert not found.same and found.allowed == 0
+    made_elsewhere(place.lock, 0, augforge=found.causes[0].now)
+    assert place.rebuilt().same
+    place.path.write_text(place.path.read_text().replace("keep: 0.7", "keep: 0.65"))
+    assert not place.rebuilt().same
+
+
+def test_a_run_says_nothing_of_a_lock_that_still_describes_its_recipe(place):
+    from tests.cli.test_cli import call
+
+    made_elsewhere(place.lock, 1, torch="1.0")
+    before = place.lock.read_bytes()
+    done = call("run", place.path, "--out", place.folder / "first", "--device", "cpu")
+    assert "lock" not in done.stdout.lower() + done.stderr.lower() and place.lock.read_bytes() == before
+
+
 def test_another_judge_that_keeps_as_many_is_drift(place):
     """Counts alone would not see it."""
     place.path.write_text(

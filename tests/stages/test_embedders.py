@@ -27,7 +27,7 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_only_stages_that_ask_with_texts_want_an_image_text_model():
-    wanting = {stage for stage in STAGES if "image-text" in stage_class(*stage).tasks().values()}
+    wanting = {stage for stage in STAGES if {"image-text", "safety"} & set(stage_class(*stage).tasks().values())}
     assert wanting == ASKING
 
 

@@ -20,20 +20,25 @@ MOST = 20
 """Images that are listed one by one."""
 
 
-def export_and_show(folder: Path, to: str, out: Path, as_json: bool, **options: Any) -> None:
-    """Export a run with a progress display, then show what was written."""
+def export_and_show(
+    folder: Path, to: str, out: Path, as_json: bool, *, repo: str, public: bool, **options: Any
+) -> None:
+    """Export a run with a progress display, or push it to the Hub, then show what was written."""
     from dataclasses import asdict
 
-    from augforge.publish.export import export
+    from augforge.publish.hub import exported_or_pushed
 
     started, dry_run = time.monotonic(), options["dry_run"]
-    done = export(folder, to, out, progress=terminal_progress(), **options)
+    done, pushed = exported_or_pushed(folder, to, out, repo, public, progress=terminal_progress(), **options)
     if as_json:
-        print_json(asdict(done))
-    elif dry_run:
+        print_json(asdict(pushed or done))
+        return
+    if dry_run:
         dry.show_export(done)
-    else:
-        _show_exported(done, time.monotonic() - started)
+        return
+    _show_exported(done, time.monotonic() - started)
+    if pushed:
+        say(f"pushed to {pushed.url}, {'private' if pushed.private else 'public'}, commit {pushed.commit[:12]}")
 
 
 def _show_exported(done: Exported, seconds: float) -> None:
@@ -46,6 +51,8 @@ def _show_exported(done: Exported, seconds: float) -> None:
     say(f"  marked {done.marked:,} synthetic images{', and signed them' if done.signed else ''}")
     if done.unmarked:
         say(f"  {done.unmarked:,} synthetic images are of a file format that has no room for a mark")
+    if done.renamed:
+        say(f"  {done.renamed:,} files could not keep their names: another has it, or not every disk can")
     say(f"see {done.out}/README.md; the digests of all files are in export.json, for machines croissant.json")
     if done.marked:
         say_next([(("check-marks", done.out), "whether the marks of synthetic images are still there")])

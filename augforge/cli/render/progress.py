@@ -96,6 +96,10 @@ class TerminalProgress(Headings):
         self.begin()
         err.print(literal(text), style="dim", soft_wrap=True)
 
+    def about(self, text: str) -> None:
+        """Print it as a remark."""
+        self.say(text)
+
     def _head(self, text: str) -> None:
         err.print(literal(text), style="bold", soft_wrap=True)
 

@@ -13,7 +13,6 @@ from augforge.cli.render import dry
 from augforge.cli.render.base import literal, more, out, print_json, say
 from augforge.cli.render.progress import terminal_progress
 from augforge.data import images
-from augforge.data.files import named
 from augforge.errors import StoreError
 from augforge.printable import printable
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 DRIFTED = 3
 """The exit code where the result is another, or something is wrong with a folder."""
 SHOWN = 40
+NAMED = 4
+"""Differences of machines that are named in the first sentence."""
 
 
 def rebuild_and_show(recipe: Any, lock: Path, folder: Path, accept: bool, as_json: bool, **options: Any) -> int:
@@ -55,23 +56,50 @@ def _plain(found: Rebuilt) -> dict[str, Any]:
         "same": found.same,
         "pixels": found.pixels,
         "flipped": found.flipped,
+        "allowed": found.allowed,
         **drifts,
         "kept": found.summary.kept,
     }
 
 
 def _show_rebuilt(found: Rebuilt, lock: Path) -> None:
+    """Why first, then what, then the verdict."""
+    _show_why(found, lock)
     if found.effects:
         say("what came out differently:")
         out.print(_drift_table(found.effects))
+    verdict = "the same result as" if found.same else "NOT the same result as"
+    if found.same and found.flipped:
+        verdict = f"as far as can be on this machine, {verdict}"
+    flips = f"{found.flipped:,} samples have another outcome; " if found.flipped else ""
+    say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {flips}{found.pixels}")
+
+
+def _show_why(found: Rebuilt, lock: Path) -> None:
+    """What is different in what the result depends on, another machine first, and what that excuses."""
+    if found.elsewhere:
+        say(f"{lock} was made elsewhere: {_elsewhere(found.elsewhere)}")
+    if found.elsewhere and found.allowed:
+        say(
+            "scores may therefore differ in their last bits: ids, labels and sampled parameters have to be the locked "
+            f"ones, and up to {found.most_flips:,} samples may be kept or dropped otherwise (--flips 0: none)"
+        )
     if found.causes:
-        say("what is different in what it depends on:" if found.effects else "different, but without effect:")
+        effect = found.effects or found.flipped
+        say("what is different in what it depends on:" if effect else "different, but without effect:")
         out.print(_drift_table(found.causes))
     elif found.effects:
         say("nothing that the lock records of what it depends on has changed: is a model or library not reproducible?")
-    verdict = "the same result as" if found.same else "NOT the same result as"
-    flips = f"{found.flipped:,} samples have another outcome; " if found.flipped else ""
-    say(f"{verdict} {lock} (level {found.level}): {found.summary.kept:,} images kept; {flips}{found.pixels}")
+
+
+def _elsewhere(drifts: Sequence[Drift]) -> str:
+    """What another machine has otherwise, each once, with what is here."""
+    told: dict[str, str] = {}
+    for drift in drifts:
+        name = drift.what.rpartition(".")[2]
+        told.setdefault(name, f"{name} {drift.locked if drift.locked != '-' else 'not told'}, here {drift.now}")
+    more = f"; … {len(told) - NAMED} more" if len(told) > NAMED else ""
+    return "; ".join(list(told.values())[:NAMED]) + more
 
 
 def _drift_table(drifts: Sequence[Drift]) -> Table:
@@ -139,9 +167,14 @@ def regen_and_show(
     Raises:
         StoreError: the file is there with other content, and `replace` does not allow to write over it.
     """
+    from augforge.data.files import check_target, write_atomically
+    from augforge.models.devices import check_device
     from augforge.provenance.lineage import lineage_of
     from augforge.reproduce.remake import Archive, remake
 
+    check_device(device)
+    if path is not None:
+        check_target(path)
     archive = Archive(folder)
     whole = str(lineage_of(folder, identity).row["id"])
     (sample,) = archive.ledger.by_id([whole]).values()
@@ -151,8 +184,7 @@ def regen_and_show(
         dry.show_file(target, f"image {whole}, made again")
         return 0
     (made,) = remake(archive, [sample], device)
-    with named(target):
-        target.write_bytes(made.data)
+    write_atomically(target, made.data)
     how = "equal to the byte" if made.equal else f"its values differ by at most {made.apart:g}/255 from the first one"
     say(f"{target}: {how}")
     return 0 if made.apart <= 1 else DRIFTED

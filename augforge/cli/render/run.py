@@ -13,6 +13,7 @@ from augforge.cli.render import dry
 from augforge.cli.render.base import VERBOSE, level, more, out, print_json, right, say
 from augforge.cli.render.next import after_run, after_training, say_next
 from augforge.cli.render.progress import terminal_progress
+from augforge.cli.render.splits import show_splits
 
 if TYPE_CHECKING:
     from augforge.engine.run import Summary
@@ -78,6 +79,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
         table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
     out.print(table)
     _say_reasons(summary)
+    show_splits(summary)
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
@@ -99,5 +101,9 @@ def _totals(summary: Summary) -> str:
 
 
 def show_checked(path: Path, recipe: Recipe) -> None:
-    """Say that a recipe is valid."""
+    """Say that a recipe is valid, and what of it is likely not meant."""
+    from augforge.recipe.advice import warnings_of
+
     say(f"{path} is valid: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
+    for warning in warnings_of(recipe):
+        say(f"warning: {warning}")

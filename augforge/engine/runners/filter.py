@@ -24,6 +24,7 @@ from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.errors import BadImage
 from augforge.models import find_model
+from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
 from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 from augforge.stages.filters.duplicates import Duplicates
@@ -82,7 +83,7 @@ def _compare(stage: EmbeddingFilter, title: str, context: RunContext) -> _Looked
     (task,) = stage.tasks().values()
     ledger, embedder = context.ledger, context.embedders.of(stage.model, task)
     known = partial(_known, stage.model)
-    views = _Views(ledger, ledger.visible(stage.on), embedder, context.drop_as(title), known)
+    views = _Views(ledger, looked_at(stage, ledger), embedder, context.drop_as(title), known)
     inputs = views.inputs()
     nothing = {name: np.zeros(0) for name in stage.measures}
     scores = stage.compare(inputs) if len(inputs) else nothing
@@ -158,7 +159,7 @@ class _Views:
 def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     """The scores of the samples that `stage` looks at, from their pixels; each is measured once and stored."""
     ledger = context.ledger
-    indices = ledger.visible(stage.on)
+    indices = looked_at(stage, ledger)
     parts = _score_parts(stage, context.store)
     digests = ledger.column("digest", indices)
     todo = without_rows(ledger, indices, parts)
@@ -202,7 +203,7 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
     if isinstance(stage, Duplicates) and stage.by != "embedding":
         return None if stage.by == "exact" else look_parts(store)
     if isinstance(stage, Labeler):
-        return stored_vectors(stage.classifier, "classification", store)
+        return stored_vectors(stage.model, "classification", store)
     model = getattr(stage, "model", None)
     return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
+from augforge.data.splits import kept_together
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop
@@ -31,7 +32,7 @@ def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, in
     if not len(indices):
         context.progress.say(f"{title}: nothing to label: every image to learn from has a label")
         return {"measured": 0, "reused": 0}
-    embedder = context.embedders.of(stage.classifier, "classification")
+    embedder = context.embedders.of(stage.model, "classification")
     before = embedder.computed
     logits = embedder.images(ledger, indices, context.drop_as(title))
     still = ledger.kept[indices]
@@ -47,7 +48,7 @@ def decide_labels(stage: Labeler, title: str, ledger: Ledger, indices: Indices, 
     """Label or drop the unlabelled images at `indices` by their logits (n, c)."""
     from augforge.models.loading import classes_of
 
-    classes = classes_of(find_model(stage.classifier, "classification"))
+    classes = classes_of(find_model(stage.model, "classification"))
     verdict = stage.decide(logits, ledger.column("id", indices), classes)
     sure = verdict.accepted
     ledger.score("confidence", indices, verdict.confidence)
@@ -69,16 +70,27 @@ def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, 
     parts = hash_parts(context.store)
     todo = without_rows(ledger, indices, parts)
     _hash(todo, parts, context.drop_as(title), context)
-    decide_splits(stage, ledger, indices[ledger.kept[indices]], parts)
-    return {"measured": len(todo), "reused": len(indices) - len(todo)}
+    together = decide_splits(stage, ledger, indices[ledger.kept[indices]], parts)
+    return {"measured": len(todo), "reused": len(indices) - len(todo), **together}
 
 
-def decide_splits(stage: Splitter, ledger: Ledger, indices: Indices, parts: Parts) -> None:
-    """Split the images at `indices` by their hashes, which are all in `parts`."""
+def decide_splits(stage: Splitter, ledger: Ledger, indices: Indices, parts: Parts) -> dict[str, int]:
+    """Split the images at `indices` by their hashes, which are all in `parts`; the groups that were kept together."""
     labels = [label or "" for label in ledger.column("label", indices)]
-    hashes = _stored(parts, ledger.column("digest", indices))
-    splits = stage.assign(hashes, ledger.column("id", indices), labels, ledger.column("split", indices))
+    digests = ledger.column("digest", indices)
+    hashes = _or_digests(_stored(parts, digests), digests)
+    ids = ledger.column("id", indices)
+    splits = stage.assign(hashes, ids, labels, ledger.column("split", indices))
     ledger.resplit(indices, splits)
+    return kept_together(stage.groups(hashes, ids), splits)
+
+
+def _or_digests(hashes: NDArray[np.uint64], digests: Sequence[str]) -> NDArray[np.uint64]:
+    """The hashes (n,), of images without structure the first 64 bits of their digests: near to exact copies alone."""
+    from augforge.algorithms.duplicates import NO_STRUCTURE
+
+    exact = np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
+    return np.where(hashes == NO_STRUCTURE, exact, hashes)
 
 
 def hash_parts(store: Store) -> Parts:

@@ -16,6 +16,8 @@ from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
+from augforge.engine.at_hand import check_models
+from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.guards import refuse_touching
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
@@ -25,6 +27,7 @@ from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.models import Model, find_model, model_key
 from augforge.models.digests import digest
 from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.trainer import Trainer
 
@@ -159,10 +162,14 @@ def train_alone(
     (stage,) = recipe.stages
     if not isinstance(stage, Trainer):
         raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
+    check_before(recipe.stages, device)
+    require(*stage.packages(), who="training")
     check_folder(out)
+    store = Store(out / ".facts", progress.say)
+    if not (out / RECORD).is_file():
+        check_models(recipe, store)
     sources = open_sources(recipe)
     refuse_touching(recipe, out)
-    store = Store(out / ".facts", progress.say)
     with store.locked():
         if retry is not None:
             forget_failed(sources, store, retry)
@@ -174,12 +181,19 @@ def train_alone(
         say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger)
         identity = training_key(stage, roles, recipe.seed)
-        if replace and (record := sound_record(out, progress)) is not None and record["identity"] != identity:
-            _forget_model(out)
+        if replace:
+            _forget_other(out, identity, progress)
         steps = train_into(
             Task(stage, roles, identity, out, recipe.seed, device), Pixels(sources, recipe.sources), progress
         )
     return {"out": str(out), "trained": steps, **(read_record(out) or {})}
+
+
+def _forget_other(out: Path, identity: str, progress: Progress) -> None:
+    """Forget the model in `out` if it is of another training."""
+    record = sound_record(out, progress)
+    if record is not None and record["identity"] != identity:
+        _forget_model(out)
 
 
 def _forget_model(out: Path) -> None:
@@ -215,6 +229,8 @@ def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     seconds = None if resumed else time.monotonic() - started
     if accelerator.is_main_process:
         write_model(task.folder, _record(task, accelerator), training_task, history, seconds)
+        if text := stage.verdict(history.measured[-1]):
+            progress.say(f"train {stage.name}: {text}")
     accelerator.wait_for_everyone()
 
 

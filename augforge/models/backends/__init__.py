@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.errors import ModelError, did_you_mean
 from augforge.models.backends.base import Backend, Request
+from augforge.models.hub import check_at_hand
+from augforge.models.tasks import task_of
 
 if TYPE_CHECKING:
     from augforge.models.table import Model
@@ -53,7 +55,7 @@ def open_backend(name: str, model: Model | str, device: str = "auto", dtype: str
     Args:
         name: one of `BACKENDS`.
         model: a row of the table, or a directory, a `.safetensors` file, or a hub id with or without "hub:".
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         dtype: "auto", "fp32", "fp16" or "bf16". Auto is fp32 on the CPU; on CUDA what the checkpoint declares.
         options: the fields of the back-end's own `Options` (see `loading.Options` for those that all have).
 
@@ -61,4 +63,7 @@ def open_backend(name: str, model: Model | str, device: str = "auto", dtype: str
         ModelError: no such back-end or option, a checkpoint of another kind, pickled or missing weights.
     """
     found = backend_class(name)
-    return found(model, device, dtype, found.read_options(options))
+    read = found.read_options(options)
+    if not isinstance(model, str):
+        check_at_hand(model, task_of(name), *read.locations(), revision=read.revision)
+    return found(model, device, dtype, read)

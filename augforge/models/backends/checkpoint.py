@@ -12,6 +12,7 @@ from typing import Any
 from augforge.errors import ModelError
 from augforge.models.backends.options import Options
 from augforge.models.digests import PICKLED, digest
+from augforge.models.hub import check_location, failure
 from augforge.models.table import Model
 
 __all__ = ["PICKLED", "Checkpoint", "declared_dtype", "digest", "fetch", "find_checkpoint", "refuse_pickles"]
@@ -68,10 +69,11 @@ def fetch(location: str, revision: str | None, options: Options) -> Path:
         return Path(location).resolve()
     if not location.startswith("hub:") and not _looks_like_hub(location):
         raise ModelError(f"there is no model {location!r}", "give a directory, a .safetensors file, or hub:owner/name")
+    repository = location.removeprefix("hub:")
+    check_location(f"hub:{repository}", revision)
     import diffusers
     from huggingface_hub import hf_hub_download
 
-    repository = location.removeprefix("hub:")
     owner, name, *file = repository.split("/", 2)
     try:
         if file:
@@ -85,7 +87,7 @@ def fetch(location: str, revision: str | None, options: Options) -> Path:
         )
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"model {location!r} cannot be had: {error}",
+            f"the model {location!r} cannot be had from the hub: {failure(error)}",
             "is the hub in reach, are revision and variant right, and has it safetensors weights?",
         ) from error
 

@@ -48,7 +48,7 @@ class Diffusion(Backend):
         self.device = pick_device(device)
         checkpoint = find_checkpoint(model, self._options)
         self.dtype = pick_dtype(dtype, self.device, checkpoint, self._options)
-        loader = getattr(diffusers, self.pipeline)
+        loader = getattr(diffusers, self._loader(checkpoint))
         pipe: Any = load_pipeline(checkpoint, loader, self.dtype, self._options, self.accepts)
         self._pipe = self._completed(pipe, checkpoint).to(self.device)
         self._takes = set(inspect.signature(type(self._pipe).__call__).parameters)
@@ -92,6 +92,10 @@ class Diffusion(Backend):
     def denoiser(self) -> Any:
         """The network that is called at every step, for those who hook into it."""
         return denoiser_of(self._pipe)
+
+    def _loader(self, checkpoint: Checkpoint) -> str:
+        """The name of the diffusers class that loads this checkpoint."""
+        return self.pipeline
 
     def _completed(self, pipe: Any, checkpoint: Checkpoint) -> Any:
         """The pipeline with what the back-end adds to it."""

@@ -45,6 +45,10 @@ class IPAdapterOptions(Options):
     adapter_revision: str | None = None
     image_encoder: str = "image_encoder"
 
+    def locations(self) -> tuple[str, ...]:
+        """That of the adapter."""
+        return (self.adapter,)
+
 
 class IPAdapter(Diffusion):
     """Text-to-image with `ip_adapter_image_embeds`; image-to-image where the request has images too.

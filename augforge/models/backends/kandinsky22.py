@@ -31,6 +31,10 @@ class KandinskyOptions(Options):
     prior: str = "hub:kandinsky-community/kandinsky-2-2-prior"
     prior_revision: str | None = None
 
+    def locations(self) -> tuple[str, ...]:
+        """That of the prior."""
+        return (self.prior,)
+
 
 class Kandinsky22(Diffusion):
     """KandinskyV22Pipeline, through `image_embeds`; the negative embedding is that of an input of zeros.

@@ -8,6 +8,7 @@ from typing import Any
 from augforge.errors import ModelError
 from augforge.models.backends.checkpoint import Checkpoint, declared_dtype
 from augforge.models.backends.options import Options
+from augforge.models.devices import kind_of
 
 DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
@@ -15,13 +16,14 @@ DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 def pick_dtype(wanted: str, device: str, checkpoint: Checkpoint, options: Options) -> Any:
     """The torch.dtype for "auto", "fp32", "fp16" or "bf16".
 
-    Auto is fp32 on the CPU. On CUDA it is the half precision that the checkpoint is stored in; of one stored in fp32,
-    bf16 for a transformer (their activations overflow fp16) and fp16 for a U-Net.
+    Auto is fp32 on the CPU, and on MPS, where diffusers' own example runs in fp32 and half precision gives NaN with
+    some models. On CUDA it is the half precision that the checkpoint is stored in; of one stored in fp32, bf16 for a
+    transformer (their activations overflow fp16) and fp16 for a U-Net.
     """
     import torch
 
     if wanted == "auto":
-        wanted = "fp32" if device == "cpu" else _half(checkpoint, options)
+        wanted = _half(checkpoint, options) if kind_of(device) == "cuda" else "fp32"
     if wanted not in DTYPES:
         raise ModelError(f"there is no precision called {wanted!r}", "known: auto, fp32, fp16, bf16")
     return getattr(torch, DTYPES[wanted])

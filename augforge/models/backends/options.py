@@ -34,3 +34,7 @@ class Options:
     attention: str | None = None
     cache: str | None = None
     compile: bool = False
+
+    def locations(self) -> tuple[str, ...]:
+        """Where more weights lie, beside those of the model itself."""
+        return ()

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+def is_function(path: str) -> bool:
+    """Whether a text looks like package.module:function."""
+    return re.fullmatch(r"\w+(\.\w+)*:\w+", path) is not None
+
+
 def find_checker(path: str) -> tuple[str, str]:
     """The module and function of a path; RecipeError where it cannot be one."""
     module, _, function = path.partition(":")
-    if not re.fullmatch(r"\w+(\.\w+)*:\w+", path):
-        raise RecipeError(f"the checker {path!r} is no module:function", "for example  my_checks:risk")
+    if not is_function(path):
+        raise RecipeError(f"the checker {path!r} is no package.module:function", "for example  my_checks:risk")
     try:
         found = find_spec(module)
     except (ImportError, ValueError):

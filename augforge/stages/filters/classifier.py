@@ -40,6 +40,7 @@ class Classifier(EmbeddingFilter):
         "classifier-entropy": "log",
         "classifier-label-probability": "logit",
     }
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")

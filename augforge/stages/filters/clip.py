@@ -32,6 +32,7 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
     ways_out: ClassVar[str] = (
         "name another image-text model, such as vit-b-32, or judge by clip-prototype with any model that embeds images"
     )
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(

@@ -28,6 +28,7 @@ class Margin(AsksAboutClasses, EmbeddingFilter):
     ways_out: ClassVar[str] = (
         "name another image-text model, such as vit-b-32, or use `filter: prototype` with any model that embeds images"
     )
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-text")] = Field(default="builtin-clip", description="The image-text model.")

@@ -38,6 +38,7 @@ class Outlier(EmbeddingFilter):
     measures: ClassVar[tuple[str, ...]] = ("outlier",)
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"outlier"})
     needs_real: ClassVar[bool] = True
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     reference: int = Field(default=256, ge=1, description="Compare with at most so many real images of the class.")

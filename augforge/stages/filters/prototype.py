@@ -23,6 +23,7 @@ class Prototype(EmbeddingFilter):
     name: ClassVar[str] = "prototype"
     measures: ClassVar[tuple[str, ...]] = ("prototype",)
     needs_real: ClassVar[bool] = True
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     @property

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from augforge.algorithms.rules import Rule, Scale, Verdict
 
-Bound = Annotated[float, Field(ge=0)] | Literal["off"]
+Level = Annotated[float, Field(ge=0, le=1)] | Literal["off"]
 SIDE = 128
 """Pixels of the longer side at which blur is measured, so that it does not depend on the size of the picture."""
 ROUNDING = 20 / 12
@@ -70,21 +70,26 @@ class Quality(PixelFilter):
     decision_options: ClassVar[frozenset[str]] = PixelFilter.decision_options | frozenset(CHECKS)
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"quality-clipped", "quality-darkest"})
     scales: ClassVar[Mapping[str, Scale]] = {"quality-sharpness": "log", "quality-detail": "log"}
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"by": "entropy", "keep": 0.5}
 
-    blurry: Bound = Field(default=0.01, description="Drop what has less detail than this, or `off`.")
-    dark: Bound = Field(
+    blurry: Annotated[float, Field(ge=0, le=64)] | Literal["off"] = Field(
+        default=0.01, description="Drop what has less detail than this, or `off`."
+    )
+    dark: Level = Field(
         default=0.25, description="Drop what has next to no pixel brighter than this share of white, or `off`."
     )
-    light: Bound = Field(
+    light: Level = Field(
         default=0.75, description="Drop what has next to no pixel darker than this share of white, or `off`."
     )
-    low_information: Bound = Field(default=0.2, description="Drop what has fewer bits of entropy a pixel, or `off`.")
-    odd_aspect: Bound = Field(default=0.25, description="Drop what is narrower: shorter side by longer, or `off`.")
+    low_information: Annotated[float, Field(ge=0, le=8)] | Literal["off"] = Field(
+        default=0.2, description="Drop what has fewer bits of entropy a pixel, or `off`."
+    )
+    odd_aspect: Level = Field(default=0.25, description="Drop what is narrower: shorter side by longer, or `off`.")
     odd_size: Annotated[float, Field(ge=1)] | Literal["off"] = Field(
         default=5.0, description="Drop what is so many times smaller or larger than the median, or `off`."
     )
-    grey: Bound = Field(default="off", description="Drop what has channels no further apart than this, such as 0.03.")
+    grey: Level = Field(default="off", description="Drop what has channels no further apart than this, such as 0.03.")
     by: (
         Literal[
             "sharpness",

@@ -46,7 +46,7 @@ class AugmentedConditioning(DiffusionGenerator):
 
     model: Annotated[str, Task("conditioning")] = Field(default="builtin-unclip", description="The diffusion model.")
     mode: Mode = Field(default="embed-cutmix-dropout", description="How the conditioning image is augmented.")
-    alpha: float = Field(default=1.0, gt=0, description="Mixing share ~ Beta(alpha, alpha).")
+    alpha: float = Field(default=1.0, gt=0, le=1000, description="Mixing share ~ Beta(alpha, alpha).")
     lam: float | None = Field(
         default=None, ge=0, le=1, description="Fix the mixing share instead: 1 is the first image alone."
     )
@@ -64,12 +64,12 @@ class AugmentedConditioning(DiffusionGenerator):
         default=0.08, gt=0, le=1, description="Least area of the random crop that pixel mixes take."
     )
     noise_level: int = Field(
-        default=0, ge=0, description="unCLIP: noise added to the embedding, in steps of its schedule."
+        default=0, ge=0, le=999, description="unCLIP: noise added to the embedding, in steps of its schedule."
     )
     strength: float | None = Field(
         default=None, gt=0, le=1, description="image-to-image: how much of the image is replaced."
     )
-    scale: float = Field(default=1.0, ge=0, description="IP-Adapter: the weight of the embedding.")
+    scale: float = Field(default=1.0, ge=0, le=100, description="IP-Adapter: the weight of the embedding.")
 
     def check(self) -> None:
         """Refuse a mode that the back-end does not support."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from augforge.data import images
+from augforge.data.files import is_file
 from augforge.errors import RecipeError
+from augforge.models.backends.memory import free_memory, largest_batch, memory_of
 from augforge.stages import prompts
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, LoadedGenerator
+from augforge.stages.generator import MOST_AT_ONCE, GeneratedImage, GenerationInput, Generator, LoadedGenerator
 from augforge.stages.stage import AsksAboutClasses, Prompt
 
 if TYPE_CHECKING:
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from augforge.models.backends import Backend
+    from augforge.models.backends.options import Options
     from augforge.models.table import Model
 
 BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
+MOST_PX = 16_384
 _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")
 _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
 
@@ -50,17 +54,19 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     negtome: str = Field(
         default="off", description="NegToMe: push images apart within a `batch`, or away from an image FILE."
     )
-    negtome_alpha: float = Field(default=0.9, ge=0, description="NegToMe: strength of the push.")
-    negtome_threshold: float = Field(default=0.7, description="NegToMe: cosine above which tokens are pushed.")
+    negtome_alpha: float = Field(default=0.9, ge=0, le=100, description="NegToMe: strength of the push.")
+    negtome_threshold: float = Field(
+        default=0.7, ge=-1, le=1, description="NegToMe: cosine above which tokens are pushed."
+    )
     negtome_min_side: int = Field(
-        default=32, ge=1, description="NegToMe: least side, in tokens, of the layers it acts on."
+        default=32, ge=1, le=4096, description="NegToMe: least side, in tokens, of the layers it acts on."
     )
     guidance: float | None = Field(
-        default=None, ge=0, description="Classifier-free guidance scale (the model's own if absent)."
+        default=None, ge=0, le=1000, description="Classifier-free guidance scale (the model's own if absent)."
     )
-    steps: int | None = Field(default=None, ge=1, description="Denoising steps (the model's own if absent).")
-    width: int | None = Field(default=None, ge=8, description="Width in px (the model's own if absent).")
-    height: int | None = Field(default=None, ge=8, description="Height in px (the model's own if absent).")
+    steps: int | None = Field(default=None, ge=1, le=1000, description="Denoising steps (the model's own if absent).")
+    width: int | None = Field(default=None, ge=8, le=MOST_PX, description="Width in px (the model's own if absent).")
+    height: int | None = Field(default=None, ge=8, le=MOST_PX, description="Height in px (the model's own if absent).")
     validation: float = Field(
         default=0.0, ge=0, le=1, description="Share of the new images that goes into the split `validation`."
     )
@@ -82,8 +88,12 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     )
     cache: str | None = Field(default=None, description="A step cache of diffusers: first-block or pyramid.")
     compile: bool = Field(default=False, description="Compile the denoiser; the first batch then takes minutes.")
-    micro_batch: int | None = Field(default=None, ge=1, description="Denoise at most this many images at once.")
-    decode_batch: int | None = Field(default=None, ge=1, description="Decode at most this many images at once.")
+    micro_batch: int | None = Field(
+        default=None, ge=1, le=MOST_AT_ONCE, description="Denoise at most this many images at once."
+    )
+    decode_batch: int | None = Field(
+        default=None, ge=1, le=MOST_AT_ONCE, description="Decode at most this many images at once."
+    )
     adapter: str | None = Field(default=None, description="IP-Adapter: its directory, file or hub id.")
     adapter_subfolder: str | None = Field(default=None, description="IP-Adapter: the folder of the weights.")
     adapter_weights: str | None = Field(default=None, description="IP-Adapter: the file name of the weights.")
@@ -103,13 +113,16 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
     def default_batch_size(self, device: str) -> int:
-        """32 on the CPU; on a GPU the largest power of two up to 256 whose memory was measured to fit."""
-        from augforge.models.devices import pick_device
+        """32 on the CPU, 1 on MPS; with CUDA the largest power of two up to 256 whose memory was measured to fit.
 
-        if pick_device(device) == "cpu":
-            return 32
+        diffusers advises against batches on MPS, where they can fail.
+        """
+        from augforge.models.devices import kind_of, pick_device
+
+        if (kind := kind_of(pick_device(device))) != "cuda":
+            return 1 if kind == "mps" else 32
         backend = self._open(device, self.dtype)
-        return largest_batch(lambda size: _memory_of(self, backend, size), _free_memory())
+        return largest_batch(lambda size: memory_of(backend, size, self._guidance), free_memory())
 
     @property
     def batch_dependent(self) -> bool:
@@ -132,6 +145,13 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         """What the diffusion models run in."""
         return ("diffusers", "torch", "transformers")
 
+    def check_weights(self) -> None:
+        """ModelError where an adapter or a prior can be had from nowhere."""
+        from augforge.models.hub import check_location
+
+        for location in self._backend_options.locations():
+            check_location(location, task=self.task)
+
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
         from augforge.models.backends import backend_class
@@ -145,10 +165,19 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             raise RecipeError(f"{name} reads no text, and so no negative prompt", "leave negative and perp-neg out")
         if self.perp_neg and self._guidance <= 1:
             raise RecipeError(f"perp-neg needs guidance above 1, not {self._guidance:g}", "raise guidance")
-        if self.negtome not in ("off", "batch") and not Path(self.negtome).is_file():
+        if self.negtome not in ("off", "batch") and not is_file(self.negtome):
             raise RecipeError(f"key 'negtome': there is no image {self.negtome!r}", "give off, batch or an image file")
         if self.templates:
             prompts.read_templates(self.templates)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse a width or height that the model cannot make; its configuration is read only if one is given."""
+        from augforge.models.backends.sizes import check_size, size_multiple
+
+        given = {side: px for side in ("width", "height") if (px := getattr(self, side)) is not None}
+        if given:
+            check_size(given, size_multiple(self.row, self.backend_name, self.revision), self.row.name)
 
     @property
     def _guidance(self) -> float:
@@ -190,14 +219,24 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
 
         return LoadedGenerator(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})
 
+    @property
+    def _given_options(self) -> dict[str, Any]:
+        """The options of the back-end that the recipe or the model's row names."""
+        given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
+        known = {option: value for option, value in given.items() if value not in (None, False)}
+        fit = self.row.options if self.backend_name == "ip-adapter" else {}
+        return {**fit, **known}
+
+    @property
+    def _backend_options(self) -> Options:
+        from augforge.models.backends import backend_class
+
+        return backend_class(self.backend_name).read_options(self._given_options)
+
     def _open(self, device: str, dtype: str) -> Backend:
         from augforge.models.backends import open_backend
 
-        name = self.backend_name
-        given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
-        known = {option: value for option, value in given.items() if value not in (None, False)}
-        fit = self.row.options if name == "ip-adapter" else {}
-        return open_backend(name, self.row, device, dtype, **{**fit, **known})
+        return open_backend(self.backend_name, self.row, device, dtype, **self._given_options)
 
     def _run(self, batch: Sequence[GenerationInput], backend: Backend) -> list[GeneratedImage]:
         from augforge.models.backends import Request
@@ -241,45 +280,6 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
                     strength["reference"] = encode_reference(backend.pipe, picture, height, width)
                 stack.enter_context(negtome(backend.pipe, **strength))
             yield
-
-
-def largest_batch(memory_of: Callable[[int], int], free: int, most: int = 256) -> int:
-    """The largest power of two up to `most` whose memory, extrapolated from 1 and 2 images, fits into 80 % of `free`.
-
-    Args:
-        memory_of: peak bytes of a call with this many images.
-        free: free bytes.
-        most: the largest batch size to return.
-    """
-    one, two = memory_of(1), memory_of(2)
-    each = max(1, two - one)
-    fitting = max(1, int((0.8 * free - one) // each) + 1)
-    return min(most, 1 << (fitting.bit_length() - 1))
-
-
-def _free_memory() -> int:
-    import torch
-
-    return int(torch.cuda.mem_get_info()[0])
-
-
-def _memory_of(stage: DiffusionGenerator, backend: Any, size: int) -> int:
-    """Bytes that one step with `size` images takes at its peak, beyond the weights."""
-    import torch
-    from PIL import Image
-
-    from augforge.models.backends import Request
-
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    side = max(getattr(backend, "native_size", None) or (512, 512))
-    blank = [Image.new("RGB", (side, side), "grey")] * size
-    condition: dict[str, Any] = {"images": blank} if "image" in backend.carries else {}
-    if "embedding" in backend.carries:
-        condition["embeds"] = backend.embed(blank, size)
-    words: dict[str, Any] = {"prompts": ["a photo"] * size, "negatives": [""] * size, "seeds": [0] * size}
-    backend.generate(Request(**words, steps=2, guidance=stage._guidance, strength=1.0, **condition))
-    return int(torch.cuda.max_memory_allocated() - before)
 
 
 def _text_and_weight(entry: str) -> tuple[str, float]:

@@ -49,7 +49,9 @@ class Shifts(FollowingGenerator):
     severity: float = Field(
         default=1.0, ge=0, le=1, description="How strong: 0 leaves the image alone, 1 is full strength."
     )
-    size: int = Field(default=227, ge=8, description="Shorter side in px, to which the image is resized first.")
+    size: int = Field(
+        default=227, ge=8, le=8192, description="Shorter side in px, to which the image is resized first."
+    )
 
     @field_validator("fold", mode="before")
     @classmethod

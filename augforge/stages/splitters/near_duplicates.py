@@ -43,15 +43,19 @@ class NearDuplicates(Splitter):
         self, hashes: NDArray[np.uint64], ids: Sequence[str], labels: Sequence[str], splits: Sequence[str | None]
     ) -> list[str]:
         """Whole groups, by a hash of each; see the base class for shapes."""
-        from augforge.algorithms.duplicates import groups_of
-
-        groups = groups_of(hashes, ids, self.distance)
+        groups = self.groups(hashes, ids)
         chosen = _groups_in_evaluation(groups, splits)
         movable = [split in (None, "train") for split in splits]
         free = [row for row, label in enumerate(labels) if label and movable[row] and groups[row] not in chosen]
         chosen |= self._draw(*([column[row] for row in free] for column in (groups, ids, labels)))
         placed = zip(groups, splits, movable, strict=True)
         return [chosen.get(group, "train") if moves else str(split) for group, split, moves in placed]
+
+    def groups(self, hashes: NDArray[np.uint64], ids: Sequence[str]) -> list[str]:
+        """(n,) the group of near-duplicates of each image, named by the smallest id in it."""
+        from augforge.algorithms.duplicates import groups_of
+
+        return groups_of(hashes, ids, self.distance)
 
     def _draw(self, groups: Sequence[str], ids: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
         """The groups that go to `test` and `validation`, from the group, id and label of every free image."""

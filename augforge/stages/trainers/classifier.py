@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from augforge.data.files import is_file
 from augforge.data.ids import unit
 from augforge.errors import RecipeError
 from augforge.stages.stage import Task
@@ -37,10 +39,12 @@ class TrainClassifier(Trainer):
         default=None, description="timm: a safetensors file to begin from, or `pretrained` (the hub)."
     )
     size: int | None = Field(
-        default=None, ge=16, description="timm: side of the input in px (the network's own if absent)."
+        default=None, ge=16, le=4096, description="timm: side of the input in px (the network's own if absent)."
     )
-    batch: int = Field(default=32, ge=1, description="Images per step, over all processes.")
-    rate: float | None = Field(default=None, gt=0, description="Learning rate (1e-2 for a probe, 1e-3 for a network).")
+    batch: int = Field(default=32, ge=1, le=16_384, description="Images per step, over all processes.")
+    rate: float | None = Field(
+        default=None, gt=0, le=10, description="Learning rate (1e-2 for a probe, 1e-3 for a network)."
+    )
     loss: Literal["cross-entropy", "balanced-softmax"] = Field(
         default="cross-entropy", description="balanced-softmax makes up for classes of different size."
     )
@@ -52,11 +56,24 @@ class TrainClassifier(Trainer):
     )
 
     def check(self) -> None:
-        """Refuse a backbone that is neither."""
+        """Refuse a backbone that is neither, and weights that are not there or that it does not begin from."""
+        if self.weights and self.backbone == "probe":
+            raise RecipeError("key 'weights': a probe begins from none", "give --backbone timm:NAME, or leave them out")
+        if self.weights not in (None, "pretrained") and not is_file(str(self.weights)):
+            raise RecipeError(
+                f"key 'weights': there is no file {short(self.weights)}", "give a safetensors file, or pretrained"
+            )
         if self.backbone != "probe" and not self.backbone.startswith("timm:"):
             raise RecipeError(
                 f"there is no backbone {self.backbone!r}", "give timm:NAME, such as timm:resnet18, or probe"
             )
+
+    def check_weights(self) -> None:
+        """ModelError where timm's own weights are to be begun from and can be had from nowhere."""
+        from augforge.models.hub import check_timm
+
+        if self.weights == "pretrained" and self.backbone.startswith("timm:"):
+            check_timm(self.backbone.removeprefix("timm:"))
 
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """Labelled real images: to train on, and to evaluate on."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from augforge.errors import RecipeError
+from augforge.errors import RecipeError, shortened
 from augforge.stages.stage import Task
 from augforge.stages.trainer import Trainer
 
@@ -44,15 +44,32 @@ class TrainNight(Trainer):
     day: str = Field(default="day", description="The class of the day images.")
     night: str = Field(default="night", description="The class of the night images.")
     arch: Literal["hedngan", "hedgan", "cyclegan", "cut"] = Field(default="hedngan", description="Architecture.")
-    size: int = Field(default=256, ge=32, multiple_of=4, description="Side in px of the squares that it trains on.")
-    width: int = Field(default=64, ge=1, description="Channels of the networks' first layers.")
-    blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
-    rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
-    edge_weight: float = Field(default=5.0, ge=0, description="hedngan, hedgan: weight of the edges.")
-    cycle_weight: float = Field(default=10.0, ge=0, description="cyclegan: weight of the cycle-consistency loss.")
+    size: int = Field(
+        default=256, ge=32, le=4096, multiple_of=4, description="Side in px of the squares that it trains on."
+    )
+    width: int = Field(default=64, ge=1, le=1024, description="Channels of the networks' first layers.")
+    blocks: int = Field(default=9, ge=1, le=64, description="Residual blocks of the generator.")
+    upsampling: Literal["resize", "transposed"] = Field(
+        default="resize",
+        description="How the generator doubles the sides: transposed convolutions, as published, leave a grid of dots.",
+    )
+    rate: float = Field(
+        default=2e-4, gt=0, le=10, description="Learning rate of Adam, constant and then falling to zero."
+    )
+    edge_weight: float = Field(default=5.0, ge=0, le=1e6, description="hedngan, hedgan: weight of the edges.")
+    darken_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description="L1 distance to the day with the nights' histogram, for short trainings; 0 as published.",
+    )
+    cycle_weight: float = Field(
+        default=10.0, ge=0, le=1e6, description="cyclegan: weight of the cycle-consistency loss."
+    )
     identity_weight: float | None = Field(
         default=None,
         ge=0,
+        le=1e6,
         description="cyclegan, cut: weight of the identity loss on night images (0 and 10 if absent).",
     )
     teacher: Annotated[str, Task("edges")] = Field(
@@ -80,12 +97,23 @@ class TrainNight(Trainer):
         for role, found in roles.items():
             if len(found) < 2:
                 wanted = getattr(self, role)
-                known = ", ".join(ledger.classes) or "none"
+                known = shortened(ledger.classes) or "none"
                 raise RecipeError(
                     f"train night: 2 or more training images of class {wanted!r} are needed, there are {len(found)}",
                     f"give more images, or name another class as `{role}`; the source's classes are {known}",
                 )
         return roles
+
+    def verdict(self, measured: Mapping[str, float]) -> str:
+        """That days with other levels would be as good nights, where they would."""
+        made, dark = measured.get("night_kid"), measured.get("darkened_kid")
+        if made is None or dark is None or made < dark:
+            return ""
+        remedy = "train longer" if self.darken_weight else "train longer, or with --darken-weight 10"
+        return (
+            f"its nights are farther from real nights ({made:.1f}) than days darkened to their histogram ({dark:.1f}); "
+            f"{remedy}"
+        )
 
     def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task of the architecture on day and night images."""
@@ -98,8 +126,10 @@ class TrainNight(Trainer):
             blocks=self.blocks,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
+            upsampling=self.upsampling,
             edge_weight=self.edge_weight,
             cycle_weight=self.cycle_weight,
+            darken_weight=self.darken_weight,
             identity_weight=self.identity_weight,
             teacher=self.teacher,
         )

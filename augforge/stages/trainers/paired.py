@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from augforge.data.files import is_file
 from augforge.data.ids import unit
 from augforge.data.sample import is_evaluation
 from augforge.errors import RecipeError
@@ -46,15 +48,23 @@ class TrainPaired(Trainer):
     by_class: bool = Field(
         default=False, description="Tell the networks the image's class, so that one model serves all."
     )
-    size: int = Field(default=256, ge=16, description="Shorter side in px.")
-    width: int = Field(default=64, ge=1, description="Channels of the networks' first layers.")
-    downs: int = Field(default=4, ge=1, description="How often the generator halves the sides.")
-    blocks: int = Field(default=9, ge=1, description="Residual blocks of the generator.")
-    scales: int = Field(default=2, ge=1, description="Scales at which discriminators look.")
-    rate: float = Field(default=2e-4, gt=0, description="Learning rate of Adam, constant and then falling to zero.")
-    feature_weight: float = Field(default=10.0, ge=0, description="Weight of matching the discriminators' features.")
+    size: int = Field(default=256, ge=16, le=4096, description="Shorter side in px.")
+    width: int = Field(default=64, ge=1, le=1024, description="Channels of the networks' first layers.")
+    downs: int = Field(default=4, ge=1, le=8, description="How often the generator halves the sides.")
+    blocks: int = Field(default=9, ge=1, le=64, description="Residual blocks of the generator.")
+    scales: int = Field(default=2, ge=1, le=8, description="Scales at which discriminators look.")
+    upsampling: Literal["resize", "transposed"] = Field(
+        default="resize",
+        description="How the generator doubles the sides: transposed convolutions, as published, leave a grid of dots.",
+    )
+    rate: float = Field(
+        default=2e-4, gt=0, le=10, description="Learning rate of Adam, constant and then falling to zero."
+    )
+    feature_weight: float = Field(
+        default=10.0, ge=0, le=1e6, description="Weight of matching the discriminators' features."
+    )
     pixel_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the pixels' L1 distance, as in pix2pix; pix2pixHD has none."
+        default=0.0, ge=0, le=1e6, description="Weight of the pixels' L1 distance, as in pix2pix; pix2pixHD has none."
     )
     perceptual: str | None = Field(default=None, description="A file of VGG-19 weights for the perceptual loss.")
     instances: bool = Field(default=False, description="Add the borders between connected regions of the mask.")
@@ -82,7 +92,10 @@ class TrainPaired(Trainer):
         """Refuse options that contradict each other."""
         if self.condition == "files" and self.instances:
             raise RecipeError("a condition of `files` has no regions: instances do not go with it", "leave them out")
-
+        if self.perceptual is not None and not is_file(self.perceptual):
+            raise RecipeError(
+                f"key 'perceptual': there is no file {short(self.perceptual)}", "give a file of torchvision's vgg19"
+            )
         if self.arch == "pix2pixhd-local" and self.steps < 3:
             raise RecipeError("pix2pixhd-local learns in three parts: give it at least 3 steps")
 
@@ -119,6 +132,7 @@ class TrainPaired(Trainer):
             scales=self.scales,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
+            upsampling=self.upsampling,
             feature_weight=self.feature_weight,
             pixel_weight=self.pixel_weight,
             perceptual=self.perceptual,

@@ -146,7 +146,7 @@ def test_options_that_do_not_go_together_are_refused() -> None:
     for options in ({"width": 0.0}, {"neighbours": 0}, {"memory": 0}, {"method": "fast"}):
         with pytest.raises(ValidationError):
             FacilityLocation(**options)
-    with pytest.raises(ValidationError, match="max-loss needs classifier or logits"):
+    with pytest.raises(ValidationError, match="max-loss needs model or logits"):
         MaxLoss()
     with pytest.raises(ValidationError, match="teacher or teacher-logits"):
         Hardness(student="b")

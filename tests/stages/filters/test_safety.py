@@ -134,3 +134,16 @@ def test_concepts_through_the_engine(tmp_path, tiny_clip):
             assert row["kept"] or row["dropped"].removeprefix("safety: flagged (").rstrip(")") in stage.concepts
         dropped.append(summary.dropped)
     assert sum(dropped) == 25
+
+
+def test_the_checker_of_the_table_and_a_function_are_models_too():
+    path = "tests.stages.filters.checkers:brightness"
+    by_name, by_model = Safety(checker="open-nsfw"), Safety(model="open-nsfw")
+    assert by_name.function == by_model.function == "augforge.models.offline:open_nsfw_risk"
+    assert by_name.models() == by_model.models() == [("open-nsfw", "safety")]
+    assert Safety(model=path).function == path and Safety(model=path).models() == []
+    assert Safety(model=path).measured_options() == Safety(checker=path).measured_options()
+    assert Safety().function is None and Safety().models() == [("vit-b-32", "safety")]
+    for stage in (by_name, by_model, Safety(model=path)):
+        stage.check()
+        assert stage.looks_at_pixels

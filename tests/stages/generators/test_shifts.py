@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from datasets import load_from_disk
 from PIL import Image
 
 from augforge.algorithms.geometry import Geometry, Resize
@@ -17,6 +16,7 @@ from augforge.engine.run import run
 from augforge.errors import RecipeError
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
+from tests.saved import saved
 
 
 def shifts(source, out, **options):
@@ -39,7 +39,7 @@ def test_every_training_image_once_and_all_of_it_validation(tmp_path):
 def test_what_was_drawn_is_in_the_provenance(tmp_path):
     source = write_images(tmp_path / "set", {"cat": 6})
     shifts(source, tmp_path / "out", fold="2", **{"per-class": 12})
-    rows = [r for r in load_from_disk(str(tmp_path / "out" / "dataset")) if r["origin"] == "synthetic"]
+    rows = [r for r in saved(tmp_path / "out") if r["origin"] == "synthetic"]
     drawn = [json.loads(row["provenance"]) for row in rows]
     assert rows and {d["family"] for d in drawn} <= {"convolutional", "edges", "geometric", "segmentation", "weather"}
     assert all(d["op"] and isinstance(d["parameters"], dict) and d["versions"]["scikit-image"] for d in drawn)
@@ -62,7 +62,7 @@ def test_families_alone_and_one_fold_within_the_other(tmp_path):
 def test_severity_0_only_resizes(tmp_path):
     source = write_images(tmp_path / "set", {"cat": 8})
     shifts(source, tmp_path / "out", severity=0)
-    data = load_from_disk(str(tmp_path / "out" / "dataset"))
+    data = saved(tmp_path / "out")
     real = {row["id"]: np.asarray(row["image"].convert("RGB")) for row in data if row["origin"] == "real"}
     for row in (row for row in data if row["origin"] == "synthetic"):
         (parent,) = json.loads(row["provenance"])["parents"]
@@ -85,7 +85,7 @@ def test_masks_follow_what_is_geometric_and_nothing_else(tmp_path, families):
         Image.fromarray(mask).save(folder / "masks" / path.name)
         masks[path.read_bytes()] = mask
     shifts(folder, tmp_path / "out", families=families)
-    data = load_from_disk(str(tmp_path / "out" / "dataset"))
+    data = saved(tmp_path / "out")
     rows = list(data.cast_column("image", _bytes()).cast_column("mask", _bytes()))
     real = {row["id"]: masks[row["image"]["bytes"]] for row in rows if row["origin"] == "real"}
     made = [row for row in rows if row["origin"] == "synthetic"]

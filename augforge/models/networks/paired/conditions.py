@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from augforge.errors import ModelError, RecipeError
+from augforge.errors import ModelError, RecipeError, shortened
 from augforge.models.networks.paired.edges import edge_map
 from augforge.models.networks.paired.instances import components, label_classes, seam
 from augforge.models.networks.paired.views import View, centred, seen
@@ -143,7 +143,7 @@ class Conditioner:
     def _label_planes(self, label: str | None, shape: tuple[int, ...]) -> Tensor:
         if label not in self.labels:
             raise ModelError(
-                f"class {label!r} is none of those that were trained", "trained: " + ", ".join(self.labels)
+                f"class {label!r} is none of those that were trained", "trained: " + shortened(self.labels)
             )
         planes = torch.zeros(len(self.labels), *shape)
         planes[self.labels.index(label)] = 1

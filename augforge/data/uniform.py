@@ -1,0 +1,93 @@
+"""Images of one mode and one size: decoded as the stages see them, whatever they are stored as."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from augforge.data import images
+from augforge.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MODES = ("RGB", "L")
+LARGEST = 16_384
+"""px a side."""
+Size = tuple[int, int]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Every image as 8 bits of `mode`, "RGB" or "L"; with `size`, a square of so many px a side.
+
+    For a square the shorter side is scaled to `size` px (bicubic; masks to the nearest), and the centre is cropped.
+
+    Raises:
+        RecipeError: there is no such mode, or `size` is not within 2..16384.
+    """
+
+    mode: str = "RGB"
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise RecipeError(f"there is no image mode {self.mode!r}", did_you_mean(self.mode, list(MODES)))
+        if self.size is not None and not images.MIN_SIDE <= self.size <= LARGEST:
+            raise RecipeError(f"size: {self.size} px is no side of an image", f"give {images.MIN_SIDE} to {LARGEST:,}")
+
+    @property
+    def told(self) -> str:
+        """In words, such as "RGB, 64x64 px"."""
+        return self.mode + (f", {self.size}x{self.size} px" if self.size else "")
+
+    def decode(self, data: bytes) -> Image.Image:
+        """The image in encoded bytes; BadImage as `augforge.data.images.decode`."""
+        from PIL.Image import Resampling
+
+        image = images.decode(data).convert(self.mode)
+        if self.size is None or image.size == (self.size, self.size):
+            return image
+        return image.resize((self.size, self.size), Resampling.BICUBIC, box=_centre(*image.size))
+
+    def image(self, data: bytes) -> bytes:
+        """Encoded bytes of the image: the same ones if they are so already, else a PNG. BadImage as `decode`."""
+        return data if self._is_so(data) else images.encode_png(self.decode(data))
+
+    def mask(self, data: bytes) -> bytes:
+        """Encoded bytes of the mask of an image, cut as the image is; without `size` the same ones."""
+        from PIL import Image
+
+        with Image.open(io.BytesIO(data)) as stored:
+            palette = stored.getpalette("RGB") if stored.mode == "P" else None
+        mask = Image.fromarray(images.decode_condition(data))
+        if self.size is None or mask.size == (self.size, self.size):
+            return data
+        cut = mask.resize((self.size, self.size), Image.Resampling.NEAREST, box=_centre(*mask.size))
+        if palette and cut.mode == "L":
+            cut.putpalette(palette)
+        return images.encode_png(cut)
+
+    def both(self, image: bytes, mask: bytes | None, was: Size) -> tuple[bytes, bytes | None, Size]:
+        """Image, mask and their size in px, from those that they had."""
+        size = was if self.size is None else (self.size, self.size)
+        return self.image(image), None if mask is None else self.mask(mask), size
+
+    def _is_so(self, data: bytes) -> bool:
+        """Whether any reader sees in the bytes what `decode` gives."""
+        from PIL import Image
+
+        facts = images.inspect(data)
+        if facts.note or self.size not in (None, facts.width) or self.size not in (None, facts.height):
+            return False
+        with Image.open(io.BytesIO(data)) as stored:
+            return stored.mode == self.mode
+
+
+def _centre(width: int, height: int) -> Box:
+    """The largest square in the middle of an image."""
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side

@@ -1,0 +1,248 @@
+"""dataset/ of a run folder: the kept samples as `datasets.load_from_disk` reads them, split by split."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from augforge.data.files import named, swap_folder, sync
+from augforge.data.ids import key
+from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
+from augforge.data.splits import in_order
+from augforge.data.store import Store
+from augforge.engine.ingest import UNREADABLE, Pixels
+from augforge.errors import BadImage
+from augforge.io.writing import split_file_name
+from augforge.progress import Bar, Progress
+
+ROWS_A_BATCH = 256
+SHARD_BYTES = 256 << 20
+
+
+def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progress, flat: bool = False) -> None:
+    """dataset/: the kept samples, encoded bytes untouched, in the layout of `datasets.save_to_disk`.
+
+    With two splits or more it is a `DatasetDict`, unless `flat`; samples without a split are then in `train`.
+    """
+    folder = store.folder / ".dataset.new"
+    with named(store.folder / "dataset"):
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _fill(folder, _Rows(ledger, pixels), progress, flat)
+            swap_folder(folder, store.folder / "dataset")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fill(folder: Path, rows: _Rows, progress: Progress, flat: bool) -> None:
+    """Write the kept samples into the empty `folder`, and bring all of it to the disk."""
+    kept = rows.ledger.visible()
+    parts = {} if flat else _parts(rows.ledger, kept)
+    with progress.bar("write", len(kept)) as bar:
+        for split, indices in parts.items():
+            (folder / split).mkdir()
+            _write(folder / split, rows, indices, split, bar)
+        if parts:
+            (folder / "dataset_dict.json").write_text(json.dumps({"splits": list(parts)}))
+        else:
+            _write(folder, rows, kept, None, bar)
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
+def _parts(ledger: Ledger, kept: Indices) -> dict[str, Indices]:
+    """The kept samples of each split, by the name of its folder; nothing unless there are several."""
+    names = [split_file_name(split) for split in ledger.column("split", kept)]
+    if len(set(names)) < 2:
+        return {}
+    chosen = np.array(names, dtype=object)
+    return {name: kept[chosen == name] for name in in_order(names)}
+
+
+def _write(folder: Path, rows: _Rows, indices: Indices, split: str | None, bar: Bar) -> None:
+    """A `Dataset` with the samples at `indices` in the folder."""
+    from datasets import DatasetInfo
+
+    shards = _Shards(folder, rows.features.arrow_schema)
+    try:
+        for start in range(0, len(indices), ROWS_A_BATCH):
+            part = indices[start : start + ROWS_A_BATCH]
+            shards.write(list(rows.of(part)))
+            bar.advance(len(part))
+        files = shards.close()
+    finally:
+        shards.abandon()
+    DatasetInfo(features=rows.features).write_to_directory(str(folder))
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": name} for name in files],
+        "_fingerprint": shards.fingerprint,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": split,
+    }
+    (folder / "state.json").write_text(json.dumps(state, indent=2, sort_keys=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Which columns and measures have a value in some kept sample; wholly empty ones are not written."""
+
+    columns: frozenset[str]
+    measures: tuple[str, ...]
+
+
+def filled_of(ledger: Ledger) -> Filled:
+    """What the kept samples of a ledger have values in. The column of labels is there wherever there are classes."""
+    kept = ledger.visible()
+    measures = tuple(name for name in sorted(ledger.scores) if not np.isnan(ledger.scores[name][kept]).all())
+    there = {
+        "label": bool(ledger.classes),
+        "scores": bool(measures),
+        "split": any(ledger.column("split", kept)),
+        "caption": any(map(_prompt, set(ledger.column("sampled_params", kept)))),
+        "mask": any(ledger.column("mask", kept)),
+    }
+    return Filled(frozenset(name for name, filled in there.items() if filled), measures)
+
+
+def _prompt(sampled_params: str) -> str:
+    """The prompt among sampled parameters in JSON."""
+    return str(json.loads(sampled_params).get("prompt") or "") if '"prompt"' in (sampled_params or "") else ""
+
+
+def dataset_features(classes: Sequence[str], filled: Filled) -> Any:
+    """The columns of the dataset, in order, as `datasets.Features`."""
+    from datasets import ClassLabel, Features, Image, Value
+
+    every = {
+        "image": Image(),
+        "label": ClassLabel(names=list(classes)) if classes else None,
+        "id": Value("string"),
+        "origin": Value("string"),
+        "weight": Value("float64"),
+        "scores": {name: Value("float64") for name in filled.measures},
+        "provenance": Value("string"),
+        "split": Value("string"),
+        "caption": Value("string"),
+        "mask": Image(),
+    }
+    always = {"image", "id", "origin", "weight", "provenance"}
+    return Features({name: kind for name, kind in every.items() if name in always | filled.columns})
+
+
+class _Rows:
+    """The samples of a ledger as rows of the dataset."""
+
+    def __init__(self, ledger: Ledger, pixels: Pixels) -> None:
+        self.ledger = ledger
+        self._pixels = pixels
+        self._filled = filled_of(ledger)
+        self._classes = {label: index for index, label in enumerate(ledger.classes)}
+        self.features = dataset_features(ledger.classes, self._filled)
+
+    def of(self, indices: Indices) -> Iterator[dict[str, Any]]:
+        """The rows of the samples at `indices`; a sample whose bytes are gone is dropped instead."""
+        samples = list(self.ledger.samples(indices))
+        parents = self.ledger.by_id({parent for sample in samples for parent in sample.parents})
+        for sample, index in zip(samples, indices, strict=True):
+            try:
+                data = self._pixels.bytes_of(sample)
+                mask = {"bytes": self._pixels.mask_of(sample), "path": None} if sample.mask else None
+            except BadImage as error:
+                self.ledger.drop(index, UNREADABLE + error.message, "write")
+                continue
+            row = self._row(sample, parents)
+            yield {name: row[name] for name in self.features if name in row} | {
+                "image": {"bytes": data, "path": None},
+                **({"mask": mask} if "mask" in self._filled.columns else {}),
+            }
+
+    def _row(self, sample: Sample, parents: Mapping[str, Sample]) -> dict[str, Any]:
+        """All but the pixels. Texts are never null and scores never missing, so that rows can be batched."""
+        return {
+            "label": self._classes.get(sample.label) if sample.label is not None else None,
+            "id": sample.id,
+            "origin": sample.origin,
+            "weight": sample.weight,
+            "scores": {name: sample.scores.get(name, math.nan) for name in self._filled.measures},
+            "provenance": json.dumps(provenance(sample, parents), sort_keys=True, ensure_ascii=False),
+            "split": sample.split or "",
+            "caption": sample.sampled_params.get("prompt") or "",
+        }
+
+
+def provenance(sample: Sample, known: Mapping[str, Sample]) -> dict[str, Any]:
+    """Where a sample came from: its file; or what generated it, and its parents with their files and digests."""
+    if sample.origin == "real":
+        guessed = {} if sample.labelled_by is None else {"labelled-by": sample.labelled_by}
+        return {"source": sample.source, "digest": sample.digest, "note": sample.note, **guessed}
+    parents = [{"id": p.id, "digest": p.digest, "source": p.source} for i in sample.parents if (p := known.get(i))]
+    return {**sample.provenance, "digest": sample.digest, "parents": parents}
+
+
+class _Shards:
+    """Arrow stream files of at most 256 MB, as `datasets` reads them."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self._folder, self._schema = folder, schema
+        self._writer: Any = None
+        self._sink: Any = None
+        self._names: list[str] = []
+        self._size = 0
+        self._ids: list[str] = []
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows, to a new file when the present one is full."""
+        if self._writer is None or self._size > SHARD_BYTES:
+            self._next()
+        table = pa.Table.from_pylist(list(rows), schema=self._schema)
+        self._writer.write_table(table)
+        self._size += table.nbytes
+        self._ids.extend(row["id"] for row in rows)
+
+    def _next(self) -> None:
+        self._finish()
+        self._names.append(f"shard-{len(self._names):05d}.arrow")
+        self._sink = pa.OSFile(str(self._folder / self._names[-1]), "wb")
+        self._writer = pa.ipc.new_stream(self._sink, self._schema)
+        self._size = 0
+
+    def _finish(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._sink.close()
+
+    def abandon(self) -> None:
+        """Let go of a file that could not be written to its end; nothing if all are closed."""
+        if self._sink is not None and not self._sink.closed:
+            with suppress(OSError):
+                self._sink.close()
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the ids, which `datasets` uses as the identity of the data."""
+        return key(self._ids)[:16]
+
+    def close(self) -> list[str]:
+        """Finish the last file, rename all to `data-i-of-n.arrow`; returns their names."""
+        if self._writer is None:
+            self._next()
+        self._finish()
+        total = len(self._names)
+        final = [f"data-{number:05d}-of-{total:05d}.arrow" for number in range(total)]
+        for old, new in zip(self._names, final, strict=True):
+            (self._folder / old).rename(self._folder / new)
+        return final

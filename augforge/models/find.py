@@ -1,0 +1,113 @@
+"""From what the user calls a model to its row: a name of the table, a path, a hub id, or a name of open_clip's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from reprlib import repr as short
+
+from augforge.errors import ModelError, did_you_mean
+from augforge.models.hub import open_clip_name, open_clip_weights
+from augforge.models.table import MODELS, Model, names_for
+from augforge.models.tasks import PIPELINES, TASKS, backends_of
+
+OPEN_CLIP = re.compile(r"[\w.-]+/[\w.-]+")
+"""What an `arch/pretrained` of open_clip looks like."""
+TRAINERS = {"night": "night", "paired": "paired", "classification": "classifier"}
+"""The trainer that makes the models of a task."""
+_OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety")
+_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation")
+
+
+def find_model(name: str, task: str) -> Model:
+    """The row called `name`, or one made up for a directory, a file, `hub:owner/name` or `arch/pretrained`.
+
+    Raises:
+        ModelError: no such model, or it cannot do `task`; the hint has every way to name one.
+    """
+    model = _trained.get(name) or MODELS.get(name) or _made_up(name, task)
+    if model is None:
+        raise ModelError(f"there is no model called {name!r}", _hint(name, task))
+    if model.backend_for(task) is None:
+        does = sorted(other for other in TASKS if model.backend_for(other))
+        raise ModelError(f"{model.name!r} is a model for {' and '.join(does)}, not for {task}", ways_to_name(task))
+    return model
+
+
+def ways_to_name(task: str) -> str:
+    """Everything that can be given as a model for `task`, as a hint."""
+    ways = list(names_for(task))
+    if task in TRAINERS:
+        ways += [f"the directory that `augforge train {TRAINERS[task]}` wrote", "a model that the recipe trains"]
+    elif task in _PIPELINE_TASKS:
+        ways += ["the directory of a diffusers pipeline", "a .safetensors file", "hub:owner/name"]
+    elif task in _OPEN_CLIP_TASKS:
+        ways += ["a model directory", "hub:owner/name", "ARCH/PRETRAINED of open_clip"]
+    else:
+        ways += ["a directory or file with its weights"]
+    if task == "safety":
+        ways.append("package.module:function")
+    return "give " + ", ".join(ways[:-1]) + f" or {ways[-1]}"
+
+
+def _hint(name: str, task: str) -> str:
+    return _likely(name, names_for(task)) + ways_to_name(task)
+
+
+def _likely(name: str, known: list[str]) -> str:
+    """The question whether a near name was meant, "" where none is near."""
+    likely = did_you_mean(name, known)
+    return f"{likely} Else " if likely.startswith("did you mean") else ""
+
+
+_trained: dict[str, Model] = {}
+
+
+@contextmanager
+def trained_models(rows: Mapping[str, Model] | None = None) -> Iterator[dict[str, Model]]:
+    """The models that a run trains, by name: `find_model` knows those that are put into it, as long as it is open."""
+    before = dict(_trained)
+    _trained.clear()
+    _trained.update(rows or {})
+    try:
+        yield _trained
+    finally:
+        _trained.clear()
+        _trained.update(before)
+
+
+def trained_rows() -> dict[str, Model]:
+    """The models that the present run has trained so far, by name."""
+    return dict(_trained)
+
+
+def _made_up(name: str, task: str) -> Model | None:
+    path = Path(name)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, or with a byte that no name may have
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"there is no model called {short(name)}: {why}", ways_to_name(task)) from error
+    if path.is_dir():
+        return Model(name, backends_of(path), str(path.resolve()), "not stated", "named by the user")
+    if path.is_file():
+        backends = ("edges",) if task == "edges" else PIPELINES
+        return Model(name, backends, str(path.resolve()), "not stated", "named by the user")
+    if name.startswith("hub:"):
+        return Model(name, TASKS[task], name, "not stated", "named by the user")
+    if task in _OPEN_CLIP_TASKS and OPEN_CLIP.fullmatch(name):
+        return _of_open_clip(name, task)
+    return None
+
+
+def _of_open_clip(name: str, task: str) -> Model:
+    """The row of an `arch/pretrained`; ModelError where the open_clip that is installed has none of that name."""
+    known = open_clip_weights()
+    if known and open_clip_name(name) not in known:
+        hint = _likely(name, list(known)) + ways_to_name(task)
+        raise ModelError(f"there is no model called {name!r}: open_clip has no weights of that name", hint)
+    return Model(name, ("open_clip",), name, "not stated", "named by the user")
