@@ -5,7 +5,7 @@ from __future__ import annotations
 from augforge.cli.options import RUN
 
 RARE = "Rarely needed"
-ALWAYS = "seed limit device max-bad store retry flat json"
+ALWAYS = "seed limit device max-bad allow-empty store retry flat dry-run replace json"
 PANELS: dict[str, dict[str, str]] = {
     "generate": {
         "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries yes",
