@@ -8,16 +8,19 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from augforge.data.sample import is_evaluation
 from augforge.errors import SourceError
-from augforge.io.base import Entry, natural, only
+from augforge.io.base import Entry, labels_met, natural, only
 from augforge.io.listed import ListedImages, twice
 from augforge.io.records import Records
 from augforge.io.splits import folder_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree
+
+if TYPE_CHECKING:
+    from augforge.io.understood import Understood
 
 
 class AnnotatedImages(ListedImages):
@@ -65,6 +68,10 @@ class AnnotatedImages(ListedImages):
     def remarks(self) -> list[str]:
         """What a user has to know of the source beyond its entries, a sentence each."""
         return []
+
+    def notes(self, told: Understood) -> list[str]:
+        """The remarks."""
+        return self.remarks
 
     def fingerprint(self) -> str:
         """Changes whenever a file below the root was written, added or removed; costs a listing."""
@@ -156,13 +163,3 @@ def classes_met(entries: Sequence[Entry]) -> list[str]:
     """The classes of the boxes and labels of entries, in natural order."""
     met = {label for entry in entries for label in labels_met(entry)}
     return sorted(met, key=natural)
-
-
-def labels_met(entry: Entry) -> Iterator[str]:
-    """The classes of an entry: its label or labels, and those of its boxes and keypoints."""
-    if entry.label is not None:
-        yield entry.label
-    yield from entry.annotations.get("labels", ())
-    for name in ("boxes", "keypoints"):
-        things: Sequence[Any] = entry.annotations.get(name, ())
-        yield from (one["label"] for one in things if isinstance(one, dict) and "label" in one)

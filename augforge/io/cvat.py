@@ -32,6 +32,8 @@ class Cvat(AnnotatedImages):
     is said of a shape are attributes of its box. Coordinates are of the upright picture.
     """
 
+    format = "CVAT for images"
+
     def __init__(self, value: str, *, split: str | None = None) -> None:
         given = existing(value)
         self.where, self._split = f"cvat {value}", split

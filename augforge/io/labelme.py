@@ -31,6 +31,8 @@ class LabelMe(AnnotatedImages):
     its label. An image that no file tells of is not annotated.
     """
 
+    format = "LabelMe"
+
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)
         self.where, self._split = f"labelme {value}", split

@@ -47,6 +47,7 @@ class Voc(AnnotatedImages):
     """
 
     writer = VocWriter
+    format = "Pascal VOC"
 
     def __init__(self, value: str, *, split: str | None = None, corners: str = "inclusive") -> None:
         if corners not in FIRST:

@@ -46,6 +46,7 @@ class Yolo(AnnotatedImages):
     """
 
     writer = YoloWriter
+    format = "YOLO"
 
     def __init__(self, value: str, *, split: str | None = None, path: str | None = None) -> None:
         given = existing(value)

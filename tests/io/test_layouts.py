@@ -10,8 +10,10 @@ import pytest
 from augforge.engine.run import run
 from augforge.errors import SourceError
 from augforge.io import detect, open_source
+from augforge.io.understood import understanding, understood
+from augforge.publish.export import export
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from tests.io.layouts import CAR, LAYOUTS, SPLITS, boxes_of, picture, put
+from tests.io.layouts import CAR, LAYOUTS, SPLITS, YOLO_LINE, boxes_of, cvat, cvat_image, picture, put
 
 NAMED = {"train": "train", "val": "validation"}
 
@@ -69,3 +71,22 @@ def test_a_plain_folder_stays_one(tmp_path):
     assert detect(str(root)) == ("folder", str(root))
     put(root, {"settings.json": '{"shapes": 3}', "project.xml": "<project/>", "conf.yaml": "names: [a]\n"})
     assert detect(str(root)) == ("folder", str(root))
+
+
+def test_the_first_line_says_what_was_understood(tmp_path):
+    root = LAYOUTS["yolo, splits below images"][1](tmp_path / "cars")
+    put(root, {"labels/train/gone.txt": YOLO_LINE, "labels/train/0.txt": f"1{YOLO_LINE[1:]}{YOLO_LINE}"})
+    source = open_source(*detect(str(root)))
+    told = understood(source)
+    assert len(list(understanding(source, told))) == 5
+    said = "YOLO, 5 images, 2 classes (car 5, bus 1), 0 unlabelled, splits train 3, validation 2"
+    assert told.sentence() == f"{root}: {said}; 1 label file is of no image: labels/train/gone.txt"
+
+
+def test_a_class_of_boxes_alone_stays_a_class(tmp_path):
+    inside = '<tag label="street"/><box label="bus" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+    put(tmp_path / "set", {"a.png": picture(), "annotations.xml": cvat(cvat_image("a.png", inside=inside))})
+    run(Recipe("c", 1, (SourceSpec("cvat", str(tmp_path / "set")),), ()), tmp_path / "out", device="cpu")
+    export(tmp_path / "out", "yolo", tmp_path / "yolo")
+    (entry,) = open_source("yolo", str(tmp_path / "yolo")).entries()
+    assert entry.label == "street" and boxes_of(entry) == [("bus", [1, 1, 9, 9])]
