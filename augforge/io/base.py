@@ -123,13 +123,11 @@ class Source(ABC):
 
 def labels_met(entry: Entry) -> Iterator[str]:
     """The classes that an entry is of or shows: its label or labels, and those of its boxes and keypoints."""
-    if entry.label is not None:
-        yield entry.label
-    for name in ("labels", "soft_label"):
-        yield from (label for label in entry.annotations.get(name) or () if isinstance(label, str))
-    for name in ("boxes", "keypoints"):
-        things = (one for one in entry.annotations.get(name) or () if isinstance(one, dict))
-        yield from (label for one in things if isinstance(label := one.get("label"), str))
+    said = entry.annotations
+    found = [entry.label, *(said.get("labels") or ()), *(said.get("soft_label") or ())]
+    for thing in (*(said.get("boxes") or ()), *(said.get("keypoints") or ())):
+        found.append(thing.get("label") if isinstance(thing, Mapping) else None)
+    yield from (label for label in found if isinstance(label, str))
 
 
 def natural(text: str) -> tuple[Any, str]:
