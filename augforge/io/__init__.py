@@ -16,7 +16,7 @@ from augforge.io.base import SPLITS, Entry, Source, existing
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
-from augforge.io.imagefolder import DEPTH, is_foreign, is_table, metadata_files
+from augforge.io.imagefolder import holds_metadata, is_table
 from augforge.io.labelme import holds_labelme, is_labelme
 from augforge.io.voc import holds_voc
 from augforge.io.writing import Writer
@@ -198,7 +198,7 @@ def _holds_parquet(folder: Path) -> bool:
 
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
-    "imagefolder": lambda folder: any(map(is_foreign, metadata_files(folder, DEPTH))),
+    "imagefolder": holds_metadata,
     "webdataset": lambda folder: any(folder.glob("*.tar")),
     "parquet": _holds_parquet,
     "cvat": lambda folder: bool(cvat_files(folder)),
