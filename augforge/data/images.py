@@ -278,11 +278,11 @@ def _upright(image: Image.Image, picture: Image.Image) -> tuple[Image.Image, str
     return (picture, "") if turn is None else (picture.transpose(turn), TURNED)
 
 
-def degenerate(picture: NDArray[np.float32]) -> str:
+def degenerate(picture: NDArray[np.float32], what: str = "the model returned") -> str:
     """Why an image (h, w, 3) in [0, 1] is broken: NaN or infinite values, or one constant colour; else ""."""
     import numpy as np
 
     if not np.isfinite(picture).all():
-        return "the model returned NaN or infinite pixels"
+        return f"{what} NaN or infinite pixels"
     spread = picture.max(axis=(0, 1)) - picture.min(axis=(0, 1))
-    return "the model returned a constant picture" if float(spread.max()) < 1 / 255 else ""
+    return f"{what} a constant picture" if float(spread.max()) < 1 / 255 else ""

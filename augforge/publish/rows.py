@@ -20,12 +20,14 @@ from augforge.data.annotations import parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
 from augforge.data.uniform import Uniform
-from augforge.errors import SourceError, StoreError
+from augforge.errors import RecipeError, SourceError, StoreError
 from augforge.io.dataset import Dataset
 from augforge.io.writing import About, Row, Shard, Writer, split_file_name
 from augforge.publish.marks import Marker, SourceType, source_types
 from augforge.publish.names import original_name, unique_names
 from augforge.publish.private import hide_provenance
+from augforge.stages.catalog import stage_class
+from augforge.stages.generator import Generator
 
 AGAIN = "run the command that made it again"
 LIGHT = ("id", "label", "origin", "weight", "scores", "provenance", "split", "caption")
@@ -178,7 +180,16 @@ class Published:
         """The digital source type of every synthetic sample."""
         ids, origins = (self._facts.column(name).to_pylist() for name in ("id", "origin"))
         parents = {identity: facts[3] for identity, facts in self._by_id.items()}
-        return source_types(dict(zip(ids, origins, strict=True)), parents)
+        return source_types(dict(zip(ids, origins, strict=True)), parents, self._untrained)
+
+    @cached_property
+    def _untrained(self) -> frozenset[str]:
+        """The samples that were made without a trained model."""
+        names = ("id", "generation_config")
+        table = self.ledger.read(columns=list(names))
+        configs = table.column("generation_config").cast(pa.string()).to_pylist()
+        known = {config: _without_model(config) for config in set(configs) if config}
+        return frozenset(i for i, c in zip(table.column("id").to_pylist(), configs, strict=True) if known.get(c))
 
     # -- row by row -----------------------------------------------------------------------------------------
 
@@ -242,6 +253,15 @@ class Published:
     def _marked(self, image: bytes, identity: str, parents: Sequence[str], marker: Marker) -> bytes | None:
         above = [self._by_id[parent][0] for parent in parents if parent in self._by_id]
         return marker.mark(image, self.types[identity], identity, above)
+
+
+def _without_model(generation_config: str) -> bool:
+    """Whether a generator that uses no trained model has made an image; one that is not known may use one."""
+    try:
+        made_by = stage_class("generate", str(json.loads(generation_config)["generator"]))
+    except (ValueError, KeyError, TypeError, RecipeError):
+        return False
+    return issubclass(made_by, Generator) and not made_by.trained
 
 
 def known(value: float | None) -> bool:

@@ -113,6 +113,8 @@ class Generator(Stage):
     )
     needs_labels: ClassVar[bool] = True
     uses_masks: ClassVar[bool] = False
+    trained: ClassVar[bool] = True
+    """Whether a trained model makes the images, which their marks say."""
 
     per_class: int | None = Field(default=None, ge=0, description="New images for every class.")
     balance_to: Annotated[int, Field(ge=0)] | Literal["max"] | None = Field(

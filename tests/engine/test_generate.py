@@ -42,3 +42,18 @@ def test_another_type_range_or_shape_is_refused(pixels: np.ndarray, said: str) -
 def test_another_number_of_images_is_refused() -> None:
     with pytest.raises(ValueError, match="1 images for a batch of 2"):
         checked(Coin(), images(SOUND), 2)
+
+
+def test_a_constant_picture_is_not_said_to_be_of_a_model_where_there_is_none(tmp_path) -> None:
+    from PIL import Image
+
+    from augforge.engine.run import run
+    from augforge.recipe import Recipe, SourceSpec, build_stage
+
+    (tmp_path / "plain").mkdir()
+    for grey in (90, 120):
+        Image.new("RGB", (16, 16), (grey,) * 3).save(tmp_path / "plain" / f"{grey}.png")
+    shifts = build_stage("generate", "shifts", {"families": ["blur"], "size": 16})
+    recipe = Recipe("plain", 1, (SourceSpec("folder", str(tmp_path / "plain")),), (shifts,))
+    done = run(recipe, tmp_path / "run", device="cpu", allow_empty=True)
+    assert done.reasons == {"1-generate-shifts": {"shifts made a constant picture": 2}}

@@ -143,6 +143,21 @@ def test_marks_go_on_synthetic_images_only(finished, tmp_path):
     }
 
 
+def test_a_shift_set_is_not_marked_as_made_by_a_trained_model(tmp_path):
+    from augforge.engine.run import run
+    from augforge.publish.marks.check import check_marks
+    from augforge.recipe import Recipe, SourceSpec, build_stage
+    from tests.conftest import write_images
+
+    source = SourceSpec("folder", str(write_images(tmp_path / "pictures", {"cat": 3}, size=16)))
+    shifts = build_stage("generate", "shifts", {"families": ["blur"], "size": 16})
+    run(Recipe("shifts", 1, (source,), (shifts,)), tmp_path / "run", device="cpu")
+    assert export(tmp_path / "run", "folder", tmp_path / "out", marker=Marker()).marked == 3
+    kinds = [source_type(path.read_bytes()) for path in (tmp_path / "out").rglob("*.png")]
+    assert sorted(map(str, kinds)) == ["None"] * 3 + ["algorithmicallyEnhanced"] * 3
+    assert check_marks(tmp_path / "out").lost == ()
+
+
 def test_an_export_can_be_a_source_of_a_run(finished, tmp_path):
     from augforge.engine.run import run
     from augforge.recipe import Recipe, SourceSpec, build_stage

@@ -168,7 +168,7 @@ def generate_batches(
         if ready:
             padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
             pictures = like_parents(ready, checked(stage, loaded.generate(padded), len(padded))[: len(ready)])
-            made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
+            made |= {item.job.sample.id: _or_why(picture, stage) for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
     rate = recording(parts.folder, loaded.facts)
@@ -236,9 +236,8 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
         "mask_digest": "",
         "annotations": "",
     }
-    problem = made if isinstance(made, str) else images.degenerate(made.pixels)
-    if problem or isinstance(made, str):
-        return {**row, "image": b"", "digest": "", "width": 0, "height": 0, "problem": problem}
+    if isinstance(made, str):
+        return {**row, "image": b"", "digest": "", "width": 0, "height": 0, "problem": made}
     height, width = made.pixels.shape[:2]
     data = encoded(made)
     made_row = {"image": data, "digest": images.digest(data), "width": width, "height": height}
@@ -249,6 +248,12 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
         "annotations": dump_annotations(made.annotations),
         "facts": canonical(dict(made.facts)),
     }
+
+
+def _or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
+    """A generated image, or why it is broken."""
+    what = "the model returned" if stage.trained else f"{stage.name} made"
+    return images.degenerate(made.pixels, what) or made
 
 
 def encoded(made: GeneratedImage) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,31 +12,41 @@ from augforge.publish.marks.xmp import add_mark
 if TYPE_CHECKING:
     from augforge.publish.marks.sign import Signer
 
-SourceType = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
-"""IPTC's digital source types of what a model made from text alone, and of what a real image conditioned."""
+SourceType = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced"]
+"""IPTC's digital source types of what a model made from text alone, of what a real image conditioned, and of a real
+image that an algorithm without a trained model has changed."""
 
 
-def source_types(origins: Mapping[str, str], parents: Mapping[str, Sequence[str]]) -> dict[str, SourceType]:
+def source_types(
+    origins: Mapping[str, str], parents: Mapping[str, Sequence[str]], untrained: Collection[str] = ()
+) -> dict[str, SourceType]:
     """The digital source type of every synthetic sample: a composite, if a real image is among its ancestors.
 
     Args:
         origins: "real" or "synthetic" of every sample by its id.
         parents: the ids of the parents of every sample; a parent that is not in `origins` is taken for a real image.
+        untrained: the ids of those that were made without a trained model: they are algorithmically enhanced, unless a
+            model has made one of their ancestors.
     """
+    real = {identity: origin != "synthetic" for identity, origin in origins.items()}
     composite: dict[str, bool] = {}
+    trained: dict[str, bool] = {}
     for identity in origins:
-        _settle(identity, origins, parents, composite)
-    return {
-        identity: "compositeWithTrainedAlgorithmicMedia" if composite[identity] else "trainedAlgorithmicMedia"
-        for identity, origin in origins.items()
-        if origin == "synthetic"
-    }
+        _settle(identity, parents, lambda one: real.get(one, True) or None, composite)
+        _settle(identity, parents, lambda one: False if real.get(one, True) else one not in untrained or None, trained)
+    return {one: _type_of(composite[one], trained[one]) for one in origins if not real[one]}
+
+
+def _type_of(composite: bool, trained: bool) -> SourceType:
+    if not trained:
+        return "algorithmicallyEnhanced"
+    return "compositeWithTrainedAlgorithmicMedia" if composite else "trainedAlgorithmicMedia"
 
 
 def _settle(
-    start: str, origins: Mapping[str, str], parents: Mapping[str, Sequence[str]], composite: dict[str, bool]
+    start: str, parents: Mapping[str, Sequence[str]], own: Callable[[str], bool | None], found: dict[str, bool]
 ) -> None:
-    """Note in `composite` of a sample and of its ancestors whether they are real or come from a real image.
+    """Note in `found` of a sample and of its ancestors what is true of them: `own` says it, or else any parent.
 
     Without recursion, as a line of ancestors can be long; a circle in damaged provenance does not hold it up.
     """
@@ -44,14 +54,14 @@ def _settle(
     while waiting:
         identity = waiting[-1]
         above = [parent for parent in parents.get(identity, ()) if parent != identity]
-        unknown = [parent for parent in above if parent not in composite and parent not in waiting]
-        if origins.get(identity) != "synthetic":
-            composite[identity] = True
+        unknown = [parent for parent in above if parent not in found and parent not in waiting]
+        if (known := own(identity)) is not None:
+            found[identity] = known
         elif unknown:
             waiting += unknown
             continue
         else:
-            composite[identity] = any(composite.get(parent, False) for parent in above)
+            found[identity] = any(found.get(parent, False) for parent in above)
         waiting.pop()
 
 

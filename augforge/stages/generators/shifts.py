@@ -38,6 +38,7 @@ class Shifts(FollowingGenerator):
     name: ClassVar[str] = "shifts"
     needs_labels: ClassVar[bool] = False
     uses_masks: ClassVar[bool] = True
+    trained: ClassVar[bool] = False
     validation: ClassVar[float] = 1.0
     """All of them are held out: nothing is conditioned on them, or trained with them."""
     example: ClassVar[Mapping[str, Any]] = {"per-class": 3, "size": 32}

@@ -18,6 +18,7 @@ from tests.publish.runs import picture
 
 MADE = "trainedAlgorithmicMedia"
 MIXED = "compositeWithTrainedAlgorithmicMedia"
+ENHANCED = "algorithmicallyEnhanced"
 
 
 def encoded(kind: str, mode: str = "RGB", **options) -> bytes:
@@ -149,6 +150,14 @@ def test_the_type_follows_from_the_ancestors():
     chain = {f"{n}": "synthetic" for n in range(5000)} | {"root": "real"}
     links = {f"{n}": [f"{n - 1}" if n else "root"] for n in range(5000)}
     assert set(source_types(chain, links).values()) == {MIXED}
+
+
+def test_what_no_model_has_made_is_not_of_a_trained_algorithm():
+    origins = {"real": "real"} | dict.fromkeys(("text", "mixed", "shift", "shift2", "of-text", "of-mixed"), "synthetic")
+    parents = {"mixed": ["real"], "shift": ["real"], "shift2": ["shift"], "of-text": ["text"], "of-mixed": ["mixed"]}
+    assert source_types(origins, parents, {"shift", "shift2", "of-text", "of-mixed"}) == {
+        "text": MADE, "mixed": MIXED, "shift": ENHANCED, "shift2": ENHANCED, "of-text": MADE, "of-mixed": MIXED,
+    }  # fmt: skip
 
 
 def test_pictures_of_the_generators_are_marked_losslessly():
