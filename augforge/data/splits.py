@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from augforge.data.sample import is_evaluation
+
 USUAL = ("train", "validation", "test")
 """The splits that come first, in this order."""
 Counts = Mapping[str, Mapping[str, int]]
@@ -57,3 +59,38 @@ def told(together: Mapping[str, int]) -> str:
     whole = f"{together['groups']:,} groups of near-duplicates ({together['grouped']:,} images) were kept together"
     apart = f"; {together['divided']:,} were divided by the splits of the source" if together["divided"] else ""
     return f"{whole}{apart}."
+
+
+def joined(before: Sequence[str | None], after: Sequence[str]) -> str:
+    """Which of n images joined evaluation splits that the source has, in one sentence; "" where it has none.
+
+    Args:
+        before: (n,) the splits that the source gives.
+        after: (n,) those that a splitter gave.
+    """
+    there = Counter(split for split in before if split is not None and is_evaluation(split))
+    if not there:
+        return ""
+    free = sum(not is_evaluation(split) for split in before)
+    more = Counter(new for old, new in zip(before, after, strict=True) if old != new and is_evaluation(new))
+    had = ", ".join(f"{split} {there[split]:,}" for split in in_order(there))
+    got = ", ".join(f"{split} {more[split]:,}" for split in in_order(more)) or "none"
+    return f"the source has splits already ({had}); of its {free:,} other images these join: {got}"
+
+
+def unlabelled_stay(labels: Sequence[str | None], splits: Sequence[str]) -> str:
+    """How many of n images without a class stay in training because a share of each class is drawn; "" of none.
+
+    Args:
+        labels: (n,) the classes.
+        splits: (n,) the splits that a splitter gave.
+    """
+    pairs = zip(labels, splits, strict=True)
+    count = sum(not label and not is_evaluation(split) for label, split in pairs)
+    if not count:
+        return ""
+    if count == len(labels):
+        these = f"none of the {count:,} images has a label: all stay"
+    else:
+        these = f"{count:,} of {len(labels):,} images have no label and stay"
+    return f"{these} in train, as a share of each class is drawn"

@@ -251,15 +251,20 @@ def _carried(f: Found) -> Sample:
     )
 
 
-def refuse_too_many_bad(ledger: Ledger, max_bad: float) -> str | None:
-    """Why the run has to end, or None: the share of unusable source images is over `max_bad`."""
-    bad = sum(reason == "source" for reason in ledger.dropped_by)
-    if not len(ledger) or bad <= max_bad * len(ledger):
+def bad_images(ledger: Ledger) -> dict[str, Any]:
+    """How many `images` a ledger of sources has, how many of them are `bad`, and the `first` that is, with why."""
+    bad = np.flatnonzero(ledger.dropped_by == "source")
+    first = next((f"{each.source}: {each.dropped}" for each in ledger.samples(bad[:1])), "")
+    return {"images": len(ledger), "bad": len(bad), "first": first}
+
+
+def refuse_too_many_bad(found: Mapping[str, Any], max_bad: float) -> str | None:
+    """Why the run has to end, or None: the share of bad images, as `bad_images` found them, is over `max_bad`."""
+    if found["bad"] <= max_bad * found["images"]:
         return None
-    first = next(iter(ledger.samples(np.flatnonzero(ledger.dropped_by == "source")[:1])))
     return (
-        f"{bad} of {len(ledger)} source images cannot be used, more than --max-bad {max_bad:g} allows; "
-        f"the first: {first.source}: {first.dropped}"
+        f"{found['bad']} of {found['images']} source images cannot be used, more than --max-bad {max_bad:g} allows; "
+        f"the first: {found['first']}"
     )
 
 

@@ -27,7 +27,7 @@ from augforge.engine.empty import (
 )
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
-from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import Pixels, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
@@ -126,7 +126,7 @@ def run(
             forget_failed(sources, folder, retry)
             _forget_result(out)  # what no model could be shown is asked for again
         ahead = laid_out(listing_key(recipe, sources, limit), flat)
-        if (summary := _up_to_date(folder, "listing", ahead)) is None:
+        if (summary := _up_to_date(folder, "listing", ahead, max_bad)) is None:
             require_packages(recipe)
             refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
             ledger, read = read_sources(sources, folder, progress, limit, refuse)
@@ -145,15 +145,16 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if not len(ledger):
         raise SourceError("the source holds no images", "is it the right folder?")
     done = laid_out(run_key(recipe, ledger, context.pixels), context.flat)
-    if (summary := _up_to_date(context.store, "key", done)) is not None:
-        _remember(context.store, done, ahead, summary)
+    bad = bad_images(ledger)
+    if (summary := _up_to_date(context.store, "key", done, max_bad)) is not None:
+        _remember(context.store, done, ahead, summary, bad)
         return summary
     check_classes(recipe.stages, ledger.classes)
     _forget_result(out)
     work = [_row("source", len(ledger), ledger, {"read": read})]
-    if problem := refuse_too_many_bad(ledger, max_bad):
+    if problem := refuse_too_many_bad(bad, max_bad):
         write_ledger(ledger, out / "samples.parquet")
-        raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+        raise TooManyBad(problem, _or_more(out))
     say_what_is_bad(ledger, context.progress)
     context.progress.plan(recipe.titles())
     with trained_models() as models, written_if_empty(context):
@@ -167,8 +168,12 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
     summary = _summary(out, ledger, work)
-    _remember(context.store, done, ahead, summary)
+    _remember(context.store, done, ahead, summary, bad)
     return summary
+
+
+def _or_more(out: Path) -> str:
+    return f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad"
 
 
 def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> list[dict[str, Any]]:
@@ -199,11 +204,19 @@ def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dic
     return {"stage": title, "in": before, "out": len(ledger.visible()), **did}
 
 
-def _up_to_date(store: Store, name: str, done: str) -> Summary | None:
-    """The summary of the last run, if it is whole and its key called `name` is `done`."""
+def _up_to_date(store: Store, name: str, done: str, max_bad: float) -> Summary | None:
+    """The summary of the last run, if it is whole and its key called `name` is `done`.
+
+    Raises:
+        TooManyBad: more of the images that it read are bad than `max_bad` allows now; its result is left alone.
+    """
     state = store.state()
     if state.get(name) != done or not _intact(store, state):
         return None
+    if "bad" not in state and "source" in state["summary"]["reasons"]:  # an older version did not count them
+        return None
+    if "bad" in state and (problem := refuse_too_many_bad(state["bad"], max_bad)):
+        raise TooManyBad(problem, _or_more(store.folder))
     return Summary(**{**state["summary"], "out": str(store.folder), "work": [], "up_to_date": True})
 
 
@@ -232,9 +245,9 @@ def together_in(work: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return next(({name: row[name] for name in names} for row in reversed(work) if "groups" in row), {})
 
 
-def _remember(store: Store, done: str, ahead: str, summary: Summary) -> None:
+def _remember(store: Store, done: str, ahead: str, summary: Summary, bad: Mapping[str, Any]) -> None:
     plain = {"kept": summary.kept, "dropped": summary.dropped, "classes": summary.classes, "reasons": summary.reasons}
     plain |= {"splits": summary.splits, "together": summary.together}
     files = store.state().get("files") or record_of(store.folder)
-    state = {"format": FORMAT, "augforge": __version__, "key": done, "listing": ahead, "summary": plain}
+    state = {"format": FORMAT, "augforge": __version__, "key": done, "listing": ahead, "summary": plain, "bad": bad}
     write_atomically(store.folder / "run.json", seal({**state, "files": files}))

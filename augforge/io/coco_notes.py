@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ KNOWN = frozenset({
 class CocoFile:
     """One annotation file: its images by number, its categories, and the annotations of each image.
 
-    Annotations are kept as JSON texts, which take a third of the memory of objects.
+    Annotations are kept as JSON texts, which take a third of the memory of objects. `undeclared` counts those of each
+    category that the file does not list.
 
     Raises:
         SourceError: the file is damaged, is no COCO file, or two of its images have one number.
@@ -35,6 +38,7 @@ class CocoFile:
         self.images: dict[Any, Record] = {}
         self._categories: list[Record] = []
         self._notes: dict[Any, list[bytes]] = {}
+        self.undeclared: Counter[Any] = Counter()
         pieces = _pieces(path) if path.stat().st_size > STREAMED else _whole(path)
         listed = False
         try:
@@ -54,6 +58,18 @@ class CocoFile:
         elif what == "annotations" and isinstance(value, dict):
             line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
             self._notes.setdefault(number(value, "image_id"), []).append(line)
+            self._count_undeclared(value)
+
+    def _count_undeclared(self, note: Record) -> None:
+        segments = note.get("segments_info")
+        for one in segments if isinstance(segments, list) else [note]:
+            if isinstance(one, dict) and "category_id" in one and number(one, "category_id") not in self._declared:
+                self.undeclared[number(one, "category_id")] += 1
+
+    @cached_property
+    def _declared(self) -> frozenset[Any]:
+        """The numbers of the categories, all of which are read before the first annotation."""
+        return frozenset(number(category) for category in self._categories)
 
     def _take_image(self, image: Record) -> None:
         identity = number(image)

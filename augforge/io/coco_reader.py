@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from augforge.io.records import known_of, text_of
 
 NOTES = "annotations"
 TOP = (NOTES, "")
+MOST = 10
+"""Numbers of categories that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,13 @@ class CocoImages(ListedImages):
 
     @property
     def remarks(self) -> list[str]:
-        """How many annotations are of no image."""
-        count = self.strays
-        return (
-            [f"{count:,} annotation{'s are' if count > 1 else ' is'} of an image that no file lists"] if count else []
-        )
+        """How many annotations are of no image, and how many of a category that their file does not list."""
+        undeclared = sum((file.undeclared for file in self._contents), Counter[Any]())
+        categories = ", ".join(sorted(map(str, undeclared))[:MOST])
+        return [
+            *_annotations_are(self.strays, "of an image that no file lists"),
+            *_annotations_are(undeclared.total(), f"of a category that its file does not list ({categories})"),
+        ]
 
     @property
     def strays(self) -> int:
@@ -150,6 +155,10 @@ class CocoImages(ListedImages):
         names = [name for image in list(file.images.values())[:100] if isinstance(name := image.get("file_name"), str)]
         bases = [f"{beside}images/{split}/", f"{beside}images/{last}/", f"{beside}{split}/", f"{beside}{last}/"]
         return self._first_there([*bases, f"{beside}images/", f"{beside}data/", beside, ""], names)
+
+
+def _annotations_are(count: int, what: str) -> list[str]:
+    return [f"{count:,} annotation{'s are' if count > 1 else ' is'} {what}"] if count else []
 
 
 def annotation_files(folder: Path) -> list[Path]:

@@ -15,12 +15,13 @@ from augforge.errors import RecipeError, StoreError, did_you_mean
 Kind = Literal["added", "removed", "changed"]
 COLUMNS = ("id", "label", "kept", "dropped", "dropped_by", "digest", "mask", "annotations", "split", "weight")
 COMPARED = {
-    "digest": "other pixels",
+    "digest": "other bytes",
     "mask": "another mask",
     "annotations": "other annotations",
     "label": "another label",
     "split": "another split",
 }
+"""What is said of a column that differs. The pixels of other bytes may be the same: a mark, or another encoder."""
 FORMS = ("text", "json", "markdown")
 LIGHT = 1e-6
 """Weights that differ by no more than this share are the same."""

@@ -66,3 +66,20 @@ def test_many_classes_are_not_all_listed(tmp_path):
     folder = write_images(tmp_path / "many", {f"class-{number:02d}": 1 for number in range(25)})
     done = call("split", folder, "--test", "0.5", "--out", tmp_path / "out")
     assert "class-19" in done.stdout and "class-20" not in done.stdout and "… 5 more classes" in done.stdout
+
+
+def test_why_unlabelled_images_are_not_divided_is_said(tmp_path):
+    loose = write_images(tmp_path / "pictures", {"loose": 5}) / "loose"
+    done = call("split", loose, "--test", "0.5", "--out", tmp_path / "out")
+    assert "none of the 5 images has a label: all stay in train, as a share of each class is drawn" in done.stderr
+
+
+def test_what_joins_the_splits_of_the_source_is_said(tmp_path):
+    folder = tmp_path / "parted"
+    write_images(folder / "train", {"cat": 8, "dog": 8}, seed=1)
+    write_images(folder / "test", {"cat": 2, "dog": 3}, seed=2)
+    done = call("split", folder, "--test", "0.25", "--out", tmp_path / "out")
+    told = "the source has splits already (test 5); of its 16 other images these join: test 4"
+    assert told in done.stderr.replace("\n", " ")
+    again = call("split", folder / "train", "--test", "0.25", "--out", tmp_path / "plain")
+    assert "splits already" not in again.stderr

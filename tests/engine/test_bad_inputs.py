@@ -81,3 +81,17 @@ def _forgetful(digest):
         return digest(data + b"changed") if seen.count(data) == 2 and data == seen[0] else digest(data)
 
     return forget
+
+
+def test_too_many_are_refused_although_all_is_up_to_date(corpus, tmp_path):
+    import json
+
+    folder, _ = corpus
+    run(recipe(folder), tmp_path / "out", max_bad=0.5)
+    before = (tmp_path / "out" / "samples.parquet").read_bytes()
+    with pytest.raises(TooManyBad, match="cannot be used, more than --max-bad 0 allows"):
+        run(recipe(folder), tmp_path / "out", max_bad=0)
+    assert (tmp_path / "out" / "samples.parquet").read_bytes() == before, "its result is left alone"
+    assert run(recipe(folder), tmp_path / "out", max_bad=0.5).up_to_date
+    state = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert state["bad"]["images"] > state["bad"]["bad"] > 0 and ": " in state["bad"]["first"]

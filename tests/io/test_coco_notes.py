@@ -195,3 +195,17 @@ def test_a_million_annotations_in_less_than_a_gigabyte(tmp_path):
     )
     boxes, megabytes = map(int, done.stdout.split())
     assert boxes == 1_000_000 and megabytes < 1024
+
+
+def test_annotations_that_cannot_be_right_are_counted(tmp_path):
+    picture(tmp_path / "images" / "0.png")
+    notes = [thing(1, 10, 7), thing(2, 10, 9), thing(3, 10, 9), thing(4, 777, 7), thing(5, 10, 90, (1, 2, 10, -4))]
+    write(tmp_path / "instances.json", [listed(10, "0.png")], notes)
+    source = open_source(*detect(str(tmp_path)))
+    assert source.remarks == [
+        "1 annotation is of an image that no file lists",
+        "2 annotations are of a category that its file does not list (9)",
+    ]
+    (entry,) = source.entries()
+    usable, wrong = check_annotations(entry.annotations, (32, 48))
+    assert len(usable["boxes"]) == 3 and len(wrong) == 1, "a box of negative height is in the note of its image"

@@ -6,6 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -66,3 +68,13 @@ def test_the_three_formats_and_the_exit_code(pictures, tmp_path):
 
 def test_nothing_in_a_cell_is_markup():
     assert cell("<b>a|b</b>\n*c* [x](y)") == r"&lt;b&gt;a\|b&lt;/b&gt; \*c\* \[x\](y)"
+
+
+def test_other_bytes_are_not_called_other_pixels(pictures, tmp_path):
+    before = keep(pictures, tmp_path / "a", 1.0)
+    after = Path(shutil.copytree(before, tmp_path / "b"))
+    table = pq.read_table(before / "samples.parquet")
+    digests = ["0" * 64, *table.column("digest").to_pylist()[1:]]
+    table = table.set_column(table.column_names.index("digest"), "digest", pa.array(digests))
+    pq.write_table(table, after / "samples.parquet")
+    assert {change.reason for change in diff(before, after).changes} == {"other bytes"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
-from augforge.data.splits import kept_together
+from augforge.data.splits import joined, kept_together, unlabelled_stay
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop
@@ -68,10 +68,16 @@ def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, 
     ledger = context.ledger
     indices = ledger.visible("real")
     parts = hash_parts(context.store)
-    todo = without_rows(ledger, indices, parts)
+    todo, seen = without_rows(ledger, indices, parts), len(indices)
     _hash(todo, parts, context.drop_as(title), context)
-    together = decide_splits(stage, ledger, indices[ledger.kept[indices]], parts)
-    return {"measured": len(todo), "reused": len(indices) - len(todo), **together}
+    indices = indices[ledger.kept[indices]]
+    before = ledger.column("split", indices)
+    together = decide_splits(stage, ledger, indices, parts)
+    after = ledger.column("split", indices)
+    for told in (joined(before, after), unlabelled_stay(ledger.column("label", indices), after)):
+        if told:
+            context.progress.say(f"{title}: {told}")
+    return {"measured": len(todo), "reused": seen - len(todo), **together}
 
 
 def decide_splits(stage: Splitter, ledger: Ledger, indices: Indices, parts: Parts) -> dict[str, int]:

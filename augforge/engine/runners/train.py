@@ -20,7 +20,7 @@ from augforge.engine.at_hand import check_models
 from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.guards import refuse_touching
-from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import Pixels, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
@@ -176,7 +176,7 @@ def train_alone(
         if not resume:
             _forget_model(out)
         ledger, _ = read_sources(sources, store, progress, limit)
-        if problem := refuse_too_many_bad(ledger, max_bad):
+        if problem := refuse_too_many_bad(bad_images(ledger), max_bad):
             raise TooManyBad(problem, "fix or remove them, or raise --max-bad")
         say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger)
