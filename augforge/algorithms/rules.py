@@ -104,8 +104,8 @@ class Rule:
 
     def _reason(self, within: str) -> str:
         if self.outliers is not None:
-            where = "over" if self.lower_is_better else "under"
-            return f"an outlier: over {self.outliers:g} robust std {where} the median of {within}"
+            where = "above" if self.lower_is_better else "below"
+            return f"more than {self.outliers:g} robust std {where} the median of {within}"
         if self.deviations is not None:
             side = ("over", "+") if self.lower_is_better else ("under", "-")
             return f"{side[0]} mean {side[1]} {self.deviations:g} std of {within}"

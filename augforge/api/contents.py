@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augforge.api.shown import table
-from augforge.data.record import AGAIN, FORMAT, LEDGER, format_of
+from augforge.data.record import AGAIN, FORMAT, LEDGER, format_of, no_run
 from augforge.errors import StoreError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class RunContents:
         self.folder = Path(folder)
         self._summary = summary
         if not (self.folder / LEDGER).is_file():
-            raise StoreError(f"{self.folder} is no run folder: it has no {LEDGER}", "give the folder of --out")
+            raise no_run(self.folder)
         version = format_of(self.folder)
         if version not in (None, FORMAT):
             known = f"this augforge reads format {FORMAT}"

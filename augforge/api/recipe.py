@@ -111,9 +111,10 @@ class Recipe:
         Raises:
             RecipeError: as `check`.
         """
-        from augforge.recipe.advice import warnings_of
+        from augforge.recipe.advice import source_warnings_of, warnings_of
 
-        return warnings_of(self.check()._recipe)
+        recipe = self.check()._recipe
+        return [*source_warnings_of(recipe), *warnings_of(recipe)]
 
     def plan(self, out: StrPath | None = None, *, limit: int | None = None, yes: bool = False) -> Rows[PlanRow]:
         """What a run into `out` would do: a row for the source and each stage; loads no model, reads no pixel.

@@ -232,12 +232,13 @@ class Ledger:
             raise ValueError("two samples share an id")
 
     def drops_by_stage(self) -> dict[str, dict[str, int]]:
-        """How many samples each stage dropped, and why."""
+        """How many samples each stage dropped, and why: stages in the recipe's order, the usual reasons first."""
         counted: dict[str, Counter[str]] = {}
         for stage, reason in zip(self.dropped_by, self.dropped, strict=True):
             if stage is not None:
                 counted.setdefault(stage, Counter())[reason] += 1
-        return {stage: dict(reasons.most_common()) for stage, reasons in counted.items()}
+        stages = sorted(counted, key=lambda stage: (_number_of(stage), stage))
+        return {stage: dict(sorted(counted[stage].items(), key=lambda item: (-item[1], item[0]))) for stage in stages}
 
     # -- as a table -----------------------------------------------------------------------------------------
 
@@ -272,6 +273,12 @@ class Ledger:
 
 
 _PLAIN = Sample(id="", label=None)
+
+
+def _number_of(stage: str) -> int:
+    """The number that begins the title of a stage; 0 of the source."""
+    number = stage.partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def _decisions_only(sample: Sample) -> Sample:

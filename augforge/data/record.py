@@ -31,6 +31,13 @@ class Problem:
         return f"{self.path} {self.what}"
 
 
+def no_run(folder: Path) -> StoreError:
+    """What is to be said of a folder without a ledger: that its run was interrupted, or that it is no run folder."""
+    if (folder / "parts").is_dir() and (folder / ".lock").exists():
+        return StoreError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
+    return StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
+
+
 def record_of(folder: Path) -> Record:
     """Size in bytes, time of change in ns and SHA-256 of every file of the result in a run folder."""
     return {path.relative_to(folder).as_posix(): _facts(path) for path in _result_files(folder)}

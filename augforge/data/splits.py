@@ -68,14 +68,17 @@ def joined(before: Sequence[str | None], after: Sequence[str]) -> str:
         before: (n,) the splits that the source gives.
         after: (n,) those that a splitter gave.
     """
-    there = Counter(split for split in before if split is not None and is_evaluation(split))
+    there = Counter(split or "" for split in before if is_evaluation(split))
     if not there:
         return ""
-    free = sum(not is_evaluation(split) for split in before)
-    more = Counter(new for old, new in zip(before, after, strict=True) if old != new and is_evaluation(new))
-    had = ", ".join(f"{split} {there[split]:,}" for split in in_order(there))
-    got = ", ".join(f"{split} {more[split]:,}" for split in in_order(more)) or "none"
-    return f"the source has splits already ({had}); of its {free:,} other images these join: {got}"
+    moved = zip(before, after, strict=True)
+    more = Counter(new for old, new in moved if is_evaluation(new) and not is_evaluation(old))
+    free = len(before) - there.total()
+    return f"the source has splits already ({_listed(there)}); of its {free:,} other images these join: {_listed(more)}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {counts[split]:,}" for split in in_order(counts)) or "none"
 
 
 def unlabelled_stay(labels: Sequence[str | None], splits: Sequence[str]) -> str:

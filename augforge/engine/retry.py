@@ -13,6 +13,12 @@ from augforge.io import Source
 FAILED = "failed"
 
 
+def check_retry(what: str | None) -> None:
+    """RecipeError if something else than "failed" is to be done again; None is nothing."""
+    if what not in (None, FAILED):
+        raise RecipeError(f"--retry {what}: only what failed can be done again", "write --retry failed")
+
+
 def forget_failed(sources: Sequence[Source], store: Store, what: str) -> int:
     """Forget source images that could not be read or decoded and pictures that came out broken; how many there were.
 
@@ -22,8 +28,7 @@ def forget_failed(sources: Sequence[Source], store: Store, what: str) -> int:
     Raises:
         RecipeError: `what` is something else than "failed".
     """
-    if what != FAILED:
-        raise RecipeError(f"--retry {what}: only what failed can be done again", "write --retry failed")
+    check_retry(what)
     facts = store.parts("source", FACTS, by="key")
     count = facts.forget(set(facts.failed()) - keys_of_problems(sources))
     for folder in sorted((store.folder / "parts").glob("generate-*")):

@@ -40,6 +40,7 @@ from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
 from augforge.publish.card import counted_splits
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.advice import named_twice
 from augforge.recipe.looked_at import has_synthetic, left_open, said, settled
 from augforge.stages.stage import check_classes
 
@@ -128,6 +129,8 @@ def run(
         ahead = laid_out(listing_key(recipe, sources, limit), flat)
         if (summary := _up_to_date(folder, "listing", ahead, max_bad)) is None:
             require_packages(recipe)
+            for warning in named_twice(recipe):
+                progress.opening(warning)
             refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
             ledger, read = read_sources(sources, folder, progress, limit, refuse)
             pixels = Pixels(sources, recipe.sources)

@@ -88,7 +88,8 @@ def evaluate(
         embedders = Embedders(kept, opened, device, progress)  # type: ignore[arg-type]  # it has bytes_of
         bench = Bench(opened, ledger, outcomes, settings, embedders, kept, device, progress)
         records = [bench.record(names, held_out, subsampler) for subsampler in subsamplers(settings)]
-        about = {"format": FORMAT, "test": test, "learner": settings.learner, "seeds": settings.seeds}
+        about = {"format": FORMAT, "test": test, "tested": held_out[0].about()}
+        about |= {"learner": settings.learner, "seeds": settings.seeds}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
         if not replace:

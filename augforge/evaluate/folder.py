@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from augforge.data import images
 from augforge.data.ledger import Ledger
+from augforge.data.record import no_run
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import read_sources
@@ -37,7 +38,8 @@ class RunFolder:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "recipe.yaml").is_file():
-            raise SourceError(f"{folder} is no run folder", "give the --out of augforge run")
+            error = no_run(folder)
+            raise SourceError(error.message, error.hint)
         self.folder = folder
         self.run = Run(str(folder))
         self._parts: dict[str, Parts] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +39,11 @@ class HeldOut:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def about(self) -> dict[str, Any]:
+        """How many `images` these are, and how many of each of the `splits` that their source has."""
+        splits = Counter(split for split in self.ledger.column("split", self.rows) if split)
+        return {"images": len(self), "splits": dict(sorted(splits.items()))}
 
 
 def read_test(text: str, split: str | None, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:

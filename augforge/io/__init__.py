@@ -126,7 +126,8 @@ def writer_of(kind: str) -> type[Writer]:
     names = {"hf": "dataset"} | {name: name for name in KINDS if _class_of(name).writer is not None}
     writer = _class_of(names[kind]).writer if kind in names else None
     if writer is None:
-        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, list(names)))
+        known = [name for name in names if name != "dataset"] + ["hub"]
+        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, known))
     return writer
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
+from augforge.data.record import no_run
 from augforge.errors import RecipeError, StoreError, did_you_mean
 
 Kind = Literal["added", "removed", "changed"]
@@ -115,7 +116,7 @@ def diff(before: Path, after: Path) -> Diff:
 def _ledger(folder: Path) -> dict[str, Row]:
     path = folder / "samples.parquet"
     if not path.is_file():
-        raise StoreError(f"{folder} is no run folder: it has no samples.parquet", "give the DIR of --out")
+        raise no_run(folder)
     try:
         table = pq.read_table(path, columns=list(COLUMNS))
     except (OSError, ValueError) as error:  # what Arrow raises is of these

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from augforge.data.record import AGAIN, check_ledger
+from augforge.data.record import AGAIN, check_ledger, no_run
 from augforge.errors import StoreError
 
 
@@ -35,7 +35,7 @@ def lineage_of(folder: Path, identity: str) -> Lineage:
     """
     path = folder / "samples.parquet"
     if not path.is_file():
-        raise StoreError(f"{folder} is no run folder: it has no samples.parquet", "give the DIR of --out")
+        raise no_run(folder)
     check_ledger(folder)
     try:
         ids = pq.read_table(path, columns=["id"]).column("id")

@@ -19,6 +19,7 @@ from augforge.data import images
 from augforge.data.annotations import parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
+from augforge.data.record import LEDGER, no_run
 from augforge.data.uniform import Uniform
 from augforge.errors import RecipeError, SourceError, StoreError
 from augforge.io.dataset import Dataset
@@ -52,6 +53,8 @@ class Published:
         self, folder: Path, kind: type[Writer], marker: Marker | None, private: bool, uniform: Uniform | None = None
     ) -> None:
         self.folder, self.kind, self.marker, self.private, self.uniform = folder, kind, marker, private, uniform
+        if not (folder / LEDGER).is_file():
+            raise no_run(folder)
         try:
             self.state = json.loads((folder / "run.json").read_text())
             self.ledger = pq.ParquetFile(folder / "samples.parquet")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augforge.recipe.looked_at import settled
@@ -13,7 +15,10 @@ from augforge.stages.stage import Stage
 
 if TYPE_CHECKING:
     from augforge.recipe.recipe import Recipe
+    from augforge.recipe.source import SourceSpec
 
+ELSEWHERE = frozenset({"hub", "sample"})
+"""Kinds of sources whose value is no path."""
 ORIGINS = {"all": {"real", "synthetic"}, "real": {"real"}, "synthetic": {"synthetic"}}
 
 
@@ -33,6 +38,36 @@ def warnings_of(recipe: Recipe) -> list[str]:
         if isinstance(stage, Selector) and stage.keeps_outliers and not looked <= judged:
             found.append(_keeps_outliers(number, stage, sorted(looked - judged)))
     return found
+
+
+def source_warnings_of(recipe: Recipe) -> list[str]:
+    """A line for each source that is not there, or is there twice; none is opened."""
+    return [*_not_there(recipe), *named_twice(recipe)]
+
+
+def named_twice(recipe: Recipe) -> list[str]:
+    """A line for each source that is the same as one before it, with the same options."""
+    found, seen = [], []
+    for source in recipe.sources:
+        value = source.value if source.kind in ELSEWHERE else os.path.realpath(_path_of(source))
+        if (one := (source.kind, value, source.options)) in seen:
+            found.append(f"{source.value} is named twice as a source: each of its images counts twice")
+        seen.append(one)
+    return found
+
+
+def _not_there(recipe: Recipe) -> list[str]:
+    """A line for each source that is a path at which there is nothing; a recipe may be checked without its data."""
+    paths = [s for s in recipe.sources if s.kind not in ELSEWHERE and not set(s.value) & set("*?[{")]
+    return [
+        f"source {source.value} is not here: a run would stop at once"
+        for source in paths
+        if not _path_of(source).exists()
+    ]
+
+
+def _path_of(source: SourceSpec) -> Path:
+    return Path(source.value).expanduser()
 
 
 def _lookers(stages: Sequence[Stage]) -> Iterator[tuple[int, Filter | Selector, set[str]]]:

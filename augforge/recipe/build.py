@@ -99,12 +99,65 @@ def _option_error(cls: type[Stage], error: ValidationError) -> RecipeError:
         return RecipeError(f"unknown key {short(key)}", did_you_mean(key, [kebab(name) for name in cls.model_fields]))
     if first["type"] == "missing":
         return RecipeError(f"key {key!r} is missing", _about(cls, key))
-    message = first["msg"].removeprefix("Value error, ")
+    message = _said(error, key)
     if not key:
         named = [task for option, task in cls.tasks().items() if f" {kebab(option)} or " in message]
         usual = f"augforge {cls.verb} {cls.name} --help says what each option does"
         return RecipeError(message, ways_to_name(named[0]) if named else usual)
-    return RecipeError(f"key {key!r}: {message}", _about(cls, key))
+    return RecipeError(f"key {key!r}: {message}", _with_share(first, _about(cls, key)))
+
+
+def _with_share(error: Any, about: str) -> str:
+    """What an option may be, and before it what to write for the percentage that was given."""
+    if (share := _as_share(error)) is None:
+        return about
+    return f"write {share:g} for {100 * share:g}%" + (f": {about[0].lower()}{about[1:]}" if about else "")
+
+
+SAID = {
+    "less_than_equal": "it is at most {le:g}",
+    "less_than": "it is less than {lt:g}",
+    "greater_than_equal": "it is at least {ge:g}",
+    "greater_than": "it is more than {gt:g}",
+    "float_parsing": "it is a number",
+    "float_type": "it is a number",
+    "int_parsing": "it is a whole number",
+    "int_type": "it is a whole number",
+    "int_from_float": "it is a whole number",
+    "bool_parsing": "it is true or false",
+    "bool_type": "it is true or false",
+    "string_type": "it is a text",
+    "literal_error": "it is {expected}",
+}
+"""What an option is, by the type of pydantic's error; others are said in pydantic's words."""
+
+
+def _said(error: ValidationError, key: str) -> str:
+    """What is wrong with the value of an option; all that it may be, where that is one of several."""
+    of_key = [each for each in error.errors() if str((*each["loc"], "")[0]) == key]
+    first = of_key[0]
+    if not all(key and each["type"] in SAID and len(each["loc"]) <= 2 for each in of_key):
+        return str(first["msg"]).removeprefix("Value error, ")
+    said = dict.fromkeys(SAID[each["type"]].format(**each.get("ctx", {})) for each in of_key)
+    ways = [way.removeprefix("it is ") for way in said]
+    return f"it is {' or '.join(ways)}, not {short(first['input'])}"
+
+
+def _as_share(error: Any) -> float | None:
+    """The share in [0, 1] that is meant where a percentage is given for it; None if none is."""
+    value, of_share = error["input"], error.get("ctx", {}).get("le") == 1
+    if isinstance(value, str) and error["type"] == "float_parsing" and value.strip().endswith("%"):
+        value, of_share = _number(value.strip().removesuffix("%")), True
+    if not of_share or not isinstance(value, (int, float)) or not 1 < value <= 100:
+        return None
+    return float(value) / 100
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _about(cls: type[Stage], key: str) -> str:

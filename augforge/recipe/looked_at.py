@@ -59,8 +59,15 @@ def said(title: str, stage: Stage, ledger: Ledger) -> str:
     verb = "chosen from" if isinstance(stage, Selector) else "judged"
     match on_of(stage, synthetic=False):
         case "all":
+            if real == 1:
+                return f"{title}: no synthetic images: the one real image is {verb}"
             return f"{title}: no synthetic images: all {real:,} real images are {verb}"
         case "real":
-            return f"{title}: the {real:,} real images are {verb}; {made:,} synthetic ones are left alone"
+            return f"{title}: {_many(real, 'real image', verb)}; {_many(made, 'synthetic one', 'left alone')}"
         case _:
-            return f"{title}: {made:,} synthetic images are {verb}; {real:,} real ones are left alone (on: all)"
+            left = _many(real, "real one", "left alone")
+            return f"{title}: {_many(made, 'synthetic image', verb)}; {left} (give `on: all` to include them)"
+
+
+def _many(count: int, what: str, done: str) -> str:
+    return f"{count:,} {what} is {done}" if count == 1 else f"{count:,} {what}s are {done}"

@@ -62,8 +62,12 @@ def load_recipe(path: Path, seed: int | None = None) -> Recipe:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except IsADirectoryError as error:
+        hint = f"name it in a recipe as its source, {{folder: {path}}}; augforge filter and others take a folder itself"
+        raise RecipeError(f"{path} is a folder, and no recipe", hint) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} cannot be read: {error}", "give the path of a recipe in YAML") from error
+        why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
+        raise RecipeError(f"{path} cannot be read: {why}", "give the path of a recipe in YAML") from error
     try:
         return parse_recipe(text, seed)
     except RecipeError as error:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from augforge.data.record import FORMAT, format_of
+from augforge.data.record import FORMAT, format_of, no_run
 from augforge.data.sample import is_evaluation
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
@@ -130,7 +130,7 @@ def _check_format(folder: Path) -> None:
 
 def _ledger(path: Path) -> pa.Table:
     if not path.is_file():
-        raise StoreError(f"{path.parent} is no run folder: it has no samples.parquet", "give the DIR of --out")
+        raise no_run(path.parent)
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowException) as error:

@@ -67,11 +67,19 @@ class Comparison(BaseModel):
         return "" if self.shots is None else f"{self.shots} images per class"
 
 
+class Tested(BaseModel):
+    """How many images of the test source were judged, and how many of each of its splits."""
+
+    images: int
+    splits: dict[str, int] = Field(default_factory=dict)
+
+
 class Evaluation(Comparison):
     """The whole file: one comparison, and in `runs` all of them where there are several."""
 
     format: Literal[1]
     test: str
+    tested: Tested | None = None
     learner: str
     seeds: int
     runs: tuple[Comparison, ...] = ()

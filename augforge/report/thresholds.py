@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from augforge.algorithms.rules import OUTLIERS, Rule, Scale
-from augforge.data.record import check_ledger
+from augforge.data.record import check_ledger, no_run
 from augforge.errors import RecipeError, StoreError, shortened
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.filter import Filter
@@ -132,6 +132,8 @@ def thresholds(
 
 
 def _read(path: Path) -> _Rows:
+    if not path.is_file():
+        raise no_run(path.parent)
     check_ledger(path.parent)
     try:
         table = pq.read_table(path, columns=COLUMNS)

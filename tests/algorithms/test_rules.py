@@ -223,7 +223,7 @@ def test_where_less_is_better_outliers_are_high():
     scores = [*np.linspace(0, 1, 40).tolist(), -9.0, 9.0]
     stays, reasons = judge(Rule(outliers=3.5, lower_is_better=True), scores)
     assert np.flatnonzero(~stays).tolist() == [41]
-    assert reasons[41] == "an outlier: over 3.5 robust std over the median of its class"
+    assert reasons[41] == "more than 3.5 robust std above the median of its class"
 
 
 def test_on_a_logarithmic_scale_factors_count():

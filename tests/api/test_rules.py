@@ -70,8 +70,14 @@ BROKEN: dict[str, tuple[list[Entry], str]] = {
         [{"generate": "shifts", "fold": 1, "until-accepted": 2}, {"filter": "clip", "keep": 0.5}],
         "stage 1 (generate: shifts): until-accepted cannot count what `filter: clip` accepts",
     ),
-    "a value out of its range": ([{"filter": "clip", "keep": 1.5}], "stage 1 (filter: clip): key 'keep': Input should"),
-    "a value of another kind": ([{"filter": "clip", "keep": "much"}], "stage 1 (filter: clip): key 'keep': Input"),
+    "a value out of its range": (
+        [{"filter": "clip", "keep": 1.5}],
+        "stage 1 (filter: clip): key 'keep': it is at most 1",
+    ),
+    "a value of another kind": (
+        [{"filter": "clip", "keep": "much"}],
+        "stage 1 (filter: clip): key 'keep': it is a number, not 'much'",
+    ),
     "two rules": ([{"filter": "clip", "keep": 0.5, "min": 0.2}], "stage 1 (filter: clip): keep and min exclude each"),
     "two amounts": (
         [{"generate": "shifts", "fold": 1, "per-class": 2, "balance-to": 5}],

@@ -190,3 +190,14 @@ def test_memory_grows_by_less_than_a_kilobyte_a_sample(tmp_path):
 @pytest.mark.slow
 def test_a_million_samples_fit_in_a_gigabyte(tmp_path):
     assert peak_megabytes(tmp_path, 1_000_000) < 1024
+
+
+def test_drops_are_listed_in_the_order_of_the_recipe_whatever_was_dropped_first():
+    ledger = Ledger(["a"])
+    ledger.extend([Sample(id=str(number), label="a") for number in range(6)])
+    dropped = [(0, "y", "10-select-x"), (1, "z", "2-filter-x"), (2, "b", "2-filter-x"), (3, "a", "2-filter-x")]
+    for place, reason, stage in [*dropped, (4, "a", "2-filter-x"), (5, "bad", "source")]:
+        ledger.drop(np.array([place]), reason, stage)
+    counted = ledger.drops_by_stage()
+    assert list(counted) == ["source", "2-filter-x", "10-select-x"]
+    assert list(counted["2-filter-x"].items()) == [("a", 2), ("b", 1), ("z", 1)]

@@ -161,3 +161,16 @@ def test_the_classes_of_other_splits_stay_where_one_is_read(tmp_path):
     write_images(source / "train", {"a": 2}, seed=1)
     train = Recipe("x", 1, (SourceSpec("folder", str(source), {"split": "train"}),), ())
     assert list(run(train, tmp_path / "out").classes) == ["a", "b"]  # the numbers of classes are those of the test set
+
+
+def test_a_class_that_nothing_may_condition_is_named(tmp_path):
+    from tests.cli.test_cli import call
+
+    folder = tmp_path / "parted"
+    write_images(folder / "train", {"cat": 2, "dog": 2}, size=16)
+    write_images(folder / "test", {"square": 2, "cat": 1}, size=16)
+    done = call("generate", "shifts", folder, "--per-class", "1", "--size", "16", "--out", tmp_path / "out")
+    told = "1-generate-shifts: nothing is generated of square: no image to learn from may condition it"
+    assert told in done.stderr.replace("\n", " ")
+    fine = call("generate", "shifts", folder / "train", "--per-class", "1", "--size", "16", "--out", tmp_path / "fine")
+    assert "nothing is generated" not in fine.stderr

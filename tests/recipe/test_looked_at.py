@@ -76,7 +76,7 @@ def test_what_is_said() -> None:
     )
     ledger.extend([Sample(id=f"s{n}", label="a", origin="synthetic") for n in range(2)])
     assert said("1-select-x", *settled([RANDOM], True), ledger) == (
-        "1-select-x: 2 synthetic images are chosen from; 3 real ones are left alone (on: all)"
+        "1-select-x: 2 synthetic images are chosen from; 3 real ones are left alone (give `on: all` to include them)"
     )
 
 
@@ -155,7 +155,8 @@ def test_a_selector_that_keeps_outliers_is_warned_of(case: str) -> None:
 def test_the_recipes_filter_first(path: Path) -> None:
     from augforge import Recipe as Built
 
-    assert Built.load(path).warnings() == []
+    found = Built.load(path).warnings()  # the data of some has to be downloaded first
+    assert [warning for warning in found if not warning.endswith("is not here: a run would stop at once")] == []
 
 
 @pytest.mark.parametrize("name", ["facility-location", "k-center", "max-loss"])

@@ -18,6 +18,8 @@ COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
 WITHOUT_MADE = ("real", "real+classical", "real+random")
 """Arms of which no measure speaks: they hold no made images, or others with every seed."""
 TEST = "test images"
+FEW = 1000
+"""Test images below which it is said how much one of them matters."""
 
 
 def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool, **options: Any) -> None:
@@ -32,10 +34,19 @@ def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool
     if as_json:
         render.print_json(record)
         return
+    render.say(said_of_test(record))
     for run in record.get("runs", [record]):
         show_comparison(run, record["seeds"])
     took = f"learner {record['learner']}, {time.monotonic() - started:,.0f} s"
     render.say(f"{folder / FILE} has accuracy by class and every seed, augforge report {folder} shows them; {took}")
+
+
+def said_of_test(record: Mapping[str, Any]) -> str:
+    """How many images the arms were judged by, and of which splits; where that is one image more or less matters."""
+    images, splits = record["tested"]["images"], record["tested"]["splits"]
+    of_splits = f" ({', '.join(f'{name} {count:,}' for name, count in splits.items())})" if splits else ""
+    each = f"; one image more or less is {100 / images:.2g} points" if images < FEW else ""
+    return f"judged by {images:,} image{'s' if images != 1 else ''} of {record['test']}{of_splits}{each}"
 
 
 def show_comparison(run: Mapping[str, Any], seeds: int) -> None:
@@ -51,6 +62,9 @@ def show_comparison(run: Mapping[str, Any], seeds: int) -> None:
         render.say("against real: percentage points with their 95 % interval, over trainings and over test images")
     if seeds < 2:
         render.say("one seed says nothing of the noise, take --seeds 5")
+    alike = [arm["name"] for arm in run["arms"][1:] if _has_no_width(arm["difference"])]
+    if alike:
+        render.say(f"{', '.join(alike)}: an interval without width: no test image is judged otherwise than with real")
     for arm in run["arms"][1:]:
         if arm["difference"]["verdict"] == "worse":
             lost = -100 * arm["difference"]["mean"]
@@ -91,6 +105,11 @@ def points(share: float) -> str:
     """A share in percentage points, with so many digits that its sign is to be seen."""
     value = 100 * share
     return f"{value:+.1f}" if abs(value) >= 0.05 or value == 0 else f"{value:+.1g}"
+
+
+def _has_no_width(difference: Mapping[str, Any]) -> bool:
+    """Whether every training of an arm answered as those of the first arm did."""
+    return difference["mean"] == difference["low"] == difference["high"] == 0
 
 
 def ends(difference: Mapping[str, Any]) -> str:

@@ -25,9 +25,11 @@ MOST = 8
 
 def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
     """Run a recipe with a progress display, then show what it did."""
+    from augforge.engine.retry import check_retry
     from augforge.engine.run import run
 
     if options.pop("dry_run", False):
+        check_retry(options.get("retry"))
         dry.show_run(recipe, folder, as_json, replace=options["replace"], limit=options.get("limit"))
         return
     started = time.monotonic()
@@ -41,9 +43,11 @@ def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) ->
 
 def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
     """Train a model with a progress display, then show what was measured."""
+    from augforge.engine.retry import check_retry
     from augforge.engine.runners.train import train_alone
 
     if options.pop("dry_run", False):
+        check_retry(options.get("retry"))
         dry.show_training(recipe, folder, as_json, options.get("limit"))
         return
     started = time.monotonic()
@@ -102,8 +106,8 @@ def _totals(summary: Summary) -> str:
 
 def show_checked(path: Path, recipe: Recipe) -> None:
     """Say that a recipe is valid, and what of it is likely not meant."""
-    from augforge.recipe.advice import warnings_of
+    from augforge.recipe.advice import source_warnings_of, warnings_of
 
     say(f"{path} is valid: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
-    for warning in warnings_of(recipe):
+    for warning in (*source_warnings_of(recipe), *warnings_of(recipe)):
         say(f"warning: {warning}")

@@ -23,12 +23,12 @@ from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.flow import flow
 from augforge.engine.ingest import Pixels
-from augforge.engine.jobs import plan, stage_key
+from augforge.engine.jobs import amounts, plan, stage_key
 from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
 from augforge.engine.rates import recording
 from augforge.engine.workers import Task, generate_in_processes
-from augforge.errors import BadImage, StoreError
+from augforge.errors import BadImage, StoreError, shortened
 from augforge.models import trained_rows
 from augforge.progress import Progress
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, Job, like_parents
@@ -72,7 +72,18 @@ def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str
     folder = generator_parts(stage, context.store, context.seed)[1].folder
     if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
         context.progress.say(f"{stage.name}: planning {asked:,} images")
-    return generate_jobs(stage, list(plan(stage, context.ledger, context.seed, title)), context)
+    jobs = list(plan(stage, context.ledger, context.seed, title))
+    if jobs and (without := _without_parents(stage, context)):
+        names = shortened([str(label) for label in without])
+        context.progress.say(f"{title}: nothing is generated of {names}: no image to learn from may condition it")
+    return generate_jobs(stage, jobs, context)
+
+
+def _without_parents(stage: Generator, context: RunContext) -> list[str | None]:
+    """The classes of which images are asked for, and none may condition them."""
+    pools = context.ledger.conditioning(stage.split, not stage.needs_labels)
+    asked = amounts(stage, context.ledger)
+    return [label for label, count in asked.items() if count and not pools.get(label)]
 
 
 def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) -> dict[str, int]:

@@ -8,10 +8,17 @@ const signed = (share) => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs
 function showEvaluation() {
   const { evaluation } = run;
   if (!evaluation) return false;
-  find('evaluation-lead').textContent = `Tested on ${evaluation.test} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.`;
+  find('evaluation-lead').textContent = `Tested on ${evaluation.test}${testSet(evaluation.tested)} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.`;
   const runs = evaluation.runs.length ? evaluation.runs : [evaluation];
   runs.forEach((one) => find('evaluation-body').append(comparison(one)));
   return true;
+}
+
+// How many test images there were, and of which splits; an older file does not say.
+function testSet(tested) {
+  if (!tested) return '';
+  const splits = Object.entries(tested.splits).map(([name, count]) => `${name} ${whole(count)}`);
+  return ` (${[many(tested.images, 'image'), ...splits].join(', ')})`;
 }
 
 function comparison(one) {
