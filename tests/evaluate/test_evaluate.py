@@ -110,6 +110,8 @@ def test_the_terminal_says_it_plainly(folders):
         "--arms", "real,real+synthetic",
     ).stdout  # fmt: skip
     assert "WORSE than real images alone by" in told and "do not add these images" in told
+    tested = json.loads((folders["bad"] / "evaluation.json").read_text())["tested"]
+    assert f"judged by {tested['images']} images of " in told.replace("\n", " ") and "one image more or less" in told
     assert "their 95 % interval" in told and ", -" in told
     told = call(
         "evaluate", folders["good"], "--test", folders["test"], "--steps", 60, "--seeds", 1, "--no-metrics", "--json"

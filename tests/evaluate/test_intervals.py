@@ -96,3 +96,21 @@ def test_the_interval_over_seeds_alone_would_contradict_the_verdict():
 @pytest.mark.parametrize(("share", "text"), [(0.009, "+0.9"), (0.0, "+0.0"), (-0.0002, "-0.02"), (0.000004, "+0.0004")])
 def test_the_sign_of_a_small_difference_is_to_be_seen(share, text):
     assert points(share) == text
+
+
+def test_an_interval_without_width_is_explained(capsys):
+    from augforge.cli.render.evaluation import said_of_test, show_comparison
+
+    same = dict.fromkeys(("mean", "low", "high"), 0.0)
+    score = {"accuracy": {"mean": 0.95}, "macro-f1": {"mean": 0.95}, "images": 9}
+    arms = [
+        {"name": "real", "difference": None, **score},
+        {"name": "real+kept", "difference": {**same, "verdict": "within noise"}, **score},
+    ]
+    show_comparison({"arms": arms, "metrics": {}}, 3)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "real+kept: no interval: no test image is judged otherwise than with real images alone" in said
+    tested = {"images": 20, "splits": {"test": 10, "validation": 10}}
+    assert said_of_test({"test": "splits", "tested": tested}) == (
+        "judged by 20 images of splits (test 10, validation 10); one image more or less is 5 points"
+    )

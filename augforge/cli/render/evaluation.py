@@ -34,9 +34,9 @@ def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool
     if as_json:
         render.print_json(record)
         return
-    render.say(said_of_test(record))
     for run in record.get("runs", [record]):
         show_comparison(run, record["seeds"])
+    render.say(said_of_test(record))
     took = f"learner {record['learner']}, {time.monotonic() - started:,.0f} s"
     render.say(f"{folder / FILE} has accuracy by class and every seed, augforge report {folder} shows them; {took}")
 
@@ -62,16 +62,21 @@ def show_comparison(run: Mapping[str, Any], seeds: int) -> None:
         render.say("against real: percentage points with their 95 % interval, over trainings and over test images")
     if seeds < 2:
         render.say("one seed says nothing of the noise, take --seeds 5")
-    alike = [arm["name"] for arm in run["arms"][1:] if _has_no_width(arm["difference"])]
-    if alike:
-        render.say(f"{', '.join(alike)}: an interval without width: no test image is judged otherwise than with real")
-    for arm in run["arms"][1:]:
-        if arm["difference"]["verdict"] == "worse":
-            lost = -100 * arm["difference"]["mean"]
-            render.say(f"{arm['name']}: WORSE than real images alone by {lost:.1f} points: do not add these images")
+    _say_what_to_heed(run["arms"][1:])
     if run["metrics"]:
         render.out.print()
         render.out.print(_measures(run))
+
+
+def _say_what_to_heed(arms: Sequence[Mapping[str, Any]]) -> None:
+    """A line for each arm that is worse than real images alone, and for those whose interval has no width."""
+    alike = [arm["name"] for arm in arms if _has_no_width(arm["difference"])]
+    if alike:
+        render.say(f"{', '.join(alike)}: no interval: no test image is judged otherwise than with real images alone")
+    for arm in arms:
+        if arm["difference"]["verdict"] == "worse":
+            lost = -100 * arm["difference"]["mean"]
+            render.say(f"{arm['name']}: WORSE than real images alone by {lost:.1f} points: do not add these images")
 
 
 def _arms(arms: Sequence[Mapping[str, Any]], shifts: Mapping[str, Mapping[str, float]]) -> Table:
