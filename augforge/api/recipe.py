@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +171,7 @@ class Recipe:
 
         summary = run(
             self._recipe,
-            Path(out),
+            folder_of(out),
             device=device,
             limit=limit_of(limit),
             max_bad=share_of(max_bad),
@@ -305,6 +306,8 @@ def _plan_columns(row: PlanRow) -> dict[str, object]:
 
 def limit_of(limit: int | None) -> int | None:
     """A number of source images; RecipeError if it is not at least 1."""
+    if limit is not None and (not isinstance(limit, Integral) or isinstance(limit, bool)):
+        raise RecipeError(f"limit: {limit!r} is no whole number", "leave it out to use all source images")
     if limit is not None and limit < 1:
         raise RecipeError(f"limit: {limit} is not at least 1", "leave it out to use all source images")
     return limit
@@ -312,9 +315,16 @@ def limit_of(limit: int | None) -> int | None:
 
 def share_of(max_bad: float) -> float:
     """A share of bad images; RecipeError if it is not in [0, 1]."""
-    if not 0 <= max_bad <= 1:
+    if not isinstance(max_bad, Real) or not 0 <= max_bad <= 1:
         raise RecipeError(f"max_bad: {max_bad} is no share", "give a number from 0 to 1")
     return max_bad
+
+
+def folder_of(out: StrPath) -> Path:
+    """A folder to write; RecipeError if it is no path."""
+    if not isinstance(out, (str, os.PathLike)):
+        raise RecipeError(f"out: {out!r} is no path", "give the folder to write, such as 'runs/first'")
+    return Path(out)
 
 
 def path_of(path: StrPath | None) -> Path | None:

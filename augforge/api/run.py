@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +185,8 @@ class Run(RunContents):
         """Check every digest and invariant, and make `sample` synthetic images again; `.sound` if nothing is wrong."""
         from augforge.reproduce.verify import verify
 
+        if not isinstance(sample, Integral) or sample < 0:
+            raise RecipeError(f"sample: {sample!r} is no number of images", "give 0 or more")
         return verify(self.folder, sample, device=device, progress=progress_of(progress))
 
     def diff(self, other: StrPath | Run) -> Diff:

@@ -83,10 +83,11 @@ def card(record: Mapping[str, Any], name: str, seconds: float | None) -> str:
     speed = (
         "its speed was not measured, as it was interrupted" if seconds is None else f"{images / seconds:,.1f} images/s"
     )
+    advice = "Judge it by the pictures." if "held-out" not in record["data"] else "Judge it by the held-out images."
     return f"""# {name}
 
 A model for `{record["task"]}`, trained by augforge {record["versions"]["augforge"]}: {record["steps"]:,} steps of
-{record["batch"]} images on {record["device-name"]} in {record["dtype"]}; {speed}. Judge it by the pictures.
+{record["batch"]} images on {record["device-name"]} in {record["dtype"]}; {speed}. {advice}
 
 ![samples](samples.png)
 

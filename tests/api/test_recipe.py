@@ -179,3 +179,18 @@ def test_it_shows_itself() -> None:
         "recipe",
         "filter-sharpness",
     )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"limit": "5"}, "limit: '5' is no whole number"),
+        ({"limit": 5.5}, "limit: 5.5 is no whole number"),
+        ({"out": None}, "out: None is no path"),
+        ({"max_bad": "all"}, "max_bad: all is no share"),
+    ],
+)
+def test_values_of_another_type_are_refused_in_words(pictures: Path, tmp_path: Path, wrong: Any, message: str) -> None:
+    with pytest.raises(augforge.AugforgeError) as caught:
+        augforge.Recipe(pictures, []).run(**{"out": tmp_path / "out", **wrong})
+    assert caught.value.message == message and not (tmp_path / "out").exists()

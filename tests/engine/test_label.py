@@ -85,3 +85,19 @@ def test_exact_copies_of_images_without_structure_stay_together(tmp_path):
     assert len(splits) == 20 and all(len(found) == 1 for found in splits.values())
     assert {split for found in splits.values() for split in found} == {"train", "test"}
     assert done.together == {"groups": 20, "grouped": 40, "divided": 0}
+
+
+def test_what_a_labeler_did_is_said():
+    import numpy as np
+
+    from augforge.data.ledger import Ledger
+    from augforge.data.sample import Sample
+    from augforge.engine.runners.label import said_of_labels
+
+    ledger = Ledger(["cat", "dog"])
+    ledger.extend([Sample(id=str(number), label=None) for number in range(5)])
+    ledger.score("confidence", np.arange(5), np.array([0.9, 0.7, 0.2, 0.99, 0.3]))
+    ledger.relabel(np.array([0, 1, 3]), ["cat", "dog", "cat"], "1-pseudo-label-confidence")
+    assert said_of_labels("1-pseudo-label-confidence", ledger, np.arange(5)) == (
+        "1-pseudo-label-confidence: labelled 3 of 5: cat 2, dog 1; confidence 0.70 to 0.99"
+    )

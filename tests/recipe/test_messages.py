@@ -84,3 +84,14 @@ def test_a_run_that_was_interrupted_is_not_called_no_run(tmp_path: Path, command
     assert "has no result yet" in said and "Errno" not in said
     said = call(name, tmp_path, *rest, code=2).stderr
     assert "is no run folder" in said and "Errno" not in said
+
+
+def test_of_a_classifier_it_is_said_what_the_figures_are_of() -> None:
+    from augforge.cli.render.run import said_of_judging
+
+    record = {"data": {"train": {"images": 9}, "held-out": {"images": 6}}, "classes": ["circle", "square", "triangle"]}
+    measured = {"measured": {"accuracy": 1.0, "recall circle": 1.0, "recall square": 1.0}}
+    assert said_of_judging(record | measured) == ["measured on 6 held-out images; of triangle none is held out"]
+    record["data"]["held-out"]["images"] = 0
+    assert said_of_judging(record | measured) == ["measured on images that it was trained on: none is held out"]
+    assert said_of_judging({"data": {"day": {"images": 3}}}) == []

@@ -114,7 +114,7 @@ def points(share: float) -> str:
 
 def _has_no_width(difference: Mapping[str, Any]) -> bool:
     """Whether every training of an arm answered as those of the first arm did."""
-    return difference["mean"] == difference["low"] == difference["high"] == 0
+    return all(difference[name] == 0 for name in ("mean", "low", "high"))
 
 
 def ends(difference: Mapping[str, Any]) -> str:

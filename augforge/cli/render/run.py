@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from augforge.cli.render.base import VERBOSE, level, more, out, print_json, righ
 from augforge.cli.render.next import after_run, after_training, say_next
 from augforge.cli.render.progress import terminal_progress
 from augforge.cli.render.splits import show_splits
+from augforge.errors import shortened
 
 if TYPE_CHECKING:
     from augforge.engine.run import Summary
@@ -58,10 +60,25 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
         return
     if not record["trained"]:
         say(f"{folder} is up to date: this model is trained already")
+    for line in said_of_judging(record):
+        say(line)
     for name, value in record["measured"].items():
         say(f"  {name:<24} {value:.4g}")
     say(f"{folder}: model.safetensors, model.json, samples.png, losses.png, README.md; {_duration(started)}")
     say_next(after_training(record["trainer"], folder))
+
+
+def said_of_judging(record: Mapping[str, Any]) -> list[str]:
+    """Of a classifier: how many images the figures are of, and the classes of which none was among them."""
+    if "held-out" not in record["data"]:
+        return []
+    count = record["data"]["held-out"]["images"]
+    if not count:
+        return ["measured on images that it was trained on: none is held out"]
+    named = "lowest-recall" not in record["measured"]  # of many classes only the lowest stands there
+    few = [name for name in record["classes"] if named and f"recall {name}" not in record["measured"]]
+    none = f"; of {shortened(few)} none is held out" if few else ""
+    return [f"measured on {count:,} held-out image{'s' if count != 1 else ''}{none}"]
 
 
 def _duration(started: float) -> str:

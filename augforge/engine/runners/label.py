@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop
 from augforge.engine.empty import REASONS, usual_reason
 from augforge.engine.rows import compute_rows, without_rows
-from augforge.errors import BadImage
+from augforge.errors import BadImage, shortened
 from augforge.models import find_model
 from augforge.stages.labeler import Labeler
 from augforge.stages.splitter import Splitter
@@ -40,8 +41,19 @@ def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, in
     if title not in ledger.column("labelled_by", indices):
         why = usual_reason(ledger, indices)
         context.empty(f"{title}: it labelled none of the {len(indices):,} images without a label: {why}", REASONS)
+    else:
+        context.progress.say(said_of_labels(title, ledger, indices))
     computed = embedder.computed - before
     return {"measured": computed, "reused": len(still) - computed}
+
+
+def said_of_labels(title: str, ledger: Ledger, indices: Indices) -> str:
+    """How many of the images at `indices` a labeler labelled, as what, and how sure it was at least."""
+    mine = indices[np.array([by == title for by in ledger.column("labelled_by", indices)], dtype=bool)]
+    counts = Counter(str(label) for label in ledger.column("label", mine))
+    classes = shortened(f"{label} {count:,}" for label, count in counts.most_common())
+    least, most = (float(find(ledger.scores["confidence"][mine])) for find in (np.min, np.max))
+    return f"{title}: labelled {len(mine):,} of {len(indices):,}: {classes}; confidence {least:.2f} to {most:.2f}"
 
 
 def decide_labels(stage: Labeler, title: str, ledger: Ledger, indices: Indices, logits: NDArray[np.float32]) -> None:
