@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from augforge.data.annotations import Annotations, dump_annotations, parse_annotations
 from augforge.data.ids import key
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS, Entry, Source, existing
@@ -42,7 +43,10 @@ ADVICE = {
 
 
 class OneClass(Source):
-    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
+    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away.
+
+    What it says of several labels or a soft label is left out.
+    """
 
     def __init__(self, source: Source, label: str) -> None:
         self.where = source.where
@@ -56,7 +60,10 @@ class OneClass(Source):
         """The entries of the source, of the one class or of none."""
         for entry in self._source.entries():
             carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
-            yield replace(entry, label=self._label, carried=carried)
+            if carried and carried.get("annotations"):
+                carried["annotations"] = dump_annotations(_without_labels(parse_annotations(carried["annotations"])))
+            said = _without_labels(entry.annotations)
+            yield replace(entry, label=self._label, carried=carried, annotations=said)
 
     def fingerprint(self) -> str:
         """That of the source, and the class."""
@@ -73,6 +80,10 @@ class OneClass(Source):
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """As the source."""
         return self._source.numbers(locators, column)
+
+
+def _without_labels(annotations: Annotations) -> dict[str, Any]:
+    return {name: value for name, value in annotations.items() if name not in ("labels", "soft_label")}
 
 
 def open_source(kind: str, value: str, **options: Any) -> Source:
