@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from augforge.data.annotations import parse_annotations
+from augforge.data.annotations import check_annotations, parse_annotations
+from augforge.data.sample import is_evaluation
 
 Shares = Mapping[str, float]
 """The classes of an image, each with what the image counts for it, in (0, 1]."""
@@ -38,12 +39,20 @@ def one_label(label: str | None, annotations: Mapping[str, Any]) -> str | None:
     return next(iter(shares)) if len(shares) == 1 else label
 
 
+def said_labels(annotations: Mapping[str, Any]) -> dict[str, Any]:
+    """What unchecked annotations of a source say of several labels and a soft label, as far as it can be used."""
+    said = {name: annotations[name] for name in ("labels", "soft_label") if annotations.get(name)}
+    return check_annotations(said, (1, 1))[0] if said else {}
+
+
 def is_soft(shares: Shares) -> bool:
     """Whether the shares are those of a soft label, not of several labels."""
     return any(share < 1 for share in shares.values())
 
 
-def expected_counts(labels: Iterable[str | None], several: Iterable[Shares], classes: Sequence[str]) -> dict[str, float]:
+def expected_counts(
+    labels: Iterable[str | None], several: Iterable[Shares], classes: Sequence[str]
+) -> dict[str, float]:
     """How many images of each of `classes` are expected, whole numbers as such.
 
     Args:
@@ -80,8 +89,28 @@ def filed_under(shares: Shares, counts: Mapping[str, float]) -> str | None:
     return min(shares, key=lambda name: (-shares[name] if soft else counts.get(name, 0), order.get(name, len(order))))
 
 
+def filed_labels(rows: pa.Table, classes: Sequence[str]) -> list[str | None]:
+    """(n,) the class under which each row of a whole ledger is filed; see `Ledger.filed_under`."""
+    labels: list[str | None] = rows.column("label").to_pylist()
+    several = several_in(rows)
+    if several:
+        splits, origins = rows.column("split").to_pylist(), rows.column("origin").to_pylist()
+        real = [o == "real" and not is_evaluation(s) for o, s in zip(origins, splits, strict=True)]
+        counts = table_counts(rows.filter(pa.array(real)), classes)
+        for place, shares in several.items():
+            labels[place] = filed_under(shares, counts)
+    return labels
+
+
+def table_counts(rows: pa.Table, classes: Sequence[str]) -> dict[str, float]:
+    """How many images of each of `classes` are expected among rows of a ledger."""
+    return expected_counts(rows.column("label").to_pylist(), several_in(rows).values(), classes)
+
+
 def several_in(rows: pa.Table) -> dict[int, dict[str, float]]:
     """The shares of those rows of a ledger that have several labels or a soft label, by their places."""
+    if "annotations" not in rows.column_names:
+        return {}  # an earlier version's
     said = pc.match_substring_regex(rows.column("annotations"), '"(labels|soft_label)":')
     places = np.flatnonzero(np.asarray(pc.and_(pc.is_null(rows.column("label")), pc.fill_null(said, False))))
     texts = rows.column("annotations").take(pa.array(places)).to_pylist()
@@ -108,5 +137,3 @@ class Several:
         fresh = several_in(rows.slice(start).select(["label", "annotations"])) if start < rows.num_rows else {}
         self._known |= {start + place: shares for place, shares in fresh.items()}
         return self._known
-
-

@@ -204,6 +204,14 @@ class Ledger:
         places = pc.fill_null(pc.index_in(labels, value_set=pa.array(self.classes, pa.string())), -1)
         return np.asarray(places).astype(np.int64)
 
+    def filed_index(self, indices: Indices) -> NDArray[np.int64]:
+        """(n,) as `filed_under`, as index into `classes`, -1 without a class."""
+        number = {name: place for place, name in enumerate(self.classes)}
+        return np.array(
+            [number.get(str(name), -1) if name is not None else -1 for name in self.filed_under(indices)],
+            dtype=np.int64,
+        )
+
     # -- deciding -------------------------------------------------------------------------------------------
 
     def score(self, name: str, indices: Indices, values: NDArray[np.float64]) -> None:
@@ -248,7 +256,8 @@ class Ledger:
 
     def forget_empty_classes(self) -> list[str]:
         """Leave out the `empty` classes of which there still is no sample; which these were."""
-        met = set(self.column("label"))
+        several = self.several(np.arange(len(self))).values()
+        met = {*self.column("label"), *(name for shares in several for name in shares)}
         gone = [name for name in self.empty if name in self.classes and name not in met]
         self.classes = [name for name in self.classes if name not in gone]
         return gone

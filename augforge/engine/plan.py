@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from augforge.algorithms.selection import budgets
+from augforge.data.classes import plain
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
@@ -22,6 +24,7 @@ from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.jobs import plan_by_class
 from augforge.engine.kinds import of_kind
 from augforge.engine.limits import check_amounts, check_asked
+from augforge.engine.one_label import refuse_several
 from augforge.engine.rates import measured_rate
 from augforge.engine.runners.filter import measured_parts
 from augforge.engine.runners.generate import finished, generator_parts
@@ -58,7 +61,7 @@ class PlanRow:
     rows_out: int
     todo: int
     reused: int
-    classes: Mapping[str, int]
+    classes: Mapping[str, float]
     exact: bool = True
     outlook: Outlook | None = None
     told: tuple[str, ...] = ()
@@ -73,6 +76,7 @@ class _State:
     models: dict[str, Model]
     ledger: Ledger
     counts: Counts
+    shown: Mapping[str, Mapping[str, float]]
     unread: int = 0
     unmade: int = 0
     exact: bool = True
@@ -89,8 +93,13 @@ class _State:
             key = (job.sample.label or "", "synthetic")
             self.counts[key] = self.counts.get(key, 0) + 1
 
-    def classes(self) -> dict[str, int]:
-        return {c: sum(n for (label, _), n in self.counts.items() if label == c) for c in self.ledger.classes}
+    def classes(self) -> dict[str, float]:
+        """The expected images of each class: of what is filed under one, as many others show too as at the source."""
+        found = dict.fromkeys(self.ledger.classes, 0.0)
+        for (filed, _), count in self.counts.items():
+            for label, each in self.shown.get(filed, {filed: 1}).items():
+                found[label] = found.get(label, 0.0) + each * count
+        return {label: plain(found[label]) for label in self.ledger.classes}
 
 
 def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, *, yes: bool = False) -> list[PlanRow]:
@@ -110,12 +119,13 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
         told = [understood(source) for source in sources]
         ledger, unread = known_samples(sources, store, limit, told)
         check_classes(recipe.stages, ledger.classes)
-        state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread, yes=yes)
+        state = _State(store, recipe.seed, models, ledger, _counts(ledger), _shown(ledger), unread, yes=yes)
         known = len(ledger) - unread
         first = PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)
         rows = [replace(first, told=tuple(each.sentence() for each in told))]
         for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
             before = state.total
+            refuse_several(stage, state.ledger)
             step = of_kind(PLANNERS, stage)(stage, title, state)
             counts = state.classes()
             rows.append(PlanRow(title, before, state.total, step.todo, step.reused, counts, state.exact, step.outlook))
@@ -125,9 +135,24 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
 def _counts(ledger: Ledger) -> Counts:
     counts: Counts = {}
     indices = ledger.visible()
-    for label, origin in zip(ledger.column("label", indices), ledger.column("origin", indices), strict=True):
+    for label, origin in zip(ledger.filed_under(indices), ledger.column("origin", indices), strict=True):
         counts[label or "", origin] = counts.get((label or "", origin), 0) + 1
     return counts
+
+
+def _shown(ledger: Ledger) -> dict[str, dict[str, float]]:
+    """How many images of each class one of those filed under a class stands for, on average; see `Ledger.filed_under`.
+
+    Of a class without images that have several labels or a soft label there is nothing to say: it stands for itself.
+    """
+    indices = ledger.visible()
+    several, filed = ledger.several(indices), np.array(ledger.filed_under(indices), dtype=object)
+    classes = {filed[place] for place in several}
+    found = {}
+    for label in classes:
+        mine = indices[filed == label]
+        found[str(label)] = {name: count / len(mine) for name, count in ledger.class_counts(mine).items()}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +272,18 @@ def _select(stage: Selector, title: str, state: _State) -> _Step:
 
 def _subsample(stage: Subsampler, title: str, state: _State) -> _Step:
     """As it will be: which images are left depends on nothing but their ids."""
-    before = state.ledger.class_counts(state.ledger.reference())
+    before = _filed(state.ledger)
     subsample(stage, title, state.ledger)
-    after = state.ledger.class_counts(state.ledger.reference())
+    after = _filed(state.ledger)
     for label, count in before.items():
         if (label, "real") in state.counts:
             state.counts[label, "real"] = max(0, state.counts[label, "real"] - count + after[label])
     return _Step(0, sum(before.values()))
+
+
+def _filed(ledger: Ledger) -> Counter[str]:
+    """How many images to learn from are filed under each class."""
+    return Counter(label for label in ledger.filed_under(ledger.reference(several=True)) if label is not None)
 
 
 def _shrink(state: _State, members: list[tuple[str, str]], budget: int) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from augforge.data.classes import is_soft, plain, said_labels, shares_of
+
 if TYPE_CHECKING:
     from augforge.io.base import Entry, Source
 
@@ -22,7 +24,8 @@ class Understood:
         format: what it is, such as "image folder".
         unused: how many files were passed over, by kind: {".txt": 2}.
         notes: what may be meant otherwise, and what to do then; a sentence each.
-        classes: images of each class, those of announced classes without any included.
+        classes: expected images of each class, those of announced classes without any included.
+        several: images with several labels; soft: images with a soft label.
         splits: images of each split.
         empty: the classes of which the source has no image.
     """
@@ -33,10 +36,12 @@ class Understood:
     notes: tuple[str, ...] = ()
     images: int = 0
     unlabelled: int = 0
+    several: int = 0
+    soft: int = 0
     masks: int = 0
     dropped: int = 0
     bad: int = 0
-    classes: dict[str, int] = field(default_factory=dict)
+    classes: dict[str, float] = field(default_factory=dict)
     splits: dict[str, int] = field(default_factory=dict)
     empty: tuple[str, ...] = ()
 
@@ -48,16 +53,19 @@ class Understood:
         self.images += 1
         self.bad += bool(entry.problem)
         self.masks += bool(entry.mask)
-        if entry.label is None:
-            self.unlabelled += 1
-        else:
-            self.classes[entry.label] = self.classes.get(entry.label, 0) + 1
+        shares = shares_of(entry.label, said_labels(entry.annotations))
+        self.unlabelled += not shares
+        if entry.label is None and len(shares) > 1:
+            self.soft += is_soft(shares)
+            self.several += not is_soft(shares)
+        for name, share in shares.items():
+            self.classes[name] = self.classes.get(name, 0) + share
         if entry.split is not None:
             self.splits[entry.split] = self.splits.get(entry.split, 0) + 1
 
     def sentence(self) -> str:
         """All of it in one line."""
-        there = {name: count for name, count in self.classes.items() if count}
+        there = {name: plain(count) for name, count in self.classes.items() if count}
         labelled = f"{_many(len(there), 'class', 'classes')}{f' ({_listed(there)})' if there else ''}"
         parts = [
             f"{self.where}: {self.format}",
@@ -65,6 +73,8 @@ class Understood:
             labelled,
             f"{self.unlabelled:,} unlabelled",
         ]
+        parts += [f"{_many(self.several, 'image')} with several labels"] if self.several else []
+        parts += [f"{_many(self.soft, 'image')} with a soft label"] if self.soft else []
         parts.append(f"splits {_listed(self.splits)}" if self.splits else "no splits")
         parts += [_many(self.masks, "mask")] if self.masks else []
         parts += [f"{self.dropped:,} more that it had dropped"] if self.dropped else []
@@ -87,8 +97,7 @@ def understanding(source: Source, told: Understood) -> Iterator[Entry]:
     met: set[str] = set()
     for entry in source.entries():
         told.count(entry)
-        if entry.label is not None:
-            met.add(entry.label)
+        met |= shares_of(entry.label, said_labels(entry.annotations)).keys()
         yield entry
     told.empty = tuple(source.empty_classes(met))
     told.unused, told.notes = source.unused(), tuple(source.notes(told))
@@ -98,7 +107,7 @@ def _many(count: int, one: str, more: str = "") -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def _listed(counts: Mapping[str, float]) -> str:
     shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:MOST])
     return shown + _more(len(counts))
 

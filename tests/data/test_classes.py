@@ -80,7 +80,9 @@ def test_what_is_added_later_is_looked_at_and_what_is_put_back_forgotten(first, 
 
 
 def test_counting_the_label_alone_is_wrong():
-    ledger = ledger_of(("cat", {}), (None, {"labels": ["cat", "dog"]}), (None, {"soft_label": {"dog": 0.75, "bird": 0.25}}))
+    ledger = ledger_of(
+        ("cat", {}), (None, {"labels": ["cat", "dog"]}), (None, {"soft_label": {"dog": 0.75, "bird": 0.25}})
+    )
     assert ledger.class_counts() == {"cat": 2, "dog": 1.75, "bird": 0.25}
     wrong = {name: ledger.column("label").count(name) for name in CLASSES}
     assert wrong == {"cat": 1, "dog": 0, "bird": 0}
