@@ -48,8 +48,8 @@ def amounts(stage: Generator, ledger: Ledger) -> dict[str | None, int]:
 def _refuse_without_own(stage: Generator, ledger: Ledger, target: Mapping[str | None, int]) -> None:
     """RecipeError where images of a class are asked for, and it is only seen in images with several labels."""
     several = ledger.several(ledger.reference(unlabelled=True)).values()
-    if not several:
-        return
+    if not several or not (stage.needs_labels or stage.balances):
+        return  # to make some of each image, classes or none, no class has to be there
     pools = ledger.conditioning(stage.split, not stage.needs_labels)
     seen = {name for shares in several for name in shares}
     lacking = [

@@ -40,6 +40,7 @@ from augforge.recipe.looked_at import has_synthetic, settled
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
+from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.labeler import Labeler
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
@@ -87,10 +88,11 @@ class _State:
     def total(self) -> int:
         return sum(self.counts.values())
 
-    def add(self, jobs: Sequence[Job]) -> None:
-        """Count the images that are to be generated."""
+    def add(self, jobs: Sequence[Job], filed: Mapping[str, str | None]) -> None:
+        """Count the images that are to be generated; `filed` says of a parent what its children are filed under."""
         for job in jobs:
-            key = (job.sample.label or "", "synthetic")
+            first = job.parents[0].id if job.parents else ""
+            key = (job.sample.label or filed.get(first) or "", "synthetic")
             self.counts[key] = self.counts.get(key, 0) + 1
 
     def classes(self) -> dict[str, float]:
@@ -170,6 +172,7 @@ def _generate(stage: Generator, title: str, state: _State) -> _Step:
     check_amounts(stage, state.ledger, parts.folder, state.yes)
     if stage.until_accepted is not None or (state.unread and not stage.has_amount):
         state.exact = False  # who is accepted; or a gate by id, and ids are only known of what was read
+    filed = _handed_on(stage, state.ledger)
     classes = class_outlooks(stage, state.ledger, tried_so_far(state.store.folder, title))
     tries = {label: each.tries for label, each in classes.items()}
     todo: dict[str | None, int] = {}
@@ -179,9 +182,21 @@ def _generate(stage: Generator, title: str, state: _State) -> _Step:
         there = [job for job in planned if parts.find([job.sample.id])[0] >= 0]
         state.ledger.extend(finished(there, parts, name))
         todo[label], reused = len(planned) - len(there), reused + len(there)
-        state.add(planned[: stage.until_accepted])
+        state.add(planned[: stage.until_accepted], filed)
     state.unmade += sum(todo.values())
     return _Step(sum(todo.values()), reused, outlook(stage, classes, todo, measured_rate(parts.folder)))
+
+
+def _handed_on(stage: Generator, ledger: Ledger) -> dict[str, str | None]:
+    """Of each real image with several labels or a soft label, what its children are filed under: they have its labels.
+
+    {} where a generator does not hand labels on.
+    """
+    if not isinstance(stage, FollowingGenerator):
+        return {}
+    indices = ledger.reference(unlabelled=True)
+    ids, filed = ledger.column("id", indices), ledger.filed_under(indices)
+    return {ids[place]: filed[place] for place in ledger.several(indices)}
 
 
 def _train(stage: Trainer, title: str, state: _State) -> _Step:

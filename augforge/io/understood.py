@@ -73,17 +73,23 @@ class Understood:
             labelled,
             f"{self.unlabelled:,} unlabelled",
         ]
-        parts += [f"{_many(self.several, 'image')} with several labels"] if self.several else []
-        parts += [f"{_many(self.soft, 'image')} with a soft label"] if self.soft else []
         parts.append(f"splits {_listed(self.splits)}" if self.splits else "no splits")
-        parts += [_many(self.masks, "mask")] if self.masks else []
-        parts += [f"{self.dropped:,} more that it had dropped"] if self.dropped else []
-        parts += [f"{self.bad:,} of them cannot be used"] if self.bad else []
+        parts += [text for count, text in self._some() if count]
         if self.empty:
             parts.append(f"no image of {', '.join(self.empty[:MOST])}{_more(len(self.empty))}")
         if self.unused:
             parts.append(f"{_many(sum(self.unused.values()), 'file')} not used ({_kinds(self.unused)})")
         return "; ".join([", ".join(parts), *self.notes])
+
+    def _some(self) -> tuple[tuple[int, str], ...]:
+        """What is said only where there is any."""
+        return (
+            (self.several, f"{_many(self.several, 'image')} with several labels"),
+            (self.soft, f"{_many(self.soft, 'image')} with a soft label"),
+            (self.masks, _many(self.masks, "mask")),
+            (self.dropped, f"{self.dropped:,} more that it had dropped"),
+            (self.bad, f"{self.bad:,} of them cannot be used"),
+        )
 
 
 def understood(source: Source) -> Understood:
