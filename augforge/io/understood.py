@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from augforge.data.classes import is_soft, plain, said_labels, shares_of
+from augforge.io.base import labels_met
 
 if TYPE_CHECKING:
     from augforge.io.base import Entry, Source
@@ -103,7 +104,7 @@ def understanding(source: Source, told: Understood) -> Iterator[Entry]:
     met: set[str] = set()
     for entry in source.entries():
         told.count(entry)
-        met |= shares_of(entry.label, said_labels(entry.annotations)).keys()
+        met.update(labels_met(entry))
         yield entry
     told.empty = tuple(source.empty_classes(met))
     told.unused, told.notes = source.unused(), tuple(source.notes(told))
