@@ -51,12 +51,8 @@ def _refuse_without_own(stage: Generator, ledger: Ledger, target: Mapping[str | 
     if not several or not (stage.needs_labels or stage.balances):
         return  # to make some of each image, classes or none, no class has to be there
     pools = ledger.conditioning(stage.split, not stage.needs_labels)
-    seen = {name for shares in several for name in shares}
-    lacking = [
-        label
-        for label, count in target.items()
-        if count and label in seen and next(stage.choose_parents(Pool(pools[label]), 1), None) is None
-    ]
+    seen = [label for label, count in target.items() if count and any(label in shares for shares in several)]
+    lacking = [label for label in seen if next(stage.choose_parents(Pool(pools[label]), 1), None) is None]
     if lacking:
         raise needs_one_label(
             f"generate {stage.name}",
