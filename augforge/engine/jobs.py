@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -51,14 +51,19 @@ def _refuse_without_own(stage: Generator, ledger: Ledger, target: Mapping[str | 
     if not several or not (stage.needs_labels or stage.balances):
         return  # to make some of each image, classes or none, no class has to be there
     pools = ledger.conditioning(stage.split, not stage.needs_labels)
-    seen = [label for label, count in target.items() if count and any(label in shares for shares in several)]
-    lacking = [label for label in seen if next(stage.choose_parents(Pool(pools[label]), 1), None) is None]
+    seen = {name for shares in several for name in shares}
+    wanted = [label for label, count in target.items() if count and label in seen]
+    lacking = [label for label in wanted if not _has_parents(stage, pools[label])]
     if lacking:
         raise needs_one_label(
             f"generate {stage.name}",
             several,
             f"no image is of the class {lacking[0]!r} alone, and it makes images of one class from such",
         )
+
+
+def _has_parents(stage: Generator, samples: Sequence[Sample]) -> bool:
+    return next(stage.choose_parents(Pool(samples), 1), None) is not None
 
 
 def plan_by_class(
