@@ -50,10 +50,9 @@ def _refuse_without_own(stage: Generator, ledger: Ledger, target: Mapping[str | 
     several = ledger.several(ledger.reference(unlabelled=True)).values()
     if not several or not (stage.needs_labels or stage.balances):
         return  # to make some of each image, classes or none, no class has to be there
-    pools = ledger.conditioning(stage.split, not stage.needs_labels)
     seen = {name for shares in several for name in shares}
-    wanted = [label for label, count in target.items() if count and label in seen]
-    lacking = [label for label in wanted if not _has_parents(stage, pools[label])]
+    pools = ledger.conditioning(stage.split, not stage.needs_labels)
+    lacking = _without_parents(stage, pools, [label for label in target if target[label] and label in seen])
     if lacking:
         raise needs_one_label(
             f"generate {stage.name}",
@@ -62,8 +61,11 @@ def _refuse_without_own(stage: Generator, ledger: Ledger, target: Mapping[str | 
         )
 
 
-def _has_parents(stage: Generator, samples: Sequence[Sample]) -> bool:
-    return next(stage.choose_parents(Pool(samples), 1), None) is not None
+def _without_parents(
+    stage: Generator, pools: Mapping[str | None, Sequence[Sample]], wanted: Sequence[str | None]
+) -> list[str | None]:
+    """Those of the `wanted` classes from whose images the stage can make none."""
+    return [label for label in wanted if next(stage.choose_parents(Pool(pools[label]), 1), None) is None]
 
 
 def plan_by_class(
