@@ -36,7 +36,7 @@ from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
 from augforge.progress import Progress
 from augforge.recipe import Recipe, check_recipe
-from augforge.recipe.looked_at import has_synthetic, settled
+from augforge.recipe.looked_at import has_synthetic, looked_at, settled
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
@@ -255,7 +255,7 @@ def _unmeasured(stage: Stage, state: _State) -> int:
     if parts is None or str(parts.folder) in state.measured:
         return 0
     state.measured.add(str(parts.folder))
-    known = state.ledger.visible(getattr(stage, "on", "all"))
+    known = looked_at(stage, state.ledger)
     if isinstance(stage, EmbeddingFilter) and stage.needs_real:
         known = np.union1d(known, state.ledger.reference())
     missing = int((parts.find(state.ledger.column("digest", known)) < 0).sum())
@@ -276,13 +276,22 @@ def _filter(stage: Filter, title: str, state: _State) -> _Step:
 
 
 def _select(stage: Selector, title: str, state: _State) -> _Step:
-    step = _measure(stage, state)
+    step, spared = _measure(stage, state), _spared(stage, state)
+    state.counts = {key: max(0, count - spared[key]) for key, count in state.counts.items()}
     members = [key for key in state.counts if _sees(stage, key)]
     by_class = {label: sum(state.counts[k] for k in members if k[0] == label) for label in {k[0] for k in members}}
     allowed = budgets(by_class, stage.budget(sum(by_class.values())), stage.allocation)
     for label, budget in allowed.items():
         _shrink(state, [key for key in members if key[0] == label], budget)
+    state.counts = {key: count + spared[key] for key, count in state.counts.items()}
     return step
+
+
+def _spared(stage: Selector, state: _State) -> Counter[tuple[str, str]]:
+    """The images that a selector leaves alone, as they are known: those of evaluation splits."""
+    ledger = state.ledger
+    spared = np.setdiff1d(ledger.visible(getattr(stage, "on", "all")), looked_at(stage, ledger))
+    return Counter((label or "", "real") for label in ledger.filed_under(spared))
 
 
 def _subsample(stage: Subsampler, title: str, state: _State) -> _Step:
