@@ -95,6 +95,11 @@ class _State:
             key = (job.sample.label or filed.get(first) or "", "synthetic")
             self.counts[key] = self.counts.get(key, 0) + 1
 
+    def change(self, by: Mapping[tuple[str, str], int], sign: int) -> None:
+        """Add some images, or with `sign` -1 take them away."""
+        for key, count in by.items():
+            self.counts[key] = max(0, self.counts.get(key, 0) + sign * count)
+
     def classes(self) -> dict[str, float]:
         """The expected images of each class: of what is filed under one, as many others show too as at the source."""
         found = dict.fromkeys(self.ledger.classes, 0.0)
@@ -277,13 +282,13 @@ def _filter(stage: Filter, title: str, state: _State) -> _Step:
 
 def _select(stage: Selector, title: str, state: _State) -> _Step:
     step, spared = _measure(stage, state), _spared(stage, state)
-    state.counts = {key: max(0, count - spared[key]) for key, count in state.counts.items()}
+    state.change(spared, -1)
     members = [key for key in state.counts if _sees(stage, key)]
     by_class = {label: sum(state.counts[k] for k in members if k[0] == label) for label in {k[0] for k in members}}
     allowed = budgets(by_class, stage.budget(sum(by_class.values())), stage.allocation)
     for label, budget in allowed.items():
         _shrink(state, [key for key in members if key[0] == label], budget)
-    state.counts = {key: count + spared[key] for key, count in state.counts.items()}
+    state.change(spared, 1)
     return step
 
 
