@@ -180,6 +180,9 @@ LAYOUTS: dict[str, tuple[Layout, str]] = {
 
 ASKING: dict[str, tuple[Layout, str]] = {
     "splits below a folder of a layout": (files("photos/{split}/{label}/{n}.png"), "valid"),
+    "splits as part of the names of classes": (files("{label}_{split}/{n}.png"), "val"),
+    "years beside splits, without annotations": (files("{split}2017/{label}{n}.png"), "val"),
+    "splits with a word more": (files("{split}-set/{label}/{n}.png"), "Test"),
     "splits below images, without labels": (files("images/{split}/{n}{label}.png"), "val"),
 }
 """Where a class would have to be guessed: the run stops with a question."""
@@ -270,7 +273,7 @@ def test_a_question_where_a_class_would_be_guessed(name, tmp_path):
     shifts = build_stage("generate", "shifts", {"families": ["blur"]})
     with pytest.raises(SourceError) as raised:
         run(Recipe("law", 1, (SourceSpec(kind, value),), (shifts,)), tmp_path / "out", device="cpu")
-    assert "not as a class" in raised.value.message and raised.value.hint
+    assert "not as " in raised.value.message and raised.value.hint
 
 
 @pytest.mark.parametrize("name", ["splits below classes", "coco, as downloaded", "parquet, as on the Hub"])

@@ -13,7 +13,7 @@ from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.masks import Masks, are_masks
 from augforge.io.records import MANIFEST, METADATA, Records
-from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
+from augforge.io.splits import LAYOUT, folder_split, no_class, no_classes, paired_splits, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_names, suffix_of
@@ -126,11 +126,15 @@ class Folder(Source):
 
     def _refuse_layouts(self) -> None:
         """SourceError where a folder would be a class that is named as a split, or as one of a layout."""
-        for base in self._class_bases():
+        for base in self._class_bases() if self._read_classes else ():
             names = [name for name in self._image_folders(base) if join(base, name) not in self._unlabelled]
-            for name in names if self._read_classes else ():
-                if name.lower() in LAYOUT or (self._read_splits and folder_split(name)):
-                    raise no_class(self.where, self._tree.root, join(base, name), names)
+            if self._read_splits and (pair := paired_splits(names)):
+                raise no_classes(self.where, pair)
+            if wrong := next(filter(self._is_no_class, names), ""):
+                raise no_class(self.where, self._tree.root, join(base, wrong), names)
+
+    def _is_no_class(self, name: str) -> bool:
+        return name.lower() in LAYOUT or (self._read_splits and folder_split(name) is not None)
 
     def _known_split(self, chosen: str | None) -> str | None:
         """The split that is to be read. SourceError if there is no such folder and no record that could name it."""
