@@ -206,11 +206,10 @@ class Ledger:
 
     def filed_index(self, indices: Indices) -> NDArray[np.int64]:
         """(n,) as `filed_under`, as index into `classes`, -1 without a class."""
-        number = {name: place for place, name in enumerate(self.classes)}
-        return np.array(
-            [number.get(str(name), -1) if name is not None else -1 for name in self.filed_under(indices)],
-            dtype=np.int64,
-        )
+        found, number = self.class_index(indices), {name: place for place, name in enumerate(self.classes)}
+        if several := list(self.several(indices)):
+            found[several] = [number.get(str(name), -1) for name in self.filed_under(indices[several])]
+        return found
 
     # -- deciding -------------------------------------------------------------------------------------------
 

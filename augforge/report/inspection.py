@@ -146,7 +146,8 @@ def inspected(source: Source, limit: int = EXAMPLES) -> Inspection:
         chosen.offer(entry)
         for name, value in entry.annotations.items():
             images, things = counts.get(name, (0, 0))
-            counts[name] = images + 1, things + (len(value) if isinstance(value, (list, tuple)) else 1)
+            more = len(value) if isinstance(value, (list, tuple)) else 1
+            counts[name] = images + (more > 0), things + more
         if entry.problem and len(bad) < PROBLEMS:
             bad.append((entry.locator, entry.problem))
     if not told.images:

@@ -133,3 +133,10 @@ def test_reference_takes_several_labels_only_where_asked():
 def test_plain_numbers():
     assert [plain(1.0), plain(0.3333333), plain(2.9999999)] == [1, 0.333, 3]
     assert isinstance(plain(2.9999999), int)
+
+
+@given(images())
+def test_filed_by_name_and_by_number_alike(found):
+    ledger = ledger_of(*found)
+    names = ledger.filed_under(ledger.visible())
+    assert [CLASSES[i] if i >= 0 else None for i in ledger.filed_index(ledger.visible()).tolist()] == names
