@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,10 +13,13 @@ from typing import Any
 
 from augforge.data.ids import key
 from augforge.errors import SourceError
+from augforge.io.archives import is_archive
 from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.braces import is_list
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.imagefolder import DEPTH, is_foreign, is_table, metadata_files
+from augforge.io.tree import SUFFIXES
 from augforge.io.writing import Writer
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
@@ -35,7 +39,6 @@ KINDS: dict[str, str] = {
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
-    ".tgz": "unpack it and give the folder",
     ".arrow": "give the folder of the Hugging Face dataset that holds it",
     ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
 }
@@ -132,6 +135,8 @@ def detect(text: str) -> tuple[str, str]:
     kind, colon, value = text.partition(":")
     if colon and kind in KINDS:
         return kind, value
+    if is_list(text) and is_archive(Path(text).name) and not Path(text).exists():
+        return "webdataset", text
     path = _existing(text)
     if path.is_dir():
         try:
@@ -142,8 +147,10 @@ def detect(text: str) -> tuple[str, str]:
         return "coco", text
     if is_table(path):
         return "table", text
-    if path.suffix.lower() in (".parquet", ".tar"):
-        return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
+    if is_archive(path.name):
+        return "webdataset", text
+    if path.suffix.lower() == ".parquet":
+        return "parquet", text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -184,10 +191,23 @@ def _holds_parquet(folder: Path) -> bool:
     return any(any(place.glob("*.parquet")) for place in (folder, *inner))
 
 
+def _holds_archives_only(folder: Path) -> bool:
+    """Whether archives, compressed or not, lie in a folder or in those below it, and no images or tables do."""
+    found = False
+    for inside, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if len(Path(inside).relative_to(folder).parts) >= DEPTH:
+            folders.clear()
+        if any(name.rpartition(".")[2].lower() in (*SUFFIXES, "parquet") for name in files):
+            return False
+        found = found or any(map(is_archive, files))
+    return found
+
+
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
     "imagefolder": lambda folder: any(map(is_foreign, metadata_files(folder, DEPTH))),
-    "webdataset": lambda folder: any(folder.glob("*.tar")),
+    "webdataset": lambda folder: any(folder.glob("*.tar")) or _holds_archives_only(folder),
     "parquet": _holds_parquet,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
