@@ -42,6 +42,9 @@ class Progress:
         """A bar for `total` items that are still to be done."""
         yield Bar()
 
+    def opening(self, text: str) -> None:
+        """What a run begins with: what a source was understood to be, or what is new in its recipe."""
+
     def say(self, text: str) -> None:
         """A remark worth a line."""
 
@@ -104,6 +107,10 @@ class LineProgress(Headings):
         bar = _LineBar(title, total, unit)
         yield bar
         bar.line()
+
+    def opening(self, text: str) -> None:
+        """Print it on stderr."""
+        self.say(text)
 
     def say(self, text: str) -> None:
         """Print a remark on stderr."""

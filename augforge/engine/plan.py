@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +28,7 @@ from augforge.engine.runners.generate import finished, generator_parts
 from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
 from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
+from augforge.io.understood import understood
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
 from augforge.progress import Progress
@@ -49,7 +50,7 @@ Counts = dict[tuple[str, str], int]  # images by class and origin
 class PlanRow:
     """One stage of a plan; `exact` is false where the numbers are only the most or the likely ones.
 
-    `outlook` is a generator's, class by class.
+    `outlook` is a generator's, class by class; `told` says of each source what it was understood to be.
     """
 
     stage: str
@@ -60,6 +61,7 @@ class PlanRow:
     classes: Mapping[str, int]
     exact: bool = True
     outlook: Outlook | None = None
+    told: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,11 +106,14 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
-        ledger, unread = known_samples(open_sources(recipe), store, limit)
+        sources = open_sources(recipe)
+        told = [understood(source) for source in sources]
+        ledger, unread = known_samples(sources, store, limit, told)
         check_classes(recipe.stages, ledger.classes)
         state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread, yes=yes)
         known = len(ledger) - unread
-        rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
+        first = PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)
+        rows = [replace(first, told=tuple(each.sentence() for each in told))]
         for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
             before = state.total
             step = of_kind(PLANNERS, stage)(stage, title, state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -48,7 +48,7 @@ class OneClass(Source):
     """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
 
     def __init__(self, source: Source, label: str) -> None:
-        self.where = source.where
+        self.where, self.format = source.where, source.format  # type: ignore[misc]  # that of what it wraps
         self._source, self._label = source, label or None
 
     def classes(self) -> list[str]:
@@ -64,6 +64,10 @@ class OneClass(Source):
     def fingerprint(self) -> str:
         """That of the source, and the class."""
         return key("one class", self._source.fingerprint(), self._label)
+
+    def unused(self) -> Mapping[str, int]:
+        """As the source."""
+        return self._source.unused()
 
     def read(self, locator: str) -> bytes:
         """As the source."""

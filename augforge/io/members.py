@@ -109,7 +109,7 @@ def _settle(sample: Members) -> list[str]:
 
 
 def _is_junk(name: str) -> bool:
-    """Whether a member is what systems leave in archives: hidden files, as `._NAME` of Macs, `__MACOSX`, `PaxHeader`."""
+    """Whether a member is what systems leave in archives: hidden files (`._NAME` of Macs), `PaxHeader`."""
     parts = name.replace("\\", "/").split("/")
     hidden = any(part.startswith(".") and part != ".." for part in parts)
     return hidden or any(part == "__MACOSX" or part.startswith("PaxHeader") for part in parts[:-1])

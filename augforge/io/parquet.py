@@ -76,6 +76,7 @@ class Parquet(Source):
     """
 
     writer: ClassVar[type[Writer] | None] = ParquetWriter
+    format: ClassVar[str] = "Parquet"
     reads_paths = True
     """Whether a row without bytes may name a file."""
 

@@ -97,6 +97,11 @@ class Filter(Stage):
         return {name: value for name, value in options.items() if value is not None}
 
     @property
+    def needs_labels(self) -> bool:
+        """Whether the decisive measure compares an image with its class, so that one without a label has no score."""
+        return False
+
+    @property
     def judges_alone(self) -> bool:
         """Whether the verdict on an image does not depend on the other images."""
         return self.rule().is_fixed

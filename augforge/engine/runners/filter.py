@@ -19,6 +19,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, stored_vectors
+from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.errors import BadImage
@@ -33,6 +34,7 @@ from augforge.stages.stage import Stage
 
 def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]:
     """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it reweights."""
+    refuse_unlabelled(stage, title, context)
     if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
         looked = _measure(stage, title, context)
     elif isinstance(stage, EmbeddingFilter):
@@ -46,6 +48,7 @@ def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]
         stays = _decide(stage, title, ledger, looked)
         if isinstance(stage, EmbeddingFilter) and stage.reweights:
             ledger.weight[indices[stays]] *= scores[stage.primary_measure][stays]
+        refuse_unscored(title, indices, bool(np.isfinite(scores[stage.primary_measure]).any()), context)
     return {"measured": looked.measured, "reused": looked.reused}
 
 

@@ -72,13 +72,7 @@ def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str
     folder = generator_parts(stage, context.store, context.seed)[1].folder
     if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
         context.progress.say(f"{stage.name}: planning {asked:,} images")
-    jobs = list(plan(stage, context.ledger, context.seed, title))
-    if not jobs:
-        context.progress.say(
-            f"{stage.name}: nothing to generate: every class has enough, or no image may condition it; "
-            "per-class, balance-to or real-to-synthetic ask for more"
-        )
-    return generate_jobs(stage, jobs, context)
+    return generate_jobs(stage, list(plan(stage, context.ledger, context.seed, title)), context)
 
 
 def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) -> dict[str, int]:

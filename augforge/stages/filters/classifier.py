@@ -48,6 +48,11 @@ class Classifier(EmbeddingFilter):
         default="confidence", description="The measure that the rule looks at."
     )
 
+    @property
+    def needs_labels(self) -> bool:
+        """Only the probability of its label does."""
+        return self.by == "label-probability"
+
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The three measures of the classifier's softmax."""
         import numpy as np

@@ -53,6 +53,11 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
         if self.asks_about_classes:
             find_model(self.model, "image-text")
 
+    @property
+    def needs_labels(self) -> bool:
+        """Every measure compares an image with its class."""
+        return True
+
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The similarities. A single class has no other: its margin is NaN."""
         images, classes = inputs.images, inputs.classes

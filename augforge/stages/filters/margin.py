@@ -34,6 +34,11 @@ class Margin(AsksAboutClasses, EmbeddingFilter):
     model: Annotated[str, Task("image-text")] = Field(default="builtin-clip", description="The image-text model.")
     prompt: Prompt = Field(default="a photo of a {label}", description="The prompt of a class; {label} is its name.")
 
+    @property
+    def needs_labels(self) -> bool:
+        """It compares an image with its class."""
+        return True
+
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The margin of the image's own class."""
         return {"margin": margins(inputs.images, inputs.classes, class_prompts(inputs, self.prompt))}

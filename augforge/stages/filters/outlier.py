@@ -46,6 +46,11 @@ class Outlier(EmbeddingFilter):
         default=0.3, gt=0, le=1, description="The share of the distances that counts, the lowest ones."
     )
 
+    @property
+    def needs_labels(self) -> bool:
+        """It compares an image with its class."""
+        return True
+
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How odd each image is in its class."""
         import numpy as np

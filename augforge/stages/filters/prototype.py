@@ -26,6 +26,11 @@ class Prototype(EmbeddingFilter):
     finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
+    @property
+    def needs_labels(self) -> bool:
+        """It compares an image with its class."""
+        return True
+
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The cosine to the prototype of the image's class."""
         return {"prototype": to_own(inputs.images, inputs.classes, inputs.prototypes)}
