@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from augforge.data.sample import is_evaluation
 from augforge.errors import BadImage, SourceError, shortened
 from augforge.io.archives import Archives, is_archive
-from augforge.io.base import Entry, Source, existing, file_stamp, natural, only, split_name
+from augforge.io.base import SPLITS, Entry, Source, existing, file_stamp, natural, only, split_name
 from augforge.io.braces import expanded, is_list
 from augforge.io.class_list import CLASS_LISTS, listed_classes
-from augforge.io.columns import file_split
 from augforge.io.members import Members, Place, Scan, scan, without_images
 from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
 from augforge.io.splits import path_split
 from augforge.io.text_columns import meaning
+
+if TYPE_CHECKING:
+    from augforge.io.understood import Understood
 
 OPEN_FILES = 64
 SMALL = 4 << 20
@@ -91,13 +94,12 @@ class Archived(Source):
                 beside[path.suffix.lower() or path.name] += 1
         return self._unused + beside
 
-    @property
-    def remarks(self) -> list[str]:
-        """What is to be said of samples without an image, once `entries` has come to its end."""
-        lost = [f"{name}#{stem}" for name, stems in self._lost.items() for stem in stems]
-        if not lost:
-            return []
-        return [f"{len(lost):,} {'sample has' if len(lost) == 1 else 'samples have'} no image: {shortened(lost)}"]
+    def notes(self, told: Understood) -> Iterator[str]:
+        """What is to be said of samples without an image, and of images without any label."""
+        if lost := [f"{name}#{stem}" for name, stems in self._lost.items() for stem in stems]:
+            yield f"{len(lost):,} {'sample has' if len(lost) == 1 else 'samples have'} no image: {shortened(lost, 3)}"
+        if told.images and told.unlabelled == told.images:
+            yield "no image has a label: those are read from ID.cls, or `label` in ID.json"
 
     def read(self, locator: str) -> bytes:
         """The bytes of the image of a sample."""
@@ -128,7 +130,7 @@ class Archived(Source):
     def _of_archive(self, name: str) -> Iterator[Entry]:
         stamp = _stamp(self._root / name)
         if stamp == MISSING:
-            yield Entry(name, None, file_split(name), problem=MISSING)
+            yield Entry(name, None, _split_of(name, ""), problem=MISSING)
             return
         found = self._scans(name)
         self._unused += found.unused
@@ -207,7 +209,10 @@ def _archives(value: str) -> tuple[Path, list[str]]:
 
 def _split_of(name: str, stem: str) -> str | None:
     """The split that the path of an archive or of a member names; an evaluation split counts before all others."""
-    return _evaluation(file_split(name), path_split(f"{stem}.x"))
+    words = re.split(r"[-._ /0-9]+", name.lower())
+    named = [SPLITS[word] for word in words if word in SPLITS]
+    evaluation = next(filter(is_evaluation, named), None)
+    return _evaluation(evaluation or next(iter(named), None), path_split(f"{stem}.x"))
 
 
 def _evaluation(first: str | None, second: str | None) -> str | None:
