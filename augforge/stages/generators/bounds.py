@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MOST = 2 << 20
+MOST = 1 << 19
 """px that any image may be resized to."""
 LONGEST = 16
 """An image may be so many times as long as wide, however large it gets."""
