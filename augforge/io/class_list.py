@@ -1,39 +1,81 @@
-"""Files that name the classes of a data set in their order, one a line: `classes.txt` beside the class folders."""
+"""Files that name the classes of a data set in their order, beside the class folders or archives.
+
+`classes.txt` has a name a line; in front of it may stand its number (`3 cat`, `3: cat`), after it what it means
+(`n01440764 tench`). `classes.json` is a list of names, or an object of names and numbers, either way round.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-CLASS_LISTS = ("classes.txt", "classnames.txt", "class_names.txt", "labels.txt", "names.txt", "obj.names")
+CLASS_LISTS = (
+    "classes.txt", "classnames.txt", "class_names.txt", "labels.txt", "names.txt", "classes.json", "class_to_idx.json",
+    "class_map.json",
+)  # fmt: skip
 """What such files are called; the first that is there counts."""
 LARGEST = 4 << 20
 """Bytes of the longest one that is read."""
 
 
-def listed_classes(folder: Path) -> list[str]:
-    """The classes that a file of a folder names, in their order; [] where there is none.
+def class_list(folder: Path) -> tuple[str, list[str]]:
+    """Name and classes of the file of a folder that lists them; ("", []) where there is none that can be read."""
+    for name in CLASS_LISTS:
+        path = folder / name
+        try:
+            if not path.is_file() or path.stat().st_size > LARGEST:
+                continue
+            text = path.read_bytes().decode("utf-8-sig", errors="replace")
+        except OSError:
+            continue
+        found = _of_json(text) if name.endswith(".json") else _of_lines(text)
+        if found:
+            return name, list(dict.fromkeys(found))
+    return "", []
 
-    A line is a name, or the number of a class and its name (`3 cat`, `3: cat`) where every line counts on from 0 or 1.
+
+def in_listed_order(listed: Collection[str], met: Collection[str]) -> list[str]:
+    """All listed classes, then others that were met, in their order; [] if none of those that were met is listed.
+
+    A line of two words or more stands for the class that is called like its first word, if one is.
     """
-    path = next((folder / name for name in CLASS_LISTS if (folder / name).is_file()), None)
-    try:
-        if path is None or path.stat().st_size > LARGEST:
-            return []
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError:
+    names = [line if line in met else _first_word(line, met) for line in listed]
+    if not set(names) & set(met):
         return []
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    return list(dict.fromkeys(_unnumbered(names)))
+    return list(dict.fromkeys([*names, *met]))
 
 
-def _unnumbered(lines: list[str]) -> list[str]:
-    """The lines without the numbers in front of them, if those count on from 0 or 1."""
-    import re
+def _first_word(line: str, met: Collection[str]) -> str:
+    first = re.split(r"[\s,;:]+", line, maxsplit=1)[0]
+    return first if first in met else line
 
-    found = [re.fullmatch(r"(\d{1,9})\s*[\s:,\t]\s*(\S.*)", line) for line in lines]
-    if not lines or not all(found):
-        return lines
+
+def _of_lines(text: str) -> list[str]:
+    """The names, without the numbers in front of them if those count on from 0 or 1."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [re.fullmatch(r"(\d{1,9})\s*[\s:,;]\s*(\S.*)", line) for line in lines]
     pairs = [(int(one[1]), one[2]) for one in found if one]
-    first = pairs[0][0]
-    in_order = [number for number, _ in pairs] == list(range(first, first + len(pairs)))
-    return [name for _, name in pairs] if in_order and first in (0, 1) else lines
+    if not pairs or len(pairs) < len(lines) or pairs[0][0] not in (0, 1):
+        return lines
+    in_order = [number for number, _ in pairs] == list(range(pairs[0][0], pairs[0][0] + len(pairs)))
+    return [name for _, name in pairs] if in_order else lines
+
+
+def _of_json(text: str) -> list[str]:
+    """The names of a list, or of an object in the order of its numbers."""
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    if isinstance(value, list):
+        return [name for name in value if isinstance(name, str)]
+    if not isinstance(value, dict):
+        return []
+    if all(isinstance(number, int) for number in value.values()):
+        return sorted(value, key=lambda name: int(value[name]))
+    if all(key.isdecimal() and isinstance(name, str) for key, name in value.items()):
+        return [value[key] for key in sorted(value, key=int)]
+    return []

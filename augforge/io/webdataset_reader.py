@@ -15,7 +15,7 @@ from augforge.errors import BadImage, SourceError, shortened
 from augforge.io.archives import Archives, is_archive
 from augforge.io.base import SPLITS, Entry, Source, existing, file_stamp, natural, only, split_name
 from augforge.io.braces import expanded, is_list
-from augforge.io.class_list import CLASS_LISTS, listed_classes
+from augforge.io.class_list import CLASS_LISTS, class_list
 from augforge.io.members import Members, Place, Scan, scan, without_images
 from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
 from augforge.io.splits import path_split
@@ -61,7 +61,7 @@ class Archived(Source):
                 f"{self.where}: there are no archives in it",
                 "give a .tar, .tar.gz or .tar.zst file, or the folder of them",
             )
-        self._declared = declared_classes(self._root) or listed_classes(self._root)
+        self._declared = declared_classes(self._root) or class_list(self._root)[1]
         self._archives = Archives(self._root, self.where)
         self._scans = lru_cache(OPEN_FILES)(self._scan)
         self._met: frozenset[str] | None = None
