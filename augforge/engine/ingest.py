@@ -264,9 +264,12 @@ def refuse_too_many_bad(ledger: Ledger, max_bad: float) -> str | None:
 
 
 def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
-    """One line for every reason for which source images cannot be used."""
+    """One line for every reason for which source images cannot be used, with the first image of each."""
     for reason, count in ledger.drops_by_stage().get("source", {}).items():
-        progress.say(f"{count:,} source images cannot be used: {reason}")
+        here = (ledger.dropped_by == "source") & (ledger.dropped == reason)
+        first = next(iter(ledger.samples(np.flatnonzero(here)[:1])))
+        which = first.source or first.id
+        progress.say(f"{which}: {reason}" + (f"; and {count - 1:,} more images like it" if count > 1 else ""))
 
 
 class Pixels:

@@ -27,7 +27,7 @@ from augforge.engine.empty import (
 )
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
-from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
+from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
@@ -154,6 +154,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+    say_what_is_bad(ledger, context.progress)
     context.progress.plan(recipe.titles())
     with trained_models() as models, written_if_empty(context):
         context = replace(context, models=models)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,14 +12,18 @@ from typing import Any
 
 from augforge.data.ids import key
 from augforge.errors import SourceError
-from augforge.io.archives import is_archive
+from augforge.io.archives import holds_archives, is_archive
 from augforge.io.base import SPLITS, Entry, Source, existing
 from augforge.io.braces import is_list
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
-from augforge.io.imagefolder import DEPTH, is_foreign, is_table, metadata_files
-from augforge.io.tree import SUFFIXES
+from augforge.io.cvat import cvat_files, is_cvat
+from augforge.io.imagefolder import holds_metadata, is_table
+from augforge.io.labelme import holds_labelme, is_labelme
+from augforge.io.voc import holds_voc
 from augforge.io.writing import Writer
+from augforge.io.yolo import holds_yolo
+from augforge.io.yolo_data import is_data_file
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
 
@@ -32,6 +35,10 @@ KINDS: dict[str, str] = {
     "parquet": "augforge.io.parquet:Parquet",
     "webdataset": "augforge.io.webdataset:WebDataset",
     "coco": "augforge.io.coco:Coco",
+    "yolo": "augforge.io.yolo:Yolo",
+    "voc": "augforge.io.voc:Voc",
+    "labelme": "augforge.io.labelme:LabelMe",
+    "cvat": "augforge.io.cvat:Cvat",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
@@ -147,14 +154,9 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
-    if path.suffix.lower() == ".json" and looks_like_coco(path):
-        return "coco", text
-    if is_table(path):
-        return "table", text
-    if is_archive(path.name):
-        return "webdataset", text
-    if path.suffix.lower() == ".parquet":
-        return "parquet", text
+    for kind, is_one in FILES.items():
+        if is_one(path):
+            return kind, text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -195,23 +197,24 @@ def _holds_parquet(folder: Path) -> bool:
     return any(any(place.glob("*.parquet")) for place in (folder, *inner))
 
 
-def _holds_archives_only(folder: Path) -> bool:
-    """Whether archives, compressed or not, lie in a folder or in those below it, and no images or tables do."""
-    found = False
-    for inside, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if len(Path(inside).relative_to(folder).parts) >= DEPTH:
-            folders.clear()
-        if any(name.rpartition(".")[2].lower() in (*SUFFIXES, "parquet") for name in files):
-            return False
-        found = found or any(map(is_archive, files))
-    return found
-
-
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
-    "imagefolder": lambda folder: any(map(is_foreign, metadata_files(folder, DEPTH))),
-    "webdataset": lambda folder: any(folder.glob("*.tar")) or _holds_archives_only(folder),
+    "imagefolder": holds_metadata,
+    "webdataset": holds_archives,
     "parquet": _holds_parquet,
+    "cvat": lambda folder: bool(cvat_files(folder)),
+    "yolo": holds_yolo,
+    "voc": holds_voc,
+    "labelme": holds_labelme,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
+FILES: dict[str, Callable[[Path], bool]] = {
+    "coco": lambda path: path.suffix.lower() == ".json" and looks_like_coco(path),
+    "labelme": is_labelme,
+    "cvat": is_cvat,
+    "yolo": is_data_file,
+    "table": is_table,
+    "webdataset": lambda path: is_archive(path.name),
+    "parquet": lambda path: path.suffix.lower() == ".parquet",
+}
+"""How an annotation file of each kind is known, in this order."""

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from augforge.errors import BadImage, SourceError
+from augforge.io.annotated import folders_below
+from augforge.io.tree import SUFFIXES
 
 Opener = Callable[[IO[bytes]], Any]
 MOST_KEPT = 8 << 30
@@ -27,6 +29,8 @@ MOST_KEPT = 8 << 30
 SPARE = 256 << 20
 """Bytes that are left free on the disk of temporary files."""
 PIECE = 1 << 20
+DEEP = 4
+"""Folders below each other in which archives are looked for, to find out what a folder is."""
 TRUNCATED = "truncated: its archive ends before it"
 
 
@@ -165,3 +169,15 @@ def _opener(name: str) -> Opener | None:
 def is_archive(name: str) -> bool:
     """Whether a file is named as a tar archive, compressed or not."""
     return name.lower().endswith(tuple(OPENERS)) and not name.startswith(".")
+
+
+def holds_archives(folder: Path) -> bool:
+    """Whether tar archives lie at the top of a folder; compressed ones, or further down, if no images or Parquet files do."""
+    if any(folder.glob("*.tar")):
+        return True
+    found = False
+    for above, names in folders_below(folder, DEEP):
+        if any(name.rpartition(".")[2].lower() in (*SUFFIXES, "parquet") for name in names):
+            return False
+        found = found or any(is_archive(above + name) for name in names)
+    return found

@@ -121,6 +121,15 @@ class Source(ABC):
         )
 
 
+def labels_met(entry: Entry) -> Iterator[str]:
+    """The classes that an entry is of or shows: its label or labels, and those of its boxes and keypoints."""
+    said = entry.annotations
+    found = [entry.label, *(said.get("labels") or ()), *(said.get("soft_label") or ())]
+    for thing in (*(said.get("boxes") or ()), *(said.get("keypoints") or ())):
+        found.append(thing.get("label") if isinstance(thing, Mapping) else None)
+    yield from (label for label in found if isinstance(label, str))
+
+
 def natural(text: str) -> tuple[Any, str]:
     """A sorting key by which "2" comes before "10"."""
     words = re.split(r"(\d+)", text.casefold())

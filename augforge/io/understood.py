@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from augforge.io.base import labels_met
+
 if TYPE_CHECKING:
     from augforge.io.base import Entry, Source
 
@@ -22,7 +24,8 @@ class Understood:
         format: what it is, such as "image folder".
         unused: how many files were passed over, by kind: {".txt": 2}.
         notes: what may be meant otherwise, and what to do then; a sentence each.
-        classes: images of each class, those of announced classes without any included.
+        classes: images of each class, those of announced classes without any included; one of several classes counts
+            for each of them.
         splits: images of each split.
         empty: the classes of which the source has no image.
     """
@@ -48,10 +51,10 @@ class Understood:
         self.images += 1
         self.bad += bool(entry.problem)
         self.masks += bool(entry.mask)
-        if entry.label is None:
-            self.unlabelled += 1
-        else:
-            self.classes[entry.label] = self.classes.get(entry.label, 0) + 1
+        labels = [entry.label] if entry.label is not None else entry.annotations.get("labels") or ()
+        self.unlabelled += not labels
+        for label in labels:
+            self.classes[label] = self.classes.get(label, 0) + 1
         if entry.split is not None:
             self.splits[entry.split] = self.splits.get(entry.split, 0) + 1
 
@@ -87,8 +90,7 @@ def understanding(source: Source, told: Understood) -> Iterator[Entry]:
     met: set[str] = set()
     for entry in source.entries():
         told.count(entry)
-        if entry.label is not None:
-            met.add(entry.label)
+        met.update(labels_met(entry))
         yield entry
     told.empty = tuple(source.empty_classes(met))
     told.unused, told.notes = source.unused(), tuple(source.notes(told))
