@@ -26,7 +26,16 @@ GBR, IM, IMT, IPTC, MCIDAS, PCD, PIXAR, SPIDER, XVTHUMB, DCX).
 """
 PLUGINS = {"HEIF": "pillow_heif", "JXL": "pillow_jxl"}
 """The formats that Pillow reads with another package."""
-HEIF = re.compile(rb"....ftyp(heic|heix|heim|heis|hevc|hevx|hevm|hevs|mif1|msf1|heif)", re.DOTALL)
+PATTERNS = (
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "webp"),
+    (re.compile(rb"....ftyp(?=.*avi[fs])", re.DOTALL), "avif"),
+    (re.compile(rb"....ftyp(hei[cfmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL), "heic"),
+    (re.compile(rb"P[1-7fF]\s"), "ppm"),
+    (re.compile(rb"\n[\x00\x02\x03\x04\x05]\x01"), "pcx"),
+    (re.compile(rb"\s*#define\s+\S+_width"), "xbm"),
+)
+TGA_DEPTHS = {1: (8,), 9: (8,), 2: (16, 24, 32), 10: (16, 24, 32), 3: (8, 16), 11: (8, 16)}
+"""The bits a pixel that each kind of Targa picture may have."""
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\x00", "tif"),
     (b"MM\x00*", "tif"), (b"\x00\x00\x00\x0cjP", "jp2"), (b"\xff\x4f\xff\x51", "j2k"), (b"DDS ", "dds"),
@@ -40,35 +49,20 @@ HEAD = 64
 
 def kind_of(head: bytes) -> str:
     """The usual suffix of a file that begins with `head`, such as "jpg"; "" if it is no image."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    if head[4:8] == b"ftyp" and b"avi" in head[8:]:
-        return "avif"
-    if HEIF.match(head):
-        return "heic"
-    if re.match(rb"P[1-7fF]\s", head):
-        return "ppm"
-    if head[:1] == b"\x0a" and head[1:2] in (b"\x00", b"\x02", b"\x03", b"\x04", b"\x05") and head[2:3] == b"\x01":
-        return "pcx"
-    if re.match(rb"\s*#define\s+\S+_width", head):
-        return "xbm"
     if is_tga(head):  # before cursors, which begin alike but count their pictures where it has nothing
         return "tga"
-    return next((suffix for magic, suffix in MAGIC if head.startswith(magic)), "")
+    patterned = (suffix for pattern, suffix in PATTERNS if pattern.match(head))
+    return next(patterned, "") or next((suffix for magic, suffix in MAGIC if head.startswith(magic)), "")
 
 
 def is_tga(head: bytes) -> bool:
     """Whether the first 18 bytes are the header of a Targa picture, which has no first bytes of its own."""
-    if len(head) < 18:
+    if len(head) < 18 or head[2] not in TGA_DEPTHS:
         return False
-    colours, kind, depth, descriptor = head[1], head[2], head[16], head[17]
-    width, height = int.from_bytes(head[12:14], "little"), int.from_bytes(head[14:16], "little")
-    mapped = kind in (1, 9)
-    if colours != mapped or kind not in (1, 2, 3, 9, 10, 11) or not width or not height or descriptor & 0xC0:
-        return False
-    if not mapped and any(head[3:8]):
-        return False
-    return depth in ((8,) if mapped else (8, 16) if kind in (3, 11) else (16, 24, 32))
+    mapped = head[2] in (1, 9)
+    sized = any(head[12:14]) and any(head[14:16])
+    plain = head[1] == mapped and not head[17] & 0xC0 and (mapped or not any(head[3:8]))
+    return sized and plain and head[16] in TGA_DEPTHS[head[2]]
 
 
 def opened(data: bytes) -> ImageFile.ImageFile:

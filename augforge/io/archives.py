@@ -172,7 +172,10 @@ def is_archive(name: str) -> bool:
 
 
 def holds_archives(folder: Path) -> bool:
-    """Whether tar archives lie at the top of a folder; compressed ones, or further down, if no images or Parquet files do."""
+    """Whether tar archives lie at the top of a folder.
+
+    Those that are compressed or lie further down count if no images or Parquet files are there.
+    """
     if any(folder.glob("*.tar")):
         return True
     found = False

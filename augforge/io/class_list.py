@@ -17,6 +17,7 @@ CLASS_LISTS = (
     "class_map.json",
 )  # fmt: skip
 """What such files are called; the first that is there counts."""
+NUMBERED = re.compile(r"(\d{1,9})\s*[\s:,;]\s*(\S.*)")
 LARGEST = 4 << 20
 """Bytes of the longest one that is read."""
 
@@ -56,12 +57,11 @@ def _first_word(line: str, met: Collection[str]) -> str:
 def _of_lines(text: str) -> list[str]:
     """The names, without the numbers in front of them if those count on from 0 or 1."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    found = [re.fullmatch(r"(\d{1,9})\s*[\s:,;]\s*(\S.*)", line) for line in lines]
+    found = [NUMBERED.fullmatch(line) for line in lines]
     pairs = [(int(one[1]), one[2]) for one in found if one]
-    if not pairs or len(pairs) < len(lines) or pairs[0][0] not in (0, 1):
-        return lines
-    in_order = [number for number, _ in pairs] == list(range(pairs[0][0], pairs[0][0] + len(pairs)))
-    return [name for _, name in pairs] if in_order else lines
+    numbers = [number for number, _ in pairs]
+    counted = [list(range(first, first + len(lines))) for first in (0, 1)]
+    return [name for _, name in pairs] if numbers in counted else lines
 
 
 def _of_json(text: str) -> list[str]:
@@ -72,8 +72,10 @@ def _of_json(text: str) -> list[str]:
         return []
     if isinstance(value, list):
         return [name for name in value if isinstance(name, str)]
-    if not isinstance(value, dict):
-        return []
+    return _in_order(value) if isinstance(value, dict) else []
+
+
+def _in_order(value: dict[str, Any]) -> list[str]:
     if all(isinstance(number, int) for number in value.values()):
         return sorted(value, key=lambda name: int(value[name]))
     if all(key.isdecimal() and isinstance(name, str) for key, name in value.items()):

@@ -195,16 +195,20 @@ class Archived(Source):
 def _archives(value: str) -> tuple[Path, list[str]]:
     """The folder of the archives, and their paths inside of it, in natural order or that of the list."""
     if is_list(value) and not Path(value).exists():
-        paths = [Path(os.path.expanduser(name)) for name in expanded(value)]  # noqa: PTH111 - as `existing`
-        if not any(path.exists() for path in paths):
-            raise SourceError(f"there is none of the files {value}", f"check the path: it is seen from {Path.cwd()}")
-        root = Path(os.path.commonpath([path.parent for path in paths]))
-        return root, list(dict.fromkeys(path.relative_to(root).as_posix() for path in paths))
+        return _listed(value)
     path = existing(value)
     if not path.is_dir():
         return path.parent, [path.name]
-    found = (p.relative_to(path).as_posix() for p in path.rglob("*") if is_archive(p.name) and p.is_file())
+    found = [p.relative_to(path).as_posix() for p in path.rglob("*") if is_archive(p.name) and p.is_file()]
     return path, sorted((name for name in found if not name.startswith(".")), key=natural)
+
+
+def _listed(value: str) -> tuple[Path, list[str]]:
+    paths = [Path(os.path.expanduser(name)) for name in expanded(value)]  # noqa: PTH111 - as `existing`
+    if not any(path.exists() for path in paths):
+        raise SourceError(f"there is none of the files {value}", f"check the path: it is seen from {Path.cwd()}")
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    return root, list(dict.fromkeys(path.relative_to(root).as_posix() for path in paths))
 
 
 def _split_of(name: str, stem: str) -> str | None:
