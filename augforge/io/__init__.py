@@ -20,6 +20,9 @@ from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import holds_metadata, is_table
 from augforge.io.labelme import holds_labelme, is_labelme
+from augforge.io.open_images import holds_open_images
+from augforge.io.open_images_files import is_notes
+from augforge.io.segmentation import holds_masks
 from augforge.io.voc import holds_voc
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
@@ -39,6 +42,8 @@ KINDS: dict[str, str] = {
     "voc": "augforge.io.voc:Voc",
     "labelme": "augforge.io.labelme:LabelMe",
     "cvat": "augforge.io.cvat:Cvat",
+    "openimages": "augforge.io.open_images:OpenImages",
+    "segmentation": "augforge.io.segmentation:Segmentation",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
@@ -206,6 +211,8 @@ SIGNS: dict[str, Callable[[Path], bool]] = {
     "yolo": holds_yolo,
     "voc": holds_voc,
     "labelme": holds_labelme,
+    "openimages": holds_open_images,
+    "segmentation": holds_masks,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
 FILES: dict[str, Callable[[Path], bool]] = {
@@ -213,6 +220,7 @@ FILES: dict[str, Callable[[Path], bool]] = {
     "labelme": is_labelme,
     "cvat": is_cvat,
     "yolo": is_data_file,
+    "openimages": is_notes,
     "table": is_table,
     "webdataset": lambda path: is_archive(path.name),
     "parquet": lambda path: path.suffix.lower() == ".parquet",

@@ -10,15 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augforge.data.sample import is_evaluation
 from augforge.errors import BadImage, SourceError, shortened
 from augforge.io.archives import Archives, is_archive
-from augforge.io.base import SPLITS, Entry, Source, existing, file_stamp, natural, only, split_name
+from augforge.io.base import SPLITS, Entry, Source, existing, file_stamp, labels_met, natural, only, split_name
 from augforge.io.braces import expanded, is_list
 from augforge.io.class_list import CLASS_LISTS, class_list
 from augforge.io.members import Members, Place, Scan, scan, without_images
 from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
-from augforge.io.splits import path_split
+from augforge.io.splits import evaluation_first, path_split
 from augforge.io.text_columns import meaning
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ class Archived(Source):
         self._lost.clear()
         for name in self._names:
             for entry in self._of_archive(name):
-                met.update(entry.annotations.get("labels", ()) if entry.label is None else [entry.label])
+                met.update(labels_met(entry))
                 yield entry
         self._met = frozenset(met)
 
@@ -156,7 +155,7 @@ class Archived(Source):
         label, said_split, said = meaning(record, "", {})
         if label is None and "labels" not in said and "label" not in record:
             label = self._class_of(name, sample)
-        split = _evaluation(split_name(said_split) if said_split else None, _split_of(name, stem))
+        split = evaluation_first(split_name(said_split) if said_split else None, _split_of(name, stem))
         said = self._with_members(name, stem, sample, said)
         return Entry(locator, label, split, stamp, mask=mask, annotations=said)
 
@@ -214,14 +213,7 @@ def _listed(value: str) -> tuple[Path, list[str]]:
 def _split_of(name: str, stem: str) -> str | None:
     """The split that the path of an archive or of a member names; an evaluation split counts before all others."""
     words = re.split(r"[-._ /0-9]+", name.lower())
-    named = [SPLITS[word] for word in words if word in SPLITS]
-    evaluation = next(filter(is_evaluation, named), None)
-    return _evaluation(evaluation or next(iter(named), None), path_split(f"{stem}.x"))
-
-
-def _evaluation(first: str | None, second: str | None) -> str | None:
-    """The first of two splits; but the second, if that alone is one to evaluate on."""
-    return second if first is None or (is_evaluation(second) and not is_evaluation(first)) else first
+    return evaluation_first(*map(SPLITS.get, words), path_split(f"{stem}.x"))
 
 
 def _stamp(path: Path) -> str:
