@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from augforge.data import images
+from augforge.data.annotations import Annotations, move_annotations
 from augforge.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
 MODES = ("RGB", "L")
 LARGEST = 16_384
 """px a side."""
+MIN_VISIBILITY = 0.1
+"""The share of a box that has to lie inside the centre square for it to be kept: what generators keep by default."""
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 
@@ -70,6 +75,16 @@ class Uniform:
             cut.putpalette(palette)
         return images.encode_png(cut)
 
+    def annotations(self, said: Annotations, was: Size) -> dict[str, Any]:
+        """The annotations of an image of `was` (width, height) px, moved as the image is.
+
+        Of a box that the centre square cuts, at least `MIN_VISIBILITY` has to be left.
+        """
+        width, height = was
+        if self.size is None or (width, height) == (self.size, self.size) or not said:
+            return dict(said)
+        return move_annotations(said, _ToSquare((height, width), (self.size, self.size)), MIN_VISIBILITY)
+
     def both(self, image: bytes, mask: bytes | None, was: Size) -> tuple[bytes, bytes | None, Size]:
         """Image, mask and their size in px, from those that they had."""
         size = was if self.size is None else (self.size, self.size)
@@ -84,6 +99,31 @@ class Uniform:
             return False
         with Image.open(io.BytesIO(data)) as stored:
             return stored.mode == self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class _ToSquare:
+    """Where the points of an image go whose centre is cut out and scaled."""
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+    lines: Literal["straight", "smooth", "cut"] = "straight"
+    mirrored: bool = False
+
+    def points(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) where the points `xy` (n, 2) went."""
+        left, top, right, _ = _centre(self.before[1], self.before[0])
+        moved: NDArray[np.float64] = (xy - (left, top)) * (self.after[0] / (right - left))
+        return moved
+
+    def label_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h', w') the label map (h, w), of the nearest pixels."""
+        import numpy as np
+        from PIL import Image
+
+        box = _centre(self.before[1], self.before[0])
+        cut = Image.fromarray(labels).resize(self.after[::-1], Image.Resampling.NEAREST, box=box)
+        return np.asarray(cut)
 
 
 def _centre(width: int, height: int) -> Box:

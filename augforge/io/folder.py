@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.masks import Masks, are_masks
+from augforge.io.own import OBJECTS, has_objects, record_of, without
 from augforge.io.records import METADATA, Records
 from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
 from augforge.io.stamps import stamps
@@ -28,6 +29,7 @@ class FolderWriter(Writer):
     class_folders: ClassVar[bool] = True
     shard_rows: ClassVar[int] = 1000
     shard_bytes: ClassVar[int] = 1 << 30
+    _objects = False
 
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """The files of some images; their lines of the metadata."""
@@ -42,15 +44,18 @@ class FolderWriter(Writer):
         if row.mask is not None:
             line["mask_file_name"] = f"{MASKS}/{join(folder, row.name)}.{suffix_of(row.mask)}"
             outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
-        return line | row.record()
+        return line | record_of(row, self.about)
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
-        """The metadata of each split."""
+        """The metadata of each split; without `objects` if those of one split would tell `datasets` no type."""
+        firsts = (next((shard for shard in shards if shard.split == split), None) for split in self.about.splits)
+        self._objects = all(any(map(has_objects, lines(first))) for first in firsts if first is not None)
+        hidden = () if self._objects else (OBJECTS,)
         for split in self.about.splits:
             with outlet.open(f"{split}/{METADATA}") as file:
                 for shard in shards:
                     if shard.split == split:
-                        file.writelines(dumped(line) for line in lines(shard))
+                        file.writelines(dumped(without(line, hidden)) for line in lines(shard))
 
     def card(self) -> dict[str, Any]:
         """A folder a split."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from augforge.data.annotations import annotation_cells
+from augforge.io.own import CAPTION
 from augforge.io.writing import About, Row, suffix_of
 
 if TYPE_CHECKING:
@@ -33,25 +35,35 @@ def features_of(about: About) -> Any:
         "sha256": Value("string"),
         "mask": Image() if about.masks else None,
     }
-    return Features({name: kind for name, kind in every.items() if kind is not None})
+    own = {name: kind for name, kind in every.items() if kind is not None}
+    return Features(own | columns_of(about))
+
+
+def columns_of(about: About) -> dict[str, Any]:
+    """The features of the columns of annotations; captions have one anyway."""
+    return {name: kind for name, kind in about.annotations.items() if name != CAPTION}
 
 
 def feature_list(about: About) -> list[dict[str, Any]]:
     """The same columns as the YAML header of a dataset card lists them."""
+    from datasets import Features
+
     names = {str(number): name for number, name in enumerate(about.classes)}
-    kinds: dict[str, Any] = {
+    known: dict[str, Any] = {
         "image": "image",
         "label": {"class_label": {"names": names}} if names else None,
         "id": "string",
         "origin": "string",
         "weight": "float64",
     }
-    listed = [{"name": name, "dtype": kind} for name, kind in kinds.items() if kind is not None]
+    listed = [{"name": name, "dtype": kind} for name, kind in known.items() if kind is not None]
     if about.measures:
         listed.append({"name": "scores", "struct": [{"name": name, "dtype": "float64"} for name in about.measures]})
     texts = ("provenance", "split", *(["caption"] if about.captions else []), "sha256")
     listed += [{"name": name, "dtype": "string"} for name in texts]
-    return listed + ([{"name": "mask", "dtype": "image"}] if about.masks else [])
+    listed += [{"name": "mask", "dtype": "image"}] if about.masks else []
+    kinds = Features(columns_of(about))
+    return listed + (list(kinds._to_yaml_list()) if kinds else [])
 
 
 def groups(rows: Iterable[Row], about: About, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -85,4 +97,5 @@ def _cells(row: Row, about: About, places: dict[str, int]) -> dict[str, Any]:
         "caption": row.caption or "",
         "sha256": row.sha256,
         "mask": None if row.mask is None else {"bytes": row.mask, "path": f"{row.name}.mask.{suffix_of(row.mask)}"},
+        **annotation_cells(row.annotations, about.annotations, about.classes),
     }

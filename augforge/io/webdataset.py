@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only, split_name
 from augforge.io.columns import file_split
+from augforge.io.own import annotations_of, record_features, record_of
 from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
 from augforge.io.tree import SUFFIXES
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
@@ -45,7 +46,7 @@ class WebDatasetWriter(Writer):
         kinds: set[str] = set()
         with outlet.open(f"{shard.name}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for row in rows:
-                for kind, data in _members(row, places):
+                for kind, data in _members(row, record_of(row, self.about), places):
                     _add(tar, f"{row.name}.{kind}", data)
                     kinds.add(kind)
         return [{"kinds": sorted(kinds)}]
@@ -58,6 +59,7 @@ class WebDatasetWriter(Writer):
         """An archive pattern a split, and the columns, which `datasets` cannot guess where not every image is alike."""
         files = [{"split": split, "path": f"{split}-*.tar"} for split in self.about.splits]
         texts = [{"name": name, "dtype": "float64" if name == "weight" else "string"} for name in RECORD]
+        texts += record_features(self.about)
         known: dict[str, Line] = {"cls": {"dtype": "int64"}, "json": {"struct": texts}}
         columns = [{"name": kind, **known.get(kind, {"dtype": "image"})} for kind in self._kinds]
         columns += [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
@@ -69,12 +71,12 @@ class WebDatasetWriter(Writer):
         return {"files": ["*.tar"], "encoding": "application/x-tar", "columns": {}}
 
 
-def _members(row: Row, places: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+def _members(row: Row, record: Line, places: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
     """Kind and bytes of every member of a sample."""
     yield row.suffix, row.image
     if row.label is not None:
         yield "cls", str(places[row.label]).encode()
-    yield "json", dumped(row.record())
+    yield "json", dumped(record)
     if row.mask is not None:
         yield f"{MASK}.{suffix_of(row.mask)}", row.mask
 
@@ -185,6 +187,7 @@ class WebDataset(Source):
             stamp=stamp,
             carried=carried,
             mask=stamp if sample.mask else "",
+            annotations=annotations_of(record, carried),
         )
 
     def _class_of(self, name: str, sample: _Sample) -> str | None:

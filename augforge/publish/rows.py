@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from augforge import __version__
 from augforge.data import images
+from augforge.data.annotations import ParsedTexts, annotation_features, parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
 from augforge.data.uniform import Uniform
@@ -24,7 +25,7 @@ from augforge.io.dataset import Dataset
 from augforge.io.writing import About, Row, Shard, Writer, split_file_name
 from augforge.publish.marks import Marker, SourceType, source_types
 from augforge.publish.names import original_name, unique_names
-from augforge.publish.private import hide_provenance
+from augforge.publish.private import hide_annotations, hide_provenance
 
 AGAIN = "run the command that made it again"
 LIGHT = ("id", "label", "origin", "weight", "scores", "provenance", "split", "caption")
@@ -112,7 +113,8 @@ class Published:
         measures = [field.name for field in kind] if pa.types.is_struct(kind) else []
         shape = self.uniform.told if self.uniform else ""
         captions, masks = "caption" in columns, "mask" in columns
-        return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape)
+        said = annotation_features(ParsedTexts(map(self._annotations.get, self._cells_of("id"))), self.classes)
+        return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape, said)
 
     def shards(self, about: About, writer: Writer) -> list[Shard]:
         """All shards, split by split; the same for the same rows."""
@@ -155,8 +157,15 @@ class Published:
 
     @cached_property
     def _facts(self) -> pa.Table:
-        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "source")
+        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "source", "annotations")
         return self.ledger.read(columns=list(names))
+
+    @cached_property
+    def _annotations(self) -> dict[str, str]:
+        """The annotations of the samples of the ledger that have any, by their ids, as texts as they are published."""
+        columns = (self._facts.column(name).to_pylist() for name in ("id", "annotations"))
+        said = {identity: text for identity, text in zip(*columns, strict=True) if text}
+        return {identity: hide_annotations(text) for identity, text in said.items()} if self.private else said
 
     @cached_property
     def _by_id(self) -> dict[str, tuple[str, int, int, tuple[str, ...]]]:
@@ -177,7 +186,7 @@ class Published:
     def key_of(self, shard: Shard, about: About, kind: str) -> str:
         """What the files of a shard depend on."""
         marks = None if self.marker is None else (self.marker.signer.certificate if self.marker.signer else "")
-        columns = [list(about.classes), list(about.measures), about.captions, about.masks]
+        columns = [list(about.classes), list(about.measures), about.captions, about.masks, repr(about.annotations)]
         options = [kind, __version__, marks, self.private, *columns, about.shape]
         place = [shard.split, shard.number, shard.total, shard.first]
         places = self._rows_of(shard)
@@ -212,6 +221,7 @@ class Published:
             row["split"], row["caption"] = row["split"] or None, row["caption"] or None
             row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if known(value)}
             row["provenance"] = hide_provenance(row["provenance"]) if self.private else row["provenance"]
+            row["annotations"] = parse_annotations(self._annotations.get(row["id"]))
             yield row
 
     def _row(self, light: dict[str, Any], cell: dict[str, Any]) -> Row:
@@ -221,6 +231,7 @@ class Published:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
         mask = (cell.get("mask") or {}).get("bytes")
         if self.uniform:
+            light = light | {"annotations": self.uniform.annotations(light["annotations"], (width, height))}
             image, mask, (width, height) = self.uniform.both(image, mask, (width, height))
         marked = None
         if self.marker is not None and light["origin"] == "synthetic":
