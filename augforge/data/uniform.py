@@ -101,7 +101,7 @@ class Uniform:
             return stored.mode == self.mode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _ToSquare:
     """Where the points of an image go whose centre is cut out and scaled."""
 

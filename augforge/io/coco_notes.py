@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge.errors import SourceError
+from augforge.io.coco_own import NO_CLASS, OWN, THINGS
 from augforge.io.records import text_of
 
 Record = Mapping[str, Any]
@@ -16,7 +17,7 @@ STREAMED = 32 << 20
 PEEK = 1 << 16
 KNOWN = frozenset({
     "id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd", "keypoints", "num_keypoints", "caption",
-    "attributes", "segments_info", "file_name",
+    "attributes", "segments_info", "file_name", "augforge",
 })  # fmt: skip
 """The keys of an annotation that COCO defines; others are attributes of the box."""
 
@@ -76,7 +77,14 @@ class CocoFile:
     @property
     def names(self) -> dict[Any, str]:
         """The names of the categories by number."""
-        return {key: str(category["name"]) for key, category in self.categories.items()}
+        named = ((key, one) for key, one in self.categories.items() if one.get(OWN) != NO_CLASS)
+        return {key: str(one["name"]) for key, one in named}
+
+    @property
+    def classes(self) -> list[str]:
+        """The categories that images are of, less those that are of things only."""
+        things = {key for key, one in self.categories.items() if one.get(OWN) == THINGS}
+        return [name for key, name in self.names.items() if key not in things]
 
     @property
     def strays(self) -> int:

@@ -136,9 +136,10 @@ def find_columns(
     """
     known = _features(schema) or dict(features or {})
     image = _image_column(schema, known, where, image)
-    label = _label_column(schema, known, where, label)
-    names = _class_names(schema, known, where, label) if label else None
     ours = OURS if {"id", "origin", "provenance"} <= set(schema.names) else ()
+    if not ours or label or "label" in schema.names:
+        label = _label_column(schema, known, where, label)
+    names = _class_names(schema, known, where, label) if label else None
     extra = tuple(n for n in (*ours, "split") if n in schema.names and (n != "split" or is_text(schema.field(n).type)))
     said = table_features(known, schema.names) if ours else {}
     return Columns(image, label, names, extra, _mask_column(schema, image), said)

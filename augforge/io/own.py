@@ -21,13 +21,18 @@ NO_CLASS = ""
 
 
 def extent(low: float, high: float) -> float:
-    """The width (or height) of a box such that low + width == high in floating point, 0 <= low <= high."""
+    """The width (or height) of a box such that low + width == high in floating point, 0 <= low <= high.
+
+    Where all sums round to a neighbour of `high` there is none; then the one that comes nearest.
+    """
     found = high - low
-    return next((w for w in (found, math.nextafter(found, 0), math.nextafter(found, math.inf)) if low + w == high), found)
+    return next(
+        (w for w in (found, math.nextafter(found, 0), math.nextafter(found, math.inf)) if low + w == high), found
+    )
 
 
 def xywh(box: Sequence[float]) -> list[float]:
-    """COCO's (x, y, width, height) of (x0, y0, x1, y1), from which the corners come back to the last bit."""
+    """COCO's (x, y, width, height) of (x0, y0, x1, y1), from which the corners come back if `extent` can do it."""
     x0, y0, x1, y1 = box
     return [x0, y0, extent(x0, x1), extent(y0, y1)]
 
@@ -111,15 +116,17 @@ def _corrected(objects: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -
     """The boxes of `objects` that somebody has changed; those that were known keep all that is known of them."""
     from augforge.io.text_columns import meaning
 
-    left = [dict(box) for box in known]
+    left = [(corners(xywh(box["box"])), box.get("label") or None, dict(box)) for box in known]
     found = []
     for box in meaning({OBJECTS: dict(objects)}, "", {})[2].get(BOXES, ()):
-        same = next((one for one in left if _is(box, one)), None)
+        same = next((one for one in left if one[:2] == (box.get("box"), box.get("label"))), None)
         if same is not None:
             left.remove(same)
-        found.append(same or box)
+        found.append(same[2] if same else box)
     return found
 
 
-def _is(box: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    return box.get("box") == known["box"] and box.get("label") == (known.get("label") or None)
+def corners(box: Sequence[float]) -> list[float]:
+    """(x0, y0, x1, y1) of COCO's (x, y, width, height), as readers find them."""
+    x, y, width, height = box
+    return [x, y, x + width, y + height]
