@@ -38,9 +38,8 @@ class Given(Source):
 
     def entries(self) -> Iterator[Entry]:
         """Row by row."""
-        for number, (label, split, annotations) in enumerate(self._rows):
-            stamp = data_images.digest(repr(annotations).encode())
-            yield Entry(str(number), label, split, stamp, annotations=annotations)
+        for number, (label, split, said) in enumerate(self._rows):
+            yield Entry(str(number), label, split, data_images.digest(repr(said).encode()), annotations=said)
 
     def read(self, locator: str) -> bytes:
         """The picture of the row's number."""
