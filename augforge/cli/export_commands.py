@@ -11,7 +11,7 @@ from augforge.cli.completion import among
 from augforge.cli.options import AsJson, Folder
 
 MARKS, CARD, PIXELS, HUB = "Marks", "Card", "Images", "Hub"
-FORMATS = ("folder", "parquet", "webdataset", "coco", "hf", "hub")
+FORMATS = ("folder", "parquet", "webdataset", "coco", "hf", "fiftyone", "label-studio", "hub")
 
 
 def export(
@@ -21,7 +21,7 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="folder, parquet, webdataset, coco, hf, or hub to push it to the Hugging Face Hub.",
+            help="folder, parquet, webdataset, coco, hf, fiftyone, label-studio, or hub to push it to the Hub.",
             show_default=False,
             autocompletion=among(*FORMATS),
         ),
