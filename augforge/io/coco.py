@@ -107,8 +107,12 @@ class CocoWriter(Writer):
     def croissant(self) -> dict[str, Any]:
         """The annotation files."""
         paths = {name: name for name in ("file_name", "width", "height")} | {n: f"augforge.{n}" for n in RECORD}
+        paths |= {"image_id": "id"} if self.about.annotations else {}
         columns = {name: {"jsonPath": f"$.images[*].{path}"} for name, path in paths.items()}
-        return {"files": [f"{NOTES}/instances_*.json"], "encoding": "application/json", "columns": columns}
+        names = ("image_id", "category_id", "bbox", "area", "iscrowd")
+        things = {name: {"jsonPath": f"$.annotations[*].{name}"} for name in names}
+        found = {"files": [f"{NOTES}/instances_*.json"], "encoding": "application/json", "columns": columns}
+        return found | ({"things": things} if self.about.annotations else {})
 
 
 def _plain(image: Line) -> Line:

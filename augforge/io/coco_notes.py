@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,8 @@ def looks_like_coco(path: Path) -> bool:
             ends = head + file.read(PEEK)
     except OSError:
         return False
-    keys = (b'"images"', b'"annotations"', b'"categories"')
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and sum(key in ends for key in keys) >= 2
+    lists = set(re.findall(rb'"(images|annotations|categories)"\s*:\s*\[', ends))
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and len(lists) >= 2
 
 
 def _whole(path: Path) -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.masks import Masks, are_masks
-from augforge.io.own import OBJECTS, has_objects, record_of, without
+from augforge.io.own import ANNOTATIONS, OBJECTS, has_objects, record_of, without
 from augforge.io.records import METADATA, Records
 from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
 from augforge.io.stamps import stamps
@@ -64,7 +64,10 @@ class FolderWriter(Writer):
 
     def croissant(self) -> dict[str, Any]:
         """The lines of the metadata."""
-        columns = {name: {"column": name} for name in ("file_name", *RECORD)}
+        more = [ANNOTATIONS] if self.about.annotations else []
+        columns: dict[str, Any] = {name: {"column": name} for name in ("file_name", *RECORD, *more)}
+        if self._objects:
+            columns[OBJECTS] = {"parts": {name: name for name in ("bbox", "categories")}}
         return {"files": [f"*/{METADATA}"], "encoding": "application/jsonlines", "columns": columns}
 
 

@@ -13,6 +13,8 @@ from augforge.io.writing import About, Row, suffix_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+THINGS = {"boxes": ("box", "label", "iscrowd"), "keypoints": ("points", "label")}
+"""The columns of things, and what is told of each thing for Croissant."""
 GROUP_ROWS = 100
 GROUP_BYTES = 32 << 20
 """A row group has at most so many rows, and is ended after so many bytes, so that one row is had quickly."""
@@ -42,6 +44,12 @@ def features_of(about: About) -> Any:
 def columns_of(about: About) -> dict[str, Any]:
     """The features of the columns of annotations; captions have one anyway."""
     return {name: kind for name, kind in about.annotations.items() if name != CAPTION}
+
+
+def parts_of(feature: Any, name: str) -> dict[str, Any]:
+    """Where the parts of the things in a column lie, for Croissant."""
+    there = feature.feature
+    return {"parts": {part: part for part in THINGS[name] if part in there}}
 
 
 def feature_list(about: About) -> list[dict[str, Any]]:
