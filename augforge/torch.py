@@ -129,7 +129,7 @@ class _Reader:
         if moving and self._uniform.size and "image" in row:
             moving = self._uniform.annotations(moving, _size(row["image"]["bytes"]))
         classed = "label" in self._kinds["boxes"].feature if "boxes" in self._kinds else False
-        make = {
+        make: dict[str, Callable[[Any], Any]] = {
             "boxes": lambda boxes: _target(boxes, classed),
             "keypoints": _points,
             "labels": _whole,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MODES = ("RGB", "L")
 LARGEST = 16_384
 """px a side."""
-MIN_VISIBILITY = 0.1
-"""The share of a box that has to lie inside the centre square for it to be kept: what generators keep by default."""
+MIN_VISIBLE = 0.1
+"""The share of a box that has to be left for it to be kept, as generators have it."""
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 
@@ -75,20 +75,19 @@ class Uniform:
             cut.putpalette(palette)
         return images.encode_png(cut)
 
-    def annotations(self, said: Annotations, was: Size) -> dict[str, Any]:
-        """The annotations of an image of `was` (width, height) px, moved as the image is.
-
-        Of a box that the centre square cuts, at least `MIN_VISIBILITY` has to be left.
-        """
-        width, height = was
-        if self.size is None or (width, height) == (self.size, self.size) or not said:
-            return dict(said)
-        return move_annotations(said, _ToSquare((height, width), (self.size, self.size)), MIN_VISIBILITY)
-
     def both(self, image: bytes, mask: bytes | None, was: Size) -> tuple[bytes, bytes | None, Size]:
         """Image, mask and their size in px, from those that they had."""
         size = was if self.size is None else (self.size, self.size)
         return self.image(image), None if mask is None else self.mask(mask), size
+
+    def annotations(self, annotations: Annotations, was: Size) -> dict[str, Any]:
+        """The annotations of an image of width and height `was`, scaled and cut as it is; without `size` the same ones.
+
+        Boxes of which less than `MIN_VISIBLE` is left are dropped.
+        """
+        if self.size is None:
+            return dict(annotations)
+        return move_annotations(annotations, _Square(was, self.size), MIN_VISIBLE)
 
     def _is_so(self, data: bytes) -> bool:
         """Whether any reader sees in the bytes what `decode` gives."""
@@ -101,28 +100,28 @@ class Uniform:
             return stored.mode == self.mode
 
 
-@dataclass(slots=True)
-class _ToSquare:
-    """Where the points of an image go whose centre is cut out and scaled."""
+class _Square:
+    """Where points go when the square in the middle of an image is scaled (`PointMap`)."""
 
-    before: tuple[int, int]
-    after: tuple[int, int]
     lines: Literal["straight", "smooth", "cut"] = "straight"
-    mirrored: bool = False
+    mirrored = False
+
+    def __init__(self, was: Size, side: int) -> None:
+        self.before, self.after = (was[1], was[0]), (side, side)
+        self._box = _centre(*was)
 
     def points(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 2) where the points `xy` (n, 2) went."""
-        left, top, right, _ = _centre(self.before[1], self.before[0])
-        moved: NDArray[np.float64] = (xy - (left, top)) * (self.after[0] / (right - left))
+        """(n, 2) the points, perhaps outside."""
+        left, top, right, _ = self._box
+        moved: NDArray[np.float64] = (xy - [left, top]) * (self.after[0] / (right - left))
         return moved
 
     def label_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(h', w') the label map (h, w), of the nearest pixels."""
+        """(side, side) the labels, to the nearest."""
         import numpy as np
         from PIL import Image
 
-        box = _centre(self.before[1], self.before[0])
-        cut = Image.fromarray(labels).resize(self.after[::-1], Image.Resampling.NEAREST, box=box)
+        cut = Image.fromarray(labels).resize(self.after, Image.Resampling.NEAREST, box=self._box)
         return np.asarray(cut)
 
 

@@ -151,3 +151,4 @@ class Coco(CocoImages):
     """COCO, as `CocoImages` reads it."""
 
     writer = CocoWriter
+    format = "COCO"

@@ -79,6 +79,7 @@ class Dataset(Source):
     """
 
     writer = DatasetWriter
+    format = "Hugging Face dataset"
 
     def __init__(
         self, value: str, *, split: str | None = None, image: str | None = None, label: str | None = None

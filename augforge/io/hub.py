@@ -20,6 +20,7 @@ class Hub(Parquet):
 
     writer = None
     reads_paths = False
+    format = "Hugging Face Hub, Parquet"
 
     def __init__(
         self, value: str, *, split: str | None = None, image: str | None = None, label: str | None = None

@@ -6,7 +6,6 @@ has for them: `objects`, `caption`. Where the two differ somebody has corrected 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +19,14 @@ NO_CLASS = ""
 """What `objects` has as the category of a box without a class."""
 
 
-def extent(low: float, high: float) -> float:
-    """The width (or height) of a box such that low + width == high in floating point, 0 <= low <= high.
-
-    Where all sums round to a neighbour of `high` there is none; then the one that comes nearest.
-    """
-    found = high - low
-    return next(
-        (w for w in (found, math.nextafter(found, 0), math.nextafter(found, math.inf)) if low + w == high), found
-    )
-
-
 def xywh(box: Sequence[float]) -> list[float]:
-    """COCO's (x, y, width, height) of (x0, y0, x1, y1), from which the corners come back if `extent` can do it."""
+    """COCO's (x, y, width, height) of (x0, y0, x1, y1).
+
+    The corners come back to the last bit unless x0 + w or y0 + h lies halfway between two numbers for every w or h:
+    then nobody's width is exact, and what augforge writes has the corners beside it.
+    """
     x0, y0, x1, y1 = box
-    return [x0, y0, extent(x0, x1), extent(y0, y1)]
+    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def record_of(row: Row, about: About) -> Line:
@@ -114,19 +106,22 @@ def with_caption(said: dict[str, Any], caption: Any, carried: Mapping[str, Any])
 
 def _corrected(objects: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The boxes of `objects` that somebody has changed; those that were known keep all that is known of them."""
-    from augforge.io.text_columns import meaning
-
-    left = [(corners(xywh(box["box"])), box.get("label") or None, dict(box)) for box in known]
+    left = [(xywh(box["box"]), box.get("label") or NO_CLASS, dict(box)) for box in known]
     found = []
-    for box in meaning({OBJECTS: dict(objects)}, "", {})[2].get(BOXES, ()):
-        same = next((one for one in left if one[:2] == (box.get("box"), box.get("label"))), None)
+    categories = objects.get("categories") or []
+    for place, bbox in enumerate(objects.get("bbox") or ()):
+        label = categories[place] if place < len(categories) and isinstance(categories[place], str) else NO_CLASS
+        same = next((one for one in left if one[:2] == (bbox, label)), None)
         if same is not None:
             left.remove(same)
-        found.append(same[2] if same else box)
+        found.append(same[2] if same else {"box": corners(bbox), **({"label": label} if label else {})})
     return found
 
 
-def corners(box: Sequence[float]) -> list[float]:
-    """(x0, y0, x1, y1) of COCO's (x, y, width, height), as readers find them."""
-    x, y, width, height = box
-    return [x, y, x + width, y + height]
+def corners(box: Any) -> Any:
+    """(x0, y0, x1, y1) of COCO's (x, y, width, height), as readers find them; what is no such list stays as it is."""
+    try:
+        x, y, width, height = box
+        return [x, y, x + width, y + height]
+    except (TypeError, ValueError):
+        return box

@@ -77,6 +77,7 @@ class Parquet(Source):
     """
 
     writer: ClassVar[type[Writer] | None] = ParquetWriter
+    format: ClassVar[str] = "Parquet"
     reads_paths = True
     """Whether a row without bytes may name a file."""
 

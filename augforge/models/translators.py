@@ -58,11 +58,15 @@ class NightTranslator(_Adapter):
     """The generator of a day-to-night model."""
 
     def __init__(self, name: str, device: str = "auto", dtype: str = "auto") -> None:
-        from augforge.models.networks.night import load_generator
+        from augforge.models.networks.night import load_generator, load_reference
 
         super().__init__(name, "night", device, dtype)
         net = load_generator(self._trained.facts, self._trained.weights)
         self._net = net.to(self.device).eval().requires_grad_(False)
+        self.size = int(self._trained.facts.get("size", 0))
+        """Side in px of the squares that it was trained on."""
+        self.reference = load_reference(self._trained.weights)
+        """What the training's real nights were like, if that was kept."""
 
     def translate(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(n, h, w, 3) in [0, 1] of n equally large RGB images; sides need not be multiples of 4."""

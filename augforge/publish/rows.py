@@ -76,7 +76,9 @@ class Published:
     def names(self) -> list[str]:
         """(n,) what the files of every row are called, by the names in its source."""
         labels = self._cells_of("label") if self.kind.class_folders else [None] * len(self.table)
-        folders = zip(self._split_names, labels, strict=True)
+        none = [None] * len(self.table)
+        splits = self._split_names if self.kind.split_folders else none
+        folders = zip(splits, labels if self.kind.class_folders else none, strict=True)
         return unique_names([name for name, _ in self._originals], self._cells_of("id"), list(folders), self.kind.safe)
 
     @property
@@ -231,7 +233,7 @@ class Published:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
         mask = (cell.get("mask") or {}).get("bytes")
         if self.uniform:
-            light = light | {"annotations": self.uniform.annotations(light["annotations"], (width, height))}
+            light = {**light, "annotations": self.uniform.annotations(light["annotations"], (width, height))}
             image, mask, (width, height) = self.uniform.both(image, mask, (width, height))
         marked = None
         if self.marker is not None and light["origin"] == "synthetic":

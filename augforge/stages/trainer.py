@@ -68,6 +68,10 @@ class Trainer(Stage):
         """The sources that the command line names by `arguments`, each with the options of its format."""
         return [(source, {}) for sources in given.values() for source in sources]
 
+    def verdict(self, measured: Mapping[str, float]) -> str:
+        """What has to be said of a finished model, given what was measured of it; "" if nothing has."""
+        return ""
+
     @abstractmethod
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """The samples of each role in the training, by index; RecipeError if a role has too few."""

@@ -20,6 +20,8 @@ LEAST_SIDE = 96
 GAP = 4
 TITLE = 16
 NO_CURVE = {"step", "held_out"}
+LARGE = 10
+"""Where a curve goes beyond, the axis becomes logarithmic, so that those between 0 and 1 are still seen."""
 
 
 def grid_png(sheet: SampleGrid) -> bytes:
@@ -60,8 +62,15 @@ def _draw_curves(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         points = [(row["step"], row[name]) for row in rows if name in row]
         panel.plot(*zip(*points, strict=True), label=name, marker="o" if len(points) < 8 else "", linewidth=1.2)
     panel.grid(alpha=0.3)
+    _scale(panel, rows)
     if rows and len(rows[0]) > 1:
         panel.legend(fontsize=7, frameon=False)
+
+
+def _scale(panel: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    values = [abs(value) for row in rows for name, value in row.items() if name not in NO_CURVE]
+    if max(values, default=0.0) > LARGE:
+        panel.set_yscale("symlog", linthresh=1)
 
 
 def card(record: Mapping[str, Any], name: str, seconds: float | None) -> str:

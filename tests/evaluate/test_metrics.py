@@ -59,6 +59,17 @@ def features_as_they_are(width: int) -> torch.nn.Module:
     return identity
 
 
+def test_kid_of_two_points_each_in_closed_form_and_the_biased_variant_is_another():
+    left, right = np.array([[1.0], [-1.0]]), np.array([[0.0], [2.0]])
+    # (xy + 1)^3: within left 0, within right 1, across 1, 27, 1 and -1
+    assert kernel_distance(left, right) == 0 + 1 - 2 * (1 + 27 + 1 - 1) / 4
+    biased = ((8 + 0 + 0 + 8) + (1 + 1 + 1 + 125)) / 4 - 2 * 28 / 4  # pairs of a point with itself count, too
+    assert biased == 22 and kernel_distance(left, right) == -13
+    assert kernel_distance(left, left) == 0 - 2 * (8 + 0 + 0 + 8) / 4, (
+        "the same points twice: below 0, no proof of more"
+    )
+
+
 def test_kid_of_two_samples_of_one_distribution_is_about_zero_and_may_be_below():
     values = [kernel_distance(RANDOM.normal(size=(40, 4)), RANDOM.normal(size=(40, 4))) for _ in range(30)]
     assert min(values) < 0 < max(values)  # the biased estimate never goes below 0

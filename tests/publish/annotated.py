@@ -81,8 +81,9 @@ def make_run(folder: Path, given: Sequence[Given_]) -> Path:
     """A run below `folder` of pictures with what is given of them."""
     io.KINDS["given"] = "tests.io.given:Given"
     try:
-        Given.contents[str(folder)] = given
-        run(Recipe("annotated", 0, (SourceSpec("given", str(folder)),), ()), folder / "run", max_bad=1.0)
+        name = f"of {folder.name}"
+        Given.contents[name] = given
+        run(Recipe("annotated", 0, (SourceSpec("given", name),), ()), folder / "run", max_bad=1.0)
     finally:
         del io.KINDS["given"]
     return folder / "run"

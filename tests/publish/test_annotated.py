@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from augforge.data.annotations import segmentation
-from augforge.io.own import extent
+from augforge.io.own import corners, xywh
 from augforge.publish.export import export, uniform_of
 from tests.io.given import SIZE
 from tests.publish.annotated import ROWS, make_run, of_run, of_source
@@ -204,13 +204,19 @@ def test_what_is_not_known_and_what_is_not_there_are_told_apart_in_the_dataset(f
 @example(*UNREACHABLE)
 @example(0.1, 0.30000000000000004)
 @example(5e-324, 1.0)
-def test_a_width_gives_the_second_corner_back(one, other):
+def test_a_width_gives_the_second_corner_back_if_any_does(one, other):
     low, high = sorted([one, other])
-    found = low + extent(low, high)
-    assert found == high or (found in (math.nextafter(high, 0), math.nextafter(high, 1e9)) and no_width(low, high))
+    found = corners(xywh([low, low, high, high]))
+    assert found == [low, low, high, high] or no_width(low, high)
+    assert max(abs(found[2] - high), abs(found[3] - high)) <= math.ulp(high)
 
 
 def no_width(low: float, high: float) -> bool:
     """Whether every sum of `low` and a width lies in the middle of two numbers, and so is rounded to the even one."""
     gap = math.ulp(high)
-    return (Fraction(high) - Fraction(low)) % Fraction(gap) == Fraction(gap) / 2
+    width = high - low
+    near = (math.nextafter(width, 0), width, math.nextafter(width, math.inf))
+    return (
+        all(low + each != high for each in near)
+        and (Fraction(high) - Fraction(low)) % Fraction(gap) == Fraction(gap) / 2
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from augforge.engine.runners.train import train_alone
 from augforge.io.sample_sets import sample_images
 from augforge.models.edges import LUMA, edge_overlap
 from augforge.models.translators import NightTranslator
+from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
 
 SMALL = {"size": 64, "blocks": 2}
@@ -74,3 +75,19 @@ def test_an_untrained_network_does_not_beat_the_mean_picture(tmp_path):
 def test_every_night_architecture_learns_to_darken(tmp_path, arch):
     record = train("night", tmp_path, arch=arch, width=8, batch=4, rate=5e-4, steps=300)
     assert abs(record["measured"]["luminance_ratio"] - 1) <= 0.4
+
+
+def test_a_night_that_is_worse_than_the_darkened_day_is_said_to_be(tmp_path):
+    class Said(Progress):
+        lines: ClassVar[list[str]] = []
+
+        def say(self, text: str) -> None:
+            self.lines.append(text)
+
+    stage = build_stage("train", "night", {"size": 32, "width": 4, "blocks": 1, "steps": 1})
+    recipe = Recipe("streets", 1, (SourceSpec("sample", "streets"),), (stage,))
+    record = train_alone(recipe, tmp_path / "model", device="cpu", progress=Said())
+    assert record["measured"]["night_kid"] > record["measured"]["darkened_kid"], "after one step"
+    (line,) = [line for line in Said.lines if "real nights" in line]
+    assert line.startswith("train night: its nights are farther from real nights") and "--darken-weight" in line
+    assert stage.verdict({"night_kid": 1.0, "darkened_kid": 2.0}) == stage.verdict({}) == ""

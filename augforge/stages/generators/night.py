@@ -101,8 +101,10 @@ class Night(FollowingGenerator):
         """Load the translator."""
         require("torch")
         from augforge.models.translators import NightTranslator
+        from augforge.stages.generators.night_likeness import MadeNights
 
         translator = NightTranslator(self.model, device, self.dtype)
+        seen = MadeNights(translator.reference, translator.size)
 
         def make(batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
             views = [self._views(item) for item in batch]
@@ -112,9 +114,10 @@ class Night(FollowingGenerator):
                 for place, pixels in zip(places, pictures, strict=True):
                     said = self.annotations_after(batch[place].job.parents[0], self._geometry(batch[place]))
                     made[place] = GeneratedImage(pixels, mask=views[place][1], annotations=said)
+                    seen.add(batch[place].job.sample.id, views[place][0], pixels)
             return [picture for picture in made if picture is not None]
 
-        return LoadedGenerator(make, translator.facts)
+        return LoadedGenerator(make, translator.facts, seen.summary)
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The input image, and its mask under the same geometric transform."""

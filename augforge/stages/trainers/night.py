@@ -29,7 +29,7 @@ class TrainNight(Trainer):
     name: ClassVar[str] = "night"
     task: ClassVar[str] = "night"
     arguments: ClassVar[Mapping[str, str]] = {
-        "day": "Source of day images: a folder, a dataset, a run …",
+        "day": "Source of day images: a folder, a dataset, a run or the like",
         "night": "Source of night images.",
     }
     example: ClassVar[Mapping[str, Any]] = {
@@ -49,10 +49,20 @@ class TrainNight(Trainer):
     )
     width: int = Field(default=64, ge=1, le=1024, description="Channels of the networks' first layers.")
     blocks: int = Field(default=9, ge=1, le=64, description="Residual blocks of the generator.")
+    upsampling: Literal["resize", "transposed"] = Field(
+        default="resize",
+        description="How the generator doubles the sides: transposed convolutions, as published, leave a grid of dots.",
+    )
     rate: float = Field(
         default=2e-4, gt=0, le=10, description="Learning rate of Adam, constant and then falling to zero."
     )
     edge_weight: float = Field(default=5.0, ge=0, le=1e6, description="hedngan, hedgan: weight of the edges.")
+    darken_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description="L1 distance to the day with the nights' histogram, for short trainings; 0 as published.",
+    )
     cycle_weight: float = Field(
         default=10.0, ge=0, le=1e6, description="cyclegan: weight of the cycle-consistency loss."
     )
@@ -94,6 +104,17 @@ class TrainNight(Trainer):
                 )
         return roles
 
+    def verdict(self, measured: Mapping[str, float]) -> str:
+        """That days with other levels would be as good nights, where they would."""
+        made, dark = measured.get("night_kid"), measured.get("darkened_kid")
+        if made is None or dark is None or made < dark:
+            return ""
+        remedy = "train longer" if self.darken_weight else "train longer, or with --darken-weight 10"
+        return (
+            f"its nights are farther from real nights ({made:.1f}) than days darkened to their histogram ({dark:.1f}); "
+            f"{remedy}"
+        )
+
     def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
         """The training task of the architecture on day and night images."""
         from augforge.training.night import NightOptions, night_task
@@ -105,8 +126,10 @@ class TrainNight(Trainer):
             blocks=self.blocks,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
+            upsampling=self.upsampling,
             edge_weight=self.edge_weight,
             cycle_weight=self.cycle_weight,
+            darken_weight=self.darken_weight,
             identity_weight=self.identity_weight,
             teacher=self.teacher,
         )

@@ -31,7 +31,7 @@ class TrainPaired(Trainer):
     task: ClassVar[str] = "paired"
     files: ClassVar[tuple[str, ...]] = ("perceptual",)
     arguments: ClassVar[Mapping[str, str]] = {
-        "images": "Source of images: a folder, a dataset, a run …",
+        "images": "Source of images: a folder, a dataset, a run or the like",
         "conditions": "Folder of masks or condition pictures, of the same names as the images.",
     }
     example: ClassVar[Mapping[str, Any]] = {
@@ -53,6 +53,10 @@ class TrainPaired(Trainer):
     downs: int = Field(default=4, ge=1, le=8, description="How often the generator halves the sides.")
     blocks: int = Field(default=9, ge=1, le=64, description="Residual blocks of the generator.")
     scales: int = Field(default=2, ge=1, le=8, description="Scales at which discriminators look.")
+    upsampling: Literal["resize", "transposed"] = Field(
+        default="resize",
+        description="How the generator doubles the sides: transposed convolutions, as published, leave a grid of dots.",
+    )
     rate: float = Field(
         default=2e-4, gt=0, le=10, description="Learning rate of Adam, constant and then falling to zero."
     )
@@ -128,6 +132,7 @@ class TrainPaired(Trainer):
             scales=self.scales,
             batch=self.batch // context.accelerator.num_processes,
             rate=self.rate,
+            upsampling=self.upsampling,
             feature_weight=self.feature_weight,
             pixel_weight=self.pixel_weight,
             perceptual=self.perceptual,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from augforge.models.edges import open_teacher
 from augforge.models.networks.translation import Norm
+from augforge.models.networks.upsampling import Upsampling
 from augforge.training.images import TrainingImages
 from augforge.training.night.base import Design, NightTask
 from augforge.training.night.cut import Cut
@@ -42,6 +43,8 @@ class NightOptions:
         identity_weight: cyclegan, cut: weight of leaving a night image alone; 0 and 10 if absent.
         teacher: hedngan, hedgan: the edge teacher, as in `open_teacher`.
         detector_rate: hedngan: learning rate of the student's Adam; one that fits the teacher if absent.
+        darken_weight: weight of the distance to the day with the nights' histogram; 0 as published.
+        upsampling: how the generator doubles the sides; `transposed` as published, which leaves a grid.
     """
 
     arch: Arch
@@ -55,11 +58,14 @@ class NightOptions:
     identity_weight: float | None = None
     teacher: str = "edge-operator"
     detector_rate: float | None = None
+    darken_weight: float = 0.0
+    upsampling: Upsampling = "resize"
 
     def design(self) -> Design:
         """What all four have in common; those with an edge detector are published with batch norm."""
         norm: Norm = "batch" if self.arch in ("hedngan", "hedgan") else "instance"
-        return Design(self.arch, self.size, self.width, self.blocks, norm, self.rate)
+        sizes = (self.size, self.width, self.blocks)
+        return Design(self.arch, *sizes, norm, self.rate, self.upsampling, self.darken_weight)
 
 
 def night_task(

@@ -46,7 +46,7 @@ class Cut(NightTask):
         with frozen(self.discriminator):
             fooling = generator_loss(self.discriminator(made))
         patches = self._contrast(made, day)
-        parts = {"fooling": fooling, "patches": patches}
+        parts = {"fooling": fooling, "patches": patches, **self.darkening(made, batch)}
         if self.identity_weight:
             identity = self.identity_weight * self._contrast(self.generator(night), night)
             parts |= {"patches": patches / 2, "identity": identity / 2}

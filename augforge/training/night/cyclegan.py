@@ -42,7 +42,7 @@ class CycleGan(NightTask):
         made = {"night": self.generator(day), "day": self.back(night)}
         judged = self.step_discriminator(day, night, made)
         with frozen(self.discriminator, self.day_discriminator):
-            parts = self._generator_losses(day, night, made)
+            parts = self._generator_losses(day, night, made) | self.darkening(made["night"], batch)
             self.update("generator", sum(parts.values(), day.new_zeros(())))
         return {"discriminator": judged} | {name: loss.detach() for name, loss in parts.items()}
 

@@ -67,7 +67,7 @@ class HedNGan(NightTask):
         found = {"discriminator": self.step_discriminator(batch["night"], made.detach())}
         if self.learns:
             found["detector"] = self.step_detector(day, made.detach(), wanted)
-        found |= self.step_generator(made, batch["night"], wanted)
+        found |= self.step_generator(made, batch["night"], wanted, self.darkening(made, batch))
         return {name: loss.detach() for name, loss in found.items()}
 
     def step_discriminator(self, night: Tensor, made: Tensor) -> Tensor:
@@ -82,13 +82,16 @@ class HedNGan(NightTask):
         self.update("detector", loss)
         return loss
 
-    def step_generator(self, made: Tensor, night: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-        """One step of the generator, through `made`, which is judged beside real nights; its losses."""
+    def step_generator(
+        self, made: Tensor, night: Tensor, wanted: Tensor, others: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """One step of the generator, through `made`, which is judged beside real nights; its losses, and the others."""
         with frozen(self.discriminator, self.detector):
             fooling = generator_loss(self._judged(night, made)[1])
             edges = self.edges.weight * edge_loss(self.detector(made), wanted)
-            self.update("generator", fooling + edges)
-        return {"fooling": fooling, "edges": edges}
+            parts = {"fooling": fooling, "edges": edges, **(others or {})}
+            self.update("generator", torch.stack(list(parts.values())).sum())
+        return parts
 
     def _judged(self, night: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
         """What the discriminator says of real and of made nights, seen as one batch.

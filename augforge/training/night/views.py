@@ -51,6 +51,14 @@ class Unpaired:
         """Fixed views (s, s, 3) of nights that are not learnt from."""
         return self._fixed(self._night, self._seen_nights, most)
 
+    def spread(self, most: int) -> tuple[list[Pixels], list[Pixels]]:
+        """Fixed views (s, s, 3) of `most` days and `most` nights at most, evenly of all, held out or not."""
+        found = []
+        for pictures in (self._day, self._night):
+            count = min(most, len(pictures))
+            found.append(self._fixed(pictures, [number * len(pictures) // count for number in range(count)], count))
+        return found[0], found[1]
+
     def _drawn(self, pictures: TrainingImages, indices: Sequence[int], random: np.random.Generator) -> Tensor:
         chosen = [indices[int(random.integers(len(indices)))] for _ in range(self.count)]
         return torch.stack([to_tensor(random_view(pictures.image(index), self.size, random)) for index in chosen])

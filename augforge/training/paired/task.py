@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from augforge.algorithms.metrics import grid_ratio
 from augforge.data.ids import key, seed_of
 from augforge.errors import ModelError
 from augforge.models.networks.paired.conditions import Conditioner, Kind
@@ -25,6 +26,7 @@ from augforge.models.networks.paired.instances import instance_mean
 from augforge.models.networks.paired.model import Arch, Architecture, PairedModel, facts_of, fill_weights, parts_of
 from augforge.models.networks.paired.networks import Features, MultiscaleDiscriminator, halve, initialise
 from augforge.models.networks.paired.styles import StyleCodes
+from augforge.models.networks.upsampling import Upsampling
 from augforge.models.tensors import frozen, to_unit
 from augforge.training.images import TrainingImages
 from augforge.training.paired import losses
@@ -61,6 +63,7 @@ class PairedOptions:
         instances: whether a plane shows the seams between the label map's instances.
         style: whether the generator is also given how each instance looks, so that it can be varied.
         by_class: whether the image's class is part of the condition.
+        upsampling: how the generator doubles the sides; `transposed` as published, which leaves a grid.
     """
 
     arch: Arch = "pix2pixhd"
@@ -78,10 +81,11 @@ class PairedOptions:
     instances: bool = False
     style: bool = False
     by_class: bool = False
+    upsampling: Upsampling = "resize"
 
     def architecture(self) -> Architecture:
         """The generator's. RecipeError if it does not go with the size."""
-        found = Architecture(self.arch, self.width, self.downs, self.blocks, self.style)
+        found = Architecture(self.arch, self.width, self.downs, self.blocks, self.style, self.upsampling)
         found.check(self.size)
         return found
 
@@ -137,17 +141,21 @@ class PairedTask(TrainingTask):
     def measure(self) -> dict[str, float]:
         """`l1`, in [0, 1], between made and real pictures, that of the training images' mean image, and their ratio.
 
-        `held_out` counts the examples that this is about; where it is 0, training images stand in for them.
+        `grid_ratio` is how much more of a grid of 2 or 4 px is in the made ones (see `grid_ratio`); `held_out` counts
+        the examples that this is about; where it is 0, training images stand in for them.
         """
-        model, made, baseline = self._model(), 0.0, 0.0
-        for ready in self.examples.batches(self.examples.measured):
-            real = to_unit(torch.stack([one.real for one in ready]))
-            made += float(np.abs(model.make([one.prepared for one in ready]) - real).mean((1, 2, 3)).sum())
-            baseline += float(np.abs(self._mean_image - real).mean((1, 2, 3)).sum())
-        count = len(self.examples.measured)
-        ratio = made / baseline if baseline else float("nan")
-        held_out = float(count if self.examples.apart else 0)
-        return {"l1": made / count, "l1_mean_image": baseline / count, "l1_ratio": ratio, "held_out": held_out}
+        model = self._model()
+        parts = list(self.examples.batches(self.examples.measured))
+        real = np.concatenate([to_unit(torch.stack([one.real for one in ready])) for ready in parts])
+        made = np.concatenate([model.make([one.prepared for one in ready]) for ready in parts])
+        l1, baseline = float(np.abs(made - real).mean()), float(np.abs(self._mean_image - real).mean())
+        return {
+            "l1": l1,
+            "l1_mean_image": baseline,
+            "l1_ratio": l1 / baseline if baseline else float("nan"),
+            "grid_ratio": grid_ratio(made, real),
+            "held_out": float(len(real) if self.examples.apart else 0),
+        }
 
     def outputs(self) -> NDArray[np.float32] | None:
         """(n, s, s, 3) in [0, 1], for the different conditions of the sheet; None where they are all alike."""

@@ -10,13 +10,16 @@ from datasets import load_from_disk
 from PIL import Image
 
 from augforge.algorithms.geometry import Geometry
+from augforge.algorithms.metrics import NightReference
 from augforge.data import images
 from augforge.data.ids import key
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.engine.run import run
+from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.stages.generators.night import Night
+from augforge.stages.generators.night_likeness import MadeNights
 from augforge.stages.generators.paired import Paired
 from tests.conftest import write_images
 from tests.test_laws import rows
@@ -117,3 +120,42 @@ def test_a_mask_that_is_a_picture_goes_there_and_back():
     out = io.BytesIO()
     Image.fromarray(picture[..., 0]).save(out, "PNG")
     assert images.decode_condition(out.getvalue()).ndim == 2
+
+
+class Said(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_generate_night_says_how_far_its_nights_are_from_real_ones(tmp_path, tiny_models):
+    source, said = write_images(tmp_path / "set", {"day": 5}), Said()
+    stage = build_stage("generate", "night", {"model": tiny_models["night"], "ratio": 1.0, "batch": 4})
+    recipe = Recipe("x", 1, (SourceSpec("folder", str(source)),), (stage,))
+    run(recipe, tmp_path / "out", device="cpu", progress=said)
+    (line,) = [line for line in said.lines if "real nights" in line]
+    assert line.startswith("night: distance of 5 made images to real nights "), "padding of a batch is not counted"
+    assert "of the same days darkened to their histogram" in line
+    run(recipe, tmp_path / "out", device="cpu", progress=said)
+    assert sum("real nights" in line for line in said.lines) == 1, "a second run makes nothing, and says nothing"
+
+
+def test_the_verdict_on_made_nights_follows_the_baseline():
+    random = np.random.default_rng(0)
+    days = [random.integers(100, 256, (32, 32, 3), dtype=np.uint8) for _ in range(6)]
+    nights = [random.integers(0, 40, (32, 32, 3), dtype=np.uint8) for _ in range(6)]
+    reference = NightReference.of(days, nights)
+
+    def summary(made: list[np.ndarray]) -> str:
+        seen = MadeNights(NightReference.from_arrays(reference.arrays()), 32)
+        for number, (day, night) in enumerate(zip(days, made, strict=True)):
+            seen.add(str(number), Image.fromarray(day), night / np.float32(255))
+            seen.add(str(number), Image.fromarray(day), np.full_like(night, np.nan, dtype=np.float32))
+        return seen.summary()
+
+    assert "worse nights" in summary(days) and "worse nights" not in summary(nights)
+    assert MadeNights(None, 32).summary() == "" and MadeNights(reference, 32).summary() == ""

@@ -228,11 +228,13 @@ def test_wrong_weights_are_refused():
 def test_sheet_outputs_and_measurements(arch):
     training_task = tiny(arch)
     sheet, outputs, measured = training_task.sample_grid(), training_task.outputs(), training_task.measure()
-    assert len(sheet.titles) == 5 and len(sheet.rows) == 4
+    assert len(sheet.titles) == 6 and len(sheet.rows) == 4
     assert all(cell.shape == (32, 32, 3) and cell.dtype == np.uint8 for row in sheet.rows for cell in row)
     assert outputs.shape == (4, 32, 32, 3) and outputs.min() >= 0 and outputs.max() <= 1
     assert np.allclose(np.array([row[1] for row in sheet.rows]) / 255, outputs, atol=1 / 255)
-    assert set(measured) == {"luminance", "night_luminance", "luminance_ratio", "edge_overlap", "held_out"}
+    light = {"luminance", "night_luminance", "luminance_ratio", "edge_overlap", "held_out"}
+    assert set(measured) == light | {"night_kid", "darkened_kid", "grid_ratio"}
+    assert sheet.titles[1:3] == (f"made KID {measured['night_kid']:.1f}", f"dark KID {measured['darkened_kid']:.1f}")
     assert training_task.generator.training and training_task.measure() == measured
 
 
@@ -244,6 +246,26 @@ def test_measure_knows_the_identity_and_a_constant():
     training_task.generator.forward = lambda x: torch.full_like(x, identity["night_luminance"] * 2 - 1)
     constant = training_task.measure()
     assert constant["edge_overlap"] == 0 and constant["luminance_ratio"] == pytest.approx(1, abs=0.02)
+
+
+def test_measure_knows_a_drawing_of_edges_that_is_as_bright_as_night_and_keeps_every_edge():
+    training_task = night_task(days(24), nights(24), context(1), NightOptions("hedgan", **{**TINY, "size": 64}))
+    training_task.generator.forward = lambda x: 2.4 * training_task.edge_detector(x).sigmoid().expand(-1, 3, -1, -1) - 1
+    drawing = training_task.measure()
+    training_task.generator.forward = lambda x: x
+    assert drawing["night_kid"] > 1.5 * drawing["darkened_kid"], "which brightness and edges alone do not see"
+    assert training_task.measure()["night_kid"] > drawing["darkened_kid"], "nor is the day itself a night"
+
+
+def test_measure_knows_a_night_of_the_same_kind_and_a_grid_over_it():
+    training_task = night_task(nights(24, 5), nights(24), context(1), NightOptions("hedgan", **{**TINY, "size": 64}))
+    training_task.generator.forward = lambda x: x
+    night = training_task.measure()
+    board = (torch.arange(64)[:, None] + torch.arange(64)) % 2
+    training_task.generator.forward = lambda x: x + 0.15 * board
+    spoilt = training_task.measure()
+    assert night["night_kid"] < 0.3 * spoilt["night_kid"]
+    assert night["grid_ratio"] < 2 and spoilt["grid_ratio"] > 4
 
 
 def test_luminance_is_that_of_rec_601():
@@ -285,3 +307,16 @@ def test_a_short_training_makes_nights_that_keep_the_edges():
     assert end["edge_overlap"] >= 0.5, end
     assert not collapsed(training_task.outputs())
     assert losses[-1]["edges"] < losses[0]["edges"]
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_translations_are_drawn_to_the_darkened_day_only_where_it_has_a_weight(arch):
+    drawn = {weight: tiny(arch, steps=12, darken_weight=weight, rate=1e-2) for weight in (0.0, 50.0)}
+    losses = {weight: run(training_task) for weight, training_task in drawn.items()}
+    assert all("darkened" not in step for step in losses[0.0])
+    assert losses[50.0][-1]["darkened"] < losses[50.0][0]["darkened"]
+    batch = drawn[50.0].batch(np.random.default_rng(0))
+    assert batch["darkened"].mean() < batch["day"].mean() - 0.2
+    assert "darkened" not in drawn[0.0].batch(np.random.default_rng(0))
+    perfect = drawn[50.0].darkening(batch["darkened"], batch)
+    assert float(perfect["darkened"]) == 0 and float(drawn[50.0].darkening(-batch["darkened"], batch)["darkened"]) > 1

@@ -15,6 +15,7 @@ from augforge.errors import ModelError, RecipeError
 from augforge.models.networks.paired.conditions import Conditioner, Prepared
 from augforge.models.networks.paired.networks import GlobalGenerator, LocalEnhancer, StyleEncoder
 from augforge.models.networks.paired.styles import Choice, StyleCodes
+from augforge.models.networks.upsampling import Upsampling, with_upsampling
 from augforge.models.tensors import eval_mode, to_unit
 
 Arch = Literal["pix2pixhd", "pix2pixhd-local"]
@@ -29,13 +30,17 @@ HINT = "was the model's directory changed? train it again"
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Which networks, and how large: `width` is that of the global generator; style needs an encoder."""
+    """Which networks, and how large: `width` is that of the global generator; style needs an encoder.
+
+    Models of before `upsampling` was an option have transposed convolutions.
+    """
 
     arch: Arch
     width: int
     downs: int
     blocks: int
     style: bool = False
+    upsampling: Upsampling = "transposed"
 
     @property
     def is_local(self) -> bool:
@@ -61,7 +66,8 @@ class Architecture:
         """The network that draws: (b, c, s, s) to (b, 3, s, s), where c counts the style's channels too."""
         channels = conditioner.channels + STYLE_CHANNELS * self.style
         coarse = GlobalGenerator(channels, 3, self.width, self.downs, self.blocks)
-        return LocalEnhancer(coarse, channels, 3, self.width // 2, LOCAL_BLOCKS) if self.is_local else coarse
+        net = LocalEnhancer(coarse, channels, 3, self.width // 2, LOCAL_BLOCKS) if self.is_local else coarse
+        return with_upsampling(net, self.upsampling)
 
     def encoder(self) -> StyleEncoder:
         """What finds a style in a real picture."""
