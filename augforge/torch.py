@@ -124,10 +124,7 @@ class _Reader:
 
     def _said(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The annotations of a row as tensors."""
-        raw = {name: row[name] for name in self._kinds if name in row}
-        moving = {name: raw[name] for name in ("boxes", "keypoints") if raw.get(name) is not None}
-        if moving and self._uniform.size and "image" in row:
-            moving = self._uniform.annotations(moving, _size(row["image"]["bytes"]))
+        raw = self._moved({name: row[name] for name in self._kinds if name in row}, row.get("image"))
         classed = "label" in self._kinds["boxes"].feature if "boxes" in self._kinds else False
         make: dict[str, Callable[[Any], Any]] = {
             "boxes": lambda boxes: _target(boxes, classed),
@@ -136,9 +133,16 @@ class _Reader:
             "soft_label": _shares,
         }
         return {
-            TARGET if name == "boxes" else name: None if value is None else make[name](moving.get(name, value))
+            TARGET if name == "boxes" else name: None if value is None else make[name](value)
             for name, value in raw.items()
         }
+
+    def _moved(self, raw: Mapping[str, Any], image: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What has a place in an image, moved as the image is; the rest as it was."""
+        placed = {name: raw[name] for name in ("boxes", "keypoints") if raw.get(name) is not None}
+        if not placed or image is None or self._uniform.size is None:
+            return dict(raw)
+        return {**raw, **self._uniform.annotations(placed, _size(image["bytes"]))}
 
     def _image(self, cell: Mapping[str, Any]) -> Any:
         image = self._uniform.decode(cell["bytes"])

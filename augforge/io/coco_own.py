@@ -29,13 +29,11 @@ def notes_of(label: str | None, said: Mapping[str, Any], size: tuple[int, int]) 
     if not boxes and not points:
         return [_whole(label, size)] if label is not None else []
     notes = [_of_box(box, size) for box in boxes]
-    places = _together(boxes, points)
-    for place, one in zip(places, points, strict=True):
+    for place, one in zip(_together(boxes, points), points, strict=True):
         if place is None:
-            notes.append(_around(one))
-        target = notes[-1 if place is None else place]
-        target |= _flat(one)
-        target[OWN] |= {name: one[name] for name in one if name not in ("points", "label", "id")}
+            notes.append(_with_points(_around(one), one))
+        else:
+            notes[place] = _with_points(notes[place], one)
     return notes
 
 
@@ -44,15 +42,18 @@ def beyond(label: str | None, said: Mapping[str, Any]) -> dict[str, Any]:
     boxes, points = said.get(BOXES) or [], said.get(KEYPOINTS) or []
     told, several = label_of(box["label"] for box in boxes if "label" in box)
     found: dict[str, Any] = {} if told == label or not (boxes or points) else {"label": label}
-    if several.get(LABELS) != said.get(LABELS):
-        found[LABELS] = said.get(LABELS)
+    found |= {LABELS: said.get(LABELS)} if several.get(LABELS) != said.get(LABELS) else {}
+    return found | dict(_unsaid(said))
+
+
+def _unsaid(said: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The kinds of which annotations tell nothing, or not all."""
     if BOXES not in said:
-        found[BOXES] = None
-    if said.get(KEYPOINTS) == []:
-        found[KEYPOINTS] = []
-    if CAPTION in said and said[CAPTION] != said[CAPTION].strip():
-        found[CAPTION] = said[CAPTION]
-    return found | {name: said[name] for name in said if name not in (BOXES, KEYPOINTS, CAPTION, LABELS)}
+        yield BOXES, None
+    for name, value in said.items():
+        if name in (BOXES, LABELS) or (name == KEYPOINTS and value) or (name == CAPTION and value == value.strip()):
+            continue
+        yield name, value
 
 
 def completed(label: str | None, said: dict[str, Any], more: Any) -> tuple[str | None, dict[str, Any]]:
@@ -145,6 +146,11 @@ def _around(one: Mapping[str, Any]) -> Note:
     x0, y0, x1, y1 = (pick(each) for pick in (min, max) for each in zip(*there, strict=True))
     about = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "segmentation": [], "iscrowd": 0}
     return {"label": one.get("label"), **about, OWN: {"id": one.get("id"), "box": False}}
+
+
+def _with_points(note: Note, one: Mapping[str, Any]) -> Note:
+    more = {name: one[name] for name in one if name not in ("points", "label", "id")}
+    return {**note, **_flat(one), OWN: {**note[OWN], **more}}
 
 
 def _flat(one: Mapping[str, Any]) -> Note:

@@ -14,6 +14,7 @@ from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, num
 from augforge.io.coco_own import completed, exact_corners, identity_of, own
 from augforge.io.columns import file_split
 from augforge.io.listed import ListedImages, label_of, twice
+from augforge.io.own import corners
 from augforge.io.records import known_of, text_of
 
 NOTES = "annotations"
@@ -174,23 +175,31 @@ def _annotations(told: Sequence[tuple[CocoFile, Any]]) -> tuple[str | None, dict
     boxes: dict[Any, dict[str, Any]] = {}
     points: list[dict[str, Any]] = []
     captions: list[str] = []
-    whole: list[str] = []
     for file, key in told:
-        for note in file.notes(key):
-            if own(note).get("whole"):
-                whole += [name] if (name := file.names.get(number(note, "category_id"))) is not None else []
-                continue
+        for note in _of_parts(file, key):
             captions += [note["caption"].strip()] if isinstance(note.get("caption"), str) else []
             points += _points(note, file)
             for identity, box in _boxes(note, file, len(boxes)):
                 boxes.setdefault(identity, box)
     label, several = label_of(box["label"] for box in boxes.values() if "label" in box)
-    label, several = (whole[0], {}) if whole else (label, several)
     said: dict[str, Any] = {**several}
     if any(file.tells_of_things for file, _ in told):
         said["boxes"] = list(boxes.values())
     said |= {"keypoints": points} if points else {}
-    return label, said | _captions(captions)
+    return _whole_label(told, label), said | _captions(captions)
+
+
+def _of_parts(file: CocoFile, key: Any) -> Iterator[Record]:
+    """The annotations of an image but for that which augforge made of the whole of it."""
+    yield from (note for note in file.notes(key) if not own(note).get("whole"))
+
+
+def _whole_label(told: Sequence[tuple[CocoFile, Any]], label: str | None) -> str | None:
+    """The class of the whole image, where augforge wrote one; else `label`."""
+    notes = ((file, note) for file, key in told for note in file.notes(key) if own(note).get("whole"))
+    return next(
+        (name for file, note in notes if (name := file.names.get(number(note, "category_id"))) is not None), label
+    )
 
 
 def _captions(captions: list[str]) -> dict[str, Any]:
@@ -222,15 +231,6 @@ def _box(one: Record, names: Mapping[Any, str]) -> dict[str, Any]:
         "attributes": {**other, **(attributes if isinstance(attributes, dict) else {})} or None,
     }
     return {name: value for name, value in box.items() if value is not None}
-
-
-def corners(box: Any) -> Any:
-    """(x0, y0, x1, y1) of COCO's (x, y, width, height); what is no such list stays, to be refused."""
-    try:
-        x, y, width, height = box
-        return [x, y, x + width, y + height]
-    except (TypeError, ValueError):
-        return box
 
 
 def _points(note: Record, file: CocoFile) -> list[dict[str, Any]]:

@@ -137,12 +137,27 @@ def find_columns(
     known = _features(schema) or dict(features or {})
     image = _image_column(schema, known, where, image)
     ours = OURS if {"id", "origin", "provenance"} <= set(schema.names) else ()
-    if not ours or label or "label" in schema.names:
-        label = _label_column(schema, known, where, label)
+    label = _own_label(schema) if ours and label is None else _label_column(schema, known, where, label)
     names = _class_names(schema, known, where, label) if label else None
-    extra = tuple(n for n in (*ours, "split") if n in schema.names and (n != "split" or is_text(schema.field(n).type)))
-    said = table_features(known, schema.names) if ours else {}
-    return Columns(image, label, names, extra, _mask_column(schema, image), said)
+    return Columns(
+        image,
+        label,
+        names,
+        _extra(schema, ours),
+        _mask_column(schema, image),
+        table_features(known, schema.names, ours),
+    )
+
+
+def _extra(schema: pa.Schema, ours: Sequence[str]) -> tuple[str, ...]:
+    """Those of the columns of augforge that are there, and `split` if it holds texts."""
+    split = ["split"] if "split" in schema.names and is_text(schema.field("split").type) else []
+    return tuple(name for name in (*ours, *split) if name in schema.names)
+
+
+def _own_label(schema: pa.Schema) -> str | None:
+    """The column of the class in a table of ours, whose `labels` are another thing."""
+    return "label" if "label" in schema.names else None
 
 
 def file_split(relative: str) -> str | None:

@@ -71,14 +71,18 @@ def fields_of(row: Row) -> Line:
     if row.label is not None:
         found["label"] = _class(row.label)
     if "labels" in said:
-        found["labels"] = {"_cls": "Classifications", "classifications": [_class(label) for label in said["labels"]]}
+        found["labels"] = {"_cls": "Classifications", "classifications": list(map(_class, said["labels"]))}
     if "boxes" in said:
         found["ground_truth"] = {"_cls": "Detections", "detections": [detection(box, size) for box in said["boxes"]]}
     if "keypoints" in said:
         found["keypoints"] = {"_cls": "Keypoints", "keypoints": [keypoint(one, size) for one in said["keypoints"]]}
     found |= {name: said[name] for name in ("caption", "soft_label") if name in said}
-    found |= {"extra": {name: one["value"] for name, one in said["extra"].items()}} if "extra" in said else {}
-    return found | ({"segmentation": _segmentation(row.mask)} if row.mask is not None else {})
+    return found | _extra(said) | ({"segmentation": _segmentation(row.mask)} if row.mask is not None else {})
+
+
+def _extra(said: Mapping[str, Any]) -> Line:
+    """The other columns of the source, as they are."""
+    return {"extra": {name: one["value"] for name, one in said["extra"].items()}} if "extra" in said else {}
 
 
 def detection(box: Mapping[str, Any], size: Size) -> Line:

@@ -51,8 +51,8 @@ class FolderWriter(Writer):
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
         """The metadata of each split; without `objects` if those of one split would tell `datasets` no type."""
-        firsts = (next((shard for shard in shards if shard.split == split), None) for split in self.about.splits)
-        self._objects = all(any(map(has_objects, lines(first))) for first in firsts if first is not None)
+        firsts = {shard.split: shard for shard in reversed(shards)}
+        self._objects = all(any(map(has_objects, lines(first))) for first in firsts.values())
         hidden = () if self._objects else (OBJECTS,)
         for split in self.about.splits:
             with outlet.open(f"{split}/{METADATA}") as file:

@@ -26,13 +26,18 @@ def results_of(label: str | None, said: Mapping[str, Any], size: Size) -> list[R
     """Everything that Label Studio can show of an image of `size`."""
     found = [] if label is None else [_result(CHOICE, "choices", {"choices": [label]}, size)]
     found += [_result(CHOICES, "choices", {"choices": said["labels"]}, size)] if said.get("labels") else []
-    for number, box in enumerate(said.get("boxes") or ()):
-        found += _of_box(f"box-{number}", box, size)
-    ids = {box["id"]: f"box-{number}" for number, box in enumerate(said.get("boxes") or ()) if "id" in box}
-    for number, one in enumerate(said.get("keypoints") or ()):
-        found += _of_points(f"points-{number}", one, size, ids.get(one.get("id")))
+    found += _regions(said.get("boxes") or (), said.get("keypoints") or (), size)
     found += [_result(CAPTION, "textarea", {"text": [said["caption"]]}, size)] if "caption" in said else []
     return found
+
+
+def _regions(boxes: Sequence[Mapping[str, Any]], points: Sequence[Mapping[str, Any]], size: Size) -> Iterator[Region]:
+    """The regions of boxes, and of keypoints, below those of their boxes."""
+    ids = {box["id"]: f"box-{number}" for number, box in enumerate(boxes) if "id" in box}
+    for number, box in enumerate(boxes):
+        yield from _of_box(f"box-{number}", box, size)
+    for number, one in enumerate(points):
+        yield from _of_points(f"points-{number}", one, size, ids.get(one.get("id")))
 
 
 def brush_runs(mask: NDArray[np.uint8]) -> list[int]:

@@ -7,6 +7,7 @@ has for them: `objects`, `caption`. Where the two differ somebody has corrected 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from augforge.data.annotations import KINDS, annotation_values, dump_annotations, parse_annotations
@@ -87,10 +88,15 @@ def row_annotations(
     return with_caption(annotation_values(row, features, classes), row.get(CAPTION), carried)
 
 
-def table_features(features: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """The features of the columns of annotations among `names`, from what `datasets` says of a table (JSON)."""
+def table_features(features: Mapping[str, Any], names: Sequence[str], ours: Sequence[str]) -> dict[str, Any]:
+    """The features of the columns of annotations among `names`, from what `datasets` says of a table (JSON).
+
+    None unless augforge wrote the table: then it has the columns `ours`.
+    """
     from datasets import Features
 
+    if not ours:
+        return {}
     own = {name: features[name] for name in KINDS if name in names and name in features and name != CAPTION}
     return dict(Features.from_dict(own)) if own else {}
 
@@ -106,15 +112,13 @@ def with_caption(said: dict[str, Any], caption: Any, carried: Mapping[str, Any])
 
 def _corrected(objects: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The boxes of `objects` that somebody has changed; those that were known keep all that is known of them."""
-    left = [(xywh(box["box"]), box.get("label") or NO_CLASS, dict(box)) for box in known]
+    left = [dict(box) for box in known]
     found = []
-    categories = objects.get("categories") or []
-    for place, bbox in enumerate(objects.get("bbox") or ()):
-        label = categories[place] if place < len(categories) and isinstance(categories[place], str) else NO_CLASS
-        same = next((one for one in left if one[:2] == (bbox, label)), None)
+    for bbox, label in zip_longest(objects.get("bbox") or (), objects.get("categories") or (), fillvalue=NO_CLASS):
+        same = next((one for one in left if (xywh(one["box"]), one.get("label", NO_CLASS)) == (bbox, label)), None)
         if same is not None:
             left.remove(same)
-        found.append(same[2] if same else {"box": corners(bbox), **({"label": label} if label else {})})
+        found.append(same or {"box": corners(bbox), **({"label": label} if label else {})})
     return found
 
 

@@ -54,8 +54,6 @@ def parts_of(feature: Any, name: str) -> dict[str, Any]:
 
 def feature_list(about: About) -> list[dict[str, Any]]:
     """The same columns as the YAML header of a dataset card lists them."""
-    from datasets import Features
-
     names = {str(number): name for number, name in enumerate(about.classes)}
     known: dict[str, Any] = {
         "image": "image",
@@ -70,8 +68,14 @@ def feature_list(about: About) -> list[dict[str, Any]]:
     texts = ("provenance", "split", *(["caption"] if about.captions else []), "sha256")
     listed += [{"name": name, "dtype": "string"} for name in texts]
     listed += [{"name": "mask", "dtype": "image"}] if about.masks else []
-    kinds = Features(columns_of(about))
-    return listed + (list(kinds._to_yaml_list()) if kinds else [])
+    return listed + _listed(columns_of(about))
+
+
+def _listed(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """Features as the header lists them; `datasets` knows how."""
+    from datasets import Features
+
+    return list(Features(columns)._to_yaml_list()) if columns else []
 
 
 def groups(rows: Iterable[Row], about: About, schema: pa.Schema) -> Iterator[pa.Table]:

@@ -25,7 +25,8 @@ from augforge.report.layout import Layout
 SCALE = 10_000
 """Places on the map are whole numbers from 0 to this."""
 EXACT = 2**53
-FACTS = ("source", "note", "labelled_by", "digest", *KINDS)
+COLUMNS = ("source", "note", "labelled_by", "digest")
+FACTS = (*COLUMNS, *KINDS)
 """What is told of a sample: columns of the ledger, and each kind of annotation in a few words."""
 LONGEST = 300
 """Letters of what is told of one kind of annotation."""
@@ -87,12 +88,16 @@ def details(findings: Findings, rows: Sequence[int] | None = None) -> dict[str, 
     """
     chosen = range(len(findings.rows)) if rows is None else sorted(rows)
     table = findings.rows.take(pa.array(chosen, pa.int64()))
-    named = [name for name in (*FACTS, "generation_config", "seed") if name not in KINDS]
-    columns = {name: table.column(name).to_pylist() for name in named}
-    said = [_described(text) for text in table.column("annotations").to_pylist()]
-    columns |= {kind: [each.get(kind) for each in said] for kind in KINDS}
+    columns = {name: table.column(name).to_pylist() for name in (*COLUMNS, "generation_config", "seed")}
+    columns |= _said(table.column("annotations").to_pylist())
     columns["sampled_params"] = [json.loads(text or "{}") for text in table.column("sampled_params").to_pylist()]
     return {"groups": [_group(columns, places, chosen) for places in _alike(columns)]}
+
+
+def _said(annotations: Sequence[str | None]) -> dict[str, list[str | None]]:
+    """(n,) what each kind of annotation says, in a few words."""
+    said = [_described(text) for text in annotations]
+    return {kind: [each.get(kind) for each in said] for kind in KINDS}
 
 
 def _described(annotations: str | None) -> dict[str, str]:

@@ -56,8 +56,7 @@ OFF: tuple[Any, ...] = (None, False, "", [], "off")
 def _facts(row: Mapping[str, Any]) -> Iterator[str]:
     """What the ledger knows of a sample, a line each."""
     yield from (text.format(row[name]) for name, text in PLAIN.items() if row.get(name))
-    for kind, words in describe_annotations(row.get("annotations") or {}).items():
-        yield f"{NAMES.get(kind, kind):7} {words if len(words) <= LONGEST else words[:LONGEST] + '…'}"
+    yield from _annotations(row)
     if row.get("generation_config"):
         yield from _making(row, row["generation_config"])
     if row.get("sampled_params"):
@@ -66,6 +65,12 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         yield "scores  " + ", ".join(f"{name} {value:.4f}" for name, value in row["scores"].items())
     if row.get("kept"):
         yield f"weight  {row['weight']:.4g}"
+
+
+def _annotations(row: Mapping[str, Any]) -> Iterator[str]:
+    """What is known of the content, a kind a line."""
+    for kind, words in describe_annotations(row.get("annotations") or {}).items():
+        yield f"{NAMES.get(kind, kind):7} {words if len(words) <= LONGEST else words[:LONGEST] + '…'}"
 
 
 def _making(row: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
