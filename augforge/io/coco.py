@@ -6,7 +6,7 @@ its mask is a PNG file below `masks/`, named by `mask_file_name`; and its histor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from augforge.io.coco_own import (
     without_names,
 )
 from augforge.io.coco_reader import NOTES, CocoImages
-from augforge.io.own import CAPTION
+from augforge.io.own import BOXES, CAPTION
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, suffix_of
 
 
@@ -62,10 +62,11 @@ class CocoWriter(Writer):
         """The annotations of each split, written image by image."""
         for split in self.about.splits:
             told = _Told([shard for shard in shards if shard.split == split], lines)
+            names = self._point_names(told)
             with outlet.open(f"{NOTES}/instances_{split}.json") as file:
-                file.write(self._head() + b'"categories": ' + dumped_list(self._categories(told)) + b",\n")
-                _write_lists(file, (line["image"] for line in told), self._notes(told))
-            if any(line["caption"] is not None for line in told):
+                file.write(self._head() + b'"categories": ' + dumped_list(self._categories(names)) + b",\n")
+                _write_lists(file, (line["image"] for line in told), self._notes(told, names))
+            if CAPTION in self.about.annotations and any(line["caption"] is not None for line in told):
                 with outlet.open(f"{NOTES}/captions_{split}.json") as file:
                     file.write(self._head())
                     _write_lists(file, (_plain(line["image"]) for line in told), _captions(told))
@@ -73,19 +74,21 @@ class CocoWriter(Writer):
     def _head(self) -> bytes:
         return b'{"info": ' + dumped({"description": self.about.name}).rstrip() + b', "licenses": [],\n'
 
-    def _categories(self, told: Iterable[Line]) -> list[Line]:
+    def _point_names(self, told: Iterable[Line]) -> dict[str | None, list[str]]:
+        """What points are called in each class that things of a split have, None included; nothing without things."""
+        there = not self.about.annotations.keys().isdisjoint((BOXES, KEYPOINTS))
+        return keypoint_names(note for line in told for note in line["notes"]) if there else {}
+
+    def _categories(self, names: Mapping[str | None, list[str]]) -> list[Line]:
         """The categories, with the names of the keypoints of those that have some."""
-        names = keypoint_names(note for line in told for note in line["notes"])
-        unnamed = any(note["label"] is None for line in told for note in line["notes"])
-        found = list(marked(self._labels, self.about.classes, unnamed))
+        found = list(marked(self._labels, self.about.classes, None in names))
         for category, label in zip(found, [*self._labels, None], strict=False):
             category |= {KEYPOINTS: names[label], "skeleton": []} if names.get(label) else {}
         return found
 
-    def _notes(self, told: Iterable[Line]) -> Iterator[Line]:
+    def _notes(self, told: Iterable[Line], names: Mapping[str | None, list[str]]) -> Iterator[Line]:
         """The annotations of a split, numbered."""
         numbers = {name: place for place, name in enumerate(self._labels, start=1)}
-        names = keypoint_names(note for line in told for note in line["notes"])
         number = 0
         for line in told:
             for note in line["notes"]:

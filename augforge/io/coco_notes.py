@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,13 @@ class CocoFile:
         key = identity if identity is not None and other is None else f"{identity}#{len(self.images)}"
         self.images[key] = image
 
-    @property
+    @cached_property
     def categories(self) -> dict[Any, Record]:
         """The categories with a name, by number."""
         named = (one for one in self._categories if one.get("name") == "" or text_of(one.get("name")) is not None)
         return {number(category): category for category in named}
 
-    @property
+    @cached_property
     def names(self) -> dict[Any, str]:
         """The names of the categories by number."""
         named = ((key, one) for key, one in self.categories.items() if one.get(OWN) != NO_CLASS)

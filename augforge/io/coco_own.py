@@ -75,12 +75,10 @@ def completed(label: str | None, said: dict[str, Any], more: Any) -> tuple[str |
 
 
 def keypoint_names(notes: Iterable[Note]) -> dict[str | None, list[str]]:
-    """What the points of each class are called, by the first thing of it whose points have names."""
+    """What the points of each class that is met are called, by the first thing of it whose points have names."""
     found: dict[str | None, list[str]] = {}
     for note in notes:
-        names = own(note).get("names")
-        if names and note["label"] not in found:
-            found[note["label"]] = names
+        found[note["label"]] = found.get(note["label"]) or own(note).get("names") or []
     return found
 
 

@@ -175,31 +175,29 @@ def _annotations(told: Sequence[tuple[CocoFile, Any]]) -> tuple[str | None, dict
     boxes: dict[Any, dict[str, Any]] = {}
     points: list[dict[str, Any]] = []
     captions: list[str] = []
-    for file, key in told:
-        for note in _of_parts(file, key):
-            captions += [note["caption"].strip()] if isinstance(note.get("caption"), str) else []
-            points += _points(note, file)
-            for identity, box in _boxes(note, file, len(boxes)):
-                boxes.setdefault(identity, box)
+    notes = [(file, note) for file, key in told for note in file.notes(key)]
+    for file, note in notes:
+        captions += _texts(note)
+        points += _points(note, file)
+        for identity, box in _boxes(note, file, len(boxes)):
+            boxes.setdefault(identity, box)
     label, several = label_of(box["label"] for box in boxes.values() if "label" in box)
     said: dict[str, Any] = {**several}
     if any(file.tells_of_things for file, _ in told):
         said["boxes"] = list(boxes.values())
     said |= {"keypoints": points} if points else {}
-    return _whole_label(told, label), said | _captions(captions)
+    return _whole_label(notes, label), said | _captions(captions)
 
 
-def _of_parts(file: CocoFile, key: Any) -> Iterator[Record]:
-    """The annotations of an image but for that which augforge made of the whole of it."""
-    yield from (note for note in file.notes(key) if not own(note).get("whole"))
+def _texts(note: Record) -> list[str]:
+    """The caption of an annotation, if it has one."""
+    return [note["caption"].strip()] if isinstance(note.get("caption"), str) else []
 
 
-def _whole_label(told: Sequence[tuple[CocoFile, Any]], label: str | None) -> str | None:
+def _whole_label(notes: Sequence[tuple[CocoFile, Record]], label: str | None) -> str | None:
     """The class of the whole image, where augforge wrote one; else `label`."""
-    notes = ((file, note) for file, key in told for note in file.notes(key) if own(note).get("whole"))
-    return next(
-        (name for file, note in notes if (name := file.names.get(number(note, "category_id"))) is not None), label
-    )
+    names = (file.names.get(number(note, "category_id")) for file, note in notes if own(note).get("whole"))
+    return next((name for name in names if name is not None), label)
 
 
 def _captions(captions: list[str]) -> dict[str, Any]:
@@ -214,7 +212,7 @@ def _boxes(note: Record, file: CocoFile, place: int) -> Iterator[tuple[Any, dict
     """The boxes of an annotation with what tells them apart: one, or of panoptic segments one for each."""
     segments = note.get("segments_info")
     for one in segments if isinstance(segments, list) else [note]:
-        if isinstance(one, dict) and "bbox" in one and own(one).get("box", True):
+        if isinstance(one, dict) and "bbox" in one and own(one).get("box", True) and not own(one).get("whole"):
             identity = number(one)
             yield (f"box {place}" if identity is None else identity), _box(one, file.names)
 

@@ -215,7 +215,7 @@ class Published:
         return self._order[shard.first : shard.first + shard.rows]
 
     def _light(self, places: Indices) -> Iterator[dict[str, Any]]:
-        """All but the pixels of some rows, as published."""
+        """All but the pixels of some rows, as published; annotations as JSON."""
         for found in self.table.select(self._light_columns).take(pa.array(places)).to_pylist():
             row = dict.fromkeys(LIGHT) | found
             label = row["label"]
@@ -223,7 +223,7 @@ class Published:
             row["split"], row["caption"] = row["split"] or None, row["caption"] or None
             row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if known(value)}
             row["provenance"] = hide_provenance(row["provenance"]) if self.private else row["provenance"]
-            row["annotations"] = parse_annotations(self._annotations.get(row["id"]))
+            row["annotations"] = self._annotations.get(row["id"], "")
             yield row
 
     def _row(self, light: dict[str, Any], cell: dict[str, Any]) -> Row:
@@ -232,6 +232,7 @@ class Published:
         if digest and images.digest(image) != digest:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
         mask = (cell.get("mask") or {}).get("bytes")
+        light = {**light, "annotations": parse_annotations(light["annotations"])}
         if self.uniform:
             light = {**light, "annotations": self.uniform.annotations(light["annotations"], (width, height))}
             image, mask, (width, height) = self.uniform.both(image, mask, (width, height))
