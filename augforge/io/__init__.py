@@ -49,6 +49,11 @@ KINDS: dict[str, str] = {
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
 }
+WRITERS: dict[str, str] = {
+    "fiftyone": "augforge.io.fiftyone:FiftyOneWriter",
+    "label-studio": "augforge.io.label_studio:LabelStudioWriter",
+}
+"""Formats that are written and not read."""
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
@@ -140,17 +145,26 @@ def writer_of(kind: str) -> type[Writer]:
     """
     from augforge.errors import did_you_mean
 
+    if kind in WRITERS:
+        only_written: type[Writer] = _loaded(WRITERS[kind])
+        return only_written
     names = {"hf": "dataset"} | {name: name for name in KINDS if _class_of(name).writer is not None}
     writer = _class_of(names[kind]).writer if kind in names else None
     if writer is None:
-        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, list(names)))
+        known = [*names, *WRITERS]
+        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, known))
     return writer
 
 
 def _class_of(kind: str) -> type[Source]:
-    module, _, name = KINDS[kind].partition(":")
-    found: type[Source] = getattr(import_module(module), name)
+    found: type[Source] = _loaded(KINDS[kind])
     return found
+
+
+def _loaded(place: str) -> Any:
+    """What is called `name` in `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def detect(text: str) -> tuple[str, str]:

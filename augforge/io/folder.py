@@ -13,6 +13,7 @@ from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.class_list import class_list, in_listed_order
 from augforge.io.masks import Masks, are_masks
+from augforge.io.own import ANNOTATIONS, OBJECTS, has_objects, record_of, without
 from augforge.io.records import MANIFEST, METADATA, Records
 from augforge.io.splits import LAYOUT, folder_split, no_class, no_classes, paired_splits, path_split
 from augforge.io.stamps import stamps
@@ -32,6 +33,7 @@ class FolderWriter(Writer):
     class_folders: ClassVar[bool] = True
     shard_rows: ClassVar[int] = 1000
     shard_bytes: ClassVar[int] = 1 << 30
+    _objects = False
 
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """The files of some images; their lines of the metadata."""
@@ -46,15 +48,18 @@ class FolderWriter(Writer):
         if row.mask is not None:
             line["mask_file_name"] = f"{MASKS}/{join(folder, row.name)}.{suffix_of(row.mask)}"
             outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
-        return line | row.record()
+        return line | record_of(row, self.about)
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
-        """The metadata of each split."""
+        """The metadata of each split; without `objects` if those of one split would tell `datasets` no type."""
+        firsts = {shard.split: shard for shard in reversed(shards)}
+        self._objects = all(any(map(has_objects, lines(first))) for first in firsts.values())
+        hidden = () if self._objects else (OBJECTS,)
         for split in self.about.splits:
             with outlet.open(f"{split}/{METADATA}") as file:
                 for shard in shards:
                     if shard.split == split:
-                        file.writelines(dumped(line) for line in lines(shard))
+                        file.writelines(dumped(without(line, hidden)) for line in lines(shard))
 
     def card(self) -> dict[str, Any]:
         """A folder a split."""
@@ -63,7 +68,10 @@ class FolderWriter(Writer):
 
     def croissant(self) -> dict[str, Any]:
         """The lines of the metadata."""
-        columns = {name: {"column": name} for name in ("file_name", *RECORD)}
+        more = [ANNOTATIONS] if self.about.annotations else []
+        columns: dict[str, Any] = {name: {"column": name} for name in ("file_name", *RECORD, *more)}
+        if self._objects:
+            columns[OBJECTS] = {"parts": {name: name for name in ("bbox", "categories")}}
         return {"files": [f"*/{METADATA}"], "encoding": "application/jsonlines", "columns": columns}
 
 
