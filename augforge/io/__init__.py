@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ from augforge.io.base import SPLITS, Entry, Source, existing
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.imagefolder import DEPTH, is_foreign, is_table, metadata_files
+from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
 from augforge.io.writing import Writer
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
@@ -26,17 +27,22 @@ KINDS: dict[str, str] = {
     "table": "augforge.io.imagefolder:ImageTable",
     "dataset": "augforge.io.dataset:Dataset",
     "parquet": "augforge.io.parquet:Parquet",
+    "arrow": "augforge.io.parquet:Arrow",
     "webdataset": "augforge.io.webdataset:WebDataset",
     "coco": "augforge.io.coco:Coco",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
 }
+ENDINGS = {
+    ".tar": "webdataset",
+    **dict.fromkeys(PARQUET_SUFFIXES, "parquet"),
+    **dict.fromkeys(ARROW_SUFFIXES, "arrow"),
+}
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
     ".tgz": "unpack it and give the folder",
-    ".arrow": "give the folder of the Hugging Face dataset that holds it",
     ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
 }
 
@@ -142,8 +148,8 @@ def detect(text: str) -> tuple[str, str]:
         return "coco", text
     if is_table(path):
         return "table", text
-    if path.suffix.lower() in (".parquet", ".tar"):
-        return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
+    if path.suffix.lower() in ENDINGS:
+        return ENDINGS[path.suffix.lower()], text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -178,16 +184,22 @@ def _is_saved_dataset(names: set[str]) -> bool:
     return "dataset_dict.json" in names or {"dataset_info.json", "state.json"} <= names
 
 
-def _holds_parquet(folder: Path) -> bool:
-    """Whether Parquet files lie in a folder, or in one in it that is named as a split or `data`."""
-    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data")]
-    return any(any(place.glob("*.parquet")) for place in (folder, *inner))
+def _holds_tables(folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether files of some endings lie in a folder, or in one in it that is named as a split, a Hive key or `data`; or
+    anywhere below it, if there is no image file.
+    """
+    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data") or "=" in path.name]
+    for place in (folder, *filter(Path.is_dir, inner)):
+        if any(path.suffix.lower() in suffixes for path in place.iterdir() if not path.name.startswith(".")):
+            return True
+    return holds_only(folder, suffixes)
 
 
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
     "imagefolder": lambda folder: any(map(is_foreign, metadata_files(folder, DEPTH))),
     "webdataset": lambda folder: any(folder.glob("*.tar")),
-    "parquet": _holds_parquet,
+    "parquet": lambda folder: _holds_tables(folder, PARQUET_SUFFIXES),
+    "arrow": lambda folder: _holds_tables(folder, ARROW_SUFFIXES),
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from augforge.data.sample import is_evaluation
 from augforge.errors import SourceError
@@ -32,6 +33,36 @@ def path_split(path: str) -> str | None:
         return named
     words = re.split(r"[-._ 0-9]+", file.lower())
     return next((split for word in words[:-1] if is_evaluation(split := SPLITS.get(word))), None)
+
+
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+def hive_keys(path: str) -> dict[str, str | None]:
+    """The keys and values that the folders of a path have in the manner of Hive: `split=val/label=a%20b/0.parquet`."""
+    pairs = (name.partition("=") for name in path.split("/")[:-1] if re.match(r"[\w.-]+=", name))
+    return {key: None if value == HIVE_NULL else unquote(value) for key, _, value in pairs}
+
+
+def table_split(path: str, labels: Iterable[str] = ()) -> str | None:
+    """The split that the path of a table tells; where several are told, one for evaluation goes first.
+
+    In this order: a word of the file's name that is an evaluation split, the value of a Hive key (but of `labels`),
+    the innermost folder of a split, a split as a word anywhere in the path.
+    """
+    *folders, file = path.split("/")
+    values = [value for key, value in hive_keys(path).items() if value and key.lower() not in labels]
+    told = [path_split(file), *map(_value_split, values)]
+    told += [split for name in reversed(folders) if (split := folder_split(name))][:1]
+    plain = [name for name in folders if "=" not in name]
+    told += [SPLITS.get(word) for word in re.split(r"[-._ /0-9]+", "/".join([*plain, file]).lower())]
+    known = [split for split in told if split]
+    return next((split for split in known if is_evaluation(split)), known[0] if known else None)
+
+
+def _value_split(value: str) -> str | None:
+    """The split that the value of a key names: a usual one, or one that has a word of an evaluation split."""
+    return SPLITS.get(value.lower(), value if is_evaluation(value) else None)
 
 
 def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> SourceError:
