@@ -6,7 +6,8 @@
     │   └── BadImage            one image that cannot be used; costs exactly its own row
     ├── ModelError              a model that is unknown, unfit for the task or not to be had
     ├── StoreError              a run folder that is damaged, locked or of another format version
-    └── TooManyBad              exit 3: more bad images than `max-bad` allows (the ledger is written first)
+    ├── TooManyBad              exit 3: more bad images than `max-bad` allows (the ledger is written first)
+    └── EmptyResult             exit 3: a stage left or made nothing, or could judge nothing (likewise)
 
 Anything else that escapes is a defect of augforge and shows its traceback.
 """
@@ -53,6 +54,12 @@ class StoreError(AugforgeError):
 
 class TooManyBad(AugforgeError):
     """More unusable source images than the run allows."""
+
+    exit_code = 3
+
+
+class EmptyResult(AugforgeError):
+    """A stage that left no image, made none, or could judge none; `allow_empty` goes on instead."""
 
     exit_code = 3
 

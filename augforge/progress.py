@@ -42,8 +42,14 @@ class Progress:
         """A bar for `total` items that are still to be done."""
         yield Bar()
 
+    def opening(self, text: str) -> None:
+        """What a run begins with: what a source was understood to be, or what is new in its recipe."""
+
     def say(self, text: str) -> None:
         """A remark worth a line."""
+
+    def about(self, text: str) -> None:
+        """What a stage looks at, or what it found: a line of every run; `say` is for the unusual."""
 
     def plan(self, titles: Sequence[str]) -> None:
         """The stages of the run, such as `2-filter-clip`, in their order."""
@@ -102,6 +108,10 @@ class LineProgress(Headings):
         yield bar
         bar.line()
 
+    def opening(self, text: str) -> None:
+        """Print it on stderr."""
+        self.say(text)
+
     def say(self, text: str) -> None:
         """Print a remark on stderr."""
         self.begin()
@@ -109,6 +119,10 @@ class LineProgress(Headings):
 
     def _head(self, text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
+
+    def about(self, text: str) -> None:
+        """Print it as a remark."""
+        self.say(text)
 
 
 class _LineBar(Bar):

@@ -5,6 +5,7 @@
 
 selection   beside apricot at n = 5,000 to 20,000, beside submodlib, and the slope to 1,000,000
 duplicates  beside imagededup on the same JPEGs, at two sizes; 1,000,000 hashes
+plain       false pairs and recall on drawings, icons, digits, slices and screenshots, beside photographs
 embeddings  end to end over the bare forward rate; what a loader can feed
 training    accuracy on a coreset against random subsets (CIFAR-10)
 
@@ -44,6 +45,13 @@ def duplicates(given: argparse.Namespace) -> Commands:
     return [common, [*common, "--size", "428", "305", "--hash-only"], *many]
 
 
+def plain(given: argparse.Namespace) -> Commands:
+    """Plain pictures beside photographs, by the hash alone and with the closer look."""
+    named = {"--photos": given.photos, "--cifar": given.cifar, "--slices": given.slices}
+    files = [word for option, path in named.items() if path for word in (option, str(path))]
+    return [["plain_pictures.py", *files, *["--quick"] * given.quick]]
+
+
 def embeddings(given: argparse.Namespace) -> Commands:
     """End to end over bare, and the loader alone."""
     short = ["--batches", "1", "--repeats", "1"] if given.quick else ["--batches", "2", "--repeats", "5"]
@@ -66,6 +74,7 @@ def training(given: argparse.Namespace) -> Commands:
 PARTS: dict[str, Callable[[argparse.Namespace], Commands]] = {
     "selection": selection,
     "duplicates": duplicates,
+    "plain": plain,
     "embeddings": embeddings,
     "training": training,
 }
@@ -81,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="a folder of photos, for duplicates")
     parser.add_argument("--cifar", type=Path, help="the folder of cifar10_train.parquet and cifar10_test.parquet")
+    parser.add_argument("--slices", type=Path, help="a volume, .nii.gz, for plain")
     parser.add_argument("--oracle", help="a Python that can import imagededup")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--quick", action="store_true", help="small, for trying out; prints, and writes nothing")

@@ -26,6 +26,10 @@ KIND_HELP = {
     "parquet": "A Parquet file, or a folder of them, with an image column.",
     "webdataset": "A WebDataset archive, or a folder of them.",
     "coco": "A COCO annotation file, or a folder with some.",
+    "yolo": "A folder with YOLO labels, or its data.yaml.",
+    "voc": "A folder with XML files of Pascal VOC.",
+    "labelme": "A folder with JSON files of LabelMe.",
+    "cvat": "An XML file of CVAT for images 1.1, or the folder that holds it.",
     "hub": "A dataset on the Hugging Face Hub: owner/name.",
     "run": "The folder of another run.",
     "sample": "A small data set that comes with augforge: digits or streets.",
@@ -37,6 +41,8 @@ OPTION_HELP = {
     "masks": "The folder of the images' masks.",
     "splits": "Whether names of folders and files tell splits; true if not given.",
     "classes": "Whether folders are classes; true if not given.",
+    "path": "The folder that the paths in the file start from.",
+    "corners": "How corners are written: inclusive (counted from 1, both in the box) or exclusive (from 0).",
 }
 
 

@@ -135,8 +135,8 @@ def test_2_batch_size_does_not_matter(models, pictures, tmp_path, stage):
 def test_2_order_of_sources_does_not_matter(models, tmp_path, stage):
     a = write_images(tmp_path / "a", {"cat": 4, "dog": 2}, seed=1)
     b = write_images(tmp_path / "b", {"cat": 2, "dog": 4}, seed=2)
-    run(chain(models, [a, b], stage), tmp_path / "ab")
-    run(chain(models, [b, a], stage), tmp_path / "ba")
+    run(chain(models, [a, b], stage), tmp_path / "ab", allow_empty=True)  # a tiny model may make constant pictures
+    run(chain(models, [b, a], stage), tmp_path / "ba", allow_empty=True)
     assert decisions(tmp_path / "ab") == decisions(tmp_path / "ba")
 
 

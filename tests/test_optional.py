@@ -36,7 +36,10 @@ BEHIND = {
 }
 """Modules (with those below them) that import packages without asking, which packages, and what has asked before."""
 
-LIGHT = ("datasets", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "scikit-learn", "scipy", "typer")
+LIGHT = (
+    "datasets", "ijson", "numpy", "pillow", "pyarrow", "pycocotools", "pydantic", "pyyaml", "rich", "scikit-learn",
+    "scipy", "typer",
+)  # fmt: skip
 """All that `pip install augforge` brings by itself."""
 
 

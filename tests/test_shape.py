@@ -25,6 +25,7 @@ DOCUMENTED = {
     "augforge/api/models.py:train": "the twin of `augforge train`",
     "augforge/api/recipe.py:Recipe.rebuild": "the twin of `augforge rebuild`",
     "augforge/api/recipe.py:Recipe.run": "the twin of `augforge run`",
+    "augforge/api/run.py:Run.evaluate": "the twin of `augforge evaluate`",
     "augforge/api/run.py:Run.export": "the twin of `augforge export`",
     "augforge/engine/run.py:run": "what `augforge run` calls; all but the recipe and the folder is optional",
     "augforge/engine/runners/train.py:train_alone": "what `augforge train` calls, likewise",

@@ -34,15 +34,17 @@ def _listed(what: str) -> Rows[dict[str, str]]:
     return Rows(listing(what), dict)
 
 
-def samples(name: str, out: str | os.PathLike[str], *, split: str = "train") -> Path:
+def samples(name: str, out: str | os.PathLike[str], *, split: str = "train", replace: bool = False) -> Path:
     """Write a small real data set, `digits` or `streets`, into the folder `out`, and return the folder.
+
+    With `replace`, `out` may hold another split or sample data set, which goes.
 
     Raises:
         SourceError: there is no such data set or split, or `out` holds something else.
     """
     from augforge.io.sample_sets import write
 
-    write(name, Path(out), split)
+    write(name, Path(out), split, replace=replace)
     return Path(out)
 
 

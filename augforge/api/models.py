@@ -28,6 +28,7 @@ def train(
     limit: int | None = None,
     max_bad: float = 0.1,
     retry: str | None = None,
+    replace: bool = False,
     progress: bool | Progress = False,
     **options: Any,
 ) -> Mapping[str, Any]:
@@ -44,6 +45,7 @@ def train(
         limit: use only this many source images, chosen by a hash.
         max_bad: the share of unusable source images, in [0, 1], that is allowed.
         retry: "failed" reads again what could not be read before.
+        replace: train over a model of another training in `out`, which is refused otherwise.
         progress: True for lines on stderr that say how far it is.
         options: of the trainer, such as `steps=100`; `augforge.stage("train", name)` shows them all.
 
@@ -69,6 +71,7 @@ def train(
         limit=limit_of(limit),
         max_bad=share_of(max_bad),
         retry=retry,
+        replace=replace,
         progress=progress_of(progress),
     )
 

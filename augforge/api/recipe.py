@@ -105,6 +105,16 @@ class Recipe:
         recipes.check_recipe(self._recipe)
         return self
 
+    def warnings(self) -> list[str]:
+        """What is allowed and yet likely not meant, a line each, as `augforge check` prints it; no model is loaded.
+
+        Raises:
+            RecipeError: as `check`.
+        """
+        from augforge.recipe.advice import warnings_of
+
+        return warnings_of(self.check()._recipe)
+
     def plan(self, out: StrPath | None = None, *, limit: int | None = None, yes: bool = False) -> Rows[PlanRow]:
         """What a run into `out` would do: a row for the source and each stage; loads no model, reads no pixel.
 
@@ -130,6 +140,8 @@ class Recipe:
         store: StrPath | None = None,
         lock: StrPath | None = None,
         retry: str | None = None,
+        replace: bool = False,
+        allow_empty: bool = False,
         yes: bool = False,
         flat: bool = False,
         progress: bool | Progress = False,
@@ -144,6 +156,8 @@ class Recipe:
             store: a folder in which runs share embeddings; else what AUGFORGE_STORE names.
             lock: a file that gets a copy of the run's lock, such as the recipe's name with `.lock`.
             retry: "failed" does again what failed before.
+            replace: throw away what another recipe left in `out`, which is refused otherwise.
+            allow_empty: go on after a stage that leaves, makes or can judge no image; else EmptyResult.
             yes: insist on more new images than are made without asking.
             flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
             progress: True for lines on stderr that say how far it is.
@@ -162,6 +176,8 @@ class Recipe:
             store=path_of(store),
             lock=path_of(lock),
             retry=retry,
+            replace=replace,
+            allow_empty=allow_empty,
             yes=yes,
             flat=flat,
             progress=progress_of(progress),
@@ -211,7 +227,7 @@ class Recipe:
             cosine: the least cosine of embeddings, made by `embedder`, of images and those of `reference`.
             embedder: the model for `cosine`.
             progress: True for lines on stderr that say how far it is.
-            options: `device`, `max_bad`, `store` and `yes`, as in `run`.
+            options: `device`, `max_bad`, `store`, `replace`, `allow_empty` and `yes`, as in `run`.
 
         Raises:
             AugforgeError: as `run`; or the lock is missing or of another format.

@@ -109,6 +109,7 @@ class Run(RunContents):
         *,
         png: StrPath | None = None,
         megabytes: float = 40.0,
+        replace: bool = False,
         umap: bool = False,
         progress: bool | Progress = False,
     ) -> Written:
@@ -118,14 +119,17 @@ class Run(RunContents):
             out: the HTML file.
             png: a folder for the figures as PNG.
             megabytes: how large the file may be.
+            replace: write over a file that is no report.
             umap: show the images by UMAP, too, beside their principal components; it needs `augforge[umap]`.
             progress: True for lines on stderr that say how far it is.
         """
-        from augforge.report import write_report
+        from augforge.report.write import check_free, place_of, write_report
 
+        path = place_of(self.folder, None if out is None else Path(out))
+        check_free(path, replace)
         return write_report(
             self.folder,
-            None if out is None else Path(out),
+            path,
             png=None if png is None else Path(png),
             megabytes=megabytes,
             umap=umap,
@@ -140,6 +144,7 @@ class Run(RunContents):
         on_shifts: StrPath | Run | None = None,
         device: str = "auto",
         store: StrPath | None = None,
+        replace: bool = False,
         progress: bool | Progress = False,
         **settings: Any,
     ) -> Mapping[str, Any]:
@@ -151,6 +156,7 @@ class Run(RunContents):
             on_shifts: a source of shift sets to judge by, too.
             device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             store: a folder in which runs share embeddings.
+            replace: write over an evaluation with other settings or test images; else it is kept under another name.
             progress: True for lines on stderr that say how far it is.
             settings: as on the command line, such as `seeds=3, learner="probe"`; docs/evaluate.md has them all.
 
@@ -170,6 +176,7 @@ class Run(RunContents):
             shifts=None if on_shifts is None else _source_text(on_shifts),
             device=device,
             store=None if store is None else Path(store),
+            replace=replace,
             progress=progress_of(progress),
         )
 
@@ -198,6 +205,7 @@ class Run(RunContents):
         license: str = "",
         url: str = "",
         creator: str = "",
+        replace: bool = False,
         image_mode: str | None = None,
         size: int | None = None,
         repo: str = "",
@@ -207,7 +215,7 @@ class Run(RunContents):
         """Write the kept images with their provenance as others read them, resuming from what is in `out`.
 
         Args:
-            to: "folder", "parquet", "webdataset", "coco", "hf", or "hub" to push it to the Hugging Face Hub.
+            to: "folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", or "hub" to push it to the Hub.
             out: the folder to write; new, empty, or of an earlier export.
             mark: mark synthetic images as such, in XMP.
             sign: sign them with C2PA, too; needs `cert` and `key`, PEM files of the certificate chain and its key.
@@ -217,6 +225,7 @@ class Run(RunContents):
             license: of the data set, an SPDX id or a URL.
             url: where the data set will be found.
             creator: who publishes it.
+            replace: write over an export of another run, or in another format.
             image_mode: "RGB" or "L" to make all images so, 8 bits, decoded as the stages saw them.
             size: make all images squares of so many px, cropped from the centre; RGB unless told otherwise.
             repo: "owner/name" of the dataset on the Hub, for "hub".
@@ -238,6 +247,7 @@ class Run(RunContents):
             marker=marker,
             private=private_sources,
             described=Described(license, url, creator),
+            replace=replace,
             progress=progress_of(progress),
         )
         return done

@@ -139,6 +139,11 @@ COMMANDS: dict[str, Entry] = {
         "augforge check-marks published",
     ),
 }  # fmt: skip
+WRITES = frozenset({
+    "samples", "run", "generate", "train", "filter", "select", "select-subset", "split", "pseudo-label", "report",
+    "evaluate", "lock", "rebuild", "regen", "export",
+})  # fmt: skip
+"""The commands that write something. They have --dry-run, --replace, --quiet and --verbose."""
 LISTS = {
     name: Entry("", f"{HERE}.look_commands:list_{name}", sentence, f"augforge list {name}")
     for name, sentence in {

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.cli.options import AsJson, Device, Folder, SharedStore
+from augforge.cli.options import AsJson, Device, DryRun, Folder, Replace, SharedStore
 from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
 from augforge.evaluate.settings import Settings, settings_of
@@ -44,6 +44,8 @@ OWN: dict[str, tuple[Any, Any]] = {
     ),
     "device": (Device, "auto"),
     "store": (SharedStore, None),
+    "dry_run": (DryRun, False),
+    "replace": (Replace, False),
     "json": (AsJson, False),
 }
 """What the command has beside the settings, with defaults."""

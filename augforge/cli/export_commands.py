@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import AsJson, Folder
+from augforge.cli.options import AsJson, DryRun, Folder, Replace
 
 MARKS, CARD, PIXELS, HUB = "Marks", "Card", "Images", "Hub"
-FORMATS = ("folder", "parquet", "webdataset", "coco", "hf", "hub")
+FORMATS = ("folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", "hub")
 
 
 def export(
@@ -21,7 +21,7 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="folder, parquet, webdataset, coco, hf, or hub to push it to the Hugging Face Hub.",
+            help="folder, parquet, webdataset, coco, yolo, voc, hf, or hub to push it to the Hugging Face Hub.",
             show_default=False,
             autocompletion=among(*FORMATS),
         ),
@@ -74,6 +74,8 @@ def export(
     ] = "",
     url: Annotated[str, typer.Option("--url", rich_help_panel=CARD, help="Where the data set will be found.")] = "",
     creator: Annotated[str, typer.Option("--creator", rich_help_panel=CARD, help="Who publishes it.")] = "",
+    dry_run: DryRun = False,
+    replace: Replace = False,
     json: AsJson = False,
 ) -> None:
     """Write the kept images of a run, with their provenance, as others read them."""
@@ -81,8 +83,9 @@ def export(
     from augforge.publish.export import Described, uniform_of
     from augforge.publish.marks import marker_of
 
-    options = {"private": private_sources, "described": Described(license, url, creator)}
+    options: dict[str, Any] = {"private": private_sources, "described": Described(license, url, creator)}
     options |= {"uniform": uniform_of(image_mode, size), "marker": marker_of(mark, sign, cert, key)}
+    options |= {"dry_run": dry_run, "replace": replace}
     export_and_show(folder, to, out, json, repo=repo, public=public, **options)
 
 

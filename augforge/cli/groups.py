@@ -13,7 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from augforge.cli.commands import COMMANDS, LISTS, Entry
+from augforge.cli.commands import COMMANDS, LISTS, WRITES, Entry
+from augforge.cli.verbosity import with_verbosity
 from augforge.errors import AugforgeError, RecipeError, did_you_mean
 from augforge.printable import printable
 from augforge.stages.catalog import STAGES, stage_about
@@ -251,7 +252,9 @@ def _group_options(name: str, entry: Entry) -> dict[str, Any]:
 
 def _function(name: str, entry: Entry) -> Any:
     module, _, attribute = entry.target.partition(":")
-    return _command(name, getattr(import_module(module), attribute), entry.example, entry.sentence)
+    function = getattr(import_module(module), attribute)
+    told = with_verbosity(function) if name in WRITES else function
+    return _command(name, told, entry.example, entry.sentence)
 
 
 def _stage(verb: str, stage: str, name: str, words: str, cls: type[Command] = Command) -> Any:
@@ -259,7 +262,7 @@ def _stage(verb: str, stage: str, name: str, words: str, cls: type[Command] = Co
     from augforge.cli.stage_commands import stage_command, stage_example
 
     example = words if name in COMMANDS else stage_example(verb, stage, words)
-    return _command(name, stage_command(verb, stage), example, cls=cls)
+    return _command(name, with_verbosity(stage_command(verb, stage)), example, cls=cls)
 
 
 def _command(name: str, function: Any, example: str, sentence: str | None = None, cls: type[Command] = Command) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import AsJson, Folder
+from augforge.cli.options import AsJson, DryRun, Folder, Replace
 
 
 def samples(
@@ -19,12 +19,19 @@ def samples(
     split: Annotated[
         str, typer.Option("--split", help="train or test.", autocompletion=among("train", "test"))
     ] = "train",
+    dry_run: DryRun = False,
+    replace: Replace = False,
 ) -> None:
     """Write a small real data set to start with."""
+    from augforge.cli.render import dry
     from augforge.cli.render.base import say
-    from augforge.io.sample_sets import write
+    from augforge.io.sample_sets import check_free, sample_images, write
 
-    write(name, out, split)
+    if dry_run:
+        check_free(name, out, split, replace)
+        dry.show_file(out, f"{len(sample_images(name, split)):,} images, the {split} split of {name}")
+        return
+    write(name, out, split, replace=replace)
     say(f"wrote the {split} split of {name} to {out}")
 
 
@@ -82,10 +89,13 @@ def report(
     megabytes: Annotated[
         float, typer.Option("--megabytes", min=0.5, max=100_000, help="How large the file may be.")
     ] = 40.0,
+    dry_run: DryRun = False,
+    replace: Replace = False,
     umap: Annotated[bool, typer.Option("--umap", help="Map the images by UMAP, too; needs 'augforge[umap]'.")] = False,
     json: AsJson = False,
 ) -> None:
     """Write one HTML file that shows what a run did and why."""
     from augforge.cli.render.report import report_and_show
 
-    report_and_show(folder, out, json, png=png, megabytes=megabytes, umap=umap)
+    options = {"png": png, "megabytes": megabytes, "umap": umap, "replace": replace}
+    report_and_show(folder, out, json, dry_run=dry_run, **options)

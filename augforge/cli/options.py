@@ -73,3 +73,21 @@ Flat = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Only say what would be done; nothing is written.", rich_help_panel=RUN),
+]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", "--force", help="Write over what another command or recipe left in --out.", rich_help_panel=RUN
+    ),
+]
+AllowEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--allow-empty",
+        help="Go on where a stage leaves, makes or can judge no image; else exit code 3.",
+        rich_help_panel=RUN,
+    ),
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from augforge.cli.options import RUN
 
 RARE = "Rarely needed"
-ALWAYS = "seed limit device max-bad store retry flat json"
+ALWAYS = "seed limit device max-bad allow-empty store retry flat dry-run replace json"
 PANELS: dict[str, dict[str, str]] = {
     "generate": {
         "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries yes",
@@ -31,9 +31,10 @@ PANELS: dict[str, dict[str, str]] = {
     },
     "train": {
         "From which images": "shots split held-out",
-        "Network": "arch backbone embedder weights condition by-class size width blocks downs scales style instances",
-        "Training": "steps batch rate loss flip edge-weight cycle-weight identity-weight feature-weight pixel-weight "
-        "perceptual teacher",
+        "Network": "arch backbone embedder weights condition by-class size width blocks upsampling downs scales "
+        "style instances",
+        "Training": "steps batch rate loss flip edge-weight darken-weight cycle-weight identity-weight feature-weight "
+        "pixel-weight perceptual teacher",
         "Speed": "precision processes",
         RUN: f"resume checkpoint-every eval-every {ALWAYS}",
     },

@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.completion import among, models_for
-from augforge.cli.options import AsJson, Device, Folder, MaxBad, Out, Recipe, SharedStore, Yes
+from augforge.cli.options import (
+    AllowEmpty,
+    AsJson,
+    Device,
+    DryRun,
+    Folder,
+    MaxBad,
+    Out,
+    Recipe,
+    Replace,
+    SharedStore,
+    Yes,
+)
 
 Level = Annotated[
     str,
@@ -27,6 +39,9 @@ def lock_(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    allow_empty: AllowEmpty = False,
+    dry_run: DryRun = False,
+    replace: Replace = False,
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:
@@ -36,6 +51,7 @@ def lock_(
 
     loaded, options = load_recipe(recipe), {"device": device, "max_bad": max_bad, "store": store, "yes": yes}
     folder = out or Path("runs") / recipe.stem
+    options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
     render_rebuild.write_lock_and_show(loaded, recipe.with_suffix(".lock"), folder, json, **options)
 
 
@@ -72,6 +88,9 @@ def rebuild(
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
+    allow_empty: AllowEmpty = False,
+    dry_run: DryRun = False,
+    replace: Replace = False,
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:
@@ -94,6 +113,7 @@ def rebuild(
         "store": store,
         "yes": yes,
     }
+    options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
     loaded = load_recipe(recipe)
     beside = lock or recipe.with_suffix(".lock")
     sys.exit(render_rebuild.rebuild_and_show(loaded, beside, out, not locked, json, **options))
@@ -139,8 +159,10 @@ def regen(
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", help="The PNG file to write (ID.png if absent).")] = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
+    replace: Replace = False,
 ) -> None:
     """Make one synthetic image again from its provenance. Exit code 0: within 1/255 of the first one; 3: not."""
     from augforge.cli.render import rebuild as render_rebuild
 
-    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device))
+    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device, dry_run=dry_run, replace=replace))

@@ -7,7 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.cli.options import AsJson, Device, Flat, Limit, MaxBad, Out, Recipe, Retry, Seed, SharedStore, Yes
+from augforge.cli.options import (
+    AllowEmpty,
+    AsJson,
+    Device,
+    DryRun,
+    Flat,
+    Limit,
+    MaxBad,
+    Out,
+    Recipe,
+    Replace,
+    Retry,
+    Seed,
+    SharedStore,
+    Yes,
+)
 
 
 def run(
@@ -20,6 +35,9 @@ def run(
     store: SharedStore = None,
     lock: Annotated[bool, typer.Option("--lock/--no-lock", help="Write the lock beside the recipe.")] = True,
     retry: Retry = None,
+    allow_empty: AllowEmpty = False,
+    dry_run: DryRun = False,
+    replace: Replace = False,
     yes: Yes = False,
     flat: Flat = False,
     json: AsJson = False,
@@ -37,6 +55,7 @@ def run(
         "yes": yes,
         "flat": flat,
     }
+    options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
     loaded = load_recipe(recipe, seed)
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
     render.run_and_show(loaded, out, json, lock=beside, **options)

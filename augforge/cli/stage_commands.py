@@ -11,7 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from augforge.cli.completion import stage_names
-from augforge.cli.options import RUN, AsJson, Device, DrawSeed, Flat, Limit, MaxBad, Out, Retry, SharedStore, Yes
+from augforge.cli.options import (
+    RUN,
+    AllowEmpty,
+    AsJson,
+    Device,
+    DrawSeed,
+    DryRun,
+    Flat,
+    Limit,
+    MaxBad,
+    Out,
+    Replace,
+    Retry,
+    SharedStore,
+    Yes,
+)
 from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
 from augforge.errors import RecipeError
@@ -29,10 +44,13 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "max_bad": (MaxBad, 0.1),
     "store": (SharedStore, None),
     "retry": (Retry, None),
+    "allow_empty": (AllowEmpty, False),
+    "dry_run": (DryRun, False),
+    "replace": (Replace, False),
     "flat": (Flat, False),
     "json": (AsJson, False),
 }
-"""The options that every stage has, with their defaults."""
+"""The options that every stage has, with their defaults; a training has no use for `allow_empty`."""
 RESUME = Annotated[
     bool,
     typer.Option(
@@ -138,9 +156,9 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
 
 
 def _common(verb: str) -> list[inspect.Parameter]:
-    """The options that all stages of a verb have; a training writes no dataset, flat or not."""
+    """The options that all stages of a verb have; a training writes no dataset, flat, empty or not."""
     keyword = inspect.Parameter.KEYWORD_ONLY
-    wanted = {name: told for name, told in COMMON.items() if name != "flat" or verb != "train"}
+    wanted = {name: told for name, told in COMMON.items() if verb != "train" or name not in ("flat", "allow_empty")}
     return [inspect.Parameter(name, keyword, default=d, annotation=a) for name, (a, d) in wanted.items()]
 
 

@@ -27,10 +27,13 @@ CHUNK = 4096
 
 
 class Ledger:
-    """Samples as columns: `rows` (Arrow, what they are), and what was decided about them."""
+    """Samples as columns: `rows` (Arrow, what they are), and what was decided about them.
 
-    def __init__(self, classes: Sequence[str] = ()) -> None:
-        self.classes = list(classes)
+    `empty` names those of `classes` of which the sources hold no image.
+    """
+
+    def __init__(self, classes: Sequence[str] = (), empty: Sequence[str] = ()) -> None:
+        self.classes, self.empty = list(classes), tuple(empty)
         self.rows = ROWS.empty_table()
         self.kept = np.zeros(0, dtype=bool)
         self.dropped = np.zeros(0, dtype=object)
@@ -206,6 +209,13 @@ class Ledger:
         self.kept[indices] = False
         self.dropped[indices] = reasons
         self.dropped_by[indices] = stage
+
+    def forget_empty_classes(self) -> list[str]:
+        """Leave out the `empty` classes of which there still is no sample; which these were."""
+        met = set(self.column("label"))
+        gone = [name for name in self.empty if name in self.classes and name not in met]
+        self.classes = [name for name in self.classes if name not in gone]
+        return gone
 
     def reconcile(self) -> None:
         """Check that every sample is kept, or dropped with a reason by a stage, and that ids are unique.

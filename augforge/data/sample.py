@@ -12,6 +12,8 @@ from typing import Any, Literal
 Origin = Literal["real", "synthetic"]
 On = Literal["all", "synthetic", "real"]
 """Which samples a stage looks at."""
+OnOption = Literal["auto", "all", "synthetic", "real"]
+"""The same as an option: auto is settled by whether the run has synthetic images, see `augforge.recipe.looked_at`."""
 EVALUATION_SPLITS = frozenset({"val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"})
 
 

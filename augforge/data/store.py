@@ -95,11 +95,15 @@ class Store:
     def clear(self) -> None:
         """Remove what runs write into the folder, if it is of a run and nobody else holds it; other files stay."""
         with self.locked():
-            for path in (self.folder / name for name in WRITTEN):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+            self.empty()
+
+    def empty(self) -> None:
+        """As `clear`, of a folder that is held already."""
+        for path in (self.folder / name for name in WRITTEN):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def state(self) -> dict[str, Any]:
         """What the last completed run wrote about itself; {} if there is none, or if it is damaged, which is said."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from augforge.data import images
+from augforge.data.annotations import Annotations, move_annotations
 from augforge.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
 MODES = ("RGB", "L")
 LARGEST = 16_384
 """px a side."""
+MIN_VISIBLE = 0.1
+"""The share of a box that has to be left for it to be kept, as generators have it."""
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 
@@ -75,6 +80,15 @@ class Uniform:
         size = was if self.size is None else (self.size, self.size)
         return self.image(image), None if mask is None else self.mask(mask), size
 
+    def annotations(self, annotations: Annotations, was: Size) -> dict[str, Any]:
+        """The annotations of an image of width and height `was`, scaled and cut as it is; without `size` the same ones.
+
+        Boxes of which less than `MIN_VISIBLE` is left are dropped.
+        """
+        if self.size is None:
+            return dict(annotations)
+        return move_annotations(annotations, _Square(was, self.size), MIN_VISIBLE)
+
     def _is_so(self, data: bytes) -> bool:
         """Whether any reader sees in the bytes what `decode` gives."""
         from PIL import Image
@@ -84,6 +98,31 @@ class Uniform:
             return False
         with Image.open(io.BytesIO(data)) as stored:
             return stored.mode == self.mode
+
+
+class _Square:
+    """Where points go when the square in the middle of an image is scaled (`PointMap`)."""
+
+    lines: Literal["straight", "smooth", "cut"] = "straight"
+    mirrored = False
+
+    def __init__(self, was: Size, side: int) -> None:
+        self.before, self.after = (was[1], was[0]), (side, side)
+        self._box = _centre(*was)
+
+    def points(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) the points, perhaps outside."""
+        left, top, right, _ = self._box
+        moved: NDArray[np.float64] = (xy - [left, top]) * (self.after[0] / (right - left))
+        return moved
+
+    def label_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(side, side) the labels, to the nearest."""
+        import numpy as np
+        from PIL import Image
+
+        cut = Image.fromarray(labels).resize(self.after, Image.Resampling.NEAREST, box=self._box)
+        return np.asarray(cut)
 
 
 def _centre(width: int, height: int) -> Box:

@@ -23,7 +23,7 @@ from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
 
 
-def settled(recipe: Recipe, progress: Progress) -> Recipe:
+def with_models_at_hand(recipe: Recipe, progress: Progress) -> Recipe:
     """The recipe with every default that depends on what is at hand replaced by what it comes to, which is said."""
     stages = tuple(stage.settled(progress.say) for stage in recipe.stages)
     return recipe if stages == recipe.stages else replace(recipe, stages=stages)

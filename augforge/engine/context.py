@@ -9,6 +9,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.engine.embedding import Drop, Embedders, dropper
 from augforge.engine.ingest import Pixels
+from augforge.errors import EmptyResult
 from augforge.models import Model
 from augforge.progress import Progress
 
@@ -28,6 +29,7 @@ class RunContext:
     seed: int = 0
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
+    allow_empty: bool = False
     yes: bool = False
     flat: bool = False
 
@@ -50,6 +52,12 @@ class RunContext:
     def progress(self) -> Progress:
         """Told how far the run is."""
         return self.embedders.progress
+
+    def empty(self, problem: str, hint: str) -> None:
+        """A stage leaves, makes or can judge nothing: EmptyResult, or a remark where the run may go on with that."""
+        if not self.allow_empty:
+            raise EmptyResult(problem, f"{hint}; or go on with --allow-empty")
+        self.progress.say(problem)
 
     def drop_as(self, title: str) -> Drop:
         """What the stage called `title` calls for images that it cannot read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from augforge.engine.rows import compute_rows
 from augforge.errors import BadImage
 from augforge.io import open_source
 from augforge.io.base import Entry, Source
+from augforge.io.understood import Understood, understanding, understood
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 
@@ -54,25 +55,44 @@ def open_sources(recipe: Recipe) -> list[Source]:
 
 
 def read_sources(
-    sources: Sequence[Source], store: Store, progress: Progress, limit: int | None = None
+    sources: Sequence[Source],
+    store: Store,
+    progress: Progress,
+    limit: int | None = None,
+    listed: Callable[[Sequence[Understood]], None] = lambda told: None,
 ) -> tuple[Ledger, int]:
-    """Every image of the sources as a ledger, and how many had to be read (the others were known)."""
+    """Every image of the sources as a ledger, and how many had to be read (the others were known).
+
+    `listed` is told what each source was understood to be, and may raise an error before any image is read.
+    """
     parts = store.parts("source", FACTS, by="key")
-    found = list(_limited(_entries(sources), limit))
+    told = [understood(source) for source in sources]
+    found = list(_limited(_entries(sources, told), limit))
+    for each in told:
+        progress.opening(each.sentence())
+    listed(told)
     unknown = _unknown(found, parts)
     _inspect(sources, unknown, parts, progress)
-    ledger = Ledger(_classes(sources, found))
+    ledger = Ledger(_classes(sources, found), _empty(told))
     ledger.extend(_samples(sources, found, parts))
     return ledger, len(unknown)
 
 
-def known_samples(sources: Sequence[Source], store: Store, limit: int | None = None) -> tuple[Ledger, int]:
+def _empty(told: Sequence[Understood]) -> list[str]:
+    """The classes that some source announces, and none has an image of."""
+    met = {name for each in told for name, count in each.classes.items() if count}
+    return [name for name in dict.fromkeys(name for each in told for name in each.empty) if name not in met]
+
+
+def known_samples(
+    sources: Sequence[Source], store: Store, limit: int | None = None, told: Sequence[Understood] | None = None
+) -> tuple[Ledger, int]:
     """The ledger as far as it is known without reading an image, and how many images were never read.
 
-    An image that was never read is taken to be usable.
+    An image that was never read is taken to be usable. `told`, one for each source, is filled as they are listed.
     """
     parts = store.parts("source", FACTS, by="key")
-    found = list(_limited(_entries(sources), limit))
+    found = list(_limited(_entries(sources, told), limit))
     unknown = {f.key for f in _unknown(found, parts)}
     ledger = Ledger(_classes(sources, found))
     ledger.extend(_samples(sources, [f for f in found if f.key not in unknown], parts))
@@ -90,9 +110,9 @@ def _unknown(found: Sequence[Found], parts: Parts) -> list[Found]:
     return [f for f, place in zip(found, there, strict=True) if place < 0 and not _is_known(f)]
 
 
-def _entries(sources: Sequence[Source]) -> Iterator[Found]:
+def _entries(sources: Sequence[Source], told: Sequence[Understood] | None = None) -> Iterator[Found]:
     for number, source in enumerate(sources):
-        for entry in source.entries():
+        for entry in source.entries() if told is None else understanding(source, told[number]):
             stamps = [entry.stamp, entry.problem, *([entry.mask] if entry.mask else [])]
             yield Found(number, entry, key("facts", source.where, entry.locator, *stamps))
 
@@ -244,9 +264,12 @@ def refuse_too_many_bad(ledger: Ledger, max_bad: float) -> str | None:
 
 
 def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
-    """One line for every reason for which source images cannot be used."""
+    """One line for every reason for which source images cannot be used, with the first image of each."""
     for reason, count in ledger.drops_by_stage().get("source", {}).items():
-        progress.say(f"{count:,} source images cannot be used: {reason}")
+        here = (ledger.dropped_by == "source") & (ledger.dropped == reason)
+        first = next(iter(ledger.samples(np.flatnonzero(here)[:1])))
+        which = first.source or first.id
+        progress.say(f"{which}: {reason}" + (f"; and {count - 1:,} more images like it" if count > 1 else ""))
 
 
 class Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +15,7 @@ from augforge.algorithms.selection import budgets
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
-from augforge.engine.at_hand import settled
+from augforge.engine.at_hand import with_models_at_hand
 from augforge.engine.embedding import stored_vectors
 from augforge.engine.estimate import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.ingest import known_samples, open_sources
@@ -28,10 +28,12 @@ from augforge.engine.runners.generate import finished, generator_parts
 from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
 from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
+from augforge.io.understood import understood
 from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
 from augforge.progress import Progress
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, settled
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
@@ -48,7 +50,7 @@ Counts = dict[tuple[str, str], int]  # images by class and origin
 class PlanRow:
     """One stage of a plan; `exact` is false where the numbers are only the most or the likely ones.
 
-    `outlook` is a generator's, class by class.
+    `outlook` is a generator's, class by class; `told` says of each source what it was understood to be.
     """
 
     stage: str
@@ -59,6 +61,7 @@ class PlanRow:
     classes: Mapping[str, int]
     exact: bool = True
     outlook: Outlook | None = None
+    told: tuple[str, ...] = ()
 
 
 @dataclass
@@ -99,16 +102,19 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
     check_asked(recipe.stages, yes)
     if out is not None:
         Store(out).check()
-    recipe = settled(recipe, Progress())
+    recipe = with_models_at_hand(recipe, Progress())
     holding = TemporaryDirectory() if out is None or not out.is_dir() else nullcontext(str(out))
     with holding as folder, trained_models() as models:
         store = Store(Path(folder), shared=shared_store())
-        ledger, unread = known_samples(open_sources(recipe), store, limit)
+        sources = open_sources(recipe)
+        told = [understood(source) for source in sources]
+        ledger, unread = known_samples(sources, store, limit, told)
         check_classes(recipe.stages, ledger.classes)
         state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread, yes=yes)
         known = len(ledger) - unread
-        rows = [PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)]
-        for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
+        first = PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)
+        rows = [replace(first, told=tuple(each.sentence() for each in told))]
+        for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
             before = state.total
             step = of_kind(PLANNERS, stage)(stage, title, state)
             counts = state.classes()

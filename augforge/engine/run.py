@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,20 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
-from augforge.engine.at_hand import check_models, settled
+from augforge.engine.at_hand import check_models, with_models_at_hand
 from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
+from augforge.engine.empty import (
+    leave_out_empty_classes,
+    refuse_empty_result,
+    refuse_nothing,
+    refuse_unlabelled_sources,
+    written_if_empty,
+)
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
-from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad
+from augforge.engine.guards import refuse_touching, take_over
+from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
@@ -31,6 +40,7 @@ from augforge.provenance.lock import NAME as LOCK
 from augforge.provenance.lock import lock_of
 from augforge.publish.card import counted_splits
 from augforge.recipe import Recipe, check_recipe
+from augforge.recipe.looked_at import has_synthetic, left_open, said, settled
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
@@ -74,6 +84,8 @@ def run(
     lock: Path | None = None,
     lock_always: bool = False,
     retry: str | None = None,
+    replace: bool = False,
+    allow_empty: bool = False,
     yes: bool = False,
     flat: bool = False,
     progress: Progress | None = None,
@@ -90,6 +102,8 @@ def run(
         lock: a file beside the recipe that is to hold a copy of the run's lock, too.
         lock_always: write it even if the one that is there differs only in what a machine makes different.
         retry: "failed" does again what failed before (see `augforge.engine.retry`), and nothing else.
+        replace: throw away what another recipe left in `out`, which is refused otherwise.
+        allow_empty: go on after a stage that leaves, makes or can judge nothing, which ends the run otherwise.
         yes: insist on more new images than `augforge.engine.limits` lets pass.
         flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
         progress: told how far the run is; silent by default.
@@ -100,23 +114,27 @@ def run(
     progress = progress or Progress()
     check_recipe(recipe)
     check_before(recipe.stages, device, yes)
-    recipe = settled(recipe, progress)
+    recipe = with_models_at_hand(recipe, progress)
     folder = Store(out, progress.say, shared_store(store))
     folder.check()
     check_models(recipe, folder)
     sources = open_sources(recipe)
+    refuse_touching(recipe, out)
     with folder.locked():
+        take_over(recipe, folder, replace, progress)
         if retry is not None:
             forget_failed(sources, folder, retry)
             _forget_result(out)  # what no model could be shown is asked for again
         ahead = laid_out(listing_key(recipe, sources, limit), flat)
         if (summary := _up_to_date(folder, "listing", ahead)) is None:
             require_packages(recipe)
-            ledger, read = read_sources(sources, folder, progress, limit)
+            refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
+            ledger, read = read_sources(sources, folder, progress, limit, refuse)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress)
-            context = RunContext(ledger, embedders, recipe.seed, yes=yes, flat=flat)
+            context = RunContext(ledger, embedders, recipe.seed, allow_empty=allow_empty, yes=yes, flat=flat)
             summary = _run(recipe, context, ahead, read, max_bad)
+        refuse_empty_result(summary, allow_empty)
         keep_lock(out, lock, progress, always=lock_always)
         return summary
 
@@ -136,11 +154,15 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     if problem := refuse_too_many_bad(ledger, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad")
+    say_what_is_bad(ledger, context.progress)
     context.progress.plan(recipe.titles())
-    with trained_models() as models:
+    with trained_models() as models, written_if_empty(context):
         context = replace(context, models=models)
-        for block in blocks(recipe.titles(), recipe.stages):
-            work += _run_block(block, context)
+        stages = settled(recipe.stages, has_synthetic(ledger))
+        opened = {title for title, stage in zip(recipe.titles(), recipe.stages, strict=True) if left_open(stage)}
+        for block in blocks(recipe.titles(), stages):
+            work += _run_block(block, context, opened)
+        leave_out_empty_classes(context)
         context.progress.stage("write")
         write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
@@ -149,15 +171,23 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     return summary
 
 
-def _run_block(block: Block, context: RunContext) -> list[dict[str, Any]]:
-    """Run one stage, or a generator and its filters in rounds; a row of the summary for each."""
+def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> list[dict[str, Any]]:
+    """Run one stage, or a generator and its filters in rounds; a row of the summary for each.
+
+    Of the stages called `opened`, which leave open what they look at, it is said what that is.
+    """
     check_classes([stage for _, stage in block], context.ledger.classes)  # a labeler may have brought new ones
-    if len(block) > 1:
-        return Rounds(block, context).run()
-    ((title, stage),) = block
-    context.progress.stage(title)
     before = len(context.ledger.visible())
-    return [_row(title, before, context.ledger, run_stage(stage, title, context))]
+    if len(block) > 1:
+        work = Rounds(block, context).run()
+    else:
+        ((title, stage),) = block
+        context.progress.stage(title)
+        if title in opened:
+            context.progress.about(said(title, stage, context.ledger))
+        work = [_row(title, before, context.ledger, run_stage(stage, title, context))]
+    refuse_nothing(block, before, context)
+    return work
 
 
 def _forget_result(out: Path) -> None:

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.algorithms.labels import classification_metrics
+from augforge.data.files import named
+from augforge.data.images import digest
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store, write_atomically
 from augforge.data.vectors import shared_store
 from augforge.engine.at_hand import check_embedders
 from augforge.engine.embedding import Embedders
+from augforge.engine.ingest import known_samples
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
@@ -48,6 +51,7 @@ def evaluate(
     shifts: str | None = None,
     device: str = "auto",
     store: Path | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Record:
     """Train on the arms of the run in `folder`, judge by the source `test`, write `folder`/evaluation.json.
@@ -59,6 +63,7 @@ def evaluate(
         shifts: a source of shift sets, judged by family beside the test set.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         store: where embeddings lie that runs share.
+        replace: write over an evaluation with other settings or other test images; else it stays, under another name.
         progress: told how far it is.
 
     Returns:
@@ -86,8 +91,35 @@ def evaluate(
         about = {"format": FORMAT, "test": test, "learner": settings.learner, "seeds": settings.seeds}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
+        if not replace:
+            keep_other(folder, test, settings, progress)
         write_atomically(folder / FILE, json.dumps(record, indent=1, ensure_ascii=False).encode())
     return record
+
+
+def keep_other(folder: Path, test: str, settings: Settings, progress: Progress) -> None:
+    """Keep an evaluation with other settings or test images that is in the folder, under another name, and say so."""
+    path = folder / FILE
+    try:
+        content = path.read_bytes()
+        there = json.loads(content)
+        before = (there["test"], there["settings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return  # none, or damaged
+    if before != (test, settings.model_dump(mode="json", by_alias=True)):
+        aside = path.with_name(f"evaluation-{digest(content)[:8]}.json")
+        with named(aside):
+            path.rename(aside)
+        progress.say(f"{path} was of other settings or test images; it is now {aside.name}")
+
+
+def planned_arms(folder: Path, settings: Settings) -> dict[str, int]:
+    """The arms that an evaluation would train on, each with its images; nothing is read but the ledger."""
+    opened = RunFolder(folder)
+    ledger, _ = known_samples([opened.run], Store(folder))
+    outcomes = Outcomes(ledger, opened.stages())
+    arms = arms_of(outcomes, settings.arms or outcomes.differing(), subsamplers(settings)[-1])
+    return {arm.name: arm.size for arm in arms}
 
 
 def subsamplers(settings: Settings) -> list[Subsampler | None]:

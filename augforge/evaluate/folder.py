@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -13,11 +15,14 @@ from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import read_sources
 from augforge.engine.runners.generate import GENERATED
-from augforge.errors import BadImage, SourceError
+from augforge.errors import BadImage, SourceError, StoreError
 from augforge.io import Source, open_source
 from augforge.io.run import Run
 from augforge.progress import Progress
+from augforge.provenance.chain import circle, said
 from augforge.recipe import Recipe, load_recipe
+from augforge.recipe.looked_at import settled
+from augforge.stages.generator import Generator
 from augforge.stages.stage import Stage
 
 GONE = "its bytes are gone: the run keeps what it dropped in parts/"
@@ -49,13 +54,29 @@ class RunFolder:
 
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its title, in order; those of the runs that this one goes on from come first."""
-        before = [
-            stage
-            for spec in self.recipe.sources
-            if spec.kind == "run" and (Path(spec.value) / "recipe.yaml").is_file()
-            for stage in RunFolder(Path(spec.value)).stages()
-        ]
-        return [*before, *zip(self.recipe.titles(), self.recipe.stages, strict=True)]
+        found: list[tuple[str, Stage]] = []
+        for folder in self._chain():
+            synthetic = any(isinstance(stage, Generator) for _, stage in found)
+            found += zip(folder.recipe.titles(), settled(folder.recipe.stages, synthetic), strict=True)
+        return found
+
+    def _chain(self) -> list[RunFolder]:
+        """The runs that this one goes on from, those of its first source first, each after its own; this one last.
+
+        StoreError where they go in a circle, so that there is no order.
+        """
+        if found := circle(self.folder):
+            raise StoreError(f"{said(found)}: there is no order of their stages", "make one of them again, from others")
+        waiting, reverse = [self], list[RunFolder]()
+        while waiting:
+            reverse.append(waiting.pop())
+            waiting += reverse[-1].earlier()
+        return reverse[::-1]
+
+    def earlier(self) -> list[RunFolder]:
+        """The runs that are its sources."""
+        values = [spec.value for spec in self.recipe.sources if spec.kind == "run"]
+        return [self._earlier(value) for value in values if (Path(value) / "recipe.yaml").is_file()]
 
     def bytes_of(self, sample: Sample) -> bytes:
         """The exact encoded bytes; BadImage where they cannot be had."""
@@ -65,20 +86,30 @@ class RunFolder:
         return data
 
     def dropped(self, identity: str) -> bytes:
-        """The bytes of a sample that is not in the dataset, by its id."""
+        """The bytes of a sample that is not in the dataset, by its id; where it came from a run, from there or before.
+
+        BadImage where no run before has them, or the runs go in a circle.
+        """
+        folder, met = self, set[str]()
+        while (real := os.path.realpath(folder.folder)) not in met:
+            met.add(real)
+            found = folder.dropped_here(identity)
+            if isinstance(found, bytes):
+                return found
+            folder, identity = found
+            with suppress(BadImage):
+                return folder.run.read(identity)
+        raise BadImage(GONE)
+
+    def dropped_here(self, identity: str) -> bytes | tuple[RunFolder, str]:
+        """The bytes of a sample that this run dropped; or the run that is its source, and its locator there."""
         place, _, locator = self._refs.get(identity, "").partition(":")
         if place == "generated":
             return bytes(self._made(locator, identity))
         if not place.isdigit() or int(place) >= len(self.recipe.sources):
             raise BadImage(GONE)
         spec = self.recipe.sources[int(place)]
-        if spec.kind != "run":
-            return self._source(int(place)).read(locator)
-        earlier = self._earlier(spec.value)
-        try:
-            return earlier.run.read(locator)
-        except BadImage:
-            return earlier.dropped(locator)
+        return (self._earlier(spec.value), locator) if spec.kind == "run" else self._source(int(place)).read(locator)
 
     def _made(self, name: str, identity: str) -> bytes:
         if name not in self._parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +15,14 @@ from augforge.errors import SourceError
 from augforge.io.base import SPLITS, Entry, Source, existing
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
+from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import DEPTH, is_foreign, is_table, metadata_files
+from augforge.io.labelme import holds_labelme, is_labelme
 from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
+from augforge.io.voc import holds_voc
 from augforge.io.writing import Writer
+from augforge.io.yolo import holds_yolo
+from augforge.io.yolo_data import is_data_file
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
 
@@ -30,6 +35,10 @@ KINDS: dict[str, str] = {
     "arrow": "augforge.io.parquet:Arrow",
     "webdataset": "augforge.io.webdataset:WebDataset",
     "coco": "augforge.io.coco:Coco",
+    "yolo": "augforge.io.yolo:Yolo",
+    "voc": "augforge.io.voc:Voc",
+    "labelme": "augforge.io.labelme:LabelMe",
+    "cvat": "augforge.io.cvat:Cvat",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
@@ -51,7 +60,7 @@ class OneClass(Source):
     """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
 
     def __init__(self, source: Source, label: str) -> None:
-        self.where = source.where
+        self.where, self.format = source.where, source.format  # type: ignore[misc]  # that of what it wraps
         self._source, self._label = source, label or None
 
     def classes(self) -> list[str]:
@@ -67,6 +76,10 @@ class OneClass(Source):
     def fingerprint(self) -> str:
         """That of the source, and the class."""
         return key("one class", self._source.fingerprint(), self._label)
+
+    def unused(self) -> Mapping[str, int]:
+        """As the source."""
+        return self._source.unused()
 
     def read(self, locator: str) -> bytes:
         """As the source."""
@@ -144,10 +157,9 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
-    if path.suffix.lower() == ".json" and looks_like_coco(path):
-        return "coco", text
-    if is_table(path):
-        return "table", text
+    for kind, is_one in FILES.items():
+        if is_one(path):
+            return kind, text
     if path.suffix.lower() in ENDINGS:
         return ENDINGS[path.suffix.lower()], text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
@@ -201,5 +213,17 @@ SIGNS: dict[str, Callable[[Path], bool]] = {
     "webdataset": lambda folder: any(folder.glob("*.tar")),
     "parquet": lambda folder: _holds_tables(folder, PARQUET_SUFFIXES),
     "arrow": lambda folder: _holds_tables(folder, ARROW_SUFFIXES),
+    "cvat": lambda folder: bool(cvat_files(folder)),
+    "yolo": holds_yolo,
+    "voc": holds_voc,
+    "labelme": holds_labelme,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
+FILES: dict[str, Callable[[Path], bool]] = {
+    "coco": lambda path: path.suffix.lower() == ".json" and looks_like_coco(path),
+    "labelme": is_labelme,
+    "cvat": is_cvat,
+    "yolo": is_data_file,
+    "table": is_table,
+}
+"""How an annotation file of each kind is known, in this order."""

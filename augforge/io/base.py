@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from augforge.errors import BadImage, SourceError, shortened
 
 if TYPE_CHECKING:
+    from augforge.io.understood import Understood
     from augforge.io.writing import Writer
 
 SPLITS = {
@@ -60,6 +61,10 @@ class Source(ABC):
     """The source for people, such as "folder data/digits"."""
     writer: ClassVar[type[Writer] | None] = None
     """What writes the format, if it can be written."""
+    format: ClassVar[str] = "source"
+    """What a source of this kind is called, such as "image folder"."""
+    _split: str | None = None
+    """The split that alone is read, if any."""
 
     @abstractmethod
     def classes(self) -> list[str]:
@@ -89,6 +94,18 @@ class Source(ABC):
             total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, e.mask, *said)).encode())
         return total.hexdigest()
 
+    def empty_classes(self, met: Collection[str]) -> list[str]:
+        """The classes that have no image, given those that `entries` has `met`; [] where only a split was looked at."""
+        return [] if self._split is not None else [name for name in self.classes() if name not in met]
+
+    def unused(self) -> Mapping[str, int]:
+        """How many files were passed over, by kind such as ".txt", once `entries` has come to its end."""
+        return {}
+
+    def notes(self, told: Understood) -> Iterable[str]:
+        """What may have been meant otherwise, given what was counted: a sentence each, with what to do."""
+        return ()
+
     def read_mask(self, locator: str) -> bytes:
         """The encoded bytes of the mask of an entry, exactly as they are stored; BadImage as `read`."""
         raise BadImage("it has no mask")
@@ -102,6 +119,15 @@ class Source(ABC):
         raise SourceError(
             f"{self.where} has no column {column!r}", "columns are found in Hugging Face datasets and Parquet files"
         )
+
+
+def labels_met(entry: Entry) -> Iterator[str]:
+    """The classes that an entry is of or shows: its label or labels, and those of its boxes and keypoints."""
+    said = entry.annotations
+    found = [entry.label, *(said.get("labels") or ()), *(said.get("soft_label") or ())]
+    for thing in (*(said.get("boxes") or ()), *(said.get("keypoints") or ())):
+        found.append(thing.get("label") if isinstance(thing, Mapping) else None)
+    yield from (label for label in found if isinstance(label, str))
 
 
 def natural(text: str) -> tuple[Any, str]:

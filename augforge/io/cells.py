@@ -47,14 +47,18 @@ def picture(path: Any, folder: Path | None, beside: Path | None = None) -> Path:
     if folder is None:
         raise BadImage("the row holds a path instead of an image")
     try:
-        root = folder.resolve()
-        files = [(base / path).resolve() for base in dict.fromkeys((beside or folder, folder))]
-        inside = [file for file in files if file.is_relative_to(root)]
-        there = next((file for file in inside if file.is_file()), None)
+        return _inside(path, folder.resolve(), [beside or folder, folder])
     except (OSError, ValueError) as error:
         raise BadImage(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _inside(path: str, root: Path, bases: Sequence[Path]) -> Path:
+    """The first file that a path means, seen from one of some folders; BadImage if there is none inside of `root`."""
+    files = [(base / path).resolve() for base in dict.fromkeys(bases)]
+    inside = [file for file in files if file.is_relative_to(root)]
     if not inside:
         raise BadImage("its path leads out of the source")
+    there = next((file for file in inside if file.is_file()), None)
     if there is None:
         raise BadImage("missing file")
     return there

@@ -95,3 +95,4 @@ class Coco(CocoImages):
     """COCO, as `CocoImages` reads it."""
 
     writer = CocoWriter
+    format = "COCO"

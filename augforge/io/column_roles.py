@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from augforge.data.annotations import KINDS
 from augforge.data.annotations.arrow_values import type_name
 from augforge.errors import SourceError
-from augforge.io.cells import is_image_struct, is_list, is_text
+from augforge.io.cells import is_image_struct, is_list, is_numbers, is_text
 from augforge.io.columns import LABEL_NAMES, Columns, declared_names, features_of, find_columns
 from augforge.io.text_columns import CATEGORY_NAMES
 
@@ -68,7 +68,11 @@ class Roles:
             return {}
         from datasets import Features
 
-        return dict(Features.from_dict({name: self.features[name] for name in names}))
+        try:
+            return dict(Features.from_dict({name: self.features[name] for name in names}))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            what = f"{self.where}: its columns {', '.join(names)} are declared as nothing that is known"
+            raise SourceError(f"{what}: {error}", "make or export it again") from error
 
     def _is_own(self, name: str) -> bool:
         if name not in self.features or name == "caption":
@@ -89,7 +93,18 @@ class Roles:
         """The column of shares of all classes."""
         if self.columns.form == "shares":
             return self.columns.label
-        return next((n for n in SOFT_NAMES if n in self.schema.names and n not in self.own and self.classes), None)
+        usable = [name for name in SOFT_NAMES if name in self.schema.names and name not in self.own]
+        return next((name for name in usable if self.classes and is_numbers(self.schema.field(name).type)), None)
+
+    @cached_property
+    def split(self) -> str | None:
+        """The column of the splits: texts, or numbers that have declared names."""
+        return "split" if "split" in self.columns.extra or self.split_names else None
+
+    @cached_property
+    def split_names(self) -> tuple[str, ...] | None:
+        """The splits that are declared for the numbers of their column."""
+        return declared_names(self.features.get("split")) if "split" in self.schema.names else None
 
     @cached_property
     def categories(self) -> tuple[str, ...] | None:
@@ -114,22 +129,15 @@ class Roles:
 
     @cached_property
     def _others(self) -> list[str]:
-        used = {
-            self.columns.image,
-            self.columns.mask,
-            self.columns.label,
-            self.several,
-            self.shares,
-            "split",
-            *self.own,
-        }
-        used |= LEFT_OUT if self.columns.ours else set()
+        columns = self.columns
+        used = {columns.image, columns.mask, columns.label, self.several, self.shares, self.split, *self.own}
+        used |= LEFT_OUT if columns.ours else set()
         return [name for name in self.schema.names if name not in used]
 
     @cached_property
     def light(self) -> list[str]:
         """All columns but those of pictures and bytes: what a listing reads."""
-        found = {self.columns.label, self.several, self.shares, *self.columns.extra, *self.own, *self.types}
+        found = {self.columns.label, self.several, self.shares, self.split, *self.columns.extra, *self.own, *self.types}
         found |= {self.columns.image} if self.columns.paths else set()
         return [name for name in self.schema.names if name in found]
 
@@ -156,12 +164,11 @@ class Roles:
 
 def _category_names(feature: Any) -> tuple[str, ...] | None:
     """The classes that the feature of a column of objects declares for their category."""
-    if isinstance(feature, list) and len(feature) == 1:
-        return _category_names(feature[0])
+    if isinstance(feature, list):
+        return _category_names(feature[0]) if len(feature) == 1 else None
     if not isinstance(feature, dict):
         return None
-    inside = feature.get("feature") if "_type" in feature else feature
-    if not isinstance(inside, dict) or "_type" in inside:
-        return _category_names(inside)
-    found = (declared_names(inside[name]) for name in CATEGORY_NAMES if name in inside)
+    if "_type" in feature:
+        return _category_names(feature.get("feature"))
+    found = (declared_names(feature.get(name)) for name in CATEGORY_NAMES)
     return next((names for names in found if names), None)

@@ -158,10 +158,8 @@ def declared_names(feature: Any) -> tuple[str, ...] | None:
 def _image_column(schema: pa.Schema, features: Mapping[str, Any], where: str, chosen: str | None) -> str:
     if chosen is not None:
         _check_there(schema, where, "image", chosen)
-        kind = schema.field(chosen).type
-        holds_paths = is_text(kind) and (path_column([chosen]) or not _image_candidates(schema, features))
-        if not (is_image_struct(kind) or is_binary(kind) or holds_paths):
-            raise SourceError(f"{where}: column {chosen!r} holds no images but {kind}", "choose another")
+        if not _may_be_image(schema, features, chosen):
+            raise SourceError(f"{where}: column {chosen!r} holds no images but {schema.field(chosen).type}")
         return chosen
     found = _pick(_image_candidates(schema, features), IMAGE_NAMES, where, "image")
     texts = [name for name in schema.names if is_text(schema.field(name).type)]
@@ -169,6 +167,14 @@ def _image_column(schema: pa.Schema, features: Mapping[str, Any], where: str, ch
     if found is None:
         raise _no_image(schema, where, texts)
     return found
+
+
+def _may_be_image(schema: pa.Schema, features: Mapping[str, Any], name: str) -> bool:
+    """Whether a column holds images; or texts that may be their paths, by its name or for want of others."""
+    kind = schema.field(name).type
+    if is_text(kind):
+        return path_column([name]) is not None or not _image_candidates(schema, features)
+    return is_image_struct(kind) or is_binary(kind)
 
 
 def _no_image(schema: pa.Schema, where: str, texts: Sequence[str]) -> SourceError:
@@ -183,10 +189,11 @@ def _no_image(schema: pa.Schema, where: str, texts: Sequence[str]) -> SourceErro
 
 def _image_candidates(schema: pa.Schema, features: Mapping[str, Any]) -> list[str]:
     """The columns that are declared as images, else the structs that hold some, else those of bytes."""
-    types = {name: schema.field(name).type for name in schema.names if name != MASK}
-    structs = [name for name, kind in types.items() if is_image_struct(kind)]
-    declared = [name for name in _declared_as("Image", features, types) if name in structs or is_binary(types[name])]
-    return declared or structs or [name for name, kind in types.items() if is_binary(kind)]
+    kinds = {name: schema.field(name).type for name in schema.names if name != MASK}
+    structs = [name for name in kinds if is_image_struct(kinds[name])]
+    plain = [name for name in kinds if is_binary(kinds[name])]
+    declared = _declared_as("Image", features, [*structs, *plain])
+    return declared or structs or plain
 
 
 def _mask_column(schema: pa.Schema, image: str) -> str | None:
@@ -229,20 +236,32 @@ def _label_form(
     import pyarrow.types as t
 
     kind = schema.field(label).type
-    names = declared_names(features.get(label))
-    if is_text(kind) or t.is_integer(kind) or t.is_boolean(kind) or t.is_null(kind):
-        return "one", names if t.is_integer(kind) else None
-    inner = kind.value_type if is_list(kind) else None
-    if inner is not None and t.is_floating(inner):
-        return "shares", None
-    if inner is not None and (t.is_boolean(inner) or (t.is_fixed_size_list(kind) and t.is_integer(inner))):
+    inner = kind.value_type if is_list(kind) else kind
+    names = declared_names(features.get(label)) if t.is_integer(inner) else None
+    if is_list(kind) and _is_one_a_class(kind):
         raise SourceError(
             f"{where}: column {label!r} holds a fixed number of {inner} for each image: is that one for every class?",
             "make it a list of the labels that hold, or shares as floats; or choose another with the option label",
         )
-    if inner is not None and (is_text(inner) or t.is_integer(inner) or t.is_null(inner)):
-        return "several", names if t.is_integer(inner) else None
+    if is_list(kind) and t.is_floating(inner):
+        return "shares", None
+    if _is_label(inner):
+        return ("several" if is_list(kind) else "one"), names
     raise SourceError(f"{where}: column {label!r} holds no labels but {kind}", "choose another with the option label")
+
+
+def _is_one_a_class(kind: pa.DataType) -> bool:
+    """Whether lists are of booleans, or of as many whole numbers each, as if they said yes or no to every class."""
+    import pyarrow.types as t
+
+    return bool(t.is_boolean(kind.value_type) or (t.is_fixed_size_list(kind) and t.is_integer(kind.value_type)))
+
+
+def _is_label(kind: pa.DataType) -> bool:
+    """Whether a value of a type can be a label."""
+    import pyarrow.types as t
+
+    return is_text(kind) or bool(t.is_integer(kind) or t.is_boolean(kind) or t.is_null(kind))
 
 
 def _declared_as(kind: str, features: Mapping[str, Any], names: Iterable[str]) -> list[str]:

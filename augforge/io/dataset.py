@@ -19,6 +19,8 @@ from augforge.io.table_rows import RowReader, Wanted, all_classes, labels_in, py
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from augforge.io.understood import Understood
+
 __all__ = ["Dataset", "DatasetWriter"]
 
 OPEN_FILES = 64
@@ -41,6 +43,7 @@ class Dataset(Source):
     """
 
     writer = DatasetWriter
+    format = "Hugging Face dataset"
 
     def __init__(
         self,
@@ -117,6 +120,10 @@ class Dataset(Source):
             raise SourceError(f"{self.where}: {file} has no column {name!r}", f"it has {', '.join(table.column_names)}")
         return table.column(name)
 
+    def notes(self, told: Understood) -> list[str]:
+        """The remarks."""
+        return self.remarks
+
     @property
     def remarks(self) -> list[str]:
         """What is to be said of the files and columns: a sentence each."""
@@ -135,11 +142,8 @@ class Dataset(Source):
         heavy = [name for name in (columns.image, columns.mask) if name and name not in reader.light]
         first = 0
         for batch in self._table(file).select([*heavy, *reader.light]).to_batches(max_chunksize=CHUNK):
-            rows, problems = python_rows(batch.select(reader.light)) if reader.light else ([{}] * batch.num_rows, [])
-            there = with_image(batch.column(columns.image))
-            problems = problems or [""] * batch.num_rows
-            problems = [one or ("" if image else NO_IMAGE) for one, image in zip(problems, there, strict=True)]
             masked = with_image(batch.column(columns.mask)) if columns.mask else [False] * batch.num_rows
+            rows, problems = _rows_and_problems(batch, reader)
             yield from reader.entries(
                 of_file, Chunk(first, rows, masked, problems), lambda path: self._look(file, path)
             )
@@ -218,3 +222,11 @@ class Dataset(Source):
             return labels_in(self._rows(file))
         values = self._table(file).column(reader.columns.label).unique().to_pylist()
         return {str(value) for value in values if value is not None}
+
+
+def _rows_and_problems(batch: pa.RecordBatch, reader: RowReader) -> tuple[list[dict[str, Any]], list[str]]:
+    """The light columns of the rows of a batch, and what is wrong with each row."""
+    rows, problems = python_rows(batch.select(reader.light)) if reader.light else ([{}] * batch.num_rows, [])
+    there = with_image(batch.column(reader.columns.image))
+    known = problems or [""] * batch.num_rows
+    return rows, [one or ("" if image else NO_IMAGE) for one, image in zip(known, there, strict=True)]

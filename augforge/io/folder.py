@@ -7,16 +7,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.masks import Masks, are_masks
-from augforge.io.records import METADATA, Records
+from augforge.io.records import MANIFEST, METADATA, Records
 from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_names, suffix_of
+
+if TYPE_CHECKING:
+    from augforge.io.understood import Understood
 
 IMAGES, MASKS = "images", "masks"
 """The folders, in any case, in which data sets with masks keep both."""
@@ -81,6 +84,7 @@ class Folder(Source):
     """
 
     writer = FolderWriter
+    format = "image folder"
 
     def __init__(
         self,
@@ -97,6 +101,7 @@ class Folder(Source):
         self._masks_given = masks
         self._use_masks(given)
         self._records = Records(Path(self._tree.root), self._tree.folders("") if masks is None else (), self.where)
+        self._tree.known = frozenset({METADATA, MANIFEST} if self._records else ())
         self._read_splits, self._read_classes = splits, classes
         self._bases = self._find_bases()
         self._split = self._known_split(split)
@@ -139,7 +144,23 @@ class Folder(Source):
     @property
     def ignored(self) -> int:
         """How many files were no images, once `entries` has come to its end."""
-        return self._tree.ignored
+        return self._tree.ignored.total()
+
+    def unused(self) -> Mapping[str, int]:
+        """Files that are no images, by their suffixes."""
+        return dict(self._tree.ignored)
+
+    def notes(self, told: Understood) -> Iterator[str]:
+        """Where no folder is a class, or a single one holds what look like classes, another folder may be meant."""
+        if self._records:
+            return
+        there = [name for name, count in told.classes.items() if count]
+        if told.images and not there:
+            yield "no image lies in the folder of a class: put those of each class into a folder of its own"
+        alone = there[0] if len(there) == 1 and there[0] in self._image_folders("") else None
+        inner = [] if alone is None else self._tree.folders(alone)
+        if len(inner) > 1:
+            yield f"if the folders in {alone} ({', '.join(inner[:3])}, …) are the classes, give {told.where}/{alone}"
 
     def classes(self) -> list[str]:
         """The names of the class folders, of all splits and empty ones too, in natural order; of an export its own."""
@@ -175,7 +196,7 @@ class Folder(Source):
             )
 
     def _listed(self) -> Iterator[Entry]:
-        self._tree.ignored = 0
+        self._tree.ignored.clear()
         class_bases = self._class_bases()
         for split, base in self._bases:
             if self._split not in (None, split) and not self._records:

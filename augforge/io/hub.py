@@ -21,6 +21,7 @@ class Hub(Parquet):
 
     writer = None
     reads_paths = False
+    format = "Hugging Face Hub, Parquet"
 
     def __init__(
         self,

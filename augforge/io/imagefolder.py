@@ -38,6 +38,8 @@ class ImageTable(ListedImages):
     `augforge.io.text_columns.meaning` for the others. A locator is a path inside of the file's folder.
     """
 
+    format = "table of images"
+
     def __init__(self, value: str, *, split: str | None = None, image: str | None = None) -> None:
         path = existing(value)
         self.where = f"table {value}"
@@ -116,6 +118,8 @@ class ImageFolder(ImageTable):
     As `datasets.load_dataset("imagefolder")` reads it: paths are seen from the metadata file, and what it says counts,
     not the names of folders. Images that no metadata file names have no label; `remarks` counts them.
     """
+
+    format = "image folder with a table"
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         self.where = f"imagefolder {value}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from itertools import islice, repeat
 from pathlib import Path
@@ -25,14 +26,18 @@ from augforge.io.table_files import (
     Group,
     ParquetData,
     TableData,
+    damage,
     files_below,
     group_of,
+    other_files,
 )
-from augforge.io.table_rows import RowReader, Wanted, all_classes, labels_in, python_rows
+from augforge.io.table_rows import RowReader, Wanted, all_classes, labels_in, light_rows
 from augforge.io.writing import Writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from augforge.io.understood import Understood
 
 __all__ = ["Arrow", "Parquet", "ParquetWriter"]
 
@@ -61,6 +66,7 @@ class Parquet(Source):
     """
 
     writer: ClassVar[type[Writer] | None] = ParquetWriter
+    format: ClassVar[str] = "Parquet"
     reads_paths = True
     """Whether a row without bytes may name a file."""
     called: ClassVar[str] = "Parquet"
@@ -82,6 +88,8 @@ class Parquet(Source):
         self._split = split
         self._wanted = wanted
         self._root = path if path.is_dir() else path.parent
+        self._whole_folder = path.is_dir()
+        self._seen: set[Path] = set()
         self._names = files_below(path, self.suffixes) if path.is_dir() else [path.name]
         if not self._names:
             raise SourceError(
@@ -124,6 +132,15 @@ class Parquet(Source):
         """(n,) the lists of numbers in a column."""
         return numbers_at(locators, self.where, column, lambda name: self._whole(name, column))
 
+    def unused(self) -> Mapping[str, int]:
+        """Files that are no tables and that no row names, by their endings."""
+        known = {(self._root / name).resolve() for name in self._names} | self._seen
+        return other_files(self._root, known) if self._whole_folder else {}
+
+    def notes(self, told: Understood) -> list[str]:
+        """The remarks."""
+        return self.remarks
+
     @property
     def remarks(self) -> list[str]:
         """What is to be said of the files and columns: a sentence each."""
@@ -139,7 +156,10 @@ class Parquet(Source):
             raise SourceError(
                 f"{self.where}: {name} has no column {column!r}", f"it has {', '.join(data.schema.names)}"
             )
-        batches = list(data.batches([column], 0, len(data.starts) - 1))
+        try:
+            batches = list(data.batches([column], 0, len(data.starts) - 1))
+        except damage() as error:
+            raise SourceError(f"{self.where}: column {column!r} of {name} is damaged: {error}") from error
         return pa.chunked_array([batch.column(0) for batch in batches], type=data.schema.field(column).type)
 
     def _file_of(self, locator: str) -> _File:
@@ -158,7 +178,9 @@ class Parquet(Source):
     def _look(self, name: str, path: Any) -> tuple[str, str]:
         """Stamp and problem of the file that a row names."""
         try:
-            return file_stamp(picture(path, self._root if self.reads_paths else None, (self._root / name).parent)), ""
+            found = picture(path, self._root if self.reads_paths else None, (self._root / name).parent)
+            self._seen.add(found)
+            return file_stamp(found), ""
         except BadImage as error:
             return "", error.message
 
@@ -178,14 +200,17 @@ class Parquet(Source):
             first += len(rows)
 
     def _masked(self, name: str) -> Iterator[bool]:
-        """Whether each row of a file has a mask. Their bytes are only read where some rows have none."""
+        """Whether each row of a file has a mask. Their bytes are only read where some rows have none.
+
+        Where they are damaged there is one, which cannot be read.
+        """
         data, reader = self._file(name)
         mask = reader.columns.mask
-        if mask is None or data.all_there(mask):
-            yield from repeat(mask is not None, data.starts[-1])
-            return
-        for batch in data.batches([mask], 0, len(data.starts) - 1):
-            yield from with_image(batch.column(0))
+        if mask is not None and not data.all_there(mask):
+            with suppress(*damage()):
+                for batch in data.batches([mask], 0, len(data.starts) - 1):
+                    yield from with_image(batch.column(0))
+        yield from repeat(mask is not None)
 
     def _light_rows(self, name: str) -> Iterator[tuple[list[dict[str, Any]], list[str]]]:
         """The rows of a file without their images, and what is wrong with each, in chunks."""
@@ -195,7 +220,7 @@ class Parquet(Source):
             for start in range(0, total, CHUNK):
                 yield [{}] * min(CHUNK, total - start), []
             return
-        yield from _read_rows(data, reader.light)
+        yield from light_rows(data, reader.light)
 
     def _labels(self, name: str) -> set[str]:
         """All labels of a file: from the label column alone, where it is enough."""
@@ -204,7 +229,7 @@ class Parquet(Source):
             return labels_in(self._rows(name))
         try:
             values = self._whole(name, reader.columns.label).unique().to_pylist()
-        except (OSError, ValueError):  # a damaged group, or a text that is no UTF-8, costs only its own rows
+        except (SourceError, ValueError):  # a damaged group, or a text that is no UTF-8, costs only its own rows
             return labels_in(self._rows(name))
         return {str(value) for value in values if value is not None}
 
@@ -236,15 +261,13 @@ class Parquet(Source):
         return ""
 
     def _open(self, name: str) -> _File:
-        import pyarrow as pa
-
         try:
             data = self._data(self._root / name)
-        except (pa.ArrowException, OSError) as error:
+            return _File(data, RowReader(data.schema, f"{self.where}: {name}", self._wanted, keys=hive_keys(name)))
+        except damage() as error:
             raise SourceError(
                 f"{self.where}: {name} is no {self.called} file, or damaged: {error}", "make or copy it again"
             ) from error
-        return _File(data, RowReader(data.schema, f"{self.where}: {name}", self._wanted, keys=hive_keys(name)))
 
     def _data(self, path: Path) -> TableData:
         return ParquetData(path)
@@ -254,32 +277,8 @@ class Arrow(Parquet):
     """An Arrow IPC file or stream, or a Feather file, or all of these below a folder; otherwise as `Parquet`."""
 
     writer = None
-    called = "Arrow"
+    format = called = "Arrow"
     suffixes = ARROW_SUFFIXES
 
     def _data(self, path: Path) -> TableData:
         return ArrowData(path)
-
-
-def _read_rows(data: TableData, columns: Sequence[str]) -> Iterator[tuple[list[dict[str, Any]], list[str]]]:
-    """The rows of a file in some columns; those of a group that is damaged are empty and have that problem."""
-    import pyarrow as pa
-
-    done = 0
-    try:
-        for batch in data.batches(columns, 0, len(data.starts) - 1):
-            yield python_rows(batch)
-            done += batch.num_rows
-        return
-    except (pa.ArrowException, OSError):
-        pass  # group by group then, to find out which rows are lost
-    for group in range(bisect_right(data.starts, done) - 1, len(data.starts) - 1):
-        start, end = max(done, data.starts[group]), data.starts[group + 1]
-        try:
-            batches = list(data.batches(columns, group, group + 1))
-        except (pa.ArrowException, OSError) as error:
-            problem = f"row group {group} of its file is damaged: {error}"
-            yield [dict.fromkeys(columns)] * (end - start), [problem] * (end - start)
-            continue
-        rows, problems = python_rows(pa.Table.from_batches(batches).slice(start - data.starts[group]))
-        yield rows, problems

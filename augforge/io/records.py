@@ -79,7 +79,7 @@ class Records:
 
     def classes(self) -> list[str]:
         """The classes that the export declares, else those that are met, in natural order."""
-        labels = (label_of(record, "/" in record["file_name"]) for record in self._by_path.values())
+        labels = (label_of(record, _is_labelled(record)) for record in self._by_path.values())
         met = {label for label in labels if label is not None}
         return declared_classes(self._root) or sorted(met, key=natural)
 
@@ -100,11 +100,16 @@ class Records:
             yield _recorded(Entry(path, None, problem="missing file"), record)
 
 
+def _is_labelled(record: Mapping[str, Any]) -> bool:
+    """Whether an image has a label, as its record says, or else the class folder that it is in."""
+    return bool(record.get("labelled", "/" in record["file_name"]))
+
+
 def _recorded(entry: Entry, record: Mapping[str, Any]) -> Entry:
     split = text_of(record.get("split"))
     return replace(
         entry,
-        label=label_of(record, labelled="/" in record["file_name"]),
+        label=label_of(record, _is_labelled(record)),
         split=split_name(split) if split else None,
         carried=known_of(record),
         mask=record["mask_file_name"],

@@ -42,6 +42,8 @@ class Run(Source):
     and `generation_config` as JSON texts. `read` finds the bytes of kept samples in the run's dataset.
     """
 
+    format = "run folder"
+
     def __init__(self, value: str, *, split: str | None = None) -> None:
         self.where = f"run {value}"
         self._root = existing_folder(value)

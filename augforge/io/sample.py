@@ -16,6 +16,8 @@ class SampleSource(Source):
     What the set calls unlabelled is of the split train.
     """
 
+    format = "sample data set"
+
     def __init__(self, value: str, *, split: str = "train") -> None:
         self._split = split_name(split)
         self.where = f"sample {value}" + ("" if self._split == "train" else f" ({self._split})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from augforge.data.sample import is_evaluation
@@ -50,14 +50,19 @@ def table_split(path: str, labels: Iterable[str] = ()) -> str | None:
     In this order: a word of the file's name that is an evaluation split, the value of a Hive key (but of `labels`),
     the innermost folder of a split, a split as a word anywhere in the path.
     """
+    told = list(_splits_in(path, labels))
+    return next((split for split in told if is_evaluation(split)), told[0] if told else None)
+
+
+def _splits_in(path: str, labels: Iterable[str]) -> Iterator[str]:
+    """All splits that a path tells, in the order of `table_split`."""
     *folders, file = path.split("/")
     values = [value for key, value in hive_keys(path).items() if value and key.lower() not in labels]
-    told = [path_split(file), *map(_value_split, values)]
-    told += [split for name in reversed(folders) if (split := folder_split(name))][:1]
+    exact = [split for name in reversed(folders) if (split := folder_split(name))]
     plain = [name for name in folders if "=" not in name]
-    told += [SPLITS.get(word) for word in re.split(r"[-._ /0-9]+", "/".join([*plain, file]).lower())]
-    known = [split for split in told if split]
-    return next((split for split in known if is_evaluation(split)), known[0] if known else None)
+    words = re.split(r"[-._ /0-9]+", "/".join([*plain, file]).lower())
+    told = [path_split(file), *map(_value_split, values), *exact[:1], *map(SPLITS.get, words)]
+    yield from filter(None, told)
 
 
 def _value_split(value: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 ARROW_SUFFIXES = (".arrow", ".arrows", ".feather", ".ftr", ".ipc")
+CARD = frozenset({"README.md", "LICENSE", "dataset_infos.json", "croissant.json", "export.json"})
+"""Files beside tables that tell about the data set."""
+MOST_SEEN = 2000
+"""Files and folders that are looked at to find out what a folder is."""
 CHUNK = 4096
 MAGIC = b"ARROW1"
 FEATHER_1 = b"FEA1"
@@ -159,23 +164,45 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[str]:
     return sorted((p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts)), key=natural)
 
 
+def other_files(folder: Path, known: Collection[Path]) -> dict[str, int]:
+    """How many files lie below a folder that are not among the `known`, by their endings; hidden ones, and those that
+    tell about a data set, are passed over.
+    """
+    others: Counter[str] = Counter()
+    for inside, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and name not in CARD and Path(inside, name).resolve() not in known:
+                others[Path(name).suffix.lower() or "no ending"] += 1
+    return dict(others)
+
+
 def holds_only(folder: Path, suffixes: Collection[str]) -> bool:
-    """Whether files of some endings lie anywhere below a folder, and no image file does."""
-    there = False
+    """Whether files of some endings lie anywhere below a folder, and no image file does, as far as `MOST_SEEN` show."""
+    there, seen = False, 0
+    images = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         endings = {os.path.splitext(name)[1].lower() for name in files if not name.startswith(".")}  # noqa: PTH122
-        if not endings.isdisjoint(f".{suffix}" for suffix in IMAGE_SUFFIXES):
+        if endings & images:
             return False
         there = there or not endings.isdisjoint(suffixes)
+        seen += len(files) + 1
+        if seen > MOST_SEEN:
+            break
     return there
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """What reading a damaged file raises."""
+    import pyarrow as pa
+
+    return pa.ArrowException, OSError, ValueError
 
 
 def group_of(data: TableData, number: int, column: str) -> Group:
     """A column of a group; BadImage if the file is damaged there."""
-    import pyarrow as pa
-
     try:
         return data.group(number, column)
-    except (pa.ArrowException, OSError) as error:
+    except damage() as error:
         raise BadImage(f"row group {number} of its file is damaged: {error}") from error

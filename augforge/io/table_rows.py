@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from augforge.data.annotations import KINDS
 from augforge.data.annotations.arrow_values import to_json
 from augforge.data.sample import is_evaluation
-from augforge.io.base import Entry, natural, split_name
+from augforge.io.base import Entry, labels_met, natural, split_name
 from augforge.io.cells import carried
 from augforge.io.column_roles import OBJECTS, Roles, Wanted
 from augforge.io.columns import Chunk, TableFile, declared_names, named
 from augforge.io.listed import label_of
+from augforge.io.table_files import TableData, damage
 from augforge.io.text_columns import boxes_of, take_caption
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["RowReader", "Wanted", "all_classes", "labels_in", "python_rows"]
+__all__ = ["RowReader", "Wanted", "all_classes", "labels_in", "light_rows", "python_rows"]
 
 Look = Callable[[Any], tuple[str, str]]
 """Stamp and problem of the file that a path in a row means."""
@@ -29,24 +32,25 @@ class RowReader(Roles):
 
     def entries(self, file: TableFile, chunk: Chunk, look: Look | None = None) -> Iterator[Entry]:
         """Entries of consecutive rows of a file; `look` sees to the files that rows name."""
-        of_folder = file.keys.get(self.of_folder or "")
+        looks = look if self.columns.paths else None
         for number, row in enumerate(chunk.rows):
             problem = chunk.problems[number] if chunk.problems else ""
-            label, said, wrong = (None, {}, "") if problem else self._meaning(row)
-            stamp = file.stamp
-            if self.columns.paths and look and not problem:
-                seen, problem = look(row.get(self.columns.image))
-                stamp = f"{stamp} {seen}"
-            known = carried(row) if self.columns.ours else None
+            stamp, known = file.stamp, carried(row) if self.columns.ours else None
+            label: str | None = None
+            said: dict[str, Any] = {}
+            if not problem:
+                label, said, wrong = self._meaning(row, file)
+                seen, problem = looks(row[self.columns.image]) if looks else ("", "")
+                stamp, problem = f"{stamp} {seen}".rstrip(), problem or wrong
             yield Entry(
                 locator=f"{file.name}#{chunk.first + number}",
-                label=of_folder if label is None and not said.get("labels") else label,
+                label=label,
                 split=self._split_of(row, file.split),
                 stamp=stamp,
                 carried=known,
-                problem=problem or wrong,
+                problem=problem,
                 mask=str(self.columns.mask) if chunk.masked[number] else "",
-                annotations=_with_keys(_without_prompt(said, known), file.keys, {self.of_folder, *self.schema.names}),
+                annotations=_without_prompt(said, known) if known else said,
             )
 
     def _split_of(self, row: Mapping[str, Any], of_file: str | None) -> str | None:
@@ -54,26 +58,39 @@ class RowReader(Roles):
 
         An evaluation split that either tells is the one.
         """
-        told = row.get("split") if "split" in self.columns.extra else None
+        told = row.get("split") if self.split else None
+        if self.split_names is not None:
+            told, _ = named(told, self.split_names)
         own = split_name(told) if told else None
-        if self.columns.ours and "split" in self.columns.extra:
+        if self.columns.ours and self.split:
             return own
         return own if own and (is_evaluation(own) or not of_file) else of_file
 
-    def _meaning(self, row: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], str]:
+    def _meaning(self, row: Mapping[str, Any], file: TableFile) -> tuple[str | None, dict[str, Any], str]:
         """Label and annotations of a row, and what is wrong with it."""
-        columns = self.columns
-        label, wrong = (
-            (None, "") if columns.form != "one" or not columns.label else columns.label_of(row[columns.label])
-        )
-        if not (self.own or self.types or self.several or self.shares or columns.form == "several"):
-            return label, {}, wrong
+        columns, label, wrong = self.columns, None, ""
+        if columns.label and columns.form == "one":
+            label, wrong = columns.label_of(row[columns.label])
         said: dict[str, Any] = {}
-        parts = [self._own(row, said), self._labels(row, said), self._shares(row, said), self._others_of(row, said)]
+        if self._tells_more:
+            parts = [self._own(row, said), self._labels(row, said), self._shares(row, said), self._others_of(row, said)]
+            wrong = next((problem for problem in (wrong, *parts) if problem), "")
         if label is None and "labels" not in said:
-            label, several = label_of(box["label"] for box in said.get("boxes", ()) if box.get("label"))
+            label, several = self._found_label(said, file)
             said |= several
-        return label, said, next((problem for problem in (wrong, *parts) if problem), "")
+        return label, _with_keys(said, file.keys, {self.of_folder, *self.schema.names}) if file.keys else said, wrong
+
+    @cached_property
+    def _tells_more(self) -> bool:
+        """Whether some column tells more than a label."""
+        return bool(self.own or self.types or self.several or self.shares or self.columns.form == "several")
+
+    def _found_label(self, said: Mapping[str, Any], file: TableFile) -> tuple[str | None, dict[str, Any]]:
+        """The label of the folder, or that of all boxes; or several labels."""
+        of_folder = file.keys.get(self.of_folder or "")
+        if of_folder is not None:
+            return of_folder, {}
+        return label_of(box["label"] for box in said.get("boxes", ()) if box.get("label"))
 
     def _own(self, row: Mapping[str, Any], said: dict[str, Any]) -> str:
         for name, feature in self.own.items():
@@ -135,6 +152,33 @@ class RowReader(Roles):
         return boxes, wrong
 
 
+def light_rows(data: TableData, columns: Sequence[str]) -> Iterator[tuple[list[dict[str, Any]], list[str]]]:
+    """The rows of a file in some columns, and what is wrong with each; nothing is to be had of a damaged group."""
+    done = 0
+    try:
+        for batch in data.batches(columns, 0, len(data.starts) - 1):
+            yield python_rows(batch)
+            done += batch.num_rows
+        return
+    except damage():
+        pass  # group by group then, to find out which rows are lost
+    for group in range(bisect_right(data.starts, done) - 1, len(data.starts) - 1):
+        yield _group_rows(data, columns, group, max(0, done - data.starts[group]))
+
+
+def _group_rows(
+    data: TableData, columns: Sequence[str], group: int, first: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    import pyarrow as pa
+
+    try:
+        return python_rows(pa.Table.from_batches(data.batches(columns, group, group + 1)).slice(first))
+    except damage() as error:
+        left = data.starts[group + 1] - data.starts[group] - first
+        problem = f"row group {group} of its file is damaged: {error}"
+        return [dict.fromkeys(columns)] * left, [problem] * left
+
+
 def python_rows(batch: pa.RecordBatch) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a batch, and what is wrong with each: a text that is no UTF-8, a time that Python cannot tell."""
     try:
@@ -172,12 +216,8 @@ def all_classes(
 
 
 def labels_in(entries: Iterable[Entry]) -> set[str]:
-    """All labels that entries have, one or several."""
-    found: set[str] = set()
-    for entry in entries:
-        found |= {entry.label} if entry.label is not None else set()
-        found |= set(entry.annotations.get("labels", ())) | set(entry.annotations.get("soft_label", ()))
-    return found
+    """All labels that entries have or show."""
+    return {label for entry in entries for label in labels_met(entry)}
 
 
 def _with_keys(said: dict[str, Any], keys: Mapping[str, str | None], used: Collection[str | None]) -> dict[str, Any]:
@@ -187,9 +227,9 @@ def _with_keys(said: dict[str, Any], keys: Mapping[str, str | None], used: Colle
     return {**said, "extra": {**more, **said.get("extra", {})}} if more else said
 
 
-def _without_prompt(said: dict[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
+def _without_prompt(said: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """The annotations, less a caption that is only the prompt by which an image was generated."""
-    prompt = (known or {}).get("sampled_params", {}).get("prompt")
+    prompt = known.get("sampled_params", {}).get("prompt")
     return {name: value for name, value in said.items() if name != "caption" or value != prompt} if prompt else said
 
 

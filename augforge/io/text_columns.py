@@ -64,19 +64,21 @@ def boxes_of(objects: Mapping[str, Any] | Sequence[Any], as_corners: bool = Fals
 
 def _box(left: dict[str, Any], as_corners: bool) -> dict[str, Any]:
     """One thing as a box; what it has beyond is its attributes."""
-    place, label = _take(left, BOX_NAMES), text_of(_take(left, CATEGORY_NAMES))
-    identity, crowd, _ = _take(left, ("id",)), _take(left, ("iscrowd",)), _take(left, ("area",))
-    outline = _take(left, ("segmentation",))
-    attributes = {name: value for name, value in left.items() if value is not None}
+    place, identity = _take(left, BOX_NAMES), _take(left, ("id",))
+    _take(left, ("area",))
     box = {
         "box": place if as_corners else corners(place),
-        "label": label,
-        "iscrowd": True if crowd else None,
+        "label": text_of(_take(left, CATEGORY_NAMES)),
+        "iscrowd": bool(_take(left, ("iscrowd",))) or None,
         "id": None if identity is None else str(identity),
-        "segmentation": outline or None,
-        "attributes": attributes or None,
+        "segmentation": _take(left, ("segmentation",)) or None,
     }
-    return {name: value for name, value in box.items() if value is not None or name == "box"}
+    box["attributes"] = _there(left) or None
+    return {"box": box.pop("box"), **_there(box)}
+
+
+def _there(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _take(left: dict[str, Any], names: Sequence[str]) -> Any:

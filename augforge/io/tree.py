@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -30,13 +31,15 @@ class _Walk(NamedTuple):
 class Tree:
     """The image files below a folder, `root`; paths inside it are relative, with "" for the root itself.
 
-    `ignored` counts the files that were passed over because they are no images.
+    `ignored` counts the files that were passed over because they are no images, by kind: ".txt", or the name of a file
+    without a suffix. Those that are named in `known` are read otherwise, and do not count.
     """
 
     def __init__(self, root: str, where: str) -> None:
         self.root, self._where = root, where
         self._real = os.path.realpath(root)
-        self.ignored = 0
+        self.ignored: Counter[str] = Counter()
+        self.known: frozenset[str] = frozenset()
 
     def read(self, locator: str) -> bytes:
         """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
@@ -107,7 +110,8 @@ class Tree:
 
     def _file(self, found: os.DirEntry[str], locator: str, label: str | None, split: str | None) -> Iterator[Entry]:
         if found.name.rpartition(".")[2].lower() not in SUFFIXES:
-            self.ignored += 1
+            if found.name not in self.known:
+                self.ignored[os.path.splitext(found.name)[1].lower() or printable(found.name)] += 1  # noqa: PTH122  # as above
             return
         stamp, problem = self._look(found)
         text = printable(locator)

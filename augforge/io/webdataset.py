@@ -110,6 +110,7 @@ class WebDataset(Source):
     """
 
     writer = WebDatasetWriter
+    format = "WebDataset"
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)

@@ -67,6 +67,7 @@ class Row:
     name: str
     ending: str = ""
     marked: bool | None = None
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self) -> Line:
         """All but the pixels as texts and numbers, never null, so that every row has the same types; "" is none."""
@@ -132,6 +133,8 @@ class Writer(ABC):
 
     shard_rows: ClassVar[int] = 100_000
     shard_bytes: ClassVar[int] = 256 << 20
+    split_folders: ClassVar[bool] = True
+    """Whether the files of each split have a folder of their own; else one name is used once."""
     class_folders: ClassVar[bool] = False
     """Whether the files of each class have a folder of their own; else one name is used once in a split."""
 

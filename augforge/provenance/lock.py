@@ -127,7 +127,7 @@ def _pixels(ledger: Ledger) -> str:
     """A digest of the bytes of every kept image and mask, whatever the order."""
     kept = ledger.visible()
     columns = [ledger.column(name, kept) for name in ("id", "digest", "mask", "annotations")]
-    return key(sorted((*row, said) if said else row for *row, said in map(list, zip(*columns, strict=True))))
+    return key(sorted([*row, said] if said else row for *row, said in zip(*columns, strict=True)))
 
 
 def _sources(recipe: Recipe, ledger: Ledger) -> list[Lock]:

@@ -14,10 +14,11 @@ from augforge.data.uniform import Uniform
 from augforge.io import writer_of
 from augforge.io.writing import About, Outlet, Row, Shard, Writer
 from augforge.progress import Bar, Progress
+from augforge.provenance.chain import refuse_overlap
 from augforge.publish.about import RunFacts, facts_of
 from augforge.publish.croissant import croissant
 from augforge.publish.export_card import export_card
-from augforge.publish.journal import Journal, claimed
+from augforge.publish.journal import Journal, claimed, refuse_other
 from augforge.publish.marks import Marker
 from augforge.publish.rows import Published
 
@@ -65,6 +66,8 @@ def export(
     private: bool = False,
     uniform: Uniform | None = None,
     described: Described | None = None,
+    replace: bool = True,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write the kept samples of the run in `folder` into the folder `out`, resuming from what is there.
@@ -77,6 +80,8 @@ def export(
         private: keep names of files and folders out of all that is written; digests stay.
         uniform: one mode and size for all images, decoded as the stages saw them; None leaves bytes as they are.
         described: what only the publisher knows.
+        replace: write over an export of another run or in another format; what it wrote goes when this one is complete.
+        dry_run: write nothing, and return what would be written.
         progress: told how far it is; silent by default.
 
     Raises:
@@ -85,10 +90,15 @@ def export(
         SignError: an image cannot be signed.
     """
     progress, described = progress or Progress(), described or Described()
+    refuse_overlap(out, [folder])
     kind = writer_of(to)
     published = Published(folder, kind, marker, private, uniform)
     facts = facts_of(folder, published.ledger, private)
     about = published.about(facts.name)
+    if not replace:
+        refuse_other(out, to, facts.name)
+    if dry_run:
+        return _planned(out, to, about, facts)
     writer = kind(about)
     shards = published.shards(about, writer)
     keys = {shard.name: published.key_of(shard, about, to) for shard in shards}
@@ -177,6 +187,26 @@ def _manifest(
         **marks,
         **more,
     }
+
+
+def _planned(out: Path, to: str, about: About, facts: RunFacts) -> Exported:
+    """What an export would be; nothing is known of its files before they are written."""
+    rows = sum(about.splits.values())
+    return Exported(
+        out=str(out),
+        format=to,
+        rows=rows,
+        real=facts.real,
+        synthetic=facts.synthetic,
+        marked=0,
+        unmarked=0,
+        signed=False,
+        files=0,
+        bytes=0,
+        written=0,
+        reused=0,
+        renamed=0,
+    )
 
 
 def _exported(out: Path, manifest: Mapping[str, Any], written: int, up_to_date: bool = False) -> Exported:

@@ -69,6 +69,8 @@ def exported_or_pushed(
     folder: Path, to: str, out: Path, repo: str, public: bool, **options: Any
 ) -> tuple[Exported, Pushed | None]:
     """What `augforge export` does: push where `to` is the Hub, else export; RecipeError if they do not go together."""
+    if to in NAMES and options.get("dry_run"):
+        return export(folder, "parquet", out, **options), None
     if to in NAMES:
         pushed = push(folder, repo, out, public=public, **options)
         return pushed.exported, pushed

@@ -44,6 +44,17 @@ def claimed(out: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def refuse_other(out: Path, to: str, name: str) -> None:
+    """StoreError where a folder holds a finished export in another format than `to`, or of a run not called `name`."""
+    manifest = _json(out / MANIFEST)
+    there = (manifest.get("format"), manifest.get("name"))
+    if manifest and there != (to, name):
+        raise StoreError(
+            f"{out} holds an export of {there[1]} as {there[0]}, not of {name} as {to}",
+            "choose another --out, or give --replace to write over it",
+        )
+
+
 class Journal:
     """What is done of an export into `out`, which has the key `key`."""
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from augforge import __version__
 from augforge.data import images
+from augforge.data.annotations import parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
 from augforge.data.uniform import Uniform
@@ -75,7 +76,9 @@ class Published:
     def names(self) -> list[str]:
         """(n,) what the files of every row are called, by the names in its source."""
         labels = self._cells_of("label") if self.kind.class_folders else [None] * len(self.table)
-        folders = zip(self._split_names, labels, strict=True)
+        none = [None] * len(self.table)
+        splits = self._split_names if self.kind.split_folders else none
+        folders = zip(splits, labels if self.kind.class_folders else none, strict=True)
         return unique_names([name for name, _ in self._originals], self._cells_of("id"), list(folders), self.kind.safe)
 
     @property
@@ -155,8 +158,13 @@ class Published:
 
     @cached_property
     def _facts(self) -> pa.Table:
-        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "source")
+        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "source", "annotations")
         return self.ledger.read(columns=list(names))
+
+    @cached_property
+    def _annotations(self) -> dict[str, str | None]:
+        """The annotations of every sample of the ledger, by its id."""
+        return dict(zip(*(self._facts.column(name).to_pylist() for name in ("id", "annotations")), strict=True))
 
     @cached_property
     def _by_id(self) -> dict[str, tuple[str, int, int, tuple[str, ...]]]:
@@ -212,6 +220,7 @@ class Published:
             row["split"], row["caption"] = row["split"] or None, row["caption"] or None
             row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if known(value)}
             row["provenance"] = hide_provenance(row["provenance"]) if self.private else row["provenance"]
+            row["annotations"] = parse_annotations(self._annotations[row["id"]])
             yield row
 
     def _row(self, light: dict[str, Any], cell: dict[str, Any]) -> Row:
@@ -221,6 +230,7 @@ class Published:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
         mask = (cell.get("mask") or {}).get("bytes")
         if self.uniform:
+            light = {**light, "annotations": self.uniform.annotations(light["annotations"], (width, height))}
             image, mask, (width, height) = self.uniform.both(image, mask, (width, height))
         marked = None
         if self.marker is not None and light["origin"] == "synthetic":

@@ -49,11 +49,16 @@ def parse_source(number: int, entry: Any) -> SourceSpec:
     (kind,) = kinds
     options = {str(key): value for key, value in entry.items() if key != kind}
     for key, value in options.items():
-        if key not in OPTIONS:
-            raise RecipeError(f"{where} ({kind}): unknown key {short(key)}", did_you_mean(key, list(OPTIONS)))
-        if not isinstance(value, bool if key in FLAGS else str):
-            raise RecipeError(f"{where} ({kind}): key {key!r}: it is {'true or false' if key in FLAGS else 'a text'}")
+        _check_option(f"{where} ({kind})", key, value)
     return SourceSpec(kind, name_in(entry[kind], f"{where}: the {kind}"), options)
+
+
+def _check_option(where: str, key: str, value: Any) -> None:
+    """RecipeError if there is no such option of a source, or it has a value of another type."""
+    if key not in OPTIONS:
+        raise RecipeError(f"{where}: unknown key {short(key)}", did_you_mean(key, list(OPTIONS)))
+    if not isinstance(value, bool if key in FLAGS else str):
+        raise RecipeError(f"{where}: key {key!r}: it is {'true or false' if key in FLAGS else 'a text'}")
 
 
 def name_in(value: Any, what: str) -> str:

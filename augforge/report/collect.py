@@ -16,6 +16,7 @@ from augforge.data.record import FORMAT, format_of
 from augforge.data.sample import is_evaluation
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
+from augforge.report.conflicts import conflict_notes
 from augforge.report.evaluation import Evaluation, read_evaluation
 from augforge.report.judges import Judgement, judgements
 from augforge.report.layout import LEAST, Layout, layout_of
@@ -97,6 +98,7 @@ def collect(folder: Path, umap: bool = False) -> Findings:
         notes.append(f"There is no map by UMAP: it needs the stored embeddings of {LEAST} images or more.")
     if not (folder / "run.json").is_file():
         notes.append("The run is not finished: this is what it has written so far.")
+    notes += conflict_notes(rows)
     classes = _classes(rows)
     return Findings(
         folder=folder,

@@ -17,6 +17,9 @@ from augforge.report.thumbnails import Thumbnails, make_thumbnails
 
 MEGABYTES = 40.0
 MEGABYTE = 1_000_000
+TITLE = "augforge report"
+HEAD = 4096
+"""In so many bytes at the start of a report its title stands."""
 PER_ROW = 16
 """Bytes that the places of a picture and of its mask may take in the data of a row."""
 LEAST_PICTURES = 0.25
@@ -73,10 +76,10 @@ def write_report(
         require("umap", who="a map by UMAP")
         progress.say("placing the images by UMAP, which takes from half a minute to a few")
     findings = collect(folder, umap)
+    path = place_of(folder, out)
     room = int(megabytes * MEGABYTE)
-    path = out or folder / "report.html"
     blocks, thumbnails, traced = _fitted(findings, room, progress)
-    content = render(f"{findings.name}: augforge report", blocks).encode()
+    content = render(f"{findings.name}: {TITLE}", blocks).encode()
     _save(path, content)
     figures = _figures(findings, png) if png else ()
     return Written(
@@ -89,6 +92,20 @@ def write_report(
         traced=traced,
         figures=figures,
     )
+
+
+def place_of(folder: Path, out: Path | None) -> Path:
+    """The file that the report of the run in `folder` is written to."""
+    return out or folder / "report.html"
+
+
+def check_free(path: Path, replace: bool) -> None:
+    """StoreError where `path` is a file that is no report of ours, unless it may be replaced."""
+    if replace or not path.is_file():
+        return
+    with path.open("rb") as file:
+        if TITLE.encode() not in file.read(HEAD):
+            raise StoreError(f"{path} is there, and is no report", "give another --out, or --replace to write over it")
 
 
 def _fitted(findings: Findings, room: int, progress: Progress) -> tuple[dict[str, Any], Thumbnails, int]:

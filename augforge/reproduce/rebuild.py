@@ -10,6 +10,7 @@ from typing import Any
 
 from augforge.data.record import LEDGER
 from augforge.data.store import Store
+from augforge.engine.guards import compared, refuse_touching
 from augforge.engine.run import Summary, run
 from augforge.errors import StoreError
 from augforge.progress import Progress
@@ -91,7 +92,7 @@ def rebuild(
         flips: the share of the samples, in [0, 1], whose outcome may differ; scores differ in their last bits from
             processor to processor, and what lies next to a threshold then flips. None allows none, but `ELSEWHERE`
             where the lock was made on another machine or with other versions of libraries, and nothing else differs.
-        from_scratch: throw away what is in `out` first.
+        from_scratch: throw away what is in `out` first, if it is of this recipe (or of any, with `replace`).
         reference: a run folder with the pixels to compare with, for `tolerance`.
         bounds: how alike the pixels of `reference` must be.
         options: of `augforge.engine.run.run`.
@@ -101,10 +102,9 @@ def rebuild(
     """
     progress = progress or Progress()
     locked = read_lock(lock)
-    if reference is not None and not (reference / LEDGER).is_file():
-        raise StoreError(f"{reference} is no run folder: it has no {LEDGER}", "give --reference the --out of a run")
+    _check_reference(reference)
     if from_scratch:
-        Store(out, progress.say).clear()
+        _clear(recipe, out, bool(options.get("replace", False)), progress)
     summary = run(recipe, out, progress=progress, **options)
     now = read_lock(out / NAME)
     why = tuple(causes(locked, now))
@@ -117,6 +117,11 @@ def rebuild(
     return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary, allowed)
 
 
+def _check_reference(reference: Path | None) -> None:
+    if reference is not None and not (reference / LEDGER).is_file():
+        raise StoreError(f"{reference} is no run folder: it has no {LEDGER}", "give --reference the --out of a run")
+
+
 def _allowed(why: Sequence[Drift], level: Level, locked: Lock) -> float:
     """The share of outcomes that cannot be expected to hold: of a lock that was made elsewhere, from the same recipe.
 
@@ -125,6 +130,13 @@ def _allowed(why: Sequence[Drift], level: Level, locked: Lock) -> float:
     if not why or level == "bytes" or not all(map(is_elsewhere, why)):
         return 0.0
     return max(ELSEWHERE, 2 / max(2, samples_of(locked)))
+
+
+def _clear(recipe: Recipe, out: Path, replace: bool, progress: Progress) -> None:
+    """Throw away what is in `out`, unless it is a source of `recipe` or the result of another one."""
+    refuse_touching(recipe, out)
+    compared(recipe, out, replace)
+    Store(out, progress.say).clear()
 
 
 def _pixels(level: Level, locked: Lock, now: Lock, compare: Callable[[], tuple[bool, str]] | None) -> tuple[bool, str]:

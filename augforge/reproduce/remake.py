@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ from augforge.optional import installed
 from augforge.recipe import Recipe, build_stage, load_recipe
 from augforge.reproduce.alike import largest
 from augforge.stages.catalog import stage_class
-from augforge.stages.generator import GenerationInput, Generator, Job
+from augforge.stages.generator import GenerationInput, Generator, Job, like_parents
 from augforge.stages.stage import kebab
 
 
@@ -79,27 +80,39 @@ class Archive:
             BadImage: they are gone, or have another digest.
         """
         digest = sample.digest if what == "image" else sample.mask
-        try:
-            data = self._run.read(sample.id) if what == "image" else self._run.read_mask(sample.id)
-        except BadImage:
-            data = self._elsewhere(sample, what)
+        archive, met = self, set[str]()
+        while (data := archive.own_bytes(sample, what)) is None:
+            met.add(os.path.realpath(archive.folder))
+            archive = archive.before(sample)
+            if os.path.realpath(archive.folder) in met:
+                raise BadImage(f"the {what} of {sample.id} is in none of the runs that it came through")
         if images.digest(data) != digest:
             raise BadImage(f"the {what} of {sample.id} has another digest than the ledger says")
         return data
 
-    def _elsewhere(self, sample: Sample, what: str) -> bytes:
+    def own_bytes(self, sample: Sample, what: str) -> bytes | None:
+        """The bytes as far as this run and its sources have them; None where the run that is its source must know."""
+        with suppress(BadImage):
+            return self._run.read(sample.id) if what == "image" else self._run.read_mask(sample.id)
+        if self._place_before(sample) is not None:
+            return None
         found = replace(sample, ref=self._refs.get(sample.id, ""))
-        place = found.ref.partition(":")[0]
-        if place.isdecimal() and self._recipe.sources[int(place)].kind == "run":
-            return self._run_before(int(place)).bytes_of(sample, what)
         return self._pixels.bytes_of(found) if what == "image" else self._pixels.mask_of(found)
+
+    def _place_before(self, sample: Sample) -> int | None:
+        """Which of the sources a sample came from, if that is a run."""
+        place = self._refs.get(sample.id, "").partition(":")[0]
+        return int(place) if place.isdecimal() and self._recipe.sources[int(place)].kind == "run" else None
 
     @cached_property
     def _recipe(self) -> Recipe:
         return load_recipe(self.folder / "recipe.yaml")
 
-    def _run_before(self, place: int) -> Archive:
-        """The run that is a source of this one: what it dropped may lie in its own sources."""
+    def before(self, sample: Sample) -> Archive:
+        """The run that is the source of a sample: what it dropped may lie in its own sources."""
+        place = self._place_before(sample)
+        if place is None:
+            raise BadImage(f"{sample.id} came from no run")
         if place not in self._before:
             self._before[place] = Archive(Path(self._recipe.sources[place].value))
         return self._before[place]
@@ -149,13 +162,12 @@ def _of_one_config(
         for group in _batches(archive, stage, samples):
             inputs = [_input(archive, stage, sample) for sample in group]
             padded = inputs + [inputs[-1]] * (int(stage.batch) - len(inputs))
-            pictures = loaded.generate(padded)[: len(inputs)]
+            pictures = like_parents(inputs, loaded.generate(padded)[: len(inputs)])
             for sample, picture in zip(group, pictures, strict=True):
                 if sample in samples:
                     data = encoded(picture)
-                    mask = None if picture.mask is None else images.encode_mask(picture.mask)
                     said = dump_annotations(picture.annotations)
-                    yield Remade(sample, data, _apart(archive, sample, data), mask, said)
+                    yield Remade(sample, data, _apart(archive, sample, data), picture.encoded_mask(), said)
 
 
 def _batches(archive: Archive, stage: Generator, samples: Sequence[Sample]) -> Iterator[list[Sample]]:

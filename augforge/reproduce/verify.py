@@ -16,6 +16,7 @@ from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
 from augforge.io.dataset import Dataset
 from augforge.models.devices import check_device
 from augforge.progress import Progress
+from augforge.provenance.chain import circle, said
 from augforge.provenance.lock import NAME, chosen, read_lock, result_of
 from augforge.reproduce.integrity import check_files, checked_files
 from augforge.reproduce.remake import Archive, Remade, remake, why_not_reproducible
@@ -60,7 +61,7 @@ def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Pro
     if not any((folder / name).exists() for name in (LEDGER, *MARKS)):
         raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
     progress, verdict = progress or Progress(), Verdict(str(folder))
-    verdict.findings += _files(folder, verdict, progress)
+    verdict.findings += [*_files(folder, verdict, progress), *_circle(folder)]
     try:
         archive = Archive(folder)
     except SourceError:
@@ -80,6 +81,12 @@ def _files(folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Findi
     verdict.files = len(checked_files(folder))
     for path in sorted(folder.rglob("*.damaged")):
         yield Finding(str(path.relative_to(folder)), "was found damaged and set aside")
+
+
+def _circle(folder: Path) -> Iterator[Finding]:
+    """Whether the runs that this one was made from go in a circle."""
+    if found := circle(folder):
+        yield Finding("recipe.yaml", f"its sources go in a circle: {said(found)}")
 
 
 def _ledger(archive: Archive) -> Iterator[Finding]:

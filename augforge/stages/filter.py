@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from augforge.data.sample import On
+from augforge.data.sample import OnOption
 from augforge.stages.stage import Share, Stage, Task, kebab
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class Filter(Stage):
 
     `default_rule` is the rule where none is given, as fields of `Rule`: without another one outliers go, and nothing
     where nothing stands out. `lower_is_better` names the measures of which less is better, `scales` those whose
-    outliers are looked for on a logarithmic or log-odds scale.
+    outliers are looked for on a logarithmic or log-odds scale. `finds_outliers` says that faulty and mislabelled images
+    are among those that go, so that a selector that would keep them can follow.
     """
 
     verb: ClassVar[str] = "filter"
@@ -38,8 +39,13 @@ class Filter(Stage):
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     scales: ClassVar[Mapping[str, Scale]] = {}
     default_rule: ClassVar[Mapping[str, float]] = {"outliers": 3.5}
+    finds_outliers: ClassVar[bool] = False
 
-    on: On = Field(default="all", description="Judge all images, or only the synthetic or the real ones.")
+    on: OnOption = Field(
+        default="auto",
+        description="Judge all images, or only the synthetic or the real ones; auto: the synthetic ones if the run has "
+        "or makes any, else all.",
+    )
     outliers: float | None = Field(
         default=None,
         gt=0,
@@ -89,6 +95,11 @@ class Filter(Stage):
             "deviations": self.mean_minus_std,
         }
         return {name: value for name, value in options.items() if value is not None}
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the decisive measure compares an image with its class, so that one without a label has no score."""
+        return False
 
     @property
     def judges_alone(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -33,7 +33,8 @@ class Job:
 class GeneratedImage:
     """A generated image (h, w, 3), float in [0, 1] or NaN, and what to record about it beside its sampled parameters.
 
-    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one.
+    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one. The engine adds `mask_like`,
+    the encoded mask of its first parent, whose mode and palette are kept.
     `annotations` are those of the generated image: what a generator does not hand on is gone.
     """
 
@@ -41,6 +42,13 @@ class GeneratedImage:
     facts: Mapping[str, Any] = field(default_factory=dict)
     mask: NDArray[np.uint8] | None = None
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    mask_like: bytes | None = None
+
+    def encoded_mask(self) -> bytes | None:
+        """The mask as PNG bytes, None without one."""
+        from augforge.data.mask_modes import encode_mask_like
+
+        return None if self.mask is None else encode_mask_like(self.mask, self.mask_like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,14 @@ class GenerationInput:
 
 MOST_AT_ONCE = 4096
 """Images per call of a model: every batch is padded to this size, and lies in memory."""
+
+
+def like_parents(items: Sequence[GenerationInput], made: Sequence[GeneratedImage]) -> list[GeneratedImage]:
+    """The images that were made of `items`, whose masks are to be stored as those of their parents are."""
+    pairs = zip(items, made, strict=True)
+    return [replace(image, mask_like=item.masks[0]) if item.masks else image for item, image in pairs]
+
+
 SampledParams = tuple[Sequence["Sample"], Mapping[str, Any]]
 GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from augforge.data.sample import On
+from augforge.data.sample import OnOption
 from augforge.errors import RecipeError
 from augforge.stages.stage import Share, Stage
 
@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 class Selector(Stage):
     """Selects the subset worth keeping, looking at all images together.
 
-    `count` or `share` says how much that is, and has no default: no share is right for all data.
+    `count` or `share` says how much that is, and has no default: no share is right for all data. `keeps_outliers` says
+    that faulty and mislabelled images are among the first that it keeps.
     """
 
     verb: ClassVar[str] = "select"
+    keeps_outliers: ClassVar[bool] = False
 
-    on: On = Field(default="all", description="Choose among all images, or only the synthetic or the real ones.")
+    on: OnOption = Field(
+        default="auto",
+        description="Choose among all images, or only the synthetic or the real ones; auto: the synthetic ones if the "
+        "run has or makes any (the real ones by a column of the source), else all.",
+    )
     count: int | None = Field(default=None, ge=0, description="How many images to keep in all.")
     share: Share | None = Field(default=None, description="Which share of the images to keep.")
     allocation: Literal["proportional", "equal"] = Field(

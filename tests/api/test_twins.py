@@ -24,11 +24,14 @@ ELSEWHERE = {
     "folder", "recipe", "sources",  # what a method belongs to
     "format", "form", "exit_code",  # diff: Diff.markdown, Diff.plain, Diff.changes
     "what",  # list: a function for each
+    "quiet", "verbose",  # how much a command says; methods have `progress`
+    "dry_run",  # what a command would do; Recipe.plan
     "accept",  # generate: filters after the generator in `stages`; rebuild has it
 }  # fmt: skip
 CALLED = {
     "locked": "accept", "before": "self", "after": "other", "measure": "measures", "minimum": "minimums",
     ("regen", "out"): "self",  # Regenerated.data
+    ("regen", "replace"): "self",  # likewise
     ("lock", "recipe"): "self",
 }  # fmt: skip
 """What an option of a command, or of one command, is called in its twin."""

@@ -271,3 +271,10 @@ def test_what_cannot_be_understood_is_told_in_two_lines(words, wrong, hint):
     result = CliRunner().invoke(app, words, prog_name="augforge")
     first, second = result.stderr.splitlines()
     assert result.exit_code == 2 and first.startswith(f"augforge: {wrong}") and second.startswith(f"  {hint}")
+
+
+def test_check_warns_of_a_selector_that_keeps_outliers_and_still_says_that_it_is_right(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("source: {sample: digits}\nstages:\n  - {select: k-center, share: 0.5}\n")
+    done = call("check", recipe)
+    assert done.exit_code == 0 and "is valid" in done.stdout and "warning: stage 1 (select: k-center)" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,10 +14,12 @@ import pytest
 from datasets import Dataset, Image, load_from_disk
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Picture
 from pydantic import ValidationError
 
 from augforge.data.ids import key
 from augforge.data.images import decode_mask, digest, encode_mask
+from augforge.data.mask_modes import encode_mask_like
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
@@ -250,6 +253,51 @@ def test_made_images_have_masks(streets, tmp_path):
     assert again.computed == 0 and masks_in(tmp_path / "out") == found
     run(recipe(SourceSpec("run", str(tmp_path / "out"))), tmp_path / "on")
     assert masks_in(tmp_path / "on") == found
+
+
+def as_mode(labels: np.ndarray, mode: str) -> Picture.Image:
+    """A mask in a mode of Pillow; with a palette of six colours, the first of them transparent."""
+    if mode == "1":
+        return Picture.fromarray(labels > 2)
+    picture = Picture.fromarray(labels.astype(np.uint16) if mode == "I;16" else labels)
+    if mode == "P":
+        picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128, 128, 0, 128])
+        picture.info["transparency"] = 0
+    return picture
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "I;16", "L"])
+def test_made_masks_keep_mode_and_palette(streets, tmp_path, mode):
+    folder, masks = streets
+    for name in masks:
+        as_mode(decode_mask(masks[name]), mode).save(folder / "masks" / name)
+    run(recipe(folder, stages=[Mirror(per_class=4, batch=4)]), tmp_path / "out")
+    found = {identity: data for identity, data in masks_in(tmp_path / "out").items() if data is not None}
+    ledger, names = rows(tmp_path / "out"), by_file(tmp_path / "out")
+    made = {identity for identity in found if ledger[identity]["origin"] == "synthetic"}
+    assert len(made) == 4
+    for identity in made:
+        before = Picture.open(folder / "masks" / names[ledger[identity]["parents"][0]])
+        after = Picture.open(io.BytesIO(found[identity]))
+        assert after.mode == before.mode == mode and after.info.get("transparency") == before.info.get("transparency")
+        assert (np.asarray(after) == np.asarray(before)[:, ::-1]).all()
+        if mode == "P":
+            assert after.getpalette()[:18] == before.getpalette()[:18]
+
+
+def test_labels_without_a_colour_become_greys_of_their_level():
+    """A warp of a palette mask brings 255, where nothing is known; in the few bits of its palette it would be lost."""
+    like = io.BytesIO()
+    as_mode(np.arange(6, dtype=np.uint8).reshape(2, 3), "P").save(like, "PNG")
+    labels = np.array([[0, 5, 255], [1, 2, 3]], dtype=np.uint8)
+    data = encode_mask_like(labels, like.getvalue())
+    assert (decode_mask(data) == labels).all() and encode_mask_like(labels, like.getvalue()) == data
+    palette = Picture.open(io.BytesIO(data)).getpalette()
+    assert palette[-3:] == [255, 255, 255] and palette[15:18] == [128, 0, 128] and len(palette) == 768
+    black = io.BytesIO()
+    as_mode(labels, "1").save(black, "PNG")
+    assert (decode_mask(encode_mask_like(labels, black.getvalue())) == labels).all()  # no room for 255: grey
+    assert encode_mask_like(labels, None) == encode_mask(labels)
 
 
 def test_who_does_not_ask_for_masks_gets_none(streets, tmp_path):

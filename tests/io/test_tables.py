@@ -429,6 +429,25 @@ def test_a_folder_with_images_is_no_folder_of_tables(tmp_path):
     assert detect(str(tmp_path))[0] == "folder"
 
 
+def test_numbers_with_names_tell_the_split(tmp_path):
+    features = {"image": Image(), "split": ClassLabel(names=["train", "val"])}
+    _, entries = read(as_declared(tmp_path / "t.parquet", {"image": images(3), "split": [1, 0, None]}, features))
+    assert [entry.split for entry in entries] == ["validation", "train", None]
+    _, (entry,) = read(write(tmp_path / "plain/t.parquet", {"image": PNGS[:1], "split": [1]}))
+    assert entry.split is None and entry.annotations["extra"]["split"] == {"type": "int64", "value": 1}
+
+
+def test_files_that_no_row_names_are_counted(tmp_path):
+    pictures(tmp_path, ["pictures/a.png", "pictures/b.png"])
+    for name in ("README.md", "notes.txt", "more.TXT", "odd", ".hidden"):
+        (tmp_path / name).touch()
+    write(tmp_path / "t.parquet", {"file_name": ["pictures/a.png"]})
+    source, _ = read(tmp_path)
+    assert source.unused() == {".png": 1, ".txt": 2, "no ending": 1}
+    source, _ = read(tmp_path / "t.parquet")
+    assert source.unused() == {}
+
+
 # ---- other files ---------------------------------------------------------------------------------------------------
 
 TYPES = [pa.binary(), pa.large_binary(), pa.binary_view(), IMAGE]
@@ -496,6 +515,22 @@ def test_a_damaged_group_of_labels_costs_its_rows(tmp_path):
     assert [entry.label for entry in entries] == [*labels[:10], *[None] * 10, *labels[20:]]
     assert {entry.problem[:12] for entry in entries[10:20]} == {"row group 1 "} and len(source.classes()) == 20
     assert not any(entry.problem for entry in [*entries[:10], *entries[20:]])
+
+
+def test_a_damaged_group_of_masks_costs_its_rows(tmp_path):
+    masks = pa.array([PNGS[n % 6] if n % 4 else None for n in range(30)])
+    columns = {"image": [PNGS[0]] * 30, "mask": masks}
+    where = write(tmp_path / "t.parquet", columns, row_group_size=10, use_dictionary=False, compression="zstd")
+    content = bytearray((tmp_path / "t.parquet").read_bytes())
+    offset = pq.read_metadata(where).row_group(1).column(1).data_page_offset
+    content[offset : offset + 30] = bytes(30)
+    (tmp_path / "t.parquet").write_bytes(content)
+    source, entries = read(where)
+    assert (
+        len(entries) == 30 and source.read_mask(entries[1].locator) == PNGS[1] and all(e.mask for e in entries[10:20])
+    )
+    with pytest.raises(BadImage, match="row group 1 of its file is damaged"):
+        source.read_mask(entries[11].locator)
 
 
 def test_a_text_that_is_no_utf8_costs_its_row(tmp_path):

@@ -61,5 +61,6 @@ def test_every_recipe_says_how_to_run_it_and_runs_on_a_small_source(recipe, tmp_
                 stage["per-class"] = 2
     small = tmp_path / recipe.name
     small.write_text(yaml.safe_dump(plain))
-    augforge("run", small, "--out", tmp_path / "out", "--limit", 120)
+    # what two steps have taught makes constant pictures, none of which is kept
+    augforge("run", small, "--out", tmp_path / "out", "--limit", 120, "--allow-empty")
     assert any(row["origin"] == "synthetic" for row in rows(tmp_path / "out").values())

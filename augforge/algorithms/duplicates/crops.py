@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -18,6 +19,27 @@ _PAIRS = 32  # at a time: their windows stay in the cache
 _LEAST = 1e-3
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """For p pairs, how well one picture fits a part of the other one, and where.
+
+    Attributes:
+        value: (p,) the correlation, -1 to 1.
+        width: (p,) how many of the 32 pixels the part is wide and high.
+        top: (p,) the first row of the part.
+        left: (p,) its first column.
+        mirrored: (p,) whether it is the mirror image that fits.
+        swapped: (p,) whether the second picture fits a part of the first one.
+    """
+
+    value: NDArray[np.float64]
+    width: NDArray[np.int64]
+    top: NDArray[np.int64]
+    left: NDArray[np.int64]
+    mirrored: NDArray[np.bool_]
+    swapped: NDArray[np.bool_]
+
+
 def overlap(left: Small, right: Small, *, flips: bool = True, smallest: int = SMALLEST) -> NDArray[np.float64]:
     """(p,) how well grey pictures (p, 32, 32) fit parts of their partners (p, 32, 32), or the other way round: -1 to 1.
 
@@ -25,28 +47,41 @@ def overlap(left: Small, right: Small, *, flips: bool = True, smallest: int = SM
     best of the sizes `smallest` to 32; what a blur leaves is taken away first, because bright and dark regions are
     alike in many pictures and details are not. With `flips`, the better of the picture and its mirror image.
     """
-    best = np.full(len(left), -1.0)
+    return best_windows(left, right, flips=flips, smallest=smallest).value
+
+
+def best_windows(left: Small, right: Small, *, flips: bool = True, smallest: int = SMALLEST) -> Windows:
+    """Where pictures (p, 32, 32) and their partners (p, 32, 32) `overlap` best."""
+    found = np.full((len(left), 6), -1.0)
     for start in range(0, len(left), _PAIRS):
         part = slice(start, start + _PAIRS)
         a, b = _details(left[part]), _details(right[part])
-        best[part] = np.maximum(_inside(a, b, flips, smallest), _inside(b, a, flips, smallest))
-    return best
+        there, back = _inside(a, b, flips, smallest), _inside(b, a, flips, smallest)
+        found[part, :5] = np.where(back[:, :1] > there[:, :1], back, there)
+        found[part, 5] = back[:, 0] > there[:, 0]
+    value, width, top, first, mirrored, swapped = found.T
+    width, top, first = (column.astype(np.int64) for column in (width, top, first))
+    return Windows(value, width, top, first, mirrored > 0, swapped > 0)
 
 
 def _inside(small: Floats, large: Floats, flips: bool, smallest: int) -> NDArray[np.float64]:
-    """(p,) the best correlation of `small` (p, 32, 32), shrunk, with any window of `large` (p, 32, 32)."""
-    best = np.full(len(small), -1.0)
+    """(p, 5) the best correlation of `small` (p, 32, 32), shrunk, with any window of `large` (p, 32, 32); where."""
+    best = np.full((len(small), 5), -1.0)
     sums, squares = _table(large), _table(large**2)
     for width in range(smallest, SIDE + 1):
-        shrunk = np.asarray(_shrinking(width) @ small @ _shrinking(width).T, dtype=np.float32)
+        shrunk = np.asarray(shrinking(width) @ small @ shrinking(width).T, dtype=np.float32)
         turned = [shrunk, shrunk[:, :, ::-1]] if flips else [shrunk]
         wanted = np.stack([_unit(picture.reshape(len(small), width * width)) for picture in turned], axis=2)
         windows = np.lib.stride_tricks.sliding_window_view(large, (width, width), axis=(1, 2))
-        found = windows.reshape(len(small), (SIDE - width + 1) ** 2, width * width) @ wanted
+        places = SIDE - width + 1
+        found = windows.reshape(len(small), places**2, width * width) @ wanted
         spread = _boxes(squares, width) - _boxes(sums, width) ** 2 / width**2
         lengths = np.sqrt(spread.clip(0))[..., None]
-        found = np.where(lengths > _LEAST * width, found / np.maximum(lengths, _LEAST), 0)
-        best = np.maximum(best, found.max(axis=(1, 2)))
+        found = np.where(lengths > _LEAST * width, found / np.maximum(lengths, _LEAST), 0).reshape(len(small), -1)
+        first = found.argmax(axis=1)
+        place, mirrored = np.divmod(first, len(turned))
+        now = np.stack([found.max(axis=1), np.full(len(small), width), *np.divmod(place, places), mirrored], axis=1)
+        best = np.where(now[:, :1] > best[:, :1], now, best)
     return best
 
 
@@ -89,9 +124,9 @@ def _blurring(sigma: float = 2.0) -> Floats:
 
 
 @cache
-def _shrinking(width: int) -> Floats:
-    """(width, 32) averages of the 32 pixels that each of `width` wider ones covers, by area."""
-    edges = np.arange(width + 1) * SIDE / width
+def shrinking(width: int, side: int = SIDE) -> Floats:
+    """(width, side) averages of the `side` pixels that each of `width` wider ones covers, by area."""
+    edges = np.arange(width + 1) * side / width
     starts, stops = edges[:-1, None], edges[1:, None]
-    covered = np.minimum(stops, np.arange(1, SIDE + 1)) - np.maximum(starts, np.arange(SIDE))
-    return np.asarray(covered.clip(0) * width / SIDE, dtype=np.float32)
+    covered = np.minimum(stops, np.arange(1, side + 1)) - np.maximum(starts, np.arange(side))
+    return np.asarray(covered.clip(0) * width / side, dtype=np.float32)

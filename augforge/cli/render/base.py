@@ -15,6 +15,24 @@ out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 
 
+QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
+
+
+class Level:
+    """How much is said: `quiet` only errors and JSON, `verbose` all that there is to say."""
+
+    name = NORMAL
+
+    def take(self, name: str) -> None:
+        """Say so much from now on."""
+        self.name = name
+        out.quiet = name == QUIET
+
+
+level = Level()
+"""That of the command that runs."""
+
+
 def literal(text: str) -> str:
     """Text as rich shows it just as it is: no markup, no emoji, and nothing that a terminal would obey."""
     return escape(printable(text))

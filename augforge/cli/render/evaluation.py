@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from augforge.cli.render import base as render
+from augforge.cli.render import dry
 from augforge.cli.render.progress import terminal_progress
 from augforge.evaluate.settings import Settings
 
@@ -23,6 +24,9 @@ def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool
     """Evaluate with a progress display, then show what came out."""
     from augforge.evaluate.evaluation import FILE, evaluate
 
+    if options.pop("dry_run"):
+        dry.show_evaluation(folder, settings, as_json)
+        return
     started = time.monotonic()
     record = evaluate(folder, test, settings, progress=terminal_progress(), **options)
     if as_json:

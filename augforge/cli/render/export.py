@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augforge.cli.render import dry
 from augforge.cli.render.base import more, print_json, say
 from augforge.cli.render.next import say_next
 from augforge.cli.render.progress import terminal_progress
@@ -27,10 +28,13 @@ def export_and_show(
 
     from augforge.publish.hub import exported_or_pushed
 
-    started = time.monotonic()
+    started, dry_run = time.monotonic(), options["dry_run"]
     done, pushed = exported_or_pushed(folder, to, out, repo, public, progress=terminal_progress(), **options)
     if as_json:
         print_json(asdict(pushed or done))
+        return
+    if dry_run:
+        dry.show_export(done)
         return
     _show_exported(done, time.monotonic() - started)
     if pushed:

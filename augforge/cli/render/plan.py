@@ -20,6 +20,8 @@ def show_plan(rows: Sequence[PlanRow], as_json: bool) -> None:
     if as_json:
         print_json([asdict(row) for row in rows])
         return
+    for sentence in rows[0].told:
+        say(sentence)
     out.print(_stage_table(rows))
     out.print()
     out.print(_class_table(rows))

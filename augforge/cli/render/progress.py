@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Spinner
 from rich.progress import Progress as RichBars
 from rich.text import Text
 
-from augforge.cli.render.base import err, literal
+from augforge.cli.render.base import QUIET, VERBOSE, err, level, literal
 from augforge.progress import Bar, Headings, LineProgress, Progress, clock, named
 
 BAR = 18
@@ -69,6 +69,10 @@ class TerminalProgress(Headings):
         with RichBars(*columns, console=err) as bars, self._shown():
             yield _TerminalBar(bars, bars.add_task(literal(title), total=total, note=""))
 
+    def opening(self, text: str) -> None:
+        """Print it on stderr, not dim."""
+        err.print(literal(text), soft_wrap=True)
+
     @contextmanager
     def loading(self, name: str, size: str = "") -> Iterator[None]:
         """Show a spinner with the name and the size of a model and how long it has been loading."""
@@ -91,6 +95,10 @@ class TerminalProgress(Headings):
         """Print a remark on stderr."""
         self.begin()
         err.print(literal(text), style="dim", soft_wrap=True)
+
+    def about(self, text: str) -> None:
+        """Print it as a remark."""
+        self.say(text)
 
     def _head(self, text: str) -> None:
         err.print(literal(text), style="bold", soft_wrap=True)
@@ -116,6 +124,47 @@ class _TerminalBar(Bar):
         self._bars.update(self._task, note=literal(text))
 
 
+class TimedProgress(Progress):
+    """Remarks with the seconds since the start before them."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown, self._start = shown, time.monotonic()
+
+    @contextmanager
+    def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
+        """The bar that is shown."""
+        with self._shown.bar(title, total, unit) as bar:
+            yield bar
+
+    def opening(self, text: str) -> None:
+        """What it begins with needs no time."""
+        self._shown.opening(text)
+
+    def plan(self, titles: Sequence[str]) -> None:
+        """As what is shown."""
+        self._shown.plan(titles)
+
+    def stage(self, title: str) -> None:
+        """As what is shown."""
+        self._shown.stage(title)
+
+    @contextmanager
+    def loading(self, name: str, size: str = "") -> Iterator[None]:
+        """As what is shown."""
+        with self._shown.loading(name, size):
+            yield
+
+    def say(self, text: str) -> None:
+        """A remark with its time."""
+        self._shown.say(f"[{time.monotonic() - self._start:.1f} s] {text}")
+
+
 def terminal_progress() -> Progress:
-    """Bars in a terminal, plain lines elsewhere."""
+    """Bars in a terminal, plain lines elsewhere; with times where much is to be said, nothing where little is."""
+    if level.name == QUIET:
+        return Progress()
+    return TimedProgress(_shown()) if level.name == VERBOSE else _shown()
+
+
+def _shown() -> Progress:
     return TerminalProgress() if err.is_terminal else LineProgress()

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from augforge.cli.render import dry
 from augforge.cli.render.base import literal, more, out, print_json, say
 from augforge.cli.render.progress import terminal_progress
+from augforge.data import images
+from augforge.errors import StoreError
 from augforge.printable import printable
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ def rebuild_and_show(recipe: Any, lock: Path, folder: Path, accept: bool, as_jso
     from augforge.engine.finish import keep_lock
     from augforge.reproduce.rebuild import rebuild
 
+    if options.pop("dry_run", False):
+        dry.show_run(recipe, folder, as_json, replace=options["replace"], limit=None)
+        return 0
     progress = terminal_progress()
     found = rebuild(recipe, lock, folder, progress=progress, **options)
     if as_json:
@@ -153,8 +159,14 @@ def _show_diff_text(found: Diff) -> None:
     say(f"{found.before} has {found.rows[0]:,} rows, {found.after} {found.rows[1]:,}: {counts}")
 
 
-def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) -> int:
-    """Make one image again, write it, and say how it compares; the exit code."""
+def regen_and_show(
+    folder: Path, identity: str, path: Path | None, device: str, *, dry_run: bool = False, replace: bool = False
+) -> int:
+    """Make one image again, write it, and say how it compares; the exit code.
+
+    Raises:
+        StoreError: the file is there with other content, and `replace` does not allow to write over it.
+    """
     from augforge.data.files import check_target, write_atomically
     from augforge.models.devices import check_device
     from augforge.provenance.lineage import lineage_of
@@ -166,18 +178,29 @@ def regen_and_show(folder: Path, identity: str, path: Path | None, device: str) 
     archive = Archive(folder)
     whole = str(lineage_of(folder, identity).row["id"])
     (sample,) = archive.ledger.by_id([whole]).values()
-    (made,) = remake(archive, [sample], device)
     target = path or Path(f"{whole}.png")
+    _check_free(target, None if replace else sample.digest)
+    if dry_run:
+        dry.show_file(target, f"image {whole}, made again")
+        return 0
+    (made,) = remake(archive, [sample], device)
     write_atomically(target, made.data)
     how = "equal to the byte" if made.equal else f"its values differ by at most {made.apart:g}/255 from the first one"
     say(f"{target}: {how}")
     return 0 if made.apart <= 1 else DRIFTED
 
 
+def _check_free(path: Path, digest: str | None) -> None:
+    """StoreError where there is a file that is not the image with this digest; with None anything may be there."""
+    if digest is not None and path.is_file() and images.digest(path.read_bytes()) != digest:
+        raise StoreError(f"{path} is there, and is another file", "give another --out, or --replace to write over it")
+
+
 def write_lock_and_show(recipe: Any, lock: Path, folder: Path, as_json: bool, **options: Any) -> None:
     """Run a recipe, which writes its lock, and say where it is."""
     from augforge.cli.render.run import run_and_show
 
+    dry_run = options["dry_run"]
     run_and_show(recipe, folder, as_json, lock=lock, lock_always=True, **options)
-    if not as_json:
+    if not as_json and not dry_run:
         say(f"{lock} tells what this result depends on, and what it is: commit it")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augforge.cli.render import dry
 from augforge.cli.render.base import print_json, say
 from augforge.cli.render.progress import terminal_progress
 
@@ -13,11 +14,18 @@ if TYPE_CHECKING:
     from augforge.report import Written
 
 
-def report_and_show(folder: Path, out: Path | None, as_json: bool, **options: Any) -> None:
+def report_and_show(folder: Path, out: Path | None, as_json: bool, dry_run: bool, **options: Any) -> None:
     """Write the report of a run with a progress display, then say what is in it."""
-    from augforge.report import write_report
+    from augforge.report.collect import collect
+    from augforge.report.write import check_free, place_of, write_report
 
-    written = write_report(folder, out, progress=terminal_progress(), **options)
+    path = place_of(folder, out)
+    check_free(path, options.pop("replace"))
+    if dry_run:
+        collect(folder)
+        dry.show_file(path, f"the report of {folder}", as_json)
+        return
+    written = write_report(folder, path, progress=terminal_progress(), **options)
     if as_json:
         print_json(asdict(written))
     else:

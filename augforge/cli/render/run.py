@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from augforge.cli.render.base import more, out, print_json, right, say
+from augforge.cli.render import dry
+from augforge.cli.render.base import VERBOSE, level, more, out, print_json, right, say
 from augforge.cli.render.next import after_run, after_training, say_next
 from augforge.cli.render.progress import terminal_progress
 from augforge.cli.render.splits import show_splits
@@ -26,6 +27,9 @@ def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) ->
     """Run a recipe with a progress display, then show what it did."""
     from augforge.engine.run import run
 
+    if options.pop("dry_run", False):
+        dry.show_run(recipe, folder, as_json, replace=options["replace"], limit=options.get("limit"))
+        return
     started = time.monotonic()
     progress = terminal_progress()
     summary = run(recipe, folder, progress=progress, **options)
@@ -39,6 +43,9 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
     """Train a model with a progress display, then show what was measured."""
     from augforge.engine.runners.train import train_alone
 
+    if options.pop("dry_run", False):
+        dry.show_training(recipe, folder, as_json, options.get("limit"))
+        return
     started = time.monotonic()
     progress = terminal_progress()
     record = train_alone(recipe, folder, progress=progress, **options)
@@ -71,11 +78,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
         reused = f"{row['reused']:,}" if "reused" in row else ""
         table.add_row(row["stage"], f"{row['in']:,}", f"{row['out']:,}", f"{computed:,}", reused)
     out.print(table)
-    for stage, reasons in summary.reasons.items():
-        for reason, count in list(reasons.items())[:MOST]:
-            say(f"  dropped {count:,} in {stage}: {reason}")
-        if len(reasons) > MOST:
-            say(f"  {more(len(reasons) - MOST)}")
+    _say_reasons(summary)
     show_splits(summary)
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
@@ -83,10 +86,24 @@ def show_summary(summary: Summary, seconds: float) -> None:
     say_next(after_run(Path(summary.out)))
 
 
+def _say_reasons(summary: Summary) -> None:
+    """For what images were dropped, stage by stage; the most frequent reasons, or all where much is to be said."""
+    for stage, reasons in summary.reasons.items():
+        most = len(reasons) if level.name == VERBOSE else MOST
+        for reason, count in list(reasons.items())[:most]:
+            say(f"  dropped {count:,} in {stage}: {reason}")
+        if len(reasons) > most:
+            say(f"  {more(len(reasons) - most)}")
+
+
 def _totals(summary: Summary) -> str:
     return f"{summary.kept:,} images kept, {summary.dropped:,} dropped with a reason"
 
 
 def show_checked(path: Path, recipe: Recipe) -> None:
-    """Say that a recipe is valid."""
+    """Say that a recipe is valid, and what of it is likely not meant."""
+    from augforge.recipe.advice import warnings_of
+
     say(f"{path} is valid: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
+    for warning in warnings_of(recipe):
+        say(f"warning: {warning}")

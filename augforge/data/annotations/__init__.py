@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from augforge.data.annotations.base import Kind, PointMap, Size
+from augforge.data.annotations.base import Kind, PointMap, Size, finite
 from augforge.data.annotations.boxes import Boxes
 from augforge.data.annotations.caption import Caption
 from augforge.data.annotations.extra import Extra
@@ -67,10 +67,19 @@ def move_annotations(annotations: Annotations, point_map: PointMap, min_visibili
 
 
 def dump_annotations(annotations: Annotations) -> str:
-    """The annotations as canonical JSON, "" if there are none; equal ones give equal texts."""
+    """The annotations as canonical JSON, "" if there are none; equal ones give equal texts. Not checked ones may have
+    numbers that JSON has not: null stands for them.
+    """
     if not annotations:
         return ""
-    return json.dumps(dict(annotations), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return _dumped(dict(annotations))
+    except ValueError:
+        return _dumped(finite(dict(annotations)))
+
+
+def _dumped(annotations: Annotations) -> str:
+    return json.dumps(annotations, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def parse_annotations(text: str | None) -> dict[str, Any]:

@@ -14,19 +14,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PLAIN_NAME = re.compile(r"[^\s:,<>][^:,<>]*")
-_READ: dict[str, Callable[[str], Any]] = {
-    "timestamp": datetime.fromisoformat,
-    "date32": date.fromisoformat,
-    "date64": date.fromisoformat,
-    "time32": time.fromisoformat,
-    "time64": time.fromisoformat,
-    "decimal128": Decimal,
-    "decimal256": Decimal,
-    "float16": float,
-    "float32": float,
-    "float64": float,
+_BYTES = frozenset({"binary", "large_binary", "binary_view"})
+_RENAMED = {
+    "halffloat": "float16",
+    "float": "float32",
+    "double": "float64",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
+    "large_string": "string",
+    "string_view": "string",
 }
-"""What turns the text of a value of a type into the value; of an unlisted type, the text is the value."""
+"""The names of Arrow types that `datasets` calls otherwise."""
 
 
 def type_name(kind: pa.DataType) -> str | None:
@@ -40,24 +38,24 @@ def type_name(kind: pa.DataType) -> str | None:
     if t.is_dictionary(kind):
         return type_name(kind.value_type)
     if t.is_struct(kind):
-        inner = [(field.name, type_name(field.type)) for field in kind]
-        sound = inner and all(name and _PLAIN_NAME.fullmatch(field) for field, name in inner)
-        return f"struct<{', '.join(f'{field}: {name}' for field, name in inner)}>" if sound else None
-    if any(is_one(kind) for is_one in (t.is_list, t.is_large_list, t.is_fixed_size_list, t.is_list_view)):
+        return _struct_name(kind)
+    if t.is_map(kind):
+        return None
+    if hasattr(kind, "value_type"):
         name = type_name(kind.value_type)
         return None if name is None else f"list<item: {name}>"
-    if t.is_large_string(kind) or t.is_string_view(kind):
-        return "string"
-    if t.is_nested(kind) or any(is_one(kind) for is_one in (t.is_binary, t.is_large_binary, t.is_binary_view)):
-        return None
     return _plain_name(str(kind))
 
 
+def _struct_name(kind: pa.StructType) -> str | None:
+    inner = [(field.name, type_name(field.type)) for field in kind]
+    sound = inner and all(name and _PLAIN_NAME.fullmatch(field) for field, name in inner)
+    return f"struct<{', '.join(f'{field}: {name}' for field, name in inner)}>" if sound else None
+
+
 def _plain_name(name: str) -> str | None:
-    renamed = {"halffloat": "float16", "float": "float32", "double": "float64", "date32[day]": "date32"}
-    renamed["date64[ms]"] = "date64"
-    unknown = name.startswith(("fixed_size_binary", "extension", "month_day", "null"))
-    return None if unknown else renamed.get(name, name)
+    unknown = name.startswith(("fixed_size_binary", "extension", "month_day", "null", "dense_union", "sparse_union"))
+    return None if unknown or name in _BYTES else _RENAMED.get(name, name)
 
 
 def to_json(value: Any) -> Any:
@@ -79,22 +77,44 @@ def to_json(value: Any) -> Any:
 
 def from_json(value: Any, name: str) -> Any:
     """What `to_json` made of a value of the type `name`, as Arrow takes it. A text column takes everything as text."""
-    if value is None:
-        return None
     if name.startswith("list<") and isinstance(value, list):
         return [from_json(each, _inner(name)) for each in value]
     if name.startswith("struct<") and isinstance(value, Mapping):
         return {field: from_json(value.get(field), kind) for field, kind in fields(name).items()}
-    if name == "string":
-        return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-    if name.startswith("timestamp[ns") and isinstance(value, str):
+    if isinstance(value, str):
+        return _of_text(value, name)
+    is_text = name == "string" and value is not None
+    return json.dumps(value, sort_keys=True, ensure_ascii=False) if is_text else value
+
+
+def _of_text(text: str, name: str) -> Any:
+    """The value of a type whose form in JSON is this text."""
+    if name.startswith("timestamp[ns"):
         from pandas import Timestamp  # Python's own times have microseconds only
 
-        return Timestamp(value)
-    if name.startswith("duration") and isinstance(value, str):
-        return timedelta(microseconds=int(Decimal(value) * 1_000_000))
+        return Timestamp(text)
     read = _READ.get(re.split(r"[\[(]", name)[0])
-    return read(value) if read and isinstance(value, str) else value
+    return read(text) if read else text
+
+
+def _duration(text: str) -> timedelta:
+    return timedelta(microseconds=int(Decimal(text) * 1_000_000))
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "timestamp": datetime.fromisoformat,
+    "date32": date.fromisoformat,
+    "date64": date.fromisoformat,
+    "time32": time.fromisoformat,
+    "time64": time.fromisoformat,
+    "decimal128": Decimal,
+    "decimal256": Decimal,
+    "duration": _duration,
+    "float16": float,
+    "float32": float,
+    "float64": float,
+}
+"""What turns the text of a value of a type into the value; of an unlisted type, the text is the value."""
 
 
 def feature_of(name: str) -> Any:

@@ -7,8 +7,10 @@ upright image: x to the right, y down, (0, 0) the upper left corner of the upper
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 """Height and width in px."""
+RELATIVE = "relative"
+"""The key, true, of a box or instance whose coordinates a reader gives as shares of the width and the height."""
+DIGITS = Context(prec=60)
+"""What shares are reckoned with: no bit of a coordinate is lost."""
 
 
 class PointMap(Protocol):
@@ -75,6 +81,32 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if value == value and abs(value) != float("inf") else None
+
+
+def finite(value: Any) -> Any:
+    """A JSON value without NaN and infinite numbers: null stands for them, as in other writers of JSON."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def in_pixels(shares: Any, size: Size) -> Any:
+    """Shares (x, y, x, y, ...) of an image's width and height in px, each rounded once; what is none stays as it is.
+
+    A share is a number, or the text of one that a float cannot hold.
+    """
+    if not isinstance(shares, (list, tuple)):
+        return shares
+    return [_in_pixels(share, size[1 - place % 2]) for place, share in enumerate(shares)]
+
+
+def _in_pixels(share: Any, side: int) -> Any:
+    try:
+        return float(DIGITS.multiply(Decimal(share), Decimal(side)))
+    except (InvalidOperation, TypeError, ValueError, OverflowError):
+        return share
 
 
 def texts(values: Iterable[Mapping[str, Any]], name: str) -> list[str]:

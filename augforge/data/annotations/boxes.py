@@ -7,7 +7,19 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.data.annotations import segmentation
-from augforge.data.annotations.base import Kind, PointMap, Size, class_cell, class_feature, class_of, number, texts
+from augforge.data.annotations.base import (
+    RELATIVE,
+    Kind,
+    PointMap,
+    Size,
+    class_cell,
+    class_feature,
+    class_of,
+    finite,
+    in_pixels,
+    number,
+    texts,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +36,9 @@ class Boxes(Kind):
     Corners are in px, the second beyond the last pixel, as in torchvision (`xyxy`). All but `box` may be absent:
     `label` is its class, `iscrowd` true for a box around many (as in COCO), `id` the instance, `attributes` anything
     else. [] says that there is nothing in the image.
+
+    A reader may give `"relative": True` and shares of the width and the height instead of px (see `in_pixels`), or, in
+    place of a box, a text that says why there is none.
     """
 
     name: ClassVar[str] = "boxes"
@@ -85,7 +100,8 @@ class Boxes(Kind):
 
 def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     """A box with what can be used of it, and what is wrong."""
-    corners, problem = _corners(one.get("box") if isinstance(one, dict) else None)
+    one = _absolute(one, size)
+    corners, problem = _corners(one.get("box")) if isinstance(one, dict) else ([], _no_box(one))
     if problem:
         return None, f"{problem}, left out"
     inside = _cut(corners, size)
@@ -93,9 +109,23 @@ def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     if inside is None:
         return None, f"{shown} lies outside of the image, left out"
     box = {name: one[name] for name in KEYS if one.get(name) not in (None, False, {})} | {"box": inside}
+    box |= {"attributes": finite(box["attributes"])} if "attributes" in box else {}
     outline, why = segmentation.checked(box.pop("segmentation", None), size)
     problem = "" if inside == corners else f"{shown} is cut at the border"
     return box | ({"segmentation": outline} if outline else {}), problem or why
+
+
+def _no_box(one: Any) -> str:
+    """What a reader says in place of a box."""
+    return one if isinstance(one, str) else "it has not four corners"
+
+
+def _absolute(one: Any, size: Size) -> Any:
+    """A box in px, if it is given in shares of the image's sides; all else as it is."""
+    if not isinstance(one, dict) or not one.get(RELATIVE):
+        return one
+    outline = [in_pixels(polygon, size) for polygon in one.get("segmentation", ())]
+    return {**one, "box": in_pixels(one.get("box"), size), "segmentation": outline or None}
 
 
 def _corners(value: Any) -> tuple[list[float], str]:

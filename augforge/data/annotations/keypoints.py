@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from augforge.data.annotations.base import Kind, PointMap, Size, class_cell, class_feature, class_of, number, texts
+from augforge.data.annotations.base import (
+    RELATIVE,
+    Kind,
+    PointMap,
+    Size,
+    class_cell,
+    class_feature,
+    class_of,
+    in_pixels,
+    number,
+    texts,
+)
 
-KEYS = ("points", "names", "label", "id")
+KEYS = ("points", "names", "label", "id", "flip")
 SIDES = (("left", "right"), ("right", "left"), ("Left", "Right"), ("Right", "Left"), ("l_", "r_"), ("r_", "l_"))
 
 
 class Keypoints(Kind):
-    """A list of instances, each `{"points": [[x, y, v], ...], "names": [...], "label", "id"}`.
+    """A list of instances, each `{"points": [[x, y, v], ...], "names": [...], "label", "id", "flip"}`.
 
     x and y are in px, v is COCO's visibility: 0 not labelled (then x = y = 0), 1 labelled but hidden, 2 visible.
-    `names` has a name for each point; `id` is that of the instance's box, if there is one. [] says that there is none.
+    `names` has a name for each point; `id` is that of the instance's box, if there is one. `flip` has for each point
+    the place of the one that it changes with in a mirror (`flip_idx` of Ultralytics); without it, left and right in
+    the names tell. [] says that there is none. A reader may give `"relative": True` and shares, as for boxes.
     """
 
     name: ClassVar[str] = "keypoints"
@@ -48,6 +61,7 @@ class Keypoints(Kind):
             "names": List(Value("string")),
             "label": class_feature(texts(all_of, "label"), classes if any("label" in one for one in all_of) else ()),
             "id": Value("string"),
+            "flip": List(Value("int32")),
         }
         return List({name: known[name] for name in KEYS if name == "points" or any(name in one for one in all_of)})
 
@@ -88,8 +102,8 @@ def _partner(name: str, places: dict[str, int], itself: int) -> int:
 
 
 def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
-    points = one.get("points") if isinstance(one, dict) else None
-    problem = _problem(points, one.get("names")) if points else "it has no points"
+    points = _absolute(one, size) if isinstance(one, dict) else None
+    problem = _problem(points, one.get("names"), one.get("flip")) if points else "it has no points"
     if problem:
         return None, f"{problem}, left out"
     known = [point for point in map(_point, points or ()) if point is not None]
@@ -97,14 +111,31 @@ def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     return {**{name: one[name] for name in KEYS if name in one}, "points": good}, _outside(known, good)
 
 
-def _problem(points: Sequence[Any], names: Sequence[str] | None) -> str:
+def _problem(points: Any, names: Sequence[str] | None, flip: Any) -> str:
     """Why an instance with points cannot be used; "" if it can."""
     if not isinstance(points, (list, tuple)):
         return "its points are no list"
     wrong = [point for point in points if _point(point) is None]
     if wrong:
         return f"{wrong[0]!r} is no x, y and visibility of 0, 1 or 2"
-    return f"it has {len(points)} points for {len(names)} names" if names and len(names) != len(points) else ""
+    if names and len(names) != len(points):
+        return f"it has {len(points)} points for {len(names)} names"
+    return _flip_problem(len(points), flip)
+
+
+def _flip_problem(count: int, flip: Any) -> str:
+    """Why the places of the points in a mirror cannot be used; "" if they can, or there are none."""
+    if flip is None or (isinstance(flip, list) and flip and sorted(map(str, flip)) == sorted(map(str, range(count)))):
+        return ""
+    return f"its flip is {flip}, not the places of its {count} points in another order"
+
+
+def _absolute(one: dict[str, Any], size: Size) -> Any:
+    """The points of an instance in px, also if they are given in shares of the image's sides."""
+    points = one.get("points")
+    if not one.get(RELATIVE) or not isinstance(points, (list, tuple)):
+        return points
+    return [[*in_pixels(point[:2], size), *point[2:]] if isinstance(point, list) else point for point in points]
 
 
 def _outside(points: Sequence[list[float]], good: Sequence[list[float]]) -> str:
@@ -136,6 +167,6 @@ def _moved(one: dict[str, Any], point_map: PointMap) -> dict[str, Any]:
     inside = (xy >= 0).all(axis=1) & (xy <= [width, height]).all(axis=1) & (points[:, 2] > 0)
     found = [[float(x), float(y), float(v)] if i else [0.0, 0.0, 0.0] for (x, y), v, i in
              zip(xy, points[:, 2], inside, strict=True)]  # fmt: skip
-    if point_map.mirrored and one.get("names"):
-        found = [found[place] for place in flip_index(one["names"])]
+    if point_map.mirrored and (order := one.get("flip") or flip_index(one.get("names") or ())):
+        found = [found[place] for place in order]
     return {**one, "points": found}

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from augforge.algorithms.duplicates.closer import DIFFERENT, plain
 from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
 from augforge.algorithms.duplicates.evidence import Rows
 from augforge.algorithms.duplicates.hashes import (
@@ -29,12 +30,13 @@ from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import Pixels
 from augforge.engine.rows import compute_rows
+from augforge.engine.runners.closer_look import CloserLook
 from augforge.errors import BadImage
 from augforge.progress import Progress
 from augforge.stages.filters.duplicates import Duplicates
 
 SURE = 7
-"""Hashes that differ in no more bits than this are near whatever the pictures look like."""
+"""Hashes that differ in no more bits than this are near, unless a picture is plain: then they are looked at closer."""
 LOOKS = pa.schema(
     [("digest", pa.string()), ("hash", pa.uint64()), ("small", pa.binary(SIDE * SIDE)), ("bytes", pa.int64())]
 )
@@ -79,8 +81,8 @@ class References:
 class Candidates:
     """All that are compared: the n kept samples, then the references. `fixed` ones stay whatever they are near to."""
 
-    def __init__(self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts) -> None:
-        self.stage, self.ledger, self.others, self._parts = stage, ledger, others, parts
+    def __init__(self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts, closer: CloserLook) -> None:
+        self.stage, self.ledger, self.others, self._parts, self._closer = stage, ledger, others, parts, closer
         self.indices = ledger.visible()
         self.n, self.size = len(self.indices), len(self.indices) + len(others.indices)
         self.distance = stage.reach(self.size)
@@ -106,6 +108,15 @@ class Candidates:
         if row < self.n:
             return str(self.ids[row])[:8]
         return str(self.others.ledger.column("source", self.others.indices[[row - self.n]])[0])
+
+    def label(self, row: int) -> str:
+        """The class of a row that has one."""
+        return str(self.ledger.classes[self.labels[row]])
+
+    def in_conflict(self, left: Rows | int, right: Rows | int) -> NDArray[np.bool_]:
+        """(p,) which rows (p,) and (p,) have labels, and different ones."""
+        one, two = self.labels[left], self.labels[right]
+        return np.asarray((one >= 0) & (two >= 0) & (one != two))
 
     def hash_of(self, digests: Sequence[str]) -> Hashes:
         """(p,) the hashes of `digests` (p,), all of which were looked at."""
@@ -199,12 +210,28 @@ class Candidates:
     def confirmed(
         self, left: Sequence[str], right: Sequence[str], bits: NDArray[Any], smallest: int = SLIGHTLY
     ) -> NDArray[np.bool_]:
-        """(p,) which pictures of digests (p,) and (p,) are near for sure, their hashes `bits` apart, or fit."""
+        """(p,) which pictures of digests (p,) and (p,) are near for sure, their hashes `bits` apart, or fit.
+
+        Where one of two is plain, its hash says little, and both have to look the same in colour.
+        """
         good: NDArray[np.bool_] = bits <= min(SURE, self.distance)
         unsure = np.flatnonzero(~good)
         some, others = ([side[place] for place in unsure.tolist()] for side in (left, right))
         good[unsure] = self.fit(some, others, smallest) >= self.stage.overlap
+        near = np.flatnonzero(good & (np.array(left) != np.array(right)))
+        some, others = ([side[place] for place in near.tolist()] for side in (left, right))
+        good[near] = self._alike(some, others, smallest)
         return good
+
+    def _alike(self, left: Sequence[str], right: Sequence[str], smallest: int) -> NDArray[np.bool_]:
+        """(p,) False where one of two pictures of digests (p,) and (p,) is plain and a closer look tells them apart."""
+        smalls, others = self.smalls(left), self.smalls(right)
+        doubtful = np.flatnonzero(plain(smalls) | plain(others))
+        one, two = ([side[place] for place in doubtful.tolist()] for side in (left, right))
+        alike = np.ones(len(left), dtype=bool)
+        seen = self._closer.differences(one, two, (smalls[doubtful], others[doubtful]), smallest)
+        alike[doubtful] = seen <= DIFFERENT
+        return alike
 
     def digests_of(self, rows: Rows) -> list[str]:
         """(p,) the digests of rows (p,)."""

@@ -23,6 +23,8 @@ from augforge.engine.embedding import Embedder, Embedders, dropper
 from augforge.engine.ingest import Pixels, read_sources
 from augforge.engine.rows import without_rows
 from augforge.engine.runners.candidates import Candidates, References, look, look_parts
+from augforge.engine.runners.closer_look import ByDigest, CloserLook
+from augforge.engine.runners.conflicts import Conflicts
 from augforge.io import detect, open_source
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
@@ -47,9 +49,11 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     if models:
         embedded = _embed(models, ledger, others, drop)
     others = replace(others, indices=others.ledger.visible())
+    bytes_of = ByDigest((others.ledger, others.pixels), (ledger, context.pixels))
+    closer = CloserLook(context.store, bytes_of, flips=stage.flips)
     if stage.parents and stage.by != "exact":
-        _drop_memorised(Candidates(stage, ledger, others, parts), title)
-    candidates = Candidates(stage, ledger, others, parts)
+        _drop_memorised(Candidates(stage, ledger, others, parts, closer), title)
+    candidates = Candidates(stage, ledger, others, parts, closer)
     if stage.distance == "auto" and stage.by != "exact" and candidates.distance < stage.reach(0):
         progress.say(
             f"duplicates: {candidates.size:,} images: hashes within {candidates.distance} bits, see --distance"
@@ -57,6 +61,7 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     if models:
         close = _close(candidates, _vectors(candidates, models, drop))
     _drop_duplicates(candidates, title, close, progress)
+    closer.commit()
     return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
 
 
@@ -174,15 +179,21 @@ def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress:
     """Settle who stays among all, and give the others their reasons and scores."""
     _, codes = np.unique(np.array(candidates.digests, dtype=np.str_), return_inverse=True)
     copies = _copies(candidates, codes)
+    conflicts = Conflicts(candidates)
+    conflicts.note(copies)
     nearest_bits = np.full(candidates.size, np.nan)
     nearest_bits[copies.reshape(-1)] = 0
+    close = conflicts.without(close)
     with _bar(candidates, progress) as tell:
-        verdict = settle(candidates.rank, candidates.fixed, copies, _search(candidates, close, nearest_bits, tell))
+        search = _search(candidates, close, conflicts, nearest_bits, tell)
+        verdict = settle(candidates.rank, candidates.fixed, copies, search)
     gone = np.flatnonzero(verdict.by[: candidates.n] != NOBODY)
     reasons = _reasons(candidates, gone, verdict)
     candidates.ledger.drop(candidates.indices[gone], np.array(reasons, dtype=object), title)
     known = np.flatnonzero(~np.isnan(nearest_bits[: candidates.n]))
     candidates.ledger.score(DISTANCE, candidates.indices[known], nearest_bits[known])
+    if told := conflicts.told(title):
+        progress.about(told)
 
 
 def _copies(candidates: Candidates, codes: NDArray[np.int64]) -> Pairs:
@@ -199,7 +210,9 @@ def _copies(candidates: Candidates, codes: NDArray[np.int64]) -> Pairs:
     return open_
 
 
-def _search(candidates: Candidates, close: Pairs, nearest_bits: NDArray[np.float64], tell: Tell) -> Search:
+def _search(
+    candidates: Candidates, close: Pairs, conflicts: Conflicts, nearest_bits: NDArray[np.float64], tell: Tell
+) -> Search:
     """Finds pairs that are near by hash, and takes from `close` (p, 2); notes the bits to the nearest of each."""
     stage = candidates.stage
 
@@ -212,7 +225,7 @@ def _search(candidates: Candidates, close: Pairs, nearest_bits: NDArray[np.float
             good = good[candidates.confirmed(candidates.digests_of(left), candidates.digests_of(right), bits[good])]
             for side in (0, 1):
                 np.fmin.at(nearest_bits, pairs[good, side], bits[good].astype(np.float64))
-            yield pairs[good]
+            yield conflicts.without(pairs[good])
         here = np.zeros(candidates.size, dtype=bool)
         here[rows] = True
         yield close[here[close].all(axis=1)]
@@ -249,6 +262,7 @@ def _reason(candidates: Candidates, row: int, other: int, distance: str, cluster
     leaks = candidates.reference[other] or candidates.evaluation[other]
     what = "exact copy" if same else "near-duplicate"
     how = "" if same else f" ({distance})"
+    how += f", which is labelled {candidates.label(other)!r}" if candidates.in_conflict(row, other) else ""
     better = "" if same or leaks else f", {candidates.advantage(row, other)}"
     group = "" if candidates.reference[other] else f", cluster {cluster[:8]}"
     return f"{'leakage: ' if leaks else ''}{what} of {candidates.name(other)}{how}{better}{group}"

@@ -19,10 +19,12 @@ from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, stored_vectors
+from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.errors import BadImage
 from augforge.models import find_model
+from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
 from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 from augforge.stages.filters.duplicates import Duplicates
@@ -32,6 +34,7 @@ from augforge.stages.stage import Stage
 
 def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]:
     """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it reweights."""
+    refuse_unlabelled(stage, title, context)
     if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
         looked = _measure(stage, title, context)
     elif isinstance(stage, EmbeddingFilter):
@@ -45,6 +48,7 @@ def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]
         stays = _decide(stage, title, ledger, looked)
         if isinstance(stage, EmbeddingFilter) and stage.reweights:
             ledger.weight[indices[stays]] *= scores[stage.primary_measure][stays]
+        refuse_unscored(title, indices, bool(np.isfinite(scores[stage.primary_measure]).any()), context)
     return {"measured": looked.measured, "reused": looked.reused}
 
 
@@ -79,7 +83,7 @@ def _compare(stage: EmbeddingFilter, title: str, context: RunContext) -> _Looked
     (task,) = stage.tasks().values()
     ledger, embedder = context.ledger, context.embedders.of(stage.model, task)
     known = partial(_known, stage.model)
-    views = _Views(ledger, ledger.visible(stage.on), embedder, context.drop_as(title), known)
+    views = _Views(ledger, looked_at(stage, ledger), embedder, context.drop_as(title), known)
     inputs = views.inputs()
     nothing = {name: np.zeros(0) for name in stage.measures}
     scores = stage.compare(inputs) if len(inputs) else nothing
@@ -155,7 +159,7 @@ class _Views:
 def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     """The scores of the samples that `stage` looks at, from their pixels; each is measured once and stored."""
     ledger = context.ledger
-    indices = ledger.visible(stage.on)
+    indices = looked_at(stage, ledger)
     parts = _score_parts(stage, context.store)
     digests = ledger.column("digest", indices)
     todo = without_rows(ledger, indices, parts)

@@ -31,7 +31,7 @@ from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError
 from augforge.models import trained_rows
 from augforge.progress import Progress
-from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, Job
+from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, Job, like_parents
 
 GENERATED = pa.schema(
     [
@@ -72,13 +72,7 @@ def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str
     folder = generator_parts(stage, context.store, context.seed)[1].folder
     if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
         context.progress.say(f"{stage.name}: planning {asked:,} images")
-    jobs = list(plan(stage, context.ledger, context.seed, title))
-    if not jobs:
-        context.progress.say(
-            f"{stage.name}: nothing to generate: every class has enough, or no image may condition it; "
-            "per-class, balance-to or real-to-synthetic ask for more"
-        )
-    return generate_jobs(stage, jobs, context)
+    return generate_jobs(stage, list(plan(stage, context.ledger, context.seed, title)), context)
 
 
 def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) -> dict[str, int]:
@@ -173,7 +167,7 @@ def generate_batches(
         made: dict[str, Any] = dict(problems)
         if ready:
             padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
-            pictures = checked(stage, loaded.generate(padded), len(padded))[: len(ready)]
+            pictures = like_parents(ready, checked(stage, loaded.generate(padded), len(padded))[: len(ready)])
             made |= {item.job.sample.id: picture for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
@@ -264,11 +258,11 @@ def encoded(made: GeneratedImage) -> bytes:
 
 def _mask(made: GeneratedImage) -> dict[str, Any]:
     """The encoded mask of a picture, and its digest; a mask of another size is a defect of the generator."""
-    if made.mask is None:
+    data = made.encoded_mask()
+    if made.mask is None or data is None:
         return {}
     if made.mask.shape[:2] != made.pixels.shape[:2]:
         raise ValueError(f"a mask of {made.mask.shape} was made for a picture of {made.pixels.shape}")
-    data = images.encode_mask(made.mask)
     return {"mask": data, "mask_digest": images.digest(data)}
 
 

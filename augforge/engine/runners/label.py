@@ -15,6 +15,7 @@ from augforge.data.splits import kept_together
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop
+from augforge.engine.empty import REASONS, usual_reason
 from augforge.engine.rows import compute_rows, without_rows
 from augforge.errors import BadImage
 from augforge.models import find_model
@@ -28,11 +29,17 @@ def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, in
     """Label the unlabelled images that the classifier is sure of, and drop the other unlabelled ones."""
     ledger = context.ledger
     indices = unlabelled(ledger)
+    if not len(indices):
+        context.progress.say(f"{title}: nothing to label: every image to learn from has a label")
+        return {"measured": 0, "reused": 0}
     embedder = context.embedders.of(stage.model, "classification")
     before = embedder.computed
     logits = embedder.images(ledger, indices, context.drop_as(title))
     still = ledger.kept[indices]
     decide_labels(stage, title, ledger, indices[still], logits[still])
+    if title not in ledger.column("labelled_by", indices):
+        why = usual_reason(ledger, indices)
+        context.empty(f"{title}: it labelled none of the {len(indices):,} images without a label: {why}", REASONS)
     computed = embedder.computed - before
     return {"measured": computed, "reused": len(still) - computed}
 

@@ -16,6 +16,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels
 from augforge.errors import RecipeError, StoreError
 from augforge.models import find_model, model_key
+from augforge.recipe.looked_at import looked_at
 from augforge.stages.selector import Selector
 
 Matrix = NDArray[np.float32]
@@ -40,7 +41,7 @@ def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, 
 def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Matrix | None, int]:
     """The samples to choose among, the numbers that the stage needs of them, and how many were embedded."""
     ledger = context.ledger
-    indices = ledger.visible(stage.on)
+    indices = looked_at(stage, ledger)
     tasks, parts, computed = stage.tasks(), [], 0
     for option in stage.needs if len(indices) else ():
         name = getattr(stage, option)

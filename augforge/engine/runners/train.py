@@ -19,6 +19,7 @@ from augforge.data.store import Store
 from augforge.engine.at_hand import check_models
 from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
+from augforge.engine.guards import refuse_touching
 from augforge.engine.ingest import Pixels, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
@@ -124,7 +125,7 @@ def train_into(task: Task, pixels: Pixels, progress: Progress) -> int:
     if record is not None:
         raise StoreError(
             f"{task.folder} holds a model of another training (other data, options or seed)",
-            "choose another --out, or --no-resume to train over it",
+            "choose another --out, or --replace to train over it",
         )
     if task.stage.processes > 1:
         _in_processes(task, pixels, progress)
@@ -142,6 +143,7 @@ def train_alone(
     limit: int | None = None,
     max_bad: float = 0.1,
     retry: str | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train the one stage of `recipe` into the model directory `out`; the record of the finished model.
@@ -150,6 +152,7 @@ def train_alone(
         recipe: its sources and a single trainer.
         out: the model directory; new, empty, or of this training, which then goes on.
         resume: without it, whatever is in `out` is trained over.
+        replace: train over a model of another training in `out`, which is refused otherwise.
         device, limit, max_bad, retry, progress: as in `augforge.engine.run.run`.
 
     Raises:
@@ -161,30 +164,45 @@ def train_alone(
         raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
     check_before(recipe.stages, device)
     require(*stage.packages(), who="training")
-    _check_folder(out)
+    check_folder(out)
     store = Store(out / ".facts", progress.say)
     if not (out / RECORD).is_file():
         check_models(recipe, store)
     sources = open_sources(recipe)
+    refuse_touching(recipe, out)
     with store.locked():
         if retry is not None:
             forget_failed(sources, store, retry)
         if not resume:
-            for name in (RECORD, CHECKPOINT):
-                (out / name).unlink(missing_ok=True)
+            _forget_model(out)
         ledger, _ = read_sources(sources, store, progress, limit)
         if problem := refuse_too_many_bad(ledger, max_bad):
             raise TooManyBad(problem, "fix or remove them, or raise --max-bad")
         say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger)
         identity = training_key(stage, roles, recipe.seed)
+        if replace:
+            _forget_other(out, identity, progress)
         steps = train_into(
             Task(stage, roles, identity, out, recipe.seed, device), Pixels(sources, recipe.sources), progress
         )
     return {"out": str(out), "trained": steps, **(read_record(out) or {})}
 
 
-def _check_folder(out: Path) -> None:
+def _forget_other(out: Path, identity: str, progress: Progress) -> None:
+    """Forget the model in `out` if it is of another training."""
+    record = sound_record(out, progress)
+    if record is not None and record["identity"] != identity:
+        _forget_model(out)
+
+
+def _forget_model(out: Path) -> None:
+    for name in (RECORD, CHECKPOINT):
+        (out / name).unlink(missing_ok=True)
+
+
+def check_folder(out: Path) -> None:
+    """StoreError where the folder `out` holds something else than a model, finished or begun."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / ".facts").is_dir()):
         raise StoreError(f"{out} holds something else than a model of ours", "choose a new or empty --out")
 

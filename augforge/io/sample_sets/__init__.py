@@ -65,21 +65,22 @@ def sample_images(name: str, split: str = "train") -> list[SampleImage]:
     return sorted(SETS[name].make(split), key=lambda picture: picture.path)
 
 
-def write(name: str, out: Path, split: str = "train") -> None:
+def write(name: str, out: Path, split: str = "train", *, replace: bool = False) -> None:
     """Write a sample data set as PNG files in class folders, masks in `masks/`, with a README; all of it or nothing.
 
-    A folder that already holds exactly this is left as it is.
+    A folder that already holds exactly this is left as it is. One that holds another split, or another sample data
+    set, is only written over with `replace`.
 
     Raises:
         SourceError: there is no such data set or split, or `out` holds something else.
     """
+    if check_free(name, out, split, replace):
+        return
     files = _files(name, split)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if _holds(out, files):
-            return
-        raise SourceError(f"{out} is not empty", "choose an empty or new folder for --out")
     fresh = out.with_name(f".{out.name}.new")
     try:
+        if out.is_dir() and any(out.iterdir()):
+            shutil.rmtree(out)
         shutil.rmtree(fresh, ignore_errors=True)
         for path, data in files.items():
             (fresh / path).parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,25 @@ def write(name: str, out: Path, split: str = "train") -> None:
         fresh.replace(out)
     except OSError as error:
         raise SourceError(f"{out} cannot be written: {error.strerror}", "choose another --out") from error
+
+
+def check_free(name: str, out: Path, split: str, replace: bool) -> bool:
+    """Whether `out` holds this sample data set already; SourceError if it holds what may not be replaced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if _holds(out, _files(name, split)):
+        return True
+    ours = _is_sample_set(out)
+    if not (replace and ours):
+        hint = ", or --replace for this sample data set" if ours else ""
+        raise SourceError(f"{out} is not empty", f"choose an empty or new folder for --out{hint}")
+    return False
+
+
+def _is_sample_set(folder: Path) -> bool:
+    """Whether a folder was written by `write`, as its README tells."""
+    readme = folder / "README.md"
+    return readme.is_file() and readme.read_bytes() in {each.readme().encode() for each in SETS.values()}
 
 
 def _files(name: str, split: str) -> dict[str, bytes]:

@@ -40,12 +40,18 @@ class Classifier(EmbeddingFilter):
         "classifier-entropy": "log",
         "classifier-label-probability": "logit",
     }
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("classification")] = Field(..., description="A classifier that was trained.")
     by: Literal["confidence", "entropy", "label-probability"] = Field(
         default="confidence", description="The measure that the rule looks at."
     )
+
+    @property
+    def needs_labels(self) -> bool:
+        """Only the probability of its label does."""
+        return self.by == "label-probability"
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The three measures of the classifier's softmax."""

@@ -32,6 +32,7 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
     ways_out: ClassVar[str] = (
         "name another image-text model, such as vit-b-32, or judge by clip-prototype with any model that embeds images"
     )
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(
@@ -51,6 +52,11 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
         """Refuse a model that knows no text where prompts are asked for."""
         if self.asks_about_classes:
             find_model(self.model, "image-text")
+
+    @property
+    def needs_labels(self) -> bool:
+        """Every measure compares an image with its class."""
+        return True
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The similarities. A single class has no other: its margin is NaN."""

@@ -18,15 +18,21 @@ class Duplicates(Stage):
     """Drop exact copies and near-duplicates of images that stay, copies of OTHER, and memorised parents.
 
     Evidence is an equal file, 64-bit perceptual hashes that differ in few bits, mirrored or not, or an embedding
-    close by, where one image fits a part of the other. What is dropped is near to an image that is kept, the better of
-    the two: real before synthetic, then more pixels, then less compression (more bytes for as many pixels), then the
-    lower id; the reason says which. An image of an evaluation split is never dropped for one of its own source.
+    close by, where one image fits a part of the other. Plain pictures (drawings, icons, digits, medical slices,
+    screenshots), of which a hash says little, must also look the same in colour when one is laid over the other.
+
+    What is dropped is near to an image that is kept, the better of the two: real before synthetic, then more pixels,
+    then less compression (more bytes for as many pixels), then the lower id; the reason says which. An image of an
+    evaluation split is never dropped for one of its own source. What looks the same and is labelled differently is
+    listed as a label conflict; of near-duplicates among these, all real ones stay.
+
+    By default real images may go, too: a copy is one whoever made it, and of a real and a synthetic one the real stays.
     """
 
     verb: ClassVar[str] = "filter"
     name: ClassVar[str] = "duplicates"
     decision_options: ClassVar[frozenset[str]] = frozenset(
-        {"on", "by", "distance", "similarity", "overlap", "flips", "within", "against", "parents"}
+        {"on", "by", "distance", "similarity", "overlap", "flips", "within", "against", "parents", "conflicts"}
     )
     example: ClassVar[Mapping[str, Any]] = {"by": "embedding", "distance": 24, "similarity": 0.0, "overlap": 0.1}
 
@@ -47,6 +53,10 @@ class Duplicates(Stage):
     within: Literal["class", "all"] = Field(default="all", description="Compare within each class only, or over all.")
     against: str | None = Field(
         default=None, description="Drop what is near an image of this source, such as a test set; it is only read."
+    )
+    conflicts: Literal["list", "drop"] = Field(
+        default="list",
+        description="Real near-duplicates with different labels: list them and keep both, or list and drop one.",
     )
     parents: bool = Field(default=True, description="Drop synthetic images that are near-copies of their own parents.")
     model: Annotated[str, Task("image-embedding")] = Field(

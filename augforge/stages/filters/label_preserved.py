@@ -28,6 +28,7 @@ class LabelPreserved(EmbeddingFilter):
     name: ClassVar[str] = "label-preserved"
     measures: ClassVar[tuple[str, ...]] = ("label-preserved",)
     needs_real: ClassVar[bool] = True
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     on: Literal["synthetic"] = Field(default="synthetic", description="Only generated images have parents.")

@@ -28,10 +28,16 @@ class Margin(AsksAboutClasses, EmbeddingFilter):
     ways_out: ClassVar[str] = (
         "name another image-text model, such as vit-b-32, or use `filter: prototype` with any model that embeds images"
     )
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     model: Annotated[str, Task("image-text")] = Field(default="builtin-clip", description="The image-text model.")
     prompt: Prompt = Field(default="a photo of a {label}", description="The prompt of a class; {label} is its name.")
+
+    @property
+    def needs_labels(self) -> bool:
+        """It compares an image with its class."""
+        return True
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The margin of the image's own class."""

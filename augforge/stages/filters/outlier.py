@@ -38,12 +38,18 @@ class Outlier(EmbeddingFilter):
     measures: ClassVar[tuple[str, ...]] = ("outlier",)
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"outlier"})
     needs_real: ClassVar[bool] = True
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     reference: int = Field(default=256, ge=1, description="Compare with at most so many real images of the class.")
     lowest: float = Field(
         default=0.3, gt=0, le=1, description="The share of the distances that counts, the lowest ones."
     )
+
+    @property
+    def needs_labels(self) -> bool:
+        """It compares an image with its class."""
+        return True
 
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """How odd each image is in its class."""

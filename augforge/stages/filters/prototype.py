@@ -23,7 +23,13 @@ class Prototype(EmbeddingFilter):
     name: ClassVar[str] = "prototype"
     measures: ClassVar[tuple[str, ...]] = ("prototype",)
     needs_real: ClassVar[bool] = True
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
+
+    @property
+    def needs_labels(self) -> bool:
+        """It compares an image with its class."""
+        return True
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The cosine to the prototype of the image's class."""

@@ -70,6 +70,7 @@ class Quality(PixelFilter):
     decision_options: ClassVar[frozenset[str]] = PixelFilter.decision_options | frozenset(CHECKS)
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"quality-clipped", "quality-darkest"})
     scales: ClassVar[Mapping[str, Scale]] = {"quality-sharpness": "log", "quality-detail": "log"}
+    finds_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"by": "entropy", "keep": 0.5}
 
     blurry: Annotated[float, Field(ge=0, le=64)] | Literal["off"] = Field(

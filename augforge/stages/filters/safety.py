@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
+from augforge.data.sample import OnOption
 from augforge.errors import ModelError
 from augforge.optional import installed, require
 from augforge.stages.filter import EmbeddingFilter, PixelFilter
@@ -68,6 +69,9 @@ class Safety(AsksAboutClasses, EmbeddingFilter, PixelFilter):
     default_rule: ClassVar[Mapping[str, float]] = {"minimum": 0.0}
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
+    on: OnOption = Field(
+        default="all", description="Judge all images, or only the synthetic or the real ones; a check covers all."
+    )
     model: Annotated[str, Task("safety")] = Field(
         default=DEFAULT, description="An image-text model, or a checker: open-nsfw or package.module:function."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from augforge.data.ids import key
+from augforge.data.sample import OnOption
 from augforge.stages.selector import Selector
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 class Balanced(Selector):
     """Keep equally many images of every class, at random by a hash of the id; a small class keeps all of its images.
 
-    What small classes cannot fill goes to the others, so that the budget is used up.
+    What small classes cannot fill goes to the others, so that the budget is used up. By default it chooses among all
+    images, real and synthetic: of the synthetic ones alone equal numbers would not balance anything.
     """
 
     name: ClassVar[str] = "balanced"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
+    on: OnOption = Field(default="all", description="Choose among all images, or only the synthetic or the real ones.")
     allocation: Literal["equal"] = Field(default="equal", description="Always equally over the classes.")
     draw: int = Field(default=0, description="Another number gives another random subset.")
 

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 
 class FacilityLocation(Selector):
-    """Keep the subset that covers each class best, weighted by how many images each kept one stands for.
+    """Keep the subset that covers each class best, outliers and wrong images with it: filter them before.
 
-    An outlier or a mislabelled image is like nothing else, so that it tends to be kept: filter by outliers or quality
-    before. Greedy maximisation of sum_i max_j S(i, j) per class, as in *Data-Efficient Augmentation for Training
-    Neural Networks* (NeurIPS 2022), on embeddings or on what stands for an image's gradient.
+    Each kept image is weighted by how many it stands for. An outlier or a mislabelled image is like nothing else, so
+    that it stands for itself and tends to be kept. Greedy maximisation of sum_i max_j S(i, j) per class, as in
+    *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022), on embeddings or on what stands for an
+    image's gradient.
     """
 
     name: ClassVar[str] = "facility-location"
     version: ClassVar[int] = 2
+    keeps_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class KCenter(Selector):
-    """Keep a subset of each class that no image is far from.
+    """Keep a subset of each class that no image is far from, outliers and wrong images first: filter them before.
 
-    It keeps outliers and mislabelled images first, since they are the farthest from all others: filter by outliers or
-    quality before. Farthest-first traversal (Gonzalez, 1985).
+    These are the farthest from all others. Farthest-first traversal (Gonzalez, 1985).
     """
 
     name: ClassVar[str] = "k-center"
+    keeps_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
 
     model: Annotated[str, Task("image-embedding")] = Field(

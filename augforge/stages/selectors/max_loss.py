@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 class MaxLoss(Selector):
-    """Keep the images of each class with the largest cross-entropy of a trained classifier.
+    """Keep the images of each class that a classifier is most wrong about, mislabelled ones first: filter before.
 
-    Mislabelled images and outliers have the largest, so that they are kept first: filter by outliers or quality before.
+    That is with the largest cross-entropy, which mislabelled images and outliers have.
     A baseline of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022).
     """
 
     name: ClassVar[str] = "max-loss"
+    keeps_outliers: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}
     earlier_names: ClassVar[Mapping[str, str]] = {"classifier": "model"}
 

@@ -29,7 +29,7 @@ class TrainNight(Trainer):
     name: ClassVar[str] = "night"
     task: ClassVar[str] = "night"
     arguments: ClassVar[Mapping[str, str]] = {
-        "day": "Source of day images: a folder, a dataset, a run …",
+        "day": "Source of day images: a folder, a dataset, a run or the like",
         "night": "Source of night images.",
     }
     example: ClassVar[Mapping[str, Any]] = {

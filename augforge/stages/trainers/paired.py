@@ -31,7 +31,7 @@ class TrainPaired(Trainer):
     task: ClassVar[str] = "paired"
     files: ClassVar[tuple[str, ...]] = ("perceptual",)
     arguments: ClassVar[Mapping[str, str]] = {
-        "images": "Source of images: a folder, a dataset, a run …",
+        "images": "Source of images: a folder, a dataset, a run or the like",
         "conditions": "Folder of masks or condition pictures, of the same names as the images.",
     }
     example: ClassVar[Mapping[str, Any]] = {

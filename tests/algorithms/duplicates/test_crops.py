@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augforge.algorithms.duplicates.crops import SMALLEST, _details, _shrinking, overlap
+from augforge.algorithms.duplicates.crops import SMALLEST, _details, overlap, shrinking
 from augforge.algorithms.duplicates.hashes import reduced, shrunk
 from tests.algorithms.duplicates.pictures import mirror, picture, png
 
@@ -21,7 +21,7 @@ def slow(left: np.ndarray, right: np.ndarray, smallest: int) -> float:
     for a, b in ((left, right), (right, left)):
         one, other = _details(a[None])[0], _details(b[None])[0]
         for width in range(smallest, 33):
-            part = _shrinking(width) @ one @ _shrinking(width).T
+            part = shrinking(width) @ one @ shrinking(width).T
             for turned in (part, part[:, ::-1]):
                 for y in range(33 - width):
                     for x in range(33 - width):
@@ -65,7 +65,7 @@ def test_plain_pictures_fit_nothing_and_no_pairs_are_no_numbers() -> None:
     assert overlap(plain[:0], plain[:0]).shape == (0,)
 
 
-def test_shrinking_keeps_the_mean() -> None:
+def testshrinking_keeps_the_mean() -> None:
     for width in range(SMALLEST, 33):
-        assert _shrinking(width).sum(axis=1) == pytest.approx(np.ones(width), abs=1e-6)
-    assert (_shrinking(32) == np.eye(32)).all()
+        assert shrinking(width).sum(axis=1) == pytest.approx(np.ones(width), abs=1e-6)
+    assert (shrinking(32) == np.eye(32)).all()

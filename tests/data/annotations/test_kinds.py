@@ -30,7 +30,9 @@ EXAMPLES = {
         {"box": [1.5, 2.25, 30.0, 20.125], "label": "bus", "iscrowd": True, "id": "7", "segmentation": RLE},
         {"box": [0.0, 0.0, 3.0, 4.0], "segmentation": [[0.0, 0.0, 3.0, 0.0, 3.0, 4.0]], "attributes": {"occluded": 1}},
     ],
-    "keypoints": [{"points": [[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]], "names": ["a", "b"], "label": "car", "id": "7"}],
+    "keypoints": [
+        {"points": [[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]], "names": ["a", "b"], "label": "car", "id": "7", "flip": [1, 0]}
+    ],
     "caption": "ein Bus, «rot»",
     "extra": {"camera": {"type": "string", "value": "left"}, "frame": {"type": "int32", "value": 3}},
 }
@@ -106,6 +108,26 @@ def test_a_malformed_outline_leaves_the_box(segmented, said):
     assert good["boxes"] == [{"box": [1, 1, 2, 2]}] and said in wrong[0]
 
 
+def test_shares_of_the_sides_become_px_rounded_once():
+    given = {
+        "boxes": [{"box": ["0.1", "0.25", 0.5, "1"], "segmentation": [["0.5", "0.5", 0, 0, 1, 1]], "relative": True}],
+        "keypoints": [{"points": [["0.3", "0.125", 2]], "relative": True}],
+    }
+    good, wrong = check_annotations(given, SIZE)
+    outline = [[20, 12, 0, 0, 40, 24]]
+    assert good["boxes"] == [{"box": [4, 6, 20, 24], "segmentation": outline}] and not wrong
+    assert good["keypoints"] == [{"points": [[12, 3, 2]]}]
+    longer = {"boxes": [{"box": [0, 0, "0.0025000000000000000000000000000001", 1], "relative": True}]}
+    assert check_annotations(longer, SIZE)[0]["boxes"][0]["box"][2] == 0.1, "more digits than a float has"
+
+
+def test_numbers_that_json_has_not_are_null():
+    box = {"box": [1.0, 1.0, 2.0, 2.0], "attributes": {"score": float("nan"), "more": [float("inf"), 1.5]}}
+    good, _ = check_annotations({"boxes": [box]}, SIZE)
+    assert good["boxes"][0]["attributes"] == {"score": None, "more": [None, 1.5]}
+    assert dump_annotations({"boxes": [{"box": [float("nan"), 1]}]}) == '{"boxes":[{"box":[null,1]}]}'
+
+
 def test_run_lengths_of_numbers_are_compressed():
     counts = [2 * 24 + 3, 5, 24 * 40 - 2 * 24 - 8]
     good, wrong = check_annotations(
@@ -127,6 +149,11 @@ def test_run_lengths_of_numbers_are_compressed():
         ("keypoints", [{"points": [[1, 2, 3]]}], "is no x, y and visibility"),
         ("keypoints", [{"points": [[99, 2, 2]]}], "lies outside of the image"),
         ("keypoints", [{"points": [[9, 2, 2]], "names": ["a", "b"]}], "1 points for 2 names"),
+        ("keypoints", [{"points": [[9, 2, 2], [9, 3, 2]], "flip": [0, 0]}], "its flip is [0, 0]"),
+        ("keypoints", [{"points": [[9, 2, 2]], "flip": [0, 1]}], "its flip is [0, 1]"),
+        ("keypoints", [{"points": [["x", 0.5, 2]], "relative": True}], "is no x, y and visibility"),
+        ("boxes", [{"box": ["x", 0.5, 1, 1], "relative": True}], "a corner is no number"),
+        ("boxes", ["line 3: 'x' is no number"], "box 0: line 3: 'x' is no number, left out"),
     ],
 )
 def test_other_malformed_values_are_said(kind, value, said):

@@ -111,6 +111,11 @@ def test_left_and_right_change_places_in_a_mirror_only():
     assert unnamed["points"][1] == [28, 4, 1]
 
 
+def test_places_in_a_mirror_that_are_given_count_before_names():
+    (mirrored,) = moved("keypoints", [{"points": POINTS, "names": NAMES, "flip": [1, 0, 2]}], Flip())
+    assert mirrored["points"] == [[28, 4, 1], [30, 5, 2], [32, 4, 2]] and mirrored["flip"] == [1, 0, 2]
+
+
 def test_a_point_outside_is_not_labelled():
     (found,) = moved("keypoints", [{"points": POINTS}], Crop(0, 9, 24, 20))
     assert found["points"] == [[1, 5, 2], [3, 4, 1], [0, 0, 0]]

@@ -21,7 +21,8 @@ from augforge.errors import SourceError
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.filters.duplicates import Duplicates
-from tests.algorithms.duplicates.pictures import jpeg, mirror, picture, png
+from tests.algorithms.duplicates.drawings import KINDS, drawing, shape
+from tests.algorithms.duplicates.pictures import edits, jpeg, mirror, picture, png
 
 
 class Silent(Progress):
@@ -29,6 +30,17 @@ class Silent(Progress):
 
     def bar(self, title: str, total: int, unit: str = "images"):
         raise AssertionError(f"{title}: {total} computed")
+
+
+class Said(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def about(self, text: str) -> None:
+        self.lines.append(text)
 
 
 def write(folder: Path, **files: bytes) -> Path:
@@ -119,6 +131,100 @@ def test_within_a_class_only(tmp_path: Path) -> None:
     assert inside.class_counts() == {"cat": 1, "dog": 1}
     over, _ = judge(Duplicates(), tmp_path / "out", tmp_path / "s")
     assert sum(over.class_counts().values()) == 1
+
+
+def drawings(folder: Path, count: int = 60) -> Path:
+    """Drawings of one shape each, a class for each kind."""
+    for seed in range(count):
+        write(folder / KINDS[seed % 3], **{f"d{seed}_png": png(drawing(seed))})
+    return folder
+
+
+def test_different_drawings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 drawings at other places, sizes and colours; by the hash alone, the wrong variant here, many of them go.
+
+    Three go that lie, cut a little, over another of their class, of nearly one size and lightness.
+    """
+    source = drawings(tmp_path / "s")
+    ledger, _ = judge(Duplicates(), tmp_path / "out", source)
+    assert set(gone(ledger)) <= {"circle/d6.png", "square/d28.png", "triangle/d29.png"}
+    assert "label-conflict" not in ledger.scores
+    monkeypatch.setattr("augforge.engine.runners.candidates.DIFFERENT", np.inf)
+    blind, _ = judge(Duplicates(conflicts="drop"), tmp_path / "out", source)
+    assert len(gone(blind)) >= 10
+
+
+def test_copies_of_drawings_still_go(tmp_path: Path) -> None:
+    source = drawings(tmp_path / "s", 6)
+    for seed in range(6):
+        for name, image in edits(drawing(seed)).items():
+            write(source / KINDS[seed % 3], **{f"d{seed}-{name}_jpg": jpeg(image, 80)})
+    ledger, _ = judge(Duplicates(), tmp_path / "out", source)
+    left = {name for name in ids(ledger) if name not in gone(ledger)}
+    assert len(left) == 6 and len({name.split("/")[1].split("-")[0].split(".")[0] for name in left}) == 6
+
+
+def test_what_was_looked_at_closer_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = drawings(tmp_path / "s", 20)
+    before, _ = judge(Duplicates(), tmp_path / "out", source)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("looked again")
+
+    monkeypatch.setattr("augforge.engine.runners.closer_look.differences", never)
+    assert gone(judge(Duplicates(), tmp_path / "out", source)[0]) == gone(before)
+
+
+def conflicting(folder: Path) -> Path:
+    """A photograph and a drawing, each with a near-duplicate of another class; and a file that is in two classes."""
+    write(folder / "cat", a_png=png(picture(1)), x_png=png(picture(3)))
+    write(folder / "dog", b_jpg=jpeg(picture(1), 80), x_png=png(picture(3)))
+    write(folder / "disc", c_png=png(shape("circle", 40, 50, 20)))
+    write(folder / "ball", d_jpg=jpeg(shape("circle", 40, 50, 20), 80), e_png=png(picture(4)))
+    return folder
+
+
+def test_near_duplicates_with_different_labels_are_listed_and_stay(tmp_path: Path) -> None:
+    said = Said()
+    ledger, _ = judge(Duplicates(), tmp_path / "out", conflicting(tmp_path / "s"), progress=said)
+    (reason,) = gone(ledger).values()
+    assert reason.startswith("exact copy of") and ", which is labelled '" in reason
+    (told,) = [line for line in said.lines if "label conflict" in line]
+    assert "3 label conflicts" in told
+    assert any(pair in told for pair in ("cat/a.png (cat) and dog/b.jpg (dog)", "dog/b.jpg (dog) and cat/a.png (cat)"))
+    numbers = dict(zip(ids(ledger), ledger.scores["label-conflict"], strict=True))
+    assert numbers["cat/a.png"] == numbers["dog/b.jpg"] and numbers["disc/c.png"] == numbers["ball/d.jpg"]
+    assert len({*numbers.values()} - {numbers["ball/e.png"]}) == 3 and np.isnan(numbers["ball/e.png"])
+    assert sorted({n for n in numbers.values() if not np.isnan(n)}) == [1, 2, 3]
+
+
+def test_conflicts_can_be_dropped_and_are_listed_still(tmp_path: Path) -> None:
+    said = Said()
+    ledger, _ = judge(Duplicates(conflicts="drop"), tmp_path / "out", conflicting(tmp_path / "s"), progress=said)
+    assert len(gone(ledger)) == 3 and all(", which is labelled '" in reason for reason in gone(ledger).values())
+    assert any("3 label conflicts" in line for line in said.lines)
+
+
+def test_a_generated_image_goes_for_a_real_one_of_another_class(tmp_path: Path) -> None:
+    source = write(tmp_path / "s" / "cat", a_png=png(picture(1)))
+    write(tmp_path / "s" / "dog", b_jpg=jpeg(picture(1), 80), c_png=png(picture(2)))
+    change = synthetic_of("c.png", "b.jpg")
+    ledger, _ = judge(Duplicates(), tmp_path / "out", source.parent, change=change)
+    assert set(gone(ledger)) == {"dog/b.jpg"} and "which is labelled 'cat', which is real" in gone(ledger)["dog/b.jpg"]
+
+
+def test_what_leaks_goes_whatever_its_label(tmp_path: Path) -> None:
+    write(tmp_path / "s" / "train" / "cat", a_png=png(picture(1)), c_png=png(picture(2)))
+    write(tmp_path / "s" / "test" / "dog", b_jpg=jpeg(picture(1), 80))
+    ledger, _ = judge(Duplicates(), tmp_path / "out", tmp_path / "s")
+    assert set(gone(ledger)) == {"train/cat/a.png"}
+    assert gone(ledger)["train/cat/a.png"].startswith("leakage: near-duplicate of")
+
+
+def test_no_conflicts_say_nothing(source: Path, tmp_path: Path) -> None:
+    said = Said()
+    ledger, _ = judge(Duplicates(), tmp_path / "out", source, progress=said)
+    assert "label-conflict" not in ledger.scores and not any("conflict" in line for line in said.lines)
 
 
 def test_what_is_near_a_reference_goes_and_the_file_is_named(source: Path, tmp_path: Path) -> None:

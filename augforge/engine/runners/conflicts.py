@@ -1,0 +1,88 @@
+"""Label conflicts: images that look the same and are labelled differently. They are listed, never lost in silence."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.algorithms.duplicates.evidence import Rows
+from augforge.algorithms.duplicates.groups import components
+from augforge.algorithms.duplicates.pairs import Pairs
+from augforge.engine.runners.candidates import Candidates
+
+SCORE = "label-conflict"
+LISTED = 10  # in the run's output; all are in the ledger
+
+
+class Conflicts:
+    """Collects the pairs (p, 2) of candidates that are near or equal and have different labels."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+        self._pairs: Pairs = np.zeros((0, 2), dtype=np.int64)
+
+    def note(self, pairs: Pairs) -> NDArray[np.bool_]:
+        """(p,) which of `pairs` are in conflict; they are remembered."""
+        found = self._candidates.in_conflict(*pairs.T)
+        if found.any():
+            self._pairs = np.unique(np.concatenate([self._pairs, np.sort(pairs[found], axis=1)]), axis=0)
+        return found
+
+    def without(self, pairs: Pairs) -> Pairs:
+        """`pairs` (p, 2) of near-duplicates without those of which neither goes; those in conflict are remembered.
+
+        That is of two real images with different labels: one label is wrong, or the two are no duplicates, and nothing
+        here can tell. A generated image still goes, and what leaks into an evaluation.
+        """
+        candidates, conflict = self._candidates, self.note(pairs)
+        if candidates.stage.conflicts == "drop" or not conflict.any():
+            return pairs
+        goes = candidates.synthetic[pairs].any(axis=1) | candidates.evaluation[pairs].any(axis=1)
+        open_: Pairs = pairs[~conflict | goes | self._share_a_label(*pairs.T)]
+        return open_
+
+    def _share_a_label(self, left: Rows, right: Rows) -> NDArray[np.bool_]:
+        """(p,) whether a copy of one row has the label of the other one: then it is the copies that are in conflict."""
+        one, two = self._codes[left], self._codes[right]
+        labels = self._candidates.labels
+        return np.isin(self._number(one, labels[right]), self._known) | np.isin(
+            self._number(two, labels[left]), self._known
+        )
+
+    @cached_property
+    def _codes(self) -> Rows:
+        """(size,) a number for each row that copies share."""
+        return np.unique(np.array(self._candidates.digests, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def _known(self) -> Rows:
+        """(size,) the file and the label of each row, as one number."""
+        return self._number(self._codes, self._candidates.labels)
+
+    def _number(self, codes: Rows, labels: Rows) -> Rows:
+        return codes * (len(self._candidates.ledger.classes) + 1) + labels
+
+    def told(self, title: str) -> str:
+        """Score the conflicts: a number that all images of one share; the line for the run's output, "" for none."""
+        if not len(self._pairs):
+            return ""
+        ledger, indices = self._candidates.ledger, self._candidates.indices
+        rows = np.unique(self._pairs)
+        groups = components(self._candidates.size, [self._pairs])[rows]
+        order = np.argsort([self._candidates.ids[row] for row in rows.tolist()], kind="stable")
+        _, first, which = np.unique(groups[order], return_index=True, return_inverse=True)
+        numbers = np.argsort(np.argsort(first))[which] + 1  # 1 for the group of the smallest id, and so on
+        ledger.score(SCORE, indices[rows[order]], numbers.astype(np.float64))
+        shown = "; ".join(f"{self._name(a)} and {self._name(b)}" for a, b in self._pairs[:LISTED].tolist())
+        more = f"; … {len(self._pairs) - LISTED} more" if len(self._pairs) > LISTED else ""
+        count = "1 label conflict" if len(self._pairs) == 1 else f"{len(self._pairs)} label conflicts"
+        return f"{title}: {count}, the same picture with different labels: {shown}{more}; see the score {SCORE!r}"
+
+    def _name(self, row: int) -> str:
+        """The file, or the start of the id, and the class of a row."""
+        candidates = self._candidates
+        (source,) = candidates.ledger.column("source", candidates.indices[[row]])
+        name = str(source).rsplit(": ", 1)[-1] if source else str(candidates.ids[row])[:8]
+        return f"{name} ({candidates.label(row)})"

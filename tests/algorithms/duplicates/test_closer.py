@@ -1,0 +1,100 @@
+"""The closer look: 0 for the same picture, 1 where black meets white, small for copies and large for other drawings."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from augforge.algorithms.duplicates.closer import DIFFERENT, differences, plain, views
+from augforge.algorithms.duplicates.hashes import reduced, shrunk
+from tests.algorithms.duplicates.drawings import drawing, shape
+from tests.algorithms.duplicates.pictures import edits, jpeg, mirror, picture, png
+
+
+def difference(left: bytes, right: bytes, **options: bool) -> float:
+    """Of two encoded pictures."""
+    opened = [views(Image.open(io.BytesIO(data)).convert("RGB")) for data in (left, right)]
+    smalls = shrunk([reduced(left)]), shrunk([reduced(right)])
+    (found,) = differences(opened[:1], opened[1:], smalls, **{"flips": True, "smallest": 29, **options})
+    return float(found)
+
+
+def test_the_same_picture_differs_by_nothing() -> None:
+    for image in (drawing(1), picture(1, 300, 300), shape("circle", 20, 60, 15)):
+        assert difference(png(image), png(image)) < 0.01
+        assert difference(png(image), png(mirror(image))) < 0.02
+    left = shape("triangle", 24, 60, 20)
+    assert difference(png(left), png(mirror(left)), flips=False) > DIFFERENT
+
+
+def test_a_copy_is_found_as_a_whole_where_noise_hides_the_place() -> None:
+    """A faint disc in noise: what a blur leaves says little of where they overlap."""
+    faint = shape("circle", 48, 48, 30, (225, 225, 225))
+    grain = np.random.default_rng(0).integers(-6, 7, (96, 96, 3))
+    noisy = Image.fromarray((np.asarray(faint).astype(int) + grain).clip(0, 255).astype(np.uint8))
+    assert difference(png(faint), png(noisy)) < DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [
+        (shape("circle", 60, 48, 24), 0.5),  # elsewhere
+        (shape("circle", 48, 48, 16), 0.5),  # smaller
+        (shape("square", 48, 48, 24), 0.26),  # another shape of one size at one place
+        (shape("circle", 48, 48, 24, (200, 60, 20)), 0.5),  # another colour, of the same lightness
+    ],
+)
+def test_what_differs_in_one_respect_is_different(change: Image.Image, least: float) -> None:
+    first = shape("circle", 48, 48, 24)
+    assert difference(png(first), png(change)) > max(least, DIFFERENT)
+    assert difference(png(change), png(first)) > max(least, DIFFERENT)
+
+
+def test_black_against_white_is_one() -> None:
+    """A large block where the other one has nothing, but for a shift and a gain that cannot take it back."""
+    left, right = Image.new("RGB", (64, 64), "white"), Image.new("RGB", (64, 64), "white")
+    left.paste("black", (8, 8, 28, 28))
+    right.paste("black", (38, 40, 44, 46))
+    assert 0.8 < difference(png(left), png(right), flips=False) <= 1
+
+
+@pytest.mark.parametrize("edit", ["resize", "crop", "brightness", "blur"])
+def test_a_copy_of_a_drawing_stays_below_the_bound(edit: str) -> None:
+    found = [difference(png(drawing(seed)), jpeg(edits(drawing(seed))[edit])) for seed in range(24)]
+    assert max(found) < DIFFERENT
+
+
+def test_a_large_picture_is_looked_at_in_detail() -> None:
+    """Lines of text that end elsewhere: alike at 32 px, and told apart at 128."""
+    draw = np.random.default_rng(0)
+
+    def page(lengths: np.ndarray) -> Image.Image:
+        image = Image.new("RGB", (320, 320), "white")
+        for row, length in enumerate(lengths.tolist()):
+            image.paste((30, 30, 30), (20, 20 + 16 * row, 20 + length, 25 + 16 * row))
+        return image
+
+    one, two = page(draw.integers(90, 280, 18)), page(draw.integers(90, 280, 18))
+    assert [len(view) for view in views(one)] == [32, 64, 128]
+    assert difference(png(one), png(two)) > DIFFERENT > difference(png(one), jpeg(one, 60))
+
+
+def test_drawings_are_plain_and_photographs_are_not() -> None:
+    assert plain(shrunk([reduced(png(drawing(seed))) for seed in range(12)])).all()
+    assert not plain(shrunk([reduced(png(picture(seed))) for seed in range(12)])).any()
+    assert not plain(np.zeros((0, 32, 32), dtype=np.uint8)).size
+    quarter = np.arange(0, 1024).reshape(1, 32, 32) % 240
+    quarter.reshape(-1)[:256] = 100
+    assert plain(quarter.astype(np.uint8)).all()
+
+
+def test_the_order_of_pairs_and_sides_does_not_matter() -> None:
+    files = [png(drawing(seed)) for seed in range(6)]
+    opened = [views(Image.open(io.BytesIO(data)).convert("RGB")) for data in files]
+    smalls = shrunk([reduced(data) for data in files])
+    there = differences(opened[:3], opened[3:], (smalls[:3], smalls[3:]), flips=True)
+    alone = [difference(files[k], files[k + 3], smallest=26) for k in range(3)]
+    assert there.tolist() == alone
