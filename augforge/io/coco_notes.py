@@ -108,8 +108,9 @@ def looks_like_coco(path: Path) -> bool:
             ends = head + file.read(PEEK)
     except OSError:
         return False
-    keys = (b'"images"', b'"annotations"', b'"categories"')
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and sum(key in ends for key in keys) >= 2
+    lists = ((b'"images"',), (b'"annotations"', b'"image_id"'), (b'"categories"', b'"category_id"'))
+    found = sum(any(sign in ends for sign in signs) for signs in lists)
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and found >= 2
 
 
 def _whole(path: Path) -> Iterator[tuple[str, Any]]:

@@ -57,6 +57,8 @@ class Roles:
         """The key that is the label of all rows, unless a column tells it."""
         chosen = None if label == self.of_folder and label not in self.schema.names else label
         self.columns: Columns = find_columns(self.schema, self.where, image, chosen, self.features)
+        self.light: list[str] = self._find_light()
+        """All columns but those of pictures and bytes: what a listing reads."""
         self.crossed = False
         """Whether some box only lies inside of its image if its numbers are two corners."""
 
@@ -134,9 +136,7 @@ class Roles:
         used |= LEFT_OUT if columns.ours else set()
         return [name for name in self.schema.names if name not in used]
 
-    @cached_property
-    def light(self) -> list[str]:
-        """All columns but those of pictures and bytes: what a listing reads."""
+    def _find_light(self) -> list[str]:
         found = {self.columns.label, self.several, self.shares, self.split, *self.columns.extra, *self.own, *self.types}
         found |= {self.columns.image} if self.columns.paths else set()
         return [name for name in self.schema.names if name in found]

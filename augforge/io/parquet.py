@@ -172,7 +172,11 @@ class Parquet(Source):
         name, _, row = locator.rpartition("#")
         starts = self._file(name).data.starts
         group = bisect_right(starts, int(row)) - 1
-        cell = self._cells(name, group, column)[int(row) - starts[group]].as_py()
+        cells = self._cells(name, group, column)
+        try:
+            cell = cells[int(row) - starts[group]].as_py()
+        except (IndexError, ValueError) as error:
+            raise BadImage(f"row group {group} of its file is damaged: {error}") from error
         return image_bytes(cell, self._root if self.reads_paths else None, (self._root / name).parent)
 
     def _look(self, name: str, path: Any) -> tuple[str, str]:

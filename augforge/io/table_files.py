@@ -88,10 +88,11 @@ class ParquetData:
 
 def _all_there(parquet: pq.ParquetFile, column: str) -> bool:
     """Whether the file itself says that no row of a column of images is without bytes."""
+    paths = [parquet.schema.column(number).path for number in range(len(parquet.schema))]
+    leaves = [number for number, path in enumerate(paths) if path in (column, f"{column}.bytes")]
     for group in range(parquet.num_row_groups):
         about = parquet.metadata.row_group(group)
-        leaves = [about.column(number) for number in range(about.num_columns)]
-        facts = [leaf.statistics for leaf in leaves if leaf.path_in_schema in (column, f"{column}.bytes")]
+        facts = [about.column(leaf).statistics for leaf in leaves]
         if not facts or any(fact is None or not fact.has_null_count or fact.null_count for fact in facts):
             return False
     return True
