@@ -121,8 +121,8 @@ class LineProgress(Headings):
         print(printable(text), file=sys.stderr, flush=True)
 
     def about(self, text: str) -> None:
-        """Print it as a remark."""
-        self.say(text)
+        """Print it on stderr; it names its stage itself."""
+        self._head(text)
 
 
 class _LineBar(Bar):

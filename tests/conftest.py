@@ -30,7 +30,11 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
 
     folder = tmp_path_factory.mktemp("models")
     plain = str(save_tiny_sd(folder / "tiny-sd"))
-    special = {"classifier": {"embedder": str(tiny_clip)}, "night": {"steps": 40, "rate": 0.01}}
+    special = {
+        "classifier": {"embedder": str(tiny_clip)},
+        "night": {"steps": 40, "rate": 0.01},
+        "paired": {"steps": 20, "rate": 0.01},
+    }
     trained = {name: str(train_tiny(name, folder, special.get(name, {}))) for name in TRAINERS}
     return {
         **{task: trained[name] for name, task in TRAINERS.items()},

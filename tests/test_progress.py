@@ -78,4 +78,4 @@ def test_a_run_names_its_stages_and_a_second_one_that_computes_nothing_names_non
     assert told.index("stage 1 of 2: filter-sharpness") < told.index("stage 2 of 2: filter-quality")
     recipe = Recipe("r", 0, (SourceSpec("folder", str(pictures)),), (Sharpness(keep=0.8), Quality(keep=0.9)))
     run(recipe, tmp_path / "out", progress=LineProgress())
-    assert "stage" not in capsys.readouterr().err
+    assert "stage 1 of 2" not in capsys.readouterr().err

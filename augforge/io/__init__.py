@@ -16,7 +16,7 @@ from augforge.io.base import SPLITS, Entry, Source, existing
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
-from augforge.io.imagefolder import DEPTH, is_foreign, is_table, metadata_files
+from augforge.io.imagefolder import holds_metadata, is_table
 from augforge.io.labelme import holds_labelme, is_labelme
 from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
 from augforge.io.voc import holds_voc
@@ -209,7 +209,7 @@ def _holds_tables(folder: Path, suffixes: Collection[str]) -> bool:
 
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
-    "imagefolder": lambda folder: any(map(is_foreign, metadata_files(folder, DEPTH))),
+    "imagefolder": holds_metadata,
     "webdataset": lambda folder: any(folder.glob("*.tar")),
     "parquet": lambda folder: _holds_tables(folder, PARQUET_SUFFIXES),
     "arrow": lambda folder: _holds_tables(folder, ARROW_SUFFIXES),

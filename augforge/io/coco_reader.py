@@ -58,6 +58,14 @@ class CocoImages(ListedImages):
         yield from only(twice(map(self._entry, self._images())), self._split, self.where)
 
     @property
+    def remarks(self) -> list[str]:
+        """How many annotations are of no image."""
+        count = self.strays
+        return (
+            [f"{count:,} annotation{'s are' if count > 1 else ' is'} of an image that no file lists"] if count else []
+        )
+
+    @property
     def strays(self) -> int:
         """How many annotations are of an image that no file lists."""
         return sum(file.strays for file in self._contents)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from augforge.errors import SourceError
@@ -17,8 +18,8 @@ from augforge.io.text_rows import SUFFIXES, TableRow, TextTable, read_table
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
 
 METADATA = tuple(f"metadata{suffix}" for suffix in (".csv", ".jsonl", ".parquet"))
-DEPTH = 4
-"""Folders below each other in which a metadata file is looked for, to find out what a folder is."""
+DEPTH, FOLDERS = 3, 500
+"""How deep, and in how many folders, a metadata file is looked for to find out what a folder is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,15 @@ class ImageFolder(ImageTable):
         return [name for name in _image_files(self._root) if name not in known]
 
 
-def metadata_files(folder: Path, depth: int | None = None) -> list[Path]:
-    """The metadata files in a folder and those below it, down to `depth`, in the order of their names."""
+def holds_metadata(folder: Path) -> bool:
+    """Whether a folder, or one of the first few below it, has a metadata file of others."""
+    return any(map(is_foreign, metadata_files(folder, DEPTH, FOLDERS)))
+
+
+def metadata_files(folder: Path, depth: int | None = None, most: int | None = None) -> list[Path]:
+    """The metadata files in a folder and those below it, down to `depth` and in `most` folders, in natural order."""
     found: list[Path] = []
-    for inside, folders, files in os.walk(folder):
+    for inside, folders, files in islice(os.walk(folder), most):
         here = Path(inside)
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
         if depth is not None and len(here.relative_to(folder).parts) >= depth:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from augforge.errors import BadImage
 from augforge.io.base import Entry, Source, file_stamp
+
+if TYPE_CHECKING:
+    from augforge.io.understood import Understood
 
 LEADS_OUT = "its name leads out of the source"
 MISSING = "missing file"
@@ -21,6 +25,15 @@ class ListedImages(Source):
     @cached_property
     def _real(self) -> Path:
         return self._root.resolve()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of the source, a sentence each."""
+        return []
+
+    def notes(self, told: Understood) -> list[str]:
+        """The remarks."""
+        return self.remarks
 
     def _masks(self) -> dict[str, str]:
         """The paths of the masks by the locators of their images."""

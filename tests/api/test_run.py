@@ -16,7 +16,7 @@ from augforge.data.images import digest
 from tests.conftest import write_images
 
 EVIL = "<img src=x onerror=alert(1)>\u202e"
-SHARP = {"filter": "sharpness", "keep": 0.5}
+SHARP = {"filter": "sharpness", "keep": 0.5, "on": "all"}
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +48,13 @@ class Tags(HTMLParser):
 
 def test_its_parts_agree(run: augforge.Run) -> None:
     rows = run.ledger
-    kept = sum(rows.column("kept").to_pylist())
+    splits, kept_ones = (rows.column(name).to_pylist() for name in ("split", "kept"))
+    kept = sum(kept_ones)
     assert rows.num_rows == 17 and 0 < kept < 17
+    held_out = [split for split, is_kept in zip(splits, kept_ones, strict=True) if is_kept and split]
     data = run.dataset
-    assert (
-        data.num_rows == {"train": kept - 2, "validation": 2} and kept == run.summary.kept == run.lock["result"]["kept"]
-    )
+    assert held_out and data.num_rows == {"train": kept - len(held_out), "validation": len(held_out)}
+    assert kept == run.summary.kept == run.lock["result"]["kept"]
     assert {identity for part in data.values() for identity in part["id"]} == set(
         rows.filter(rows.column("kept")).column("id").to_pylist()
     )

@@ -87,8 +87,15 @@ def _of_command(words: tuple[str, ...], command: Any) -> Iterator[Numeric]:
             continue
         if param.name in fields:
             yield from _of_field(words, option, fields[param.name])
-        elif numbers := {int, float}.intersection(_parts(param.type_descriptor.annotation)):
+        elif numbers := _numbers(param):
             yield Numeric(words, option, int in numbers, getattr(param, "min", None), getattr(param, "max", None))
+
+
+def _numbers(param: Any) -> set[type]:
+    """The types of numbers that a parameter of a command takes; typer says it in one of two ways."""
+    if hasattr(param, "type_descriptor"):
+        return {int, float}.intersection(_parts(param.type_descriptor.annotation))
+    return {"integer": {int}, "float": {float}}.get(param.type.name.partition(" ")[0], set())
 
 
 def fields_of(words: tuple[str, ...]) -> dict[str, FieldInfo]:

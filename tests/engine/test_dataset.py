@@ -180,6 +180,7 @@ def test_odd_names_of_splits_open_too(tmp_path):
 
 def test_nothing_kept_is_a_dataset_too(twenty, tmp_path):
     stage = build_stage("filter", "sharpness", {"min": 1e9})
-    run(Recipe("x", 1, (SourceSpec("folder", str(twenty)),), (stage,)), tmp_path / "out", device="cpu")
+    recipe = Recipe("x", 1, (SourceSpec("folder", str(twenty)),), (stage,))
+    run(recipe, tmp_path / "out", device="cpu", allow_empty=True)
     data = load_from_disk(str(tmp_path / "out" / "dataset"))
     assert data.num_rows == 0 and data.features["label"].names == ["cat", "dog"]

@@ -94,7 +94,7 @@ def test_a_damaged_run_is_no_silent_source(made, tmp_path, pattern):
 def test_an_image_that_is_damaged_in_a_source_costs_its_row(made, tmp_path):
     shutil.copytree(made[1], tmp_path / "out")
     inject(Fault("dataset/*.arrow", "a flipped byte"), tmp_path / "out")
-    filters = (build_stage("filter", "sharpness", {"keep": 1.0}),)
+    filters = (build_stage("filter", "sharpness", {"keep": 1.0, "on": "all"}),)
     summary = run(Recipe("next", 1, (SourceSpec("run", str(tmp_path / "out")),), filters), tmp_path / "next")
     reasons = [reason for reason in summary.reasons["1-filter-sharpness"] if "damaged" in reason]
     assert len(reasons) == 1 and summary.reasons["1-filter-sharpness"][reasons[0]] == 1

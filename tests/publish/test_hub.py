@@ -82,7 +82,7 @@ def test_a_push_is_private_and_loads_as_a_dataset(finished, tmp_path, hub):
     import datasets
 
     pushed = push(finished, "me/birds", tmp_path / "out")
-    assert pushed.private and hub["me/birds"]["private"] and pushed.exported.rows == 32
+    assert pushed.private and hub["me/birds"]["private"] and pushed.exported.rows == 35
     files = hub["me/birds"]["files"]
     assert {"README.md", "croissant.json", "export.json", "data/train-00000-of-00001.parquet"} < files.keys()
     assert "made with augforge" in files["README.md"].decode().lower()
@@ -90,7 +90,7 @@ def test_a_push_is_private_and_loads_as_a_dataset(finished, tmp_path, hub):
         (tmp_path / "fetched" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "fetched" / name).write_bytes(data)
     loaded = datasets.load_dataset(str(tmp_path / "fetched"), cache_dir=str(tmp_path / "cache"))
-    assert isinstance(loaded, datasets.DatasetDict) and sum(loaded.num_rows.values()) == 32
+    assert isinstance(loaded, datasets.DatasetDict) and sum(loaded.num_rows.values()) == 35
 
 
 def test_a_second_push_leaves_no_shard_of_the_first(finished, tmp_path, hub, monkeypatch):
@@ -102,7 +102,7 @@ def test_a_second_push_leaves_no_shard_of_the_first(finished, tmp_path, hub, mon
     many = {name for name in hub["me/birds"]["files"] if name.endswith(".parquet")}
     push(finished, "hub:me/birds", tmp_path / "few")
     few = {name for name in hub["me/birds"]["files"] if name.endswith(".parquet")}
-    assert len(many) == 4 and few == {"data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"}
+    assert len(many) == 6 and few == {"data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"}
 
 
 def test_public_is_asked_for(finished, tmp_path, hub):
@@ -155,7 +155,7 @@ def test_the_command_and_its_twin_push(finished, tmp_path, hub):
     words = ("export", finished, "--to", "hub", "--repo", "me/birds", "--out", tmp_path / "out", "--size", "8")
     assert "pushed to https://huggingface.co/datasets/me/birds, private" in call(*words).stdout
     assert json.loads(call(*words, "--json").stdout)["exported"]["up_to_date"]
-    assert Run(finished).export("push_to_hub", tmp_path / "twin", repo="me/twin", public=True).rows == 32
+    assert Run(finished).export("push_to_hub", tmp_path / "twin", repo="me/twin", public=True).rows == 35
     assert hub["me/twin"]["private"] is False
     for wrong in (["--repo", "me/x"], ["--public"]):
         told = call("export", finished, "--to", "parquet", *wrong, "--out", tmp_path / "p", code=2).stderr

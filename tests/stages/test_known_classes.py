@@ -17,7 +17,7 @@ from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.stage import AsksAboutClasses, check_classes
 from tests.conftest import write_images
 
-SMALL = ("builtin-clip", "builtin-unclip")
+SMALL = ("builtin-clip", "builtin-sd", "builtin-unclip")
 
 
 def recipe(folder: Path, *stages: tuple[str, str, dict[str, object]]) -> Recipe:

@@ -97,8 +97,8 @@ class TerminalProgress(Headings):
         err.print(literal(text), style="dim", soft_wrap=True)
 
     def about(self, text: str) -> None:
-        """Print it as a remark."""
-        self.say(text)
+        """Print it as a remark; it names its stage itself."""
+        err.print(literal(text), style="dim", soft_wrap=True)
 
     def _head(self, text: str) -> None:
         err.print(literal(text), style="bold", soft_wrap=True)
