@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,13 @@ class CocoFile:
         key = identity if identity is not None and other is None else f"{identity}#{len(self.images)}"
         self.images[key] = image
 
-    @property
+    @cached_property
     def categories(self) -> dict[Any, Record]:
         """The categories with a name, by number."""
         named = (one for one in self._categories if one.get("name") == "" or text_of(one.get("name")) is not None)
         return {number(category): category for category in named}
 
-    @property
+    @cached_property
     def names(self) -> dict[Any, str]:
         """The names of the categories by number."""
         return {key: str(category["name"]) for key, category in self.categories.items()}
@@ -86,6 +87,13 @@ class CocoFile:
     def notes(self, image: Any) -> Iterator[Record]:
         """The annotations of an image, by its number."""
         yield from (json.loads(line) for line in self._notes.get(image, ()))
+
+    def segments(self, image: Any) -> Iterator[Record]:
+        """Those of the annotations of an image that are panoptic."""
+        lines = self._notes.get(image, ())
+        yield from (
+            note for line in lines if b"segments_info" in line and "segments_info" in (note := json.loads(line))
+        )
 
     @property
     def tells_of_things(self) -> bool:
