@@ -89,13 +89,13 @@ class ParquetData:
 def _all_there(parquet: pq.ParquetFile, column: str) -> bool:
     """Whether the file itself says that no row of a column of images is without bytes."""
     paths = [parquet.schema.column(number).path for number in range(len(parquet.schema))]
-    leaves = [number for number, path in enumerate(paths) if path in (column, f"{column}.bytes")]
-    for group in range(parquet.num_row_groups):
-        about = parquet.metadata.row_group(group)
-        facts = [about.column(leaf).statistics for leaf in leaves]
-        if not facts or any(fact is None or not fact.has_null_count or fact.null_count for fact in facts):
-            return False
-    return True
+    leaf = next((number for number, path in enumerate(paths) if path in (column, f"{column}.bytes")), None)
+    return leaf is not None and all(_has_no_null(parquet, group, leaf) for group in range(parquet.num_row_groups))
+
+
+def _has_no_null(parquet: pq.ParquetFile, group: int, leaf: int) -> bool:
+    facts = parquet.metadata.row_group(group).column(leaf).statistics
+    return facts is not None and bool(facts.has_null_count) and not facts.null_count
 
 
 class ArrowData:
