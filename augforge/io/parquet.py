@@ -17,7 +17,7 @@ from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerpr
 from augforge.io.cells import image_bytes, numbers_at, picture, with_image
 from augforge.io.columns import LABEL_NAMES, Chunk, TableFile
 from augforge.io.parquet_writer import ParquetWriter
-from augforge.io.splits import hive_keys, table_split
+from augforge.io.splits import configurations, hive_keys, table_split
 from augforge.io.table_files import (
     ARROW_SUFFIXES,
     CHUNK,
@@ -145,6 +145,11 @@ class Parquet(Source):
     def remarks(self) -> list[str]:
         """What is to be said of the files and columns: a sentence each."""
         said = [f"{name}: {damage}" for name in self._names if (damage := self._damage(name))]
+        several = configurations(self._names)
+        if several:
+            said.append(
+                f"it holds several configurations, all of which are read ({', '.join(several)}): give one of them"
+            )
         readers = [reader for name in self._names if (reader := self._rows_of(name))]
         return [*said, *dict.fromkeys(remark for reader in readers for remark in reader.remarks)]
 

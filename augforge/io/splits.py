@@ -44,6 +44,13 @@ def hive_keys(path: str) -> dict[str, str | None]:
     return {key: None if value == HIVE_NULL else unquote(value) for key, _, value in pairs}
 
 
+def configurations(paths: Iterable[str]) -> list[str]:
+    """The folders above those of splits, as `CONFIG/train/0000.parquet`, if there are several."""
+    folders = (path.split("/")[:-1] for path in paths if not hive_keys(path))
+    found = dict.fromkeys("/".join(names[:-1]) for names in folders if len(names) > 1 and folder_split(names[-1]))
+    return [*found] if len(found) > 1 else []
+
+
 def table_split(path: str, labels: Iterable[str] = ()) -> str | None:
     """The split that the path of a table tells; where several are told, one for evaluation goes first.
 

@@ -379,6 +379,7 @@ def test_hive_folders(tmp_path):
     told = {(e.split, e.label, e.annotations.get("extra", {}).get("weather", {}).get("value")) for e in entries}
     assert told == {("train", "cat", "wet"), ("train", "a dog/", None), ("validation", "cat", "dry")}
     assert len(list(open_source("parquet", str(tmp_path), split="val").entries())) == 1
+    assert source.remarks == []
     by_weather = open_source("parquet", str(tmp_path), label="weather")
     assert {entry.label for entry in by_weather.entries()} == {"wet", None, "dry"}
 
@@ -405,6 +406,14 @@ def test_the_path_tells_the_split(tmp_path, path, split):
     write(tmp_path / "set" / path, {"image": PNGS[:1]})
     _, (entry,) = read(tmp_path / "set")
     assert entry.split == split
+
+
+def test_several_configurations_are_said(tmp_path):
+    for name in ("en/train/0000.parquet", "en/test/0000.parquet", "de/train/0000.parquet"):
+        write(tmp_path / name, {"image": PNGS[:1]})
+    source, entries = read(tmp_path)
+    assert len(entries) == 3 and "several configurations, all of which are read (de, en)" in source.remarks[0]
+    assert read(tmp_path / "en")[0].remarks == []
 
 
 def test_an_evaluation_split_in_a_column_counts_in_a_file_for_training(tmp_path):
