@@ -11,7 +11,7 @@ from augforge.data.annotations import KINDS
 from augforge.data.annotations.arrow_values import type_name
 from augforge.errors import SourceError
 from augforge.io.cells import is_image_struct, is_list, is_numbers, is_text
-from augforge.io.columns import LABEL_NAMES, Columns, declared_names, features_of, find_columns
+from augforge.io.columns import LABEL_NAMES, Columns, declared_names, features_of, find_columns, path_column
 from augforge.io.text_columns import CATEGORY_NAMES
 
 if TYPE_CHECKING:
@@ -106,7 +106,16 @@ class Roles:
     @cached_property
     def split_names(self) -> tuple[str, ...] | None:
         """The splits that are declared for the numbers of their column."""
-        return declared_names(self.features.get("split")) if "split" in self.schema.names else None
+        if "split" not in self.schema.names or is_text(self.schema.field("split").type):
+            return None
+        return declared_names(self.features.get("split"))
+
+    @cached_property
+    def paths(self) -> str | None:
+        """The column of the paths of images, be they read or only told."""
+        if self.columns.paths:
+            return self.columns.image
+        return path_column([name for name in self.light if is_text(self.schema.field(name).type)])
 
     @cached_property
     def categories(self) -> tuple[str, ...] | None:

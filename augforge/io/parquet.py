@@ -95,6 +95,7 @@ class Parquet(Source):
             raise SourceError(
                 f"{self.where}: there are no {self.called} files in it", "give a file, or the folder of them"
             )
+        self._known = frozenset(self._names)
         self._file = lru_cache(OPEN_FILES)(self._open)
         self._damage = cache(self._find_damage)
         self._groups: OrderedDict[tuple[str, int, str], Group] = OrderedDict()
@@ -169,7 +170,7 @@ class Parquet(Source):
 
     def _file_of(self, locator: str) -> _File:
         name, _, row = locator.rpartition("#")
-        if name not in self._names or not row.isdecimal() or int(row) >= self._file(name).data.starts[-1]:
+        if name not in self._known or not row.isdecimal() or int(row) >= self._file(name).data.starts[-1]:
             raise BadImage(f"there is no row {locator}")
         return self._file(name)
 

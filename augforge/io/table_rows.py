@@ -15,6 +15,7 @@ from augforge.io.cells import carried
 from augforge.io.column_roles import OBJECTS, Roles, Wanted
 from augforge.io.columns import Chunk, TableFile, declared_names, named
 from augforge.io.listed import label_of
+from augforge.io.splits import path_split
 from augforge.io.table_files import TableData, damage
 from augforge.io.text_columns import boxes_of, take_caption
 
@@ -54,17 +55,27 @@ class RowReader(Roles):
             )
 
     def _split_of(self, row: Mapping[str, Any], of_file: str | None) -> str | None:
-        """The split of the row's file, or else that in its own column; in our own tables the column alone counts.
+        """The split in the row's own column, of its file, or told by the path of its image; in our own tables the
+        column alone counts.
 
-        An evaluation split that either tells is the one.
+        An evaluation split that one of them tells is the one.
         """
+        own = self._own_split(row)
+        if self.columns.ours and self.split:
+            return own
+        told = [split for split in (of_file, own, self._path_split(row, of_file or own)) if split]
+        return next(filter(is_evaluation, told), told[0] if told else None)
+
+    def _own_split(self, row: Mapping[str, Any]) -> str | None:
         told = row.get("split") if self.split else None
         if self.split_names is not None:
             told, _ = named(told, self.split_names)
-        own = split_name(told) if told else None
-        if self.columns.ours and self.split:
-            return own
-        return own if own and (is_evaluation(own) or not of_file) else of_file
+        return split_name(str(told)) if told else None
+
+    def _path_split(self, row: Mapping[str, Any], told: str | None) -> str | None:
+        """The split that the path of an image tells; where the row has the image itself, only if nothing else does."""
+        path = row.get(self.paths) if self.paths and (self.columns.paths or not told) else None
+        return path_split(path.replace("\\", "/")) if isinstance(path, str) else None
 
     def _meaning(self, row: Mapping[str, Any], file: TableFile) -> tuple[str | None, dict[str, Any], str]:
         """Label and annotations of a row, and what is wrong with it."""

@@ -46,9 +46,19 @@ def _take_label(left: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
 
 
 def take_caption(left: dict[str, Any]) -> dict[str, Any]:
-    """The caption of a row, whose column is taken out."""
+    """The caption of a row, whose column is taken out; the first of several, all of which stay."""
     name = next((name for name in CAPTION_NAMES if isinstance(left.get(name), str)), None)
-    return {"caption": left.pop(name)} if name else {}
+    if name is not None:
+        return {"caption": left.pop(name)}
+    name = next((name for name in (*CAPTION_NAMES, "captions") if _are_texts(left.get(name))), None)
+    if name is None:
+        return {}
+    texts = left[name] if len(left[name]) > 1 else left.pop(name)
+    return {"caption": texts[0]}
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
 
 
 def _take_objects(left: dict[str, Any]) -> dict[str, Any]:

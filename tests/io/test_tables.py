@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 
 import pyarrow as pa
 import pyarrow.feather
@@ -270,6 +271,14 @@ def test_captions(tmp_path):
     assert [e.annotations for e in entries] == [{"caption": "a dog"}, {}, {}]
 
 
+def test_several_captions(tmp_path):
+    texts = [["a dog", "a brown dog"], ["a cat"], [], None]
+    _, entries = read(write(tmp_path / "t.parquet", {"image": PNGS[:4], "caption": texts}))
+    assert [e.annotations.get("caption") for e in entries] == ["a dog", "a cat", None, None]
+    assert entries[0].annotations["extra"] == {"caption": {"type": "list<item: string>", "value": texts[0]}}
+    assert entries[1].annotations == {"caption": "a cat"} and entries[3].annotations == {}
+
+
 MOMENT = datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=datetime.UTC)
 OTHERS = {
     "uint8": (pa.uint8(), 255, "uint8", 255),
@@ -406,6 +415,28 @@ def test_the_path_tells_the_split(tmp_path, path, split):
     write(tmp_path / "set" / path, {"image": PNGS[:1]})
     _, (entry,) = read(tmp_path / "set")
     assert entry.split == split
+
+
+def test_the_path_of_an_image_tells_its_split(tmp_path):
+    pictures(tmp_path, ["images/train/a.png", "images/val/b.png", "c-test.png", "d.png"])
+    names = ["images/train/a.png", "images/val/b.png", "c-test.png", "d.png"]
+    splits = ["train", "validation", "test", None]
+    _, entries = read(write(tmp_path / "t.parquet", {"image_path": names}))
+    assert [entry.split for entry in entries] == splits
+    _, entries = read(write(tmp_path / "train.parquet", {"image_path": names}))
+    assert [entry.split for entry in entries] == ["train", "validation", "test", "train"]
+    _, entries = read(write(tmp_path / "bytes.parquet", {"image": PNGS[:4], "file_name": names}))
+    assert [entry.split for entry in entries] == splits
+    _, entries = read(write(tmp_path / "bytes/train.parquet", {"image": PNGS[:4], "file_name": names}))
+    assert {entry.split for entry in entries} == {"train"}
+
+
+def test_texts_tell_the_split_even_if_names_are_declared_for_them(tmp_path):
+    table = pa.table({"image": PNGS[:1], "split": ["val"]})
+    info = {"info": {"features": {"split": {"_type": "ClassLabel", "names": ["a"]}}}}
+    table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+    _, (entry,) = read(write(tmp_path / "t.parquet", table))
+    assert entry.split == "validation"
 
 
 def test_several_configurations_are_said(tmp_path):
