@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 ARROW_SUFFIXES = (".arrow", ".arrows", ".feather", ".ftr", ".ipc")
-CARD = frozenset({"README.md", "LICENSE", "dataset_infos.json", "croissant.json", "export.json"})
+CARD = frozenset({"README.md", "LICENSE", "dataset_info.json", "dataset_infos.json", "croissant.json", "export.json"})
 """Files beside tables that tell about the data set."""
 MOST_SEEN = 2000
 """Files and folders that are looked at to find out what a folder is."""
