@@ -267,7 +267,9 @@ class Parquet(Source):
         try:
             self._file(name)
         except SourceError as error:
-            return error.message.removeprefix(f"{self.where}: ").removeprefix(f"{name}: ")
+            return (
+                error.message.removeprefix(f"{self.where}: ").replace(f"{name} is", "it is").removeprefix(f"{name}: ")
+            )
         return ""
 
     def _open(self, name: str) -> _File:
