@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +24,7 @@ from augforge.io.labelme import holds_labelme, is_labelme
 from augforge.io.open_images import holds_open_images
 from augforge.io.open_images_files import is_notes
 from augforge.io.segmentation import holds_masks
+from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
 from augforge.io.voc import holds_voc
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
@@ -37,6 +38,7 @@ KINDS: dict[str, str] = {
     "table": "augforge.io.imagefolder:ImageTable",
     "dataset": "augforge.io.dataset:Dataset",
     "parquet": "augforge.io.parquet:Parquet",
+    "arrow": "augforge.io.parquet:Arrow",
     "webdataset": "augforge.io.webdataset:WebDataset",
     "coco": "augforge.io.coco:Coco",
     "yolo": "augforge.io.yolo:Yolo",
@@ -54,10 +56,13 @@ WRITERS: dict[str, str] = {
     "label-studio": "augforge.io.label_studio:LabelStudioWriter",
 }
 """Formats that are written and not read."""
+ENDINGS = {
+    **dict.fromkeys(PARQUET_SUFFIXES, "parquet"),
+    **dict.fromkeys(ARROW_SUFFIXES, "arrow"),
+}
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
-    ".arrow": "give the folder of the Hugging Face dataset that holds it",
     ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
 }
 
@@ -187,6 +192,8 @@ def detect(text: str) -> tuple[str, str]:
     for kind, is_one in FILES.items():
         if is_one(path):
             return kind, text
+    if path.suffix.lower() in ENDINGS:
+        return ENDINGS[path.suffix.lower()], text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -221,17 +228,23 @@ def _is_saved_dataset(names: set[str]) -> bool:
     return "dataset_dict.json" in names or {"dataset_info.json", "state.json"} <= names
 
 
-def _holds_parquet(folder: Path) -> bool:
-    """Whether Parquet files lie in a folder, or in one in it that is named as a split or `data`."""
-    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data")]
-    return any(any(place.glob("*.parquet")) for place in (folder, *inner))
+def _holds_tables(folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether files of some endings lie in a folder, or in one in it that is named as a split, a Hive key or `data`; or
+    anywhere below it, if there is no image file.
+    """
+    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data") or "=" in path.name]
+    for place in (folder, *filter(Path.is_dir, inner)):
+        if any(path.suffix.lower() in suffixes for path in place.iterdir() if not path.name.startswith(".")):
+            return True
+    return holds_only(folder, suffixes)
 
 
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
     "imagefolder": holds_metadata,
     "webdataset": holds_archives,
-    "parquet": _holds_parquet,
+    "parquet": lambda folder: _holds_tables(folder, PARQUET_SUFFIXES),
+    "arrow": lambda folder: _holds_tables(folder, ARROW_SUFFIXES),
     "cvat": lambda folder: bool(cvat_files(folder)),
     "yolo": holds_yolo,
     "voc": holds_voc,
@@ -248,6 +261,5 @@ FILES: dict[str, Callable[[Path], bool]] = {
     "openimages": is_notes,
     "table": is_table,
     "webdataset": lambda path: is_archive(path.name),
-    "parquet": lambda path: path.suffix.lower() == ".parquet",
 }
 """How an annotation file of each kind is known, in this order."""
