@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from augforge.data.annotations import Annotations, dump_annotations, parse_annotations
 from augforge.data.ids import key
 from augforge.errors import SourceError
 from augforge.io.archives import holds_archives, is_archive
@@ -48,6 +49,11 @@ KINDS: dict[str, str] = {
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
 }
+WRITERS: dict[str, str] = {
+    "fiftyone": "augforge.io.fiftyone:FiftyOneWriter",
+    "label-studio": "augforge.io.label_studio:LabelStudioWriter",
+}
+"""Formats that are written and not read."""
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
@@ -57,7 +63,10 @@ ADVICE = {
 
 
 class OneClass(Source):
-    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
+    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away.
+
+    What it says of several labels or a soft label is left out.
+    """
 
     def __init__(self, source: Source, label: str) -> None:
         self.where, self.format = source.where, source.format  # type: ignore[misc]  # that of what it wraps
@@ -71,7 +80,10 @@ class OneClass(Source):
         """The entries of the source, of the one class or of none."""
         for entry in self._source.entries():
             carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
-            yield replace(entry, label=self._label, carried=carried)
+            if carried and carried.get("annotations"):
+                carried["annotations"] = dump_annotations(_without_labels(parse_annotations(carried["annotations"])))
+            said = _without_labels(entry.annotations)
+            yield replace(entry, label=self._label, carried=carried, annotations=said)
 
     def fingerprint(self) -> str:
         """That of the source, and the class."""
@@ -92,6 +104,10 @@ class OneClass(Source):
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """As the source."""
         return self._source.numbers(locators, column)
+
+
+def _without_labels(annotations: Annotations) -> dict[str, Any]:
+    return {name: value for name, value in annotations.items() if name not in ("labels", "soft_label")}
 
 
 def open_source(kind: str, value: str, **options: Any) -> Source:
@@ -129,17 +145,26 @@ def writer_of(kind: str) -> type[Writer]:
     """
     from augforge.errors import did_you_mean
 
+    if kind in WRITERS:
+        only_written: type[Writer] = _loaded(WRITERS[kind])
+        return only_written
     names = {"hf": "dataset"} | {name: name for name in KINDS if _class_of(name).writer is not None}
     writer = _class_of(names[kind]).writer if kind in names else None
     if writer is None:
-        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, list(names)))
+        known = [*names, *WRITERS]
+        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, known))
     return writer
 
 
 def _class_of(kind: str) -> type[Source]:
-    module, _, name = KINDS[kind].partition(":")
-    found: type[Source] = getattr(import_module(module), name)
+    found: type[Source] = _loaded(KINDS[kind])
     return found
+
+
+def _loaded(place: str) -> Any:
+    """What is called `name` in `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def detect(text: str) -> tuple[str, str]:

@@ -13,8 +13,9 @@ from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.class_list import class_list, in_listed_order
 from augforge.io.masks import Masks, are_masks
+from augforge.io.own import ANNOTATIONS, OBJECTS, has_objects, record_of, without
 from augforge.io.records import MANIFEST, METADATA, Records
-from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
+from augforge.io.splits import LAYOUT, folder_split, no_class, no_classes, paired_splits, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_names, suffix_of
@@ -32,6 +33,7 @@ class FolderWriter(Writer):
     class_folders: ClassVar[bool] = True
     shard_rows: ClassVar[int] = 1000
     shard_bytes: ClassVar[int] = 1 << 30
+    _objects = False
 
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """The files of some images; their lines of the metadata."""
@@ -46,15 +48,18 @@ class FolderWriter(Writer):
         if row.mask is not None:
             line["mask_file_name"] = f"{MASKS}/{join(folder, row.name)}.{suffix_of(row.mask)}"
             outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
-        return line | row.record()
+        return line | record_of(row, self.about)
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
-        """The metadata of each split."""
+        """The metadata of each split; without `objects` if those of one split would tell `datasets` no type."""
+        firsts = {shard.split: shard for shard in reversed(shards)}
+        self._objects = all(any(map(has_objects, lines(first))) for first in firsts.values())
+        hidden = () if self._objects else (OBJECTS,)
         for split in self.about.splits:
             with outlet.open(f"{split}/{METADATA}") as file:
                 for shard in shards:
                     if shard.split == split:
-                        file.writelines(dumped(line) for line in lines(shard))
+                        file.writelines(dumped(without(line, hidden)) for line in lines(shard))
 
     def card(self) -> dict[str, Any]:
         """A folder a split."""
@@ -63,7 +68,10 @@ class FolderWriter(Writer):
 
     def croissant(self) -> dict[str, Any]:
         """The lines of the metadata."""
-        columns = {name: {"column": name} for name in ("file_name", *RECORD)}
+        more = [ANNOTATIONS] if self.about.annotations else []
+        columns: dict[str, Any] = {name: {"column": name} for name in ("file_name", *RECORD, *more)}
+        if self._objects:
+            columns[OBJECTS] = {"parts": {name: name for name in ("bbox", "categories")}}
         return {"files": [f"*/{METADATA}"], "encoding": "application/jsonlines", "columns": columns}
 
 
@@ -129,11 +137,15 @@ class Folder(Source):
 
     def _refuse_layouts(self) -> None:
         """SourceError where a folder would be a class that is named as a split, or as one of a layout."""
-        for base in self._class_bases():
+        for base in self._class_bases() if self._read_classes else ():
             names = [name for name in self._image_folders(base) if join(base, name) not in self._unlabelled]
-            for name in names if self._read_classes else ():
-                if name.lower() in LAYOUT or (self._read_splits and folder_split(name)):
-                    raise no_class(self.where, self._tree.root, join(base, name), names)
+            if self._read_splits and (pair := paired_splits(names)):
+                raise no_classes(self.where, pair)
+            if wrong := next(filter(self._is_no_class, names), ""):
+                raise no_class(self.where, self._tree.root, join(base, wrong), names)
+
+    def _is_no_class(self, name: str) -> bool:
+        return name.lower() in LAYOUT or (self._read_splits and folder_split(name) is not None)
 
     def _take_class_list(self) -> None:
         """Read the file that names the classes in their order, if it names one that is there."""

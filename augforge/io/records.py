@@ -12,6 +12,7 @@ from typing import Any
 from augforge.errors import SourceError
 from augforge.io.base import Entry, natural, split_name
 from augforge.io.cells import carried
+from augforge.io.own import annotations_of
 
 MANIFEST = "export.json"
 METADATA = "metadata.jsonl"
@@ -117,13 +118,14 @@ def _is_labelled(record: Mapping[str, Any]) -> bool:
 
 
 def _recorded(entry: Entry, record: Mapping[str, Any]) -> Entry:
-    split = text_of(record.get("split"))
+    split, known = text_of(record.get("split")), known_of(record)
     return replace(
         entry,
         label=label_of(record, _is_labelled(record)),
         split=split_name(split) if split else None,
-        carried=known_of(record),
+        carried=known,
         mask=record["mask_file_name"],
+        annotations={**entry.annotations, **annotations_of(record, known)},
     )
 
 

@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from augforge.io.own import record_features, record_of
 from augforge.io.webdataset_reader import Archived
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
 
@@ -34,7 +35,7 @@ class WebDatasetWriter(Writer):
         kinds: set[str] = set()
         with outlet.open(f"{shard.name}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for row in rows:
-                for kind, data in _members(row, places):
+                for kind, data in _members(row, record_of(row, self.about), places):
                     _add(tar, f"{row.name}.{kind}", data)
                     kinds.add(kind)
         return [{"kinds": sorted(kinds)}]
@@ -47,6 +48,7 @@ class WebDatasetWriter(Writer):
         """An archive pattern a split, and the columns, which `datasets` cannot guess where not every image is alike."""
         files = [{"split": split, "path": f"{split}-*.tar"} for split in self.about.splits]
         texts = [{"name": name, "dtype": "float64" if name == "weight" else "string"} for name in RECORD]
+        texts += record_features(self.about)
         known: dict[str, Line] = {"cls": {"dtype": "int64"}, "json": {"struct": texts}}
         columns = [{"name": kind, **known.get(kind, {"dtype": "image"})} for kind in self._kinds]
         columns += [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
@@ -58,12 +60,12 @@ class WebDatasetWriter(Writer):
         return {"files": ["*.tar"], "encoding": "application/x-tar", "columns": {}}
 
 
-def _members(row: Row, places: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+def _members(row: Row, record: Line, places: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
     """Kind and bytes of every member of a sample."""
     yield row.suffix, row.image
     if row.label is not None:
         yield "cls", str(places[row.label]).encode()
-    yield "json", dumped(row.record())
+    yield "json", dumped(record)
     if row.mask is not None:
         yield f"{MASK}.{suffix_of(row.mask)}", row.mask
 

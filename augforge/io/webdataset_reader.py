@@ -16,6 +16,7 @@ from augforge.io.base import SPLITS, Entry, Source, existing, file_stamp, labels
 from augforge.io.braces import expanded, is_list
 from augforge.io.class_list import CLASS_LISTS, class_list
 from augforge.io.members import Members, Place, Scan, scan, without_images
+from augforge.io.own import annotations_of
 from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
 from augforge.io.splits import evaluation_first, path_split
 from augforge.io.text_columns import meaning
@@ -151,7 +152,9 @@ class Archived(Source):
         if (carried := known_of(record)) is not None:
             own = text_of(record.get("split"))
             label = label_of(record, "cls" in sample.texts) if "label" in record else self._class_of(name, sample)
-            return Entry(locator, label, split_name(own) if own else None, stamp, carried, mask=mask)
+            split = split_name(own) if own else None
+            said = annotations_of(record, carried)
+            return Entry(locator, label, split, stamp, carried, mask=mask, annotations=said)
         label, said_split, said = meaning(record, "", {})
         if label is None and "labels" not in said and "label" not in record:
             label = self._class_of(name, sample)

@@ -96,7 +96,8 @@ class About:
     """What is known of an export before its first row. `splits` has the rows of each split, by the names of files.
 
     A table has no column of labels without `classes`, none of scores without `measures`, and none of captions or masks
-    where no row has one. `shape` says what images were made, such as "RGB, 64x64 px"; "" if they are as they were.
+    where no row has one. `annotations` has the features of the kinds of annotation that occur, by name. `shape` says
+    what images were made, such as "RGB, 64x64 px"; "" if they are as they were.
     """
 
     name: str
@@ -106,6 +107,7 @@ class About:
     masks: bool
     splits: Mapping[str, int]
     shape: str = ""
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
 from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
+from augforge.engine.one_label import told
 from augforge.engine.rates import recording
 from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError
@@ -72,6 +73,10 @@ def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str
     folder = generator_parts(stage, context.store, context.seed)[1].folder
     if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
         context.progress.say(f"{stage.name}: planning {asked:,} images")
+    if stage.needs_labels and (several := context.ledger.several(context.ledger.reference(several=True))):
+        context.progress.say(
+            f"{stage.name}: {told(several.values())}: they count for their classes, and condition nothing"
+        )
     return generate_jobs(stage, list(plan(stage, context.ledger, context.seed, title)), context)
 
 

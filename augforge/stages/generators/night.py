@@ -73,9 +73,14 @@ class Night(FollowingGenerator):
         """The class of what is generated from an image of class `label`."""
         return self.label or label
 
-    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    @property
+    def balances(self) -> bool:
+        """Without an amount every image has its turn once."""
+        return self.balance_to is not None
+
+    def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
         """As for every generator; with a ratio, `choose_parents` decides."""
-        return super().target_counts(counts) if self.has_amount else dict(counts)
+        return super().target_counts(counts) if self.has_amount else {label: int(n) for label, n in counts.items()}
 
     def packages(self) -> tuple[str, ...]:
         """What the networks run in."""

@@ -84,9 +84,14 @@ class Shifts(FollowingGenerator):
         """What some of the transforms are made of."""
         return ("skimage",)
 
-    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    @property
+    def balances(self) -> bool:
+        """Without an amount every image has its turn once."""
+        return self.balance_to is not None
+
+    def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
         """As for every generator; without an amount, `choose_parents` takes every image once."""
-        return super().target_counts(counts) if self.has_amount else dict(counts)
+        return super().target_counts(counts) if self.has_amount else {label: int(n) for label, n in counts.items()}
 
     def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; once each if no amount is given."""
