@@ -10,14 +10,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from augforge.data.annotations import Annotations, dump_annotations, parse_annotations
 from augforge.data.ids import key
 from augforge.errors import SourceError
+from augforge.io.archives import holds_archives, is_archive
 from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.braces import is_list
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import holds_metadata, is_table
 from augforge.io.labelme import holds_labelme, is_labelme
+from augforge.io.open_images import holds_open_images
+from augforge.io.open_images_files import is_notes
+from augforge.io.segmentation import holds_masks
 from augforge.io.voc import holds_voc
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
@@ -37,6 +43,8 @@ KINDS: dict[str, str] = {
     "voc": "augforge.io.voc:Voc",
     "labelme": "augforge.io.labelme:LabelMe",
     "cvat": "augforge.io.cvat:Cvat",
+    "openimages": "augforge.io.open_images:OpenImages",
+    "segmentation": "augforge.io.segmentation:Segmentation",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
@@ -49,14 +57,16 @@ WRITERS: dict[str, str] = {
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
-    ".tgz": "unpack it and give the folder",
     ".arrow": "give the folder of the Hugging Face dataset that holds it",
     ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
 }
 
 
 class OneClass(Source):
-    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
+    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away.
+
+    What it says of several labels or a soft label is left out.
+    """
 
     def __init__(self, source: Source, label: str) -> None:
         self.where, self.format = source.where, source.format  # type: ignore[misc]  # that of what it wraps
@@ -70,7 +80,10 @@ class OneClass(Source):
         """The entries of the source, of the one class or of none."""
         for entry in self._source.entries():
             carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
-            yield replace(entry, label=self._label, carried=carried)
+            if carried and carried.get("annotations"):
+                carried["annotations"] = dump_annotations(_without_labels(parse_annotations(carried["annotations"])))
+            said = _without_labels(entry.annotations)
+            yield replace(entry, label=self._label, carried=carried, annotations=said)
 
     def fingerprint(self) -> str:
         """That of the source, and the class."""
@@ -91,6 +104,10 @@ class OneClass(Source):
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """As the source."""
         return self._source.numbers(locators, column)
+
+
+def _without_labels(annotations: Annotations) -> dict[str, Any]:
+    return {name: value for name, value in annotations.items() if name not in ("labels", "soft_label")}
 
 
 def open_source(kind: str, value: str, **options: Any) -> Source:
@@ -159,6 +176,8 @@ def detect(text: str) -> tuple[str, str]:
     kind, colon, value = text.partition(":")
     if colon and kind in KINDS:
         return kind, value
+    if is_list(text) and is_archive(Path(text).name) and not Path(text).exists():
+        return "webdataset", text
     path = _existing(text)
     if path.is_dir():
         try:
@@ -168,8 +187,6 @@ def detect(text: str) -> tuple[str, str]:
     for kind, is_one in FILES.items():
         if is_one(path):
             return kind, text
-    if path.suffix.lower() in (".parquet", ".tar"):
-        return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -213,12 +230,14 @@ def _holds_parquet(folder: Path) -> bool:
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
     "imagefolder": holds_metadata,
-    "webdataset": lambda folder: any(folder.glob("*.tar")),
+    "webdataset": holds_archives,
     "parquet": _holds_parquet,
     "cvat": lambda folder: bool(cvat_files(folder)),
     "yolo": holds_yolo,
     "voc": holds_voc,
     "labelme": holds_labelme,
+    "openimages": holds_open_images,
+    "segmentation": holds_masks,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
 FILES: dict[str, Callable[[Path], bool]] = {
@@ -226,6 +245,9 @@ FILES: dict[str, Callable[[Path], bool]] = {
     "labelme": is_labelme,
     "cvat": is_cvat,
     "yolo": is_data_file,
+    "openimages": is_notes,
     "table": is_table,
+    "webdataset": lambda path: is_archive(path.name),
+    "parquet": lambda path: path.suffix.lower() == ".parquet",
 }
 """How an annotation file of each kind is known, in this order."""

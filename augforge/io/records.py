@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -39,14 +40,24 @@ def label_of(record: Mapping[str, Any], labelled: bool) -> str | None:
 
 
 def parsed(data: bytes) -> dict[str, Any] | None:
-    """A JSON object; None if the bytes hold no such thing, or are too many."""
+    """A JSON object; None if the bytes hold no such thing, or are too many.
+
+    What cannot be written again is changed: NaN and infinite numbers are null, halves of surrogate pairs are "?".
+    """
     if len(data) > LONGEST:
         return None
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
+        if b"\\u" in data:
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def declared_classes(folder: Path) -> list[str]:
