@@ -60,6 +60,12 @@ def no_classes(where: str, names: tuple[str, str]) -> SourceError:
     )
 
 
+def evaluation_first(*named: str | None) -> str | None:
+    """Of the splits that several things name, the first to evaluate on, else the first; None where none is named."""
+    known = [split for split in named if split is not None]
+    return next((split for split in known if is_evaluation(split)), next(iter(known), None))
+
+
 def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> SourceError:
     """The error of a folder, at the path `inside` below `root`, that would be a class by its place, not by its name."""
     name = inside.rpartition("/")[2]

@@ -82,12 +82,14 @@ GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 class LoadedGenerator:
     """A generator with its model loaded: `generate` maps a full batch to as many images; `facts` are recorded.
 
-    `summary` is asked when all is generated, and what it answers is said.
+    `summary` is asked when all is generated, and what it answers is said. `refusal` is asked before the parents of an
+    image are read: why it cannot be made, such as that it would be too large; "" if it can.
     """
 
     generate: GenerateBatch
     facts: Mapping[str, Any]
     summary: Callable[[], str] = str
+    refusal: Callable[[Job], str] = lambda job: ""
 
 
 class Generator(Stage):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -165,7 +165,7 @@ def generate_batches(
     generation_config = generation_config_of(stage, loaded.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
-        return batch, *_load(batch, pixels, stage.uses_masks)
+        return batch, *_load(batch, pixels, stage.uses_masks, loaded.refusal)
 
     def work(inputs: tuple[Batch, list[GenerationInput], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
         batch, ready, problems = inputs
@@ -216,12 +216,24 @@ def _check_pixels(stage: Generator, pixels: NDArray[np.float32]) -> None:
         raise ValueError(f"generate: {stage.name} gave values {known.min():g} to {known.max():g}, not within 0 to 1")
 
 
-def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[GenerationInput], dict[str, str]]:
-    """The jobs with their parents' pixels, and for the others why they cannot be made."""
+def _load(
+    batch: Batch, pixels: Pixels, with_masks: bool, refusal: Callable[[Job], str]
+) -> tuple[list[GenerationInput], dict[str, str]]:
+    """The jobs with their parents' pixels, each decoded once, and for the others why they cannot be made."""
     ready, problems = [], {}
+    seen: dict[str, Image.Image] = {}
+
+    def picture(parent: Sample) -> Image.Image:
+        if parent.id not in seen:
+            seen[parent.id] = images.decode(pixels.bytes_of(parent))
+        return seen[parent.id]
+
     for job in batch.jobs:
+        if problem := refusal(job):
+            problems[job.sample.id] = problem
+            continue
         try:
-            pictures = tuple(images.decode(pixels.bytes_of(parent)) for parent in job.parents)
+            pictures = tuple(map(picture, job.parents))
             masks = tuple(pixels.mask_of(p) if p.mask else None for p in job.parents) if with_masks else ()
             ready.append(GenerationInput(job, pictures, masks))
         except BadImage as error:

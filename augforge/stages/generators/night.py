@@ -14,10 +14,12 @@ from augforge.optional import require
 from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
+    Job,
     LoadedGenerator,
     SampledParams,
     required,
 )
+from augforge.stages.generators.bounds import too_large, too_long
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
@@ -122,7 +124,11 @@ class Night(FollowingGenerator):
                     seen.add(batch[place].job.sample.id, views[place][0], pixels)
             return [picture for picture in made if picture is not None]
 
-        return LoadedGenerator(make, translator.facts, seen.summary)
+        return LoadedGenerator(make, translator.facts, seen.summary, self._refusal)
+
+    def _refusal(self, job: Job) -> str:
+        width, height = job.parents[0].width, job.parents[0].height
+        return too_large(width, height) if self.size is None else too_long(width, height, self.size)
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The input image, and its mask under the same geometric transform."""

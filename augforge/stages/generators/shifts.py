@@ -13,10 +13,12 @@ from augforge.data.sample import Sample
 from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
+    Job,
     LoadedGenerator,
     SampledParams,
     required,
 )
+from augforge.stages.generators.bounds import too_long
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.stage import words_of
 
@@ -109,7 +111,10 @@ class Shifts(FollowingGenerator):
         from importlib.metadata import version
 
         versions = {name: version(name) for name in ("numpy", "pillow", "scikit-image", "scipy")}
-        return LoadedGenerator(self._make, {"device": "cpu", "versions": versions})
+        return LoadedGenerator(self._make, {"device": "cpu", "versions": versions}, refusal=self._refusal)
+
+    def _refusal(self, job: Job) -> str:
+        return too_long(job.parents[0].width, job.parents[0].height, self.size)
 
     def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
         made: dict[str, GeneratedImage] = {}
