@@ -189,11 +189,9 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
-    for kind, is_one in FILES.items():
-        if is_one(path):
-            return kind, text
-    if path.suffix.lower() in ENDINGS:
-        return ENDINGS[path.suffix.lower()], text
+    found = next((kind for kind, is_one in FILES.items() if is_one(path)), ENDINGS.get(path.suffix.lower()))
+    if found is not None:
+        return found, text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 

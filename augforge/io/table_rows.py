@@ -86,7 +86,7 @@ class RowReader(Roles):
         if self._tells_more:
             parts = [self._own(row, said), self._labels(row, said), self._shares(row, said), self._others_of(row, said)]
             wrong = next((problem for problem in (wrong, *parts) if problem), "")
-        if label is None and "labels" not in said:
+        if label is None and "labels" not in said and not columns.ours:
             label, several = self._found_label(said, file)
             said |= several
         return label, _with_keys(said, file.keys, {self.of_folder, *self.schema.names}) if file.keys else said, wrong
