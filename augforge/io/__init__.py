@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from augforge.data.annotations import Annotations, dump_annotations, parse_annotations
 from augforge.data.ids import key
 from augforge.errors import SourceError
+from augforge.io.archives import holds_archives, is_archive
 from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.braces import is_list
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import holds_metadata, is_table
 from augforge.io.labelme import holds_labelme, is_labelme
+from augforge.io.open_images import holds_open_images
+from augforge.io.open_images_files import is_notes
+from augforge.io.segmentation import holds_masks
+from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
 from augforge.io.voc import holds_voc
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
@@ -31,27 +38,40 @@ KINDS: dict[str, str] = {
     "table": "augforge.io.imagefolder:ImageTable",
     "dataset": "augforge.io.dataset:Dataset",
     "parquet": "augforge.io.parquet:Parquet",
+    "arrow": "augforge.io.parquet:Arrow",
     "webdataset": "augforge.io.webdataset:WebDataset",
     "coco": "augforge.io.coco:Coco",
     "yolo": "augforge.io.yolo:Yolo",
     "voc": "augforge.io.voc:Voc",
     "labelme": "augforge.io.labelme:LabelMe",
     "cvat": "augforge.io.cvat:Cvat",
+    "openimages": "augforge.io.open_images:OpenImages",
+    "segmentation": "augforge.io.segmentation:Segmentation",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
 }
+WRITERS: dict[str, str] = {
+    "fiftyone": "augforge.io.fiftyone:FiftyOneWriter",
+    "label-studio": "augforge.io.label_studio:LabelStudioWriter",
+}
+"""Formats that are written and not read."""
+ENDINGS = {
+    **dict.fromkeys(PARQUET_SUFFIXES, "parquet"),
+    **dict.fromkeys(ARROW_SUFFIXES, "arrow"),
+}
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
-    ".tgz": "unpack it and give the folder",
-    ".arrow": "give the folder of the Hugging Face dataset that holds it",
     ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
 }
 
 
 class OneClass(Source):
-    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
+    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away.
+
+    What it says of several labels or a soft label is left out.
+    """
 
     def __init__(self, source: Source, label: str) -> None:
         self.where, self.format = source.where, source.format  # type: ignore[misc]  # that of what it wraps
@@ -65,7 +85,10 @@ class OneClass(Source):
         """The entries of the source, of the one class or of none."""
         for entry in self._source.entries():
             carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
-            yield replace(entry, label=self._label, carried=carried)
+            if carried and carried.get("annotations"):
+                carried["annotations"] = dump_annotations(_without_labels(parse_annotations(carried["annotations"])))
+            said = _without_labels(entry.annotations)
+            yield replace(entry, label=self._label, carried=carried, annotations=said)
 
     def fingerprint(self) -> str:
         """That of the source, and the class."""
@@ -86,6 +109,10 @@ class OneClass(Source):
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """As the source."""
         return self._source.numbers(locators, column)
+
+
+def _without_labels(annotations: Annotations) -> dict[str, Any]:
+    return {name: value for name, value in annotations.items() if name not in ("labels", "soft_label")}
 
 
 def open_source(kind: str, value: str, **options: Any) -> Source:
@@ -123,17 +150,26 @@ def writer_of(kind: str) -> type[Writer]:
     """
     from augforge.errors import did_you_mean
 
+    if kind in WRITERS:
+        only_written: type[Writer] = _loaded(WRITERS[kind])
+        return only_written
     names = {"hf": "dataset"} | {name: name for name in KINDS if _class_of(name).writer is not None}
     writer = _class_of(names[kind]).writer if kind in names else None
     if writer is None:
-        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, list(names)))
+        known = [*names, *WRITERS]
+        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, known))
     return writer
 
 
 def _class_of(kind: str) -> type[Source]:
-    module, _, name = KINDS[kind].partition(":")
-    found: type[Source] = getattr(import_module(module), name)
+    found: type[Source] = _loaded(KINDS[kind])
     return found
+
+
+def _loaded(place: str) -> Any:
+    """What is called `name` in `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def detect(text: str) -> tuple[str, str]:
@@ -145,17 +181,16 @@ def detect(text: str) -> tuple[str, str]:
     kind, colon, value = text.partition(":")
     if colon and kind in KINDS:
         return kind, value
+    if is_list(text) and is_archive(Path(text).name) and not Path(text).exists():
+        return "webdataset", text
     path = _existing(text)
-    if path.is_dir():
-        try:
-            return _kind_of_folder(path), text
-        except OSError as error:
-            raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
-    for kind, is_one in FILES.items():
-        if is_one(path):
-            return kind, text
-    if path.suffix.lower() in (".parquet", ".tar"):
-        return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
+    return (_kind_of_folder(path) if path.is_dir() else _kind_of_file(path, text)), text
+
+
+def _kind_of_file(path: Path, text: str) -> str:
+    found = next((kind for kind, is_one in FILES.items() if is_one(path)), ENDINGS.get(path.suffix.lower()))
+    if found is not None:
+        return found
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -175,6 +210,13 @@ def _existing(text: str) -> Path:
 
 
 def _kind_of_folder(folder: Path) -> str:
+    try:
+        return _sign_in(folder)
+    except OSError as error:
+        raise SourceError(f"{folder} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _sign_in(folder: Path) -> str:
     there = {path.name for path in folder.iterdir()}
     if "samples.parquet" in there:
         return "run"
@@ -190,21 +232,29 @@ def _is_saved_dataset(names: set[str]) -> bool:
     return "dataset_dict.json" in names or {"dataset_info.json", "state.json"} <= names
 
 
-def _holds_parquet(folder: Path) -> bool:
-    """Whether Parquet files lie in a folder, or in one in it that is named as a split or `data`."""
-    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data")]
-    return any(any(place.glob("*.parquet")) for place in (folder, *inner))
+def _holds_tables(folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether files of some endings lie in a folder, or in one in it that is named as a split, a Hive key or `data`; or
+    anywhere below it, if there is no image file.
+    """
+    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data") or "=" in path.name]
+    for place in (folder, *filter(Path.is_dir, inner)):
+        if any(path.suffix.lower() in suffixes for path in place.iterdir() if not path.name.startswith(".")):
+            return True
+    return holds_only(folder, suffixes)
 
 
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
     "imagefolder": holds_metadata,
-    "webdataset": lambda folder: any(folder.glob("*.tar")),
-    "parquet": _holds_parquet,
+    "webdataset": holds_archives,
+    "parquet": lambda folder: _holds_tables(folder, PARQUET_SUFFIXES),
+    "arrow": lambda folder: _holds_tables(folder, ARROW_SUFFIXES),
     "cvat": lambda folder: bool(cvat_files(folder)),
     "yolo": holds_yolo,
     "voc": holds_voc,
     "labelme": holds_labelme,
+    "openimages": holds_open_images,
+    "segmentation": holds_masks,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
 FILES: dict[str, Callable[[Path], bool]] = {
@@ -212,6 +262,8 @@ FILES: dict[str, Callable[[Path], bool]] = {
     "labelme": is_labelme,
     "cvat": is_cvat,
     "yolo": is_data_file,
+    "openimages": is_notes,
     "table": is_table,
+    "webdataset": lambda path: is_archive(path.name),
 }
 """How an annotation file of each kind is known, in this order."""
