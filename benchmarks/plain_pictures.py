@@ -3,6 +3,7 @@
     python benchmarks/plain_pictures.py --photos FOLDER --cifar FOLDER --slices FILE.nii.gz
 
 shapes    240 drawings of a circle, square or triangle at other places, sizes and colours, 96 px
+coloured  180 dark shapes on lighter grounds, both of any hue, 64 px; dots: with 60 dots of noise
 icons     300 symbols of the font DejaVu Sans that matplotlib brings, 64 px
 digits    400 of scikit-learn's handwritten digits, 8 px, enlarged to 32
 slices    every third slice of a volume in three directions; such as the T1 template that nilearn brings
@@ -51,15 +52,36 @@ def shapes(count: int = 240, side: int = 96) -> Pictures:
         image = Image.new("RGB", (side, side), "white")
         pen, radius = ImageDraw.Draw(image), draw.uniform(0.12, 0.35) * side
         x, y = draw.uniform(radius, side - radius), draw.uniform(radius, side - radius)
-        colour, box = tuple(draw.randrange(20, 230) for _ in range(3)), (x - radius, y - radius, x + radius, y + radius)
-        if number % 3 == 0:
-            pen.ellipse(box, fill=colour)
-        elif number % 3 == 1:
-            pen.rectangle(box, fill=colour)
-        else:
-            pen.polygon([(x, y - radius), (x - radius, y + radius), (x + radius, y + radius)], fill=colour)
+        outline(pen, number, (x, y, radius), tuple(draw.randrange(20, 230) for _ in range(3)))
         found.append(image)
     return found
+
+
+def coloured(count: int = 180, side: int = 64, dots: int = 0) -> Pictures:
+    """One simple shape each near the middle of a coloured ground, with dots of 1 px."""
+    draw, found = random.Random(1), []
+    for number in range(count):
+        ground, colour = (tuple(draw.randrange(*span) for _ in range(3)) for span in ((90, 256), (0, 110)))
+        image, radius = Image.new("RGB", (side, side), ground), draw.uniform(0.2, 0.3) * side
+        x, y = (side * draw.uniform(0.3, 0.7) for _ in range(2))
+        outline(ImageDraw.Draw(image), number, (x, y, radius), colour)
+        for _ in range(dots):
+            place, dot = (draw.randrange(side), draw.randrange(side)), tuple(draw.randrange(256) for _ in range(3))
+            image.putpixel(place, dot)
+        found.append(image)
+    return found
+
+
+def outline(pen: ImageDraw.ImageDraw, number: int, place: tuple[float, float, float], colour: tuple[int, ...]) -> None:
+    """A circle, square or triangle, by turns, at a place (x, y, radius)."""
+    x, y, radius = place
+    box = (x - radius, y - radius, x + radius, y + radius)
+    if number % 3 == 0:
+        pen.ellipse(box, fill=colour)
+    elif number % 3 == 1:
+        pen.rectangle(box, fill=colour)
+    else:
+        pen.polygon([(x, y - radius), (x - radius, y + radius), (x + radius, y + radius)], fill=colour)
 
 
 def icons(count: int = 300, side: int = 64) -> Pictures:
@@ -222,7 +244,14 @@ def main() -> None:
     some = {"count": 20} if given.quick else {}
     sets: dict[str, Callable[[], Pictures] | None] = {
         name: partial(make, **some)
-        for name, make in {"shapes": shapes, "icons": icons, "digits": digits, "screens": screens}.items()
+        for name, make in {
+            "shapes": shapes,
+            "coloured": coloured,
+            "dots": partial(coloured, dots=60),
+            "icons": icons,
+            "digits": digits,
+            "screens": screens,
+        }.items()
     }
     sets["slices"] = partial(slices, given.slices) if given.slices else None
     sets["photos"] = partial(photos, given.photos, **some) if given.photos else None

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.duplicates.crops import overlap
+from augforge.algorithms.duplicates.closer import DIFFERENT, plain
+from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
 from augforge.algorithms.duplicates.hashes import SIDE, Hashes
 from augforge.algorithms.duplicates.pairs import against
 from augforge.data.ledger import Indices, Ledger
@@ -17,6 +18,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.rows import without_rows
 from augforge.engine.runners.candidates import look, look_parts
+from augforge.engine.runners.closer_look import ByDigest, CloserLook
 from augforge.errors import AugforgeError
 from augforge.evaluate.heldout import HeldOut
 from augforge.progress import Progress
@@ -25,7 +27,7 @@ NEAR, ALIKE = 4, 0.95
 """Two images are the same to us if their hashes differ in no more bits than NEAR and they correlate at least ALIKE.
 
 Handwritten digits of two people come as near as 2 bits and a correlation of 0.94; copies that were saved again do not
-go below 0.95.
+go below 0.95. Plain pictures must also have the same colours, see `closer`.
 """
 NAMED = 3
 
@@ -63,7 +65,9 @@ def find_leaks(
     _look(ledger, rows, pixels, parts, progress)
     _look(test.ledger, test.rows, test.pixels, parts, progress)
     mine, theirs = ledger.column("digest", rows), test.ledger.column("digest", test.rows)
-    leaks = [*_copies(rows, mine, theirs), *_near_copies(rows, mine, theirs, parts)]
+    closer = CloserLook(store, ByDigest((test.ledger, test.pixels), (ledger, pixels)), flips=False)
+    leaks = [*_copies(rows, mine, theirs), *_near_copies(rows, mine, theirs, parts, closer)]
+    closer.commit()
     return sorted(leaks, key=lambda leak: (not leak.exact, leak.bits, leak.row, leak.place))
 
 
@@ -73,20 +77,28 @@ def _copies(rows: Indices, mine: Sequence[str], theirs: Sequence[str]) -> list[L
     return [Leak(int(row), places[d], 0, True) for row, d in zip(rows, mine, strict=True) if d in places]
 
 
-def _near_copies(rows: Indices, mine: Sequence[str], theirs: Sequence[str], parts: Parts) -> Iterator[Leak]:
+def _near_copies(
+    rows: Indices, mine: Sequence[str], theirs: Sequence[str], parts: Parts, closer: CloserLook
+) -> Iterator[Leak]:
     """The pairs that look the same and have different digests."""
     seen = [np.flatnonzero(parts.find(digests) >= 0).tolist() for digests in (mine, theirs)]
     left_of, right_of = [mine[i] for i in seen[0]], [theirs[i] for i in seen[1]]
     pairs, bits = against(_hashes(parts, left_of), _hashes(parts, right_of), NEAR)
-    fits = overlap(
-        _smalls(parts, [left_of[i] for i in pairs[:, 0]]),
-        _smalls(parts, [right_of[i] for i in pairs[:, 1]]),
-        flips=False,
-        smallest=SIDE,
-    )
-    for (left, right), apart, fit in zip(pairs.tolist(), bits.tolist(), fits.tolist(), strict=True):
-        if fit >= ALIKE and left_of[left] != right_of[right]:
+    for (left, right), apart in zip(pairs.tolist(), bits.tolist(), strict=True):
+        one, other = left_of[left], right_of[right]
+        if one != other and _same((one, other), parts, closer):
             yield Leak(int(rows[seen[0][left]]), seen[1][right], apart, False)
+
+
+def _same(pair: tuple[str, str], parts: Parts, closer: CloserLook) -> bool:
+    """Whether two pictures of near hashes correlate and, where one is plain, are not told apart by their colours."""
+    one, other = (_smalls(parts, [digest]) for digest in pair)
+    if overlap(one, other, flips=False, smallest=SIDE)[0] < ALIKE:
+        return False
+    if not (plain(one) | plain(other))[0]:
+        return True
+    (difference,) = closer.differences([pair[0]], [pair[1]], (one, other), SLIGHTLY)
+    return bool(difference <= DIFFERENT or np.isinf(difference))  # what cannot be looked at may be a leak
 
 
 def _look(ledger: Ledger, rows: Indices, pixels: Any, parts: Parts, progress: Progress) -> None:

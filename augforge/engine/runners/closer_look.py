@@ -48,7 +48,7 @@ class CloserLook:
     """How much plain pictures differ in colour, by their digests. `bytes_of` reads the picture of a digest."""
 
     def __init__(self, store: Store, bytes_of: Callable[[str], bytes], *, flips: bool) -> None:
-        self._parts, self._flips = store.parts("closer-1", SEEN, by="pair"), flips
+        self._parts, self._flips = store.parts("closer-2", SEEN, by="pair"), flips
         self._fresh: dict[str, float] = {}
         self._unwritten: list[str] = []
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from augforge.algorithms.duplicates.closer import DIFFERENT, differences, plain, views
 from augforge.algorithms.duplicates.hashes import reduced, shrunk
-from tests.algorithms.duplicates.drawings import drawing, shape
+from tests.algorithms.duplicates.drawings import coloured, drawing, shape
 from tests.algorithms.duplicates.pictures import edits, jpeg, mirror, picture, png
 
 
@@ -51,6 +51,43 @@ def test_what_differs_in_one_respect_is_different(change: Image.Image, least: fl
     first = shape("circle", 48, 48, 24)
     assert difference(png(first), png(change)) > max(least, DIFFERENT)
     assert difference(png(change), png(first)) > max(least, DIFFERENT)
+
+
+IN_COLOURS = [  # shape and ground, other shape and ground: what is dark is dark in both, at one place
+    ((20, 60, 125), (193, 139, 115), (10, 105, 105), (187, 145, 120)),
+    ((110, 20, 15), (118, 140, 212), (68, 68, 15), (125, 175, 190)),
+    ((103, 54, 26), (160, 130, 255), (68, 120, 20), (216, 130, 255)),
+    ((0, 70, 120), (130, 170, 140), (10, 100, 95), (195, 180, 145)),
+]
+
+
+@pytest.mark.parametrize("colours", IN_COLOURS)
+@pytest.mark.parametrize("dots", [0, 60])
+def test_one_shape_in_other_colours_is_different(
+    colours: tuple[tuple[int, ...], ...], dots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red on blue is not olive on teal. Small windows alone, the wrong variant, take most of them for one picture."""
+    one, two = (shape("square", 34, 30, 14, pen, 64, ground) for pen, ground in (colours[:2], colours[2:]))
+    files = [png(dotted(image, dots, seed)) for seed, image in enumerate((one, two))]
+    assert difference(*files) > DIFFERENT
+    assert difference(files[0], jpeg(dotted(one, dots, 0), 60)) < DIFFERENT
+    monkeypatch.setattr("augforge.algorithms.duplicates.closer._REGION_BOUND", np.inf)
+    assert difference(*files) < 0.5
+
+
+def dotted(image: Image.Image, dots: int, seed: int) -> Image.Image:
+    """With dots of 1 px in other colours."""
+    draw, pixels = np.random.default_rng(seed), np.array(image)
+    rows, columns = draw.integers(0, len(pixels), (2, dots))
+    pixels[rows, columns] = draw.integers(0, 256, (dots, 3))
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("dots", [0, 60])
+@pytest.mark.parametrize("edit", ["resize", "crop", "brightness", "blur"])
+def test_a_copy_of_a_coloured_drawing_stays_below_the_bound(edit: str, dots: int) -> None:
+    images = [coloured(seed, dots=dots) for seed in range(16)]
+    assert max(difference(png(image), jpeg(edits(image)[edit])) for image in images) < DIFFERENT
 
 
 def test_black_against_white_is_one() -> None:

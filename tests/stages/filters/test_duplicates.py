@@ -21,7 +21,7 @@ from augforge.errors import SourceError
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.filters.duplicates import Duplicates
-from tests.algorithms.duplicates.drawings import KINDS, drawing, shape
+from tests.algorithms.duplicates.drawings import KINDS, coloured, drawing, shape
 from tests.algorithms.duplicates.pictures import edits, jpeg, mirror, picture, png
 
 
@@ -152,6 +152,22 @@ def test_different_drawings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("augforge.engine.runners.candidates.DIFFERENT", np.inf)
     blind, _ = judge(Duplicates(conflicts="drop"), tmp_path / "out", source)
     assert len(gone(blind)) >= 10
+
+
+@pytest.mark.parametrize("dots", [0, 60])
+def test_drawings_in_other_colours_stay(dots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """90 coloured shapes on coloured grounds, by themselves and `against` each other.
+
+    Without the mean colours of regions, the wrong variant, several of them go.
+    """
+    for seed in range(90):
+        side = "others" if seed % 2 else "own"
+        write(tmp_path / side / KINDS[seed % 3], **{f"d{seed}_png": png(coloured(seed, dots=dots))})
+    own, others = tmp_path / "own", tmp_path / "others"
+    assert not gone(judge(Duplicates(), tmp_path / "out", own, others)[0])
+    assert not gone(judge(Duplicates(against=str(others)), tmp_path / "out", own)[0])
+    monkeypatch.setattr("augforge.algorithms.duplicates.closer._REGION_BOUND", np.inf)
+    assert len(gone(judge(Duplicates(), tmp_path / "blind", own, others)[0])) >= 3
 
 
 def test_copies_of_drawings_still_go(tmp_path: Path) -> None:
