@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from augforge.data.ids import key
 from augforge.errors import SourceError
-from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.base import SPLITS, Entry, Source, existing, split_name
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import holds_metadata, is_table
 from augforge.io.labelme import holds_labelme, is_labelme
+from augforge.io.splits import own_split
 from augforge.io.voc import holds_voc
+from augforge.io.wrapped import NamedSplit, OneClass
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
 from augforge.io.yolo_data import is_data_file
@@ -41,6 +41,8 @@ KINDS: dict[str, str] = {
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
 }
+SPLIT_KNOWN = frozenset({"hub", "run", "sample"})
+"""Kinds of sources whose name says nothing of a split: what they hold does."""
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
@@ -50,48 +52,11 @@ ADVICE = {
 }
 
 
-class OneClass(Source):
-    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
-
-    def __init__(self, source: Source, label: str) -> None:
-        self.where, self.format = source.where, source.format  # type: ignore[misc]  # that of what it wraps
-        self._source, self._label = source, label or None
-
-    def classes(self) -> list[str]:
-        """The one class."""
-        return [] if self._label is None else [self._label]
-
-    def entries(self) -> Iterator[Entry]:
-        """The entries of the source, of the one class or of none."""
-        for entry in self._source.entries():
-            carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
-            yield replace(entry, label=self._label, carried=carried)
-
-    def fingerprint(self) -> str:
-        """That of the source, and the class."""
-        return key("one class", self._source.fingerprint(), self._label)
-
-    def unused(self) -> Mapping[str, int]:
-        """As the source."""
-        return self._source.unused()
-
-    def read(self, locator: str) -> bytes:
-        """As the source."""
-        return self._source.read(locator)
-
-    def read_mask(self, locator: str) -> bytes:
-        """As the source."""
-        return self._source.read_mask(locator)
-
-    def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
-        """As the source."""
-        return self._source.numbers(locators, column)
-
-
 def open_source(kind: str, value: str, **options: Any) -> Source:
     """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
 
-    The option `class` is had by all: every image of the source is of that class.
+    The option `class` is had by all: every image of the source is of that class. A file or folder whose own name is
+    that of an evaluation split holds images of it, unless the option `splits` is false.
 
     Raises:
         SourceError: the kind or an option is unknown, or the source cannot be opened.
@@ -102,9 +67,13 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
     cls = _class_of(kind)
     only_class = options.pop("class", None)
+    named = own_split(value) if kind not in SPLIT_KNOWN and options.get("splits", True) else None
+    wanted = options.pop("split") if named is not None and split_name(options.get("split") or "") == named else None
     if only_class is not None and kind == "folder":
         options["classes"] = False
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if "splits" not in known and kind not in SPLIT_KNOWN:
+        options.pop("splits", None)
     for option in options:
         if option not in known:
             raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
@@ -112,7 +81,8 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
         source: Source = cls(value, **options)  # type: ignore[call-arg]  # each kind takes its value
     except OSError as error:
         raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
-    return source if only_class is None else OneClass(source, only_class)
+    source = source if only_class is None else OneClass(source, only_class)
+    return source if named is None else NamedSplit(source, named, wanted)
 
 
 def writer_of(kind: str) -> type[Writer]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from augforge.progress import Progress
 
 FORMAT = 1
+DIGITS = 20
+"""Hex digits of the SHA-256 of each training image that the record keeps."""
 RECORD, WEIGHTS, CHECKPOINT = "model.json", "model.safetensors", "checkpoint.safetensors"
 
 
@@ -46,6 +48,20 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not known:
         raise ModelError(f"{path} is of format {record['format']}, this augforge reads {FORMAT}", "train it again")
     return dict(record)
+
+
+def trained_on(folder: Path) -> frozenset[str] | None:
+    """The first DIGITS of the digests of all images that a model was trained on, or held out of its training.
+
+    Empty where the directory holds no model of ours; None where its record does not say, as those of earlier versions.
+    """
+    record = read_record(folder)
+    if record is None:
+        return frozenset()
+    roles = dict(record.get("data", {})).values()
+    if not roles or any("digests" not in role for role in roles):
+        return None
+    return frozenset(digest for role in roles for digest in role["digests"])
 
 
 def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.models import Model, find_model, model_key
 from augforge.models.digests import digest
-from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
+from augforge.models.directory import CHECKPOINT, DIGITS, RECORD, read_record, sound_record
 from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.trainer import Trainer
@@ -249,13 +249,18 @@ def _record(task: Task, accelerator: Any) -> dict[str, Any]:
         "identity": task.identity,
         "options": {name: value for name, value in stage.options().items() if name != "as"},
         "models": models,
-        "data": {role: {"images": len(rows), "digest": digests[role]} for role, rows in task.roles.items()},
+        "data": {role: {"digest": digests[role], **_images(samples)} for role, samples in task.roles.items()},
         "seed": task.seed,
         "steps": stage.steps,
         "batch": stage.batch,
         "processes": accelerator.num_processes,
         **setting(accelerator.device.type, dtype, "accelerate"),
     }
+
+
+def _images(samples: Sequence[Sample]) -> dict[str, Any]:
+    """How many images play a role, and the first digits of their digests, by which they are known again."""
+    return {"images": len(samples), "digests": sorted({sample.digest[:DIGITS] for sample in samples})}
 
 
 def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
