@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 DIGITS = 20
 """Hex digits of the SHA-256 of each training image that the record keeps."""
+HELD_OUT = "held-out"
+"""The role of images that a training only measures itself by."""
 RECORD, WEIGHTS, CHECKPOINT = "model.json", "model.safetensors", "checkpoint.safetensors"
 
 
@@ -51,17 +53,17 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def trained_on(folder: Path) -> frozenset[str] | None:
-    """The first DIGITS of the digests of all images that a model was trained on, or held out of its training.
+    """The first DIGITS of the digests of all images that a model was trained on; those held out do not count.
 
     Empty where the directory holds no model of ours; None where its record does not say, as those of earlier versions.
     """
     record = read_record(folder)
     if record is None:
         return frozenset()
-    roles = dict(record.get("data", {})).values()
-    if not roles or any("digests" not in role for role in roles):
+    roles = [about for role, about in dict(record.get("data", {})).items() if role != HELD_OUT]
+    if not roles or any("digests" not in about for about in roles):
         return None
-    return frozenset(digest for role in roles for digest in role["digests"])
+    return frozenset(digest for about in roles for digest in about["digests"])
 
 
 def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:

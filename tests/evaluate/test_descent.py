@@ -123,13 +123,14 @@ def model(tmp_path_factory, test_set) -> Path:
 
 def test_a_model_says_what_it_was_trained_on(model, tmp_path):
     known = trained_on(model)
-    assert known is not None and len(known) == 180 and {len(digest) for digest in known} == {DIGITS}
+    data = json.loads((model / "model.json").read_text())["data"]
+    assert known is not None and len(known) == data["train"]["images"] and {len(digest) for digest in known} == {DIGITS}
+    assert data["held-out"]["images"] == 180 - len(known) > 0 and "digests" not in data["held-out"]
     assert trained_on(tmp_path) == frozenset()
     older = Path(shutil.copytree(model, tmp_path / "older"))
     record = json.loads((older / "model.json").read_text())
     for role in record["data"].values():
-        del role["digests"]
-    record.pop("sha256", None)
+        role.pop("digests", None)
     (older / "model.json").write_text(json.dumps({k: v for k, v in record.items() if k != "seal"}))
     assert trained_on(older) is None
 
@@ -151,7 +152,9 @@ def test_what_a_model_of_test_images_did_is_refused(tmp_path, test_set, model, v
             picture(number, 300).save(train / f"{number}.png")
     stage = build_stage(verb, name, {"model": str(model), **options})
     out = run_on(train, tmp_path / "run", "folder", stage)
-    with pytest.raises(AugforgeError, match=rf"images to train on were {word} .*180 images of the test set") as caught:
+    with pytest.raises(
+        AugforgeError, match=rf"images to train on were {word} .*{len(trained_on(model) or ())} images of the test set"
+    ) as caught:
         evaluate(out, str(test_set), quick(arms="real"))
     assert "train the model without them" in caught.value.hint
     assert evaluate(out, str(write_test(tmp_path / "other", first=7000)), quick(arms="real", seeds="1"))["arms"]
