@@ -1,5 +1,6 @@
 """augforge synthesizes and curates image datasets; every row knows where it came from.
 
+    inspect              what a source is understood to be, with examples
     Recipe, stage        what to do: sources and stages; `check`, `plan`, `run`, `rebuild`
     Run                  a run folder: its dataset and ledger, `why`, `images`, `report`, `evaluate`, `export`, …
     train                train a model on your own images
@@ -21,6 +22,7 @@ __all__ = [
     "Run",
     "__version__",
     "check_marks",
+    "inspect",
     "list_models",
     "list_recipes",
     "list_stages",
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         Recipe,
         Run,
         check_marks,
+        inspect,
         list_models,
         list_recipes,
         list_stages,

@@ -20,6 +20,8 @@ EXTRAS = {
     "matplotlib": "report",
     "onnxruntime": "nsfw",
     "open_clip": "embed",
+    "pillow_heif": "heif",
+    "pillow_jxl": "jxl",
     "safetensors": "embed",
     "simplejpeg": "jpeg",
     "skimage": "shifts",

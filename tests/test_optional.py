@@ -158,6 +158,8 @@ def test_the_extras_bring_what_the_errors_promise():
         "c2pa": "c2pa-python",
         "faiss": "faiss-cpu",
         "open_clip": "open-clip-torch",
+        "pillow_heif": "pillow-heif",
+        "pillow_jxl": "pillow-jxl-plugin",
         "skimage": "scikit-image",
         "umap": "umap-learn",
     }

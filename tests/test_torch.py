@@ -23,6 +23,7 @@ from augforge.errors import RecipeError, SourceError
 from augforge.recipe import Recipe, SourceSpec
 from augforge.torch import NO_LABEL, as_tensors, collate
 from tests.data.test_uniform import STORED
+from tests.publish.annotated import make_run
 from tests.saved import saved
 
 SUFFIX = {"JPEG": "jpg", "CMYK": "jpg", "turned": "jpg", "F": "tif", "animated": "gif"}
@@ -162,3 +163,53 @@ def test_an_export_as_it_is_and_one_of_another_shape_are_not_taken_for_each_othe
     assert not Run(mixed).export("parquet", tmp_path / "out", size=8).up_to_date
     assert Run(mixed).export("parquet", tmp_path / "out", size=8).up_to_date
     assert not Run(mixed).export("parquet", tmp_path / "out").up_to_date
+
+
+BOXES = [
+    {"box": [2.0, 3.0, 12.0, 13.0], "label": "car", "iscrowd": True},
+    {"box": [10.0, 4.0, 38.0, 20.0], "label": "bus"},
+    {"box": [0.0, 0.0, 8.0, 24.0], "label": "car"},
+]
+POINTS = [{"points": [[12.0, 6.0, 2.0], [39.0, 1.0, 1.0]], "names": ["a", "b"]}]
+
+
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of pictures of 40x24 px with boxes, keypoints and several labels."""
+    said = {"boxes": BOXES, "keypoints": POINTS, "labels": ["bus", "car"], "soft_label": {"car": 0.25, "bus": 0.75}}
+    rows = [("car", None, said), ("bus", None, {"boxes": []}), ("car", None, {"caption": "no boxes known"})]
+    return make_run(tmp_path_factory.mktemp("annotated"), rows)
+
+
+def test_boxes_are_what_the_detectors_of_torchvision_take(annotated):
+    first, nothing, unknown = as_tensors(load_from_disk(str(annotated / "dataset")))
+    target = first["target"]
+    assert target["boxes"].dtype == torch.float32 and target["boxes"].tolist() == [box["box"] for box in BOXES]
+    assert target["labels"].dtype == torch.int64 and target["labels"].tolist() == [1, 2, 1]
+    assert target["iscrowd"].tolist() == [1, 0, 0]
+    assert nothing["target"]["boxes"].shape == (0, 4) and nothing["target"]["labels"].shape == (0,)
+    assert unknown["target"] is None and unknown["keypoints"] is None and "boxes" not in first
+    assert first["keypoints"][0].tolist() == POINTS[0]["points"]
+    assert first["labels"].tolist() == [1, 0] and first["soft_label"].tolist() == [0.25, 0.75]
+
+
+def test_boxes_go_where_the_cropped_pixels_go(annotated):
+    first = as_tensors(load_from_disk(str(annotated / "dataset")), size=48)[0]
+    assert first["image"].shape == (3, 48, 48)
+    assert first["target"]["boxes"].tolist() == [[0.0, 6.0, 8.0, 26.0], [4.0, 8.0, 48.0, 40.0]]
+    assert first["target"]["labels"].tolist() == [1, 2]
+    assert first["keypoints"][0].tolist() == [[8.0, 12.0, 2.0], [0.0, 0.0, 0.0]]
+
+
+def test_columns_of_annotations_can_be_chosen_and_batched(annotated):
+    data = as_tensors(load_from_disk(str(annotated / "dataset")), size=24, columns=("image", "boxes"))
+    batch = collate([data[0], data[1]])
+    assert batch["image"].shape == (2, 3, 24, 24)
+    assert [len(target["boxes"]) for target in batch["target"]] == [2, 0]
+    assert pickle.loads(pickle.dumps(data))[0].keys() == {"image", "target"}
+
+
+def test_boxes_without_a_class_are_all_of_the_first(tmp_path):
+    finished = make_run(tmp_path, [(None, None, {"boxes": [{"box": [0.0, 0.0, 4.0, 4.0]}]})])
+    row = as_tensors(load_from_disk(str(finished / "dataset")))[0]
+    assert row["target"]["labels"].tolist() == [1]

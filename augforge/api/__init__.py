@@ -4,6 +4,7 @@ recipe       Recipe: sources and stages, and everything that a recipe can be ask
 run          Run: a run folder and everything that can be asked of it
 images       RunImages: the images of a run, kept and dropped ones
 models       train
+sources      inspect
 lists        samples, check_marks, list_stages, list_models, list_recipes
 shown        how these objects look in a notebook
 """
@@ -12,6 +13,7 @@ from augforge.api.lists import check_marks, list_models, list_recipes, list_stag
 from augforge.api.models import train
 from augforge.api.recipe import Recipe, stage
 from augforge.api.run import Run
+from augforge.api.sources import inspect
 from augforge.errors import AugforgeError
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Recipe",
     "Run",
     "check_marks",
+    "inspect",
     "list_models",
     "list_recipes",
     "list_stages",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,29 +88,33 @@ class RunContents:
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"{path} cannot be read: {error}", AGAIN) from error
 
-    def _counts(self) -> dict[str, tuple[int, int, int]]:
-        """Of each class: real and synthetic images that were kept, and dropped ones; "" stands for no class."""
-        rows = self._read(["label", "origin", "kept"])
-        counted = Counter(zip(*(rows.column(name).to_pylist() for name in ("label", "origin", "kept")), strict=True))
-        labels = dict.fromkeys([*self.classes, *(label for label, _, _ in counted)])
-        return {
-            label or "": (
-                counted[label, "real", True],
-                counted[label, "synthetic", True],
-                counted[label, "real", False] + counted[label, "synthetic", False],
-            )
-            for label in labels
-        }
+    def _counts(self) -> tuple[dict[str, list[float]], list[int]]:
+        """Of each class: real and synthetic images that were kept, and dropped ones, as far as expected; and of all.
+
+        "" stands for no class.
+        """
+        import pyarrow.compute as pc
+
+        from augforge.data.classes import several_in, table_counts
+
+        rows = self._read(["label", "annotations", "origin", "kept"])
+        real, kept = pc.equal(rows.column("origin"), "real"), rows.column("kept")
+        chosen = (pc.and_(real, kept), pc.and_(pc.invert(real), kept), pc.invert(kept))
+        parts = [rows.filter(mask) for mask in chosen]
+        met = (label for label in rows.column("label").unique().to_pylist() if label is not None)
+        classes = list(dict.fromkeys([*self.classes, *met]))
+        counted = [table_counts(part, classes) for part in parts]
+        counts = {label: [part[label] for part in counted] for label in classes}
+        without: list[float] = [part.column("label").null_count - len(several_in(part)) for part in parts]
+        return {**counts, **({"": without} if any(without) else {})}, [len(part) for part in parts]
 
     def __repr__(self) -> str:
-        counts = self._counts()
-        real, synthetic, dropped = (sum(count[place] for count in counts.values()) for place in range(3))
+        counts, (real, synthetic, dropped) = self._counts()
         classes = len([label for label in counts if label])
         kept = f"{real + synthetic:,} images kept ({synthetic:,} synthetic), {dropped:,} dropped"
         return f"<Run {str(self.folder)!r}: {kept}, {classes} classes>"
 
     def _repr_html_(self) -> str:
-        counts = self._counts()
-        total = [sum(count[place] for count in counts.values()) for place in range(3)]
+        counts, total = self._counts()
         rows = [["all", *total], *([label or "(no class)", *count] for label, count in counts.items())]
         return table(["class", "real", "synthetic", "dropped"], rows, f"run {self.folder}")

@@ -215,7 +215,8 @@ class Run(RunContents):
         """Write the kept images with their provenance as others read them, resuming from what is in `out`.
 
         Args:
-            to: "folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", or "hub" to push it to the Hub.
+            to: "folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", "fiftyone", "label-studio", or "hub" to
+                push it to the Hub.
             out: the folder to write; new, empty, or of an earlier export.
             mark: mark synthetic images as such, in XMP.
             sign: sign them with C2PA, too; needs `cert` and `key`, PEM files of the certificate chain and its key.

@@ -23,6 +23,11 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "inspect": Entry(
+        START, f"{HERE}.look_commands:inspect",
+        "Say what a source is understood to be, and draw examples.",
+        "augforge inspect photos --png examples.png",
+    ),
     "samples": Entry(
         START, f"{HERE}.look_commands:samples",
         "Write a small real data set to begin with.",

@@ -11,7 +11,7 @@ from augforge.cli.completion import among
 from augforge.cli.options import AsJson, DryRun, Folder, Replace
 
 MARKS, CARD, PIXELS, HUB = "Marks", "Card", "Images", "Hub"
-FORMATS = ("folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", "hub")
+FORMATS = ("folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", "fiftyone", "label-studio", "hub")
 
 
 def export(
@@ -21,7 +21,7 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="folder, parquet, webdataset, coco, yolo, voc, hf, or hub to push it to the Hugging Face Hub.",
+            help="folder, parquet, webdataset, coco, yolo, voc, hf, fiftyone, label-studio, or hub to push to the Hub.",
             show_default=False,
             autocompletion=among(*FORMATS),
         ),

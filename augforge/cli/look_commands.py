@@ -1,4 +1,4 @@
-"""The commands that show: samples, lists, why, thresholds, report."""
+"""The commands that show: inspect, samples, lists, why, thresholds, report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,27 @@ import typer
 
 from augforge.cli.completion import among
 from augforge.cli.options import AsJson, DryRun, Folder, Replace
+
+
+def inspect(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Images: a folder, dataset, Parquet, COCO, YOLO, run folder, hub:owner/name or sample:digits.",
+            show_default=False,
+        ),
+    ],
+    png: Annotated[
+        Path | None, typer.Option("--png", help="Draw examples, with their annotations, into this file.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many examples.")] = 24,
+    json: AsJson = False,
+) -> None:
+    """Say what a source is understood to be, and draw examples of every class and split; nothing is run."""
+    from augforge.cli.render.inspection import inspect_and_show
+
+    inspect_and_show(source, png, limit, json)
 
 
 def samples(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from augforge.data import formats
 from augforge.errors import BadImage
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 MAX_PIXELS = 89_478_485
 """Pillow's limit, 256 MiB of RGB: a file that unpacks to more is taken for a decompression bomb."""
 MIN_SIDE = 2
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Pillow's names of what is read. Others stay out: EPS, for one, would start Ghostscript."""
-MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\x00", b"MM\x00*")
 ORIENTATION = 0x0112
 SEVERAL = {
     "GIF": "animated: first of {} frames",
@@ -31,6 +29,7 @@ SEVERAL = {
     "PNG": "animated: first of {} frames",
     "AVIF": "animated: first of {} frames",
     "TIFF": "first of {} pages",
+    "MPO": "first of {} pictures",
 }
 MASK_MODES = ("L", "P", "1", "I", "I;16", "I;16B")
 """Pillow's modes of one channel with whole numbers."""
@@ -142,7 +141,7 @@ def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
         raise BadImage("empty file (0 bytes)")
     _silence_pillow()
     try:
-        image = _open(data)
+        image = formats.opened(data)
         _check_size(*image.size)
         yield image
     except BadImage:
@@ -160,12 +159,6 @@ def _silence_pillow() -> None:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    from PIL import Image
-
-    return Image.open(io.BytesIO(data), formats=FORMATS)
-
-
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise BadImage(f"decompression bomb: {width}x{height} px, over {MAX_PIXELS:,} px")
@@ -180,7 +173,7 @@ def _reason(error: Exception, data: bytes) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"decompression bomb: over {MAX_PIXELS:,} px"
     if isinstance(error, UnidentifiedImageError):
-        return "damaged: its header cannot be read" if data.startswith(MAGIC) else "not an image"
+        return "damaged: its header cannot be read" if formats.kind_of(data[: formats.HEAD]) else "not an image"
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
     if re.search("truncated|broken data stream|unexpected end|not enough", text, re.IGNORECASE):
@@ -193,7 +186,7 @@ def _frames_note(image: ImageFile.ImageFile, data: bytes) -> str:
     said = SEVERAL.get(image.format or "")
     if said is None:
         return ""
-    counted = _open(data) if image.format in ("GIF", "TIFF") else image
+    counted = formats.opened(data) if image.format in ("GIF", "TIFF") else image
     frames = getattr(counted, "n_frames", 1)
     return said.format(frames) if frames > 1 else ""
 

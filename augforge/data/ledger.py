@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
+from augforge.data.classes import Several, Shares, expected_counts, filed_under
 from augforge.data.sample import On, Sample, is_evaluation
-from augforge.data.schema import ROWS, ledger_schema, samples_table
+from augforge.data.schema import ROWS, ledger_schema, samples_table, score_maps
 from augforge.errors import RecipeError, shortened
 
 Indices = NDArray[np.int64]
@@ -41,6 +42,7 @@ class Ledger:
         self.weight = np.zeros(0, dtype=np.float64)
         self.scores: dict[str, NDArray[np.float64]] = {}
         self._places: dict[str, int] | None = None
+        self._several = Several()
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -57,7 +59,7 @@ class Ledger:
         self.kept, self.weight = other.kept.copy(), other.weight.copy()
         self.dropped, self.dropped_by = other.dropped.copy(), other.dropped_by.copy()
         self.scores = {name: values.copy() for name, values in other.scores.items()}
-        self._places = None
+        self._places, self._several = None, other._several.copy()
 
     # -- adding ---------------------------------------------------------------------------------------------
 
@@ -133,17 +135,27 @@ class Ledger:
         """The kept samples that a stage with `on` looks at."""
         if on == "all":
             return np.flatnonzero(self.kept)
-        return np.flatnonzero(self.kept & np.asarray(pc.equal(self.rows.column("origin"), on)).astype(bool))
+        return np.flatnonzero(self.kept & self._of_origin(on))
 
-    def reference(self, unlabelled: bool = False) -> Indices:
+    def _of_origin(self, origin: str) -> NDArray[np.bool_]:
+        return np.asarray(pc.equal(self.rows.column("origin"), origin)).astype(bool)
+
+    def _outside_evaluation(self, indices: Indices) -> Indices:
+        keep = np.array([not is_evaluation(split) for split in self.column("split", indices)], dtype=bool)
+        found: Indices = indices[keep]
+        return found
+
+    def reference(self, unlabelled: bool = False, several: bool = False) -> Indices:
         """The kept real samples outside evaluation splits: what a class looks like.
 
-        Those without a label are included only with `unlabelled`.
+        Those without a label are included only with `unlabelled`, those with several or a soft one also with `several`.
         """
-        indices = self.visible("real")
-        rows = zip(self.column("split", indices), self.column("label", indices), strict=True)
-        usable = [not is_evaluation(split) and (unlabelled or label is not None) for split, label in rows]
-        chosen: Indices = indices[np.array(usable, dtype=bool)]
+        indices = self._outside_evaluation(self.visible("real"))
+        if unlabelled:
+            return indices
+        usable = np.array([label is not None for label in self.column("label", indices)], dtype=bool)
+        usable[list(self.several(indices)) if several else []] = True
+        chosen: Indices = indices[usable]
         return chosen
 
     def conditioning(self, split: str, unlabelled: bool = False) -> dict[str | None, list[Sample]]:
@@ -157,16 +169,47 @@ class Ledger:
                 pools[sample.label].append(sample)
         return pools
 
-    def class_counts(self, indices: Indices | None = None) -> dict[str, int]:
-        """Samples per class, of `indices` or of all kept ones; classes without samples included."""
-        counts = Counter(self.column("label", self.visible() if indices is None else indices))
-        return {label: counts.get(label, 0) for label in self.classes}
+    def class_counts(self, indices: Indices | None = None) -> dict[str, float]:
+        """How many samples of each class are expected, of `indices` or of all kept ones; classes without any included.
+
+        See `augforge.data.classes`: whole numbers, unless there are soft labels.
+        """
+        indices = self.visible() if indices is None else indices
+        return expected_counts(self.column("label", indices), self.several(indices).values(), self.classes)
+
+    def several(self, indices: Indices) -> dict[int, Shares]:
+        """The shares of those of `indices` that have several labels or a soft label instead of one, by place in it."""
+        known = self._several.of(self.rows)
+        if not known:
+            return {}
+        labels = self.column("label", indices)
+        found = zip(indices.tolist(), labels, strict=True)
+        return {place: known[i] for place, (i, label) in enumerate(found) if label is None and i in known}
+
+    def filed_under(self, indices: Indices) -> list[str | None]:
+        """(n,) the class under which each of `indices` is filed where it can be counted once, None without a class.
+
+        Several labels are filed under the rarest one among the real images outside evaluation splits.
+        """
+        labels, several = self.column("label", indices), self.several(indices)
+        if several:
+            counts = self.class_counts(self._outside_evaluation(np.flatnonzero(self._of_origin("real"))))
+            for place, shares in several.items():
+                labels[place] = filed_under(shares, counts)
+        return labels
 
     def class_index(self, indices: Indices) -> NDArray[np.int64]:
         """(n,) index into `classes`, -1 where a sample has no label."""
         labels = self.rows.column("label").take(pa.array(indices))
         places = pc.fill_null(pc.index_in(labels, value_set=pa.array(self.classes, pa.string())), -1)
         return np.asarray(places).astype(np.int64)
+
+    def filed_index(self, indices: Indices) -> NDArray[np.int64]:
+        """(n,) as `filed_under`, as index into `classes`, -1 without a class."""
+        found, number = self.class_index(indices), {name: place for place, name in enumerate(self.classes)}
+        if several := list(self.several(indices)):
+            found[several] = [number.get(str(name), -1) for name in self.filed_under(indices[several])]
+        return found
 
     # -- deciding -------------------------------------------------------------------------------------------
 
@@ -212,7 +255,8 @@ class Ledger:
 
     def forget_empty_classes(self) -> list[str]:
         """Leave out the `empty` classes of which there still is no sample; which these were."""
-        met = set(self.column("label"))
+        several = self.several(np.arange(len(self))).values()
+        met = {*self.column("label"), *(name for shares in several for name in shares)}
         gone = [name for name in self.empty if name in self.classes and name not in met]
         self.classes = [name for name in self.classes if name not in gone]
         return gone
@@ -257,18 +301,8 @@ class Ledger:
             "dropped": pa.array(self.dropped[part], pa.string()),
             "dropped_by": pa.array(self.dropped_by[part], pa.string()),
             "weight": pa.array(self.weight[part]),
-            "scores": self._score_maps(part),
+            "scores": score_maps(self.scores, part),
         }
-
-    def _score_maps(self, part: slice) -> pa.Array:
-        names = sorted(self.scores)
-        values = np.stack([self.scores[name][part] for name in names], axis=1) if names else np.zeros((0, 0))
-        length = part.stop - part.start
-        present = ~np.isnan(values) if names else np.zeros((length, 0), dtype=bool)
-        offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
-        keys = np.broadcast_to(np.array(names, dtype=object), present.shape)[present]
-        items = values[present] if names else np.zeros(0)
-        return pa.MapArray.from_arrays(pa.array(offsets), pa.array(keys, pa.string()), pa.array(items, pa.float64()))
 
 
 _PLAIN = Sample(id="", label=None)

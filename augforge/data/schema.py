@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from augforge.data.annotations import dump_annotations
 from augforge.data.sample import Sample
@@ -69,3 +71,15 @@ def _table(samples: Sequence[Sample]) -> pa.Table:
         pa.array(columns[f.name] if f.name in columns else [getattr(s, f.name) for s in samples], f.type) for f in ROWS
     ]
     return pa.Table.from_arrays(arrays, schema=ROWS)
+
+
+def score_maps(scores: Mapping[str, NDArray[np.float64]], part: slice) -> pa.Array:
+    """The column `scores` of some samples: of each, the measures that it has."""
+    names = sorted(scores)
+    values = np.stack([scores[name][part] for name in names], axis=1) if names else np.zeros((0, 0))
+    length = part.stop - part.start
+    present = ~np.isnan(values) if names else np.zeros((length, 0), dtype=bool)
+    offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
+    keys = np.broadcast_to(np.array(names, dtype=object), present.shape)[present]
+    items = values[present] if names else np.zeros(0)
+    return pa.MapArray.from_arrays(pa.array(offsets), pa.array(keys, pa.string()), pa.array(items, pa.float64()))

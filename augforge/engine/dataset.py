@@ -7,13 +7,14 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from augforge.data.annotations import ParsedTexts, annotation_cells, annotation_features
 from augforge.data.files import named, swap_folder, sync
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
@@ -27,6 +28,8 @@ from augforge.progress import Bar, Progress
 
 ROWS_A_BATCH = 256
 SHARD_BYTES = 256 << 20
+CAPTION = "caption"
+"""The column of what a picture shows in words: the prompt of a generated image, the caption of one of a source."""
 
 
 def write_dataset(ledger: Ledger, store: Store, pixels: Pixels, progress: Progress, flat: bool = False) -> None:
@@ -98,24 +101,29 @@ def _write(folder: Path, rows: _Rows, indices: Indices, split: str | None, bar: 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Which columns and measures have a value in some kept sample; wholly empty ones are not written."""
+    """Which columns and measures have a value in some kept sample; wholly empty ones are not written.
+
+    `annotations` has the features of the kinds of annotation that occur, by their names.
+    """
 
     columns: frozenset[str]
     measures: tuple[str, ...]
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
 
 def filled_of(ledger: Ledger) -> Filled:
     """What the kept samples of a ledger have values in. The column of labels is there wherever there are classes."""
     kept = ledger.visible()
     measures = tuple(name for name in sorted(ledger.scores) if not np.isnan(ledger.scores[name][kept]).all())
+    kinds = annotation_features(ParsedTexts(ledger.column("annotations", kept)), ledger.classes)
     there = {
         "label": bool(ledger.classes),
         "scores": bool(measures),
         "split": any(ledger.column("split", kept)),
-        "caption": any(map(_prompt, set(ledger.column("sampled_params", kept)))),
+        "caption": CAPTION in kinds or any(map(_prompt, set(ledger.column("sampled_params", kept)))),
         "mask": any(ledger.column("mask", kept)),
     }
-    return Filled(frozenset(name for name, filled in there.items() if filled), measures)
+    return Filled(frozenset(name for name, filled in there.items() if filled), measures, kinds)
 
 
 def _prompt(sampled_params: str) -> str:
@@ -136,11 +144,12 @@ def dataset_features(classes: Sequence[str], filled: Filled) -> Any:
         "scores": {name: Value("float64") for name in filled.measures},
         "provenance": Value("string"),
         "split": Value("string"),
-        "caption": Value("string"),
+        CAPTION: Value("string"),
         "mask": Image(),
     }
     always = {"image", "id", "origin", "weight", "provenance"}
-    return Features({name: kind for name, kind in every.items() if name in always | filled.columns})
+    own = {name: kind for name, kind in every.items() if name in always | filled.columns}
+    return Features(own | {name: kind for name, kind in filled.annotations.items() if name != CAPTION})
 
 
 class _Rows:
@@ -180,7 +189,8 @@ class _Rows:
             "scores": {name: sample.scores.get(name, math.nan) for name in self._filled.measures},
             "provenance": json.dumps(provenance(sample, parents), sort_keys=True, ensure_ascii=False),
             "split": sample.split or "",
-            "caption": sample.sampled_params.get("prompt") or "",
+            CAPTION: sample.sampled_params.get("prompt") or sample.annotations.get(CAPTION) or "",
+            **annotation_cells(sample.annotations, self._filled.annotations, self.ledger.classes),
         }
 
 

@@ -110,7 +110,7 @@ def _refuse_nothing_planned(stage: Generator, title: str, context: RunContext) -
     if stage.needs_labels and not _labelled(ledger, real):
         many = f"none of the {len(real):,} real images has a label"
         context.empty(f"{title}: nothing to generate: it makes images of a class, and {many}", LABELS)
-    elif not any(pools.values()):
+    elif not any(pools.values()) and any(amounts(stage, ledger).values()):
         hint = "generators never see evaluation splits; --split names another one"
         context.empty(f"{title}: nothing to generate: no real image of the split {stage.split!r} is left", hint)
     elif any(amounts(stage, ledger).values()):
@@ -129,7 +129,7 @@ def leave_out_empty_classes(context: RunContext) -> None:
 
 
 def _labelled(ledger: Ledger, indices: Indices) -> bool:
-    return bool((ledger.class_index(indices) >= 0).any())
+    return bool((ledger.class_index(indices) >= 0).any()) or bool(ledger.several(indices))
 
 
 def usual_reason(ledger: Ledger, indices: Indices) -> str:

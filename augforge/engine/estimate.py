@@ -92,7 +92,7 @@ def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str |
         share = mine[1] / mine[0] if mine[0] else overall
         tries = _tries(stage, target, mine, share)
         expected = None if share is None else _expected(stage, target, tries, share)
-        count = real.get(label, 0)
+        count = int(real.get(label, 0))
         ratio = target / count if count else None
         found[label] = ClassOutlook(label or "", count, target, ratio, *mine, share, tries, expected)
     return found

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from augforge.data import images
 from augforge.data.annotations import check_annotations, dump_annotations, parse_annotations
+from augforge.data.classes import one_label, said_labels
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
@@ -102,7 +103,17 @@ def known_samples(
 
 def _unread(f: Found) -> Sample:
     mask = f.key if f.entry.mask else ""
-    return Sample(key("unread", f.key), f.entry.label, split=f.entry.split, digest=f.key, width=1, height=1, mask=mask)
+    said = said_labels(f.entry.annotations)
+    return Sample(
+        key("unread", f.key),
+        one_label(f.entry.label, said),
+        split=f.entry.split,
+        digest=f.key,
+        width=1,
+        height=1,
+        mask=mask,
+        annotations=said,
+    )
 
 
 def _unknown(found: Sequence[Found], parts: Parts) -> list[Found]:
@@ -207,7 +218,8 @@ def _with_facts(sample: Sample, facts: Mapping[str, Any]) -> Sample:
     problem = facts["problem"]
     if found.annotations and not problem:
         usable, wrong = check_annotations(found.annotations, (found.height, found.width))
-        found = replace(found, annotations=usable, note="; ".join(filter(None, [found.note, *wrong])))
+        note = "; ".join(filter(None, [found.note, *wrong]))
+        found = replace(found, label=one_label(found.label, usable), annotations=usable, note=note)
     return replace(found, kept=False, dropped=problem, dropped_by="source") if problem else found
 
 

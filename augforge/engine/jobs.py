@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -12,6 +13,7 @@ from augforge.data.ids import key, seed_of, unit
 from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import On, Sample, is_evaluation
+from augforge.engine.one_label import needs_one_label
 from augforge.errors import RecipeError, did_you_mean
 from augforge.models import find_model, model_key
 from augforge.stages.generator import Generator, Job
@@ -28,13 +30,42 @@ def stage_key(stage: Generator, seed: int) -> str:
 
 
 def amounts(stage: Generator, ledger: Ledger) -> dict[str | None, int]:
-    """How many images of each class the stage should make; RecipeError if it is to make more of a class not there."""
-    counts = training_counts(ledger, "real" if stage.real_to_synthetic else "all", not stage.needs_labels)
+    """How many images of each class the stage should make; RecipeError if it is to make more of a class not there.
+
+    Classes are balanced by how many images of each are expected; what is made for each image, by the images themselves.
+    """
+    on: On = "real" if stage.real_to_synthetic else "all"
+    counts = training_counts(ledger, on, not stage.needs_labels, expected=stage.balances)
     if stage.of is not None:
         if stage.of not in ledger.classes:
             raise RecipeError(f"{stage.name}: there is no class {stage.of!r}", did_you_mean(stage.of, ledger.classes))
         counts = {stage.of: counts.get(stage.of, 0)}
-    return stage.target_counts(counts)
+    target = stage.target_counts(counts)
+    _refuse_without_own(stage, ledger, target)
+    return target
+
+
+def _refuse_without_own(stage: Generator, ledger: Ledger, target: Mapping[str | None, int]) -> None:
+    """RecipeError where images of a class are asked for, and it is only seen in images with several labels."""
+    several = ledger.several(ledger.reference(unlabelled=True)).values()
+    if not several or not (stage.needs_labels or stage.balances):
+        return  # to make some of each image, classes or none, no class has to be there
+    seen = {name for shares in several for name in shares}
+    pools = ledger.conditioning(stage.split, not stage.needs_labels)
+    lacking = _without_parents(stage, pools, [label for label in target if target[label] and label in seen])
+    if lacking:
+        raise needs_one_label(
+            f"generate {stage.name}",
+            several,
+            f"no image is of the class {lacking[0]!r} alone, and it makes images of one class from such",
+        )
+
+
+def _without_parents(
+    stage: Generator, pools: Mapping[str | None, Sequence[Sample]], wanted: Sequence[str | None]
+) -> list[str | None]:
+    """Those of the `wanted` classes from whose images the stage can make none."""
+    return [label for label in wanted if next(stage.choose_parents(Pool(pools[label]), 1), None) is None]
 
 
 def plan_by_class(
@@ -97,12 +128,19 @@ def _coupled(jobs: Iterator[Job], size: int) -> Iterator[Job]:
             yield Job(replace(job.sample, id=identity, sampled_params=sampled_params), job.parents)
 
 
-def training_counts(ledger: Ledger, on: On = "all", unlabelled: bool = False) -> dict[str | None, int]:
-    """How many kept images each class has to train on (evaluation splits do not count); under None the unlabelled."""
+def training_counts(
+    ledger: Ledger, on: On = "all", unlabelled: bool = False, expected: bool = False
+) -> dict[str | None, float]:
+    """How many kept images each class has to train on (evaluation splits do not count); under None the unlabelled.
+
+    Those with several labels or a soft label are unlabelled, unless the `expected` number of each class is asked for.
+    """
     indices = ledger.visible(on)
     splits = ledger.column("split", indices)
     indices = indices[np.array([not is_evaluation(split) for split in splits], dtype=bool)]
-    counts: dict[str | None, int] = dict(ledger.class_counts(indices).items())
-    if unlabelled and (without := int((ledger.class_index(indices) < 0).sum())):
-        counts[None] = without
+    numbers = Counter(ledger.column("label", indices))
+    own: dict[str, float] = {label: numbers[label] for label in ledger.classes}
+    counts: dict[str | None, float] = dict((ledger.class_counts(indices) if expected else own).items())
+    if unlabelled and numbers[None]:
+        counts[None] = numbers[None]
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from augforge.algorithms.selection import budgets
+from augforge.data.classes import plain
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
@@ -22,6 +24,7 @@ from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.jobs import plan_by_class
 from augforge.engine.kinds import of_kind
 from augforge.engine.limits import check_amounts, check_asked
+from augforge.engine.one_label import refuse_several
 from augforge.engine.rates import measured_rate
 from augforge.engine.runners.filter import measured_parts
 from augforge.engine.runners.generate import finished, generator_parts
@@ -33,10 +36,11 @@ from augforge.models import Model, trained_models
 from augforge.models.directory import read_record
 from augforge.progress import Progress
 from augforge.recipe import Recipe, check_recipe
-from augforge.recipe.looked_at import has_synthetic, settled
+from augforge.recipe.looked_at import has_synthetic, looked_at, settled
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator, Job
+from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.labeler import Labeler
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
@@ -58,7 +62,7 @@ class PlanRow:
     rows_out: int
     todo: int
     reused: int
-    classes: Mapping[str, int]
+    classes: Mapping[str, float]
     exact: bool = True
     outlook: Outlook | None = None
     told: tuple[str, ...] = ()
@@ -73,6 +77,7 @@ class _State:
     models: dict[str, Model]
     ledger: Ledger
     counts: Counts
+    shown: Mapping[str, Mapping[str, float]]
     unread: int = 0
     unmade: int = 0
     exact: bool = True
@@ -83,14 +88,25 @@ class _State:
     def total(self) -> int:
         return sum(self.counts.values())
 
-    def add(self, jobs: Sequence[Job]) -> None:
-        """Count the images that are to be generated."""
+    def add(self, jobs: Sequence[Job], filed: Mapping[str, str | None]) -> None:
+        """Count the images that are to be generated; `filed` says of a parent what its children are filed under."""
         for job in jobs:
-            key = (job.sample.label or "", "synthetic")
+            first = job.parents[0].id if job.parents else ""
+            key = (job.sample.label or filed.get(first) or "", "synthetic")
             self.counts[key] = self.counts.get(key, 0) + 1
 
-    def classes(self) -> dict[str, int]:
-        return {c: sum(n for (label, _), n in self.counts.items() if label == c) for c in self.ledger.classes}
+    def change(self, by: Mapping[tuple[str, str], int], sign: int) -> None:
+        """Add some images, or with `sign` -1 take them away."""
+        for key, count in by.items():
+            self.counts[key] = max(0, self.counts.get(key, 0) + sign * count)
+
+    def classes(self) -> dict[str, float]:
+        """The expected images of each class: of what is filed under one, as many others show too as at the source."""
+        found = dict.fromkeys(self.ledger.classes, 0.0)
+        for (filed, _), count in self.counts.items():
+            for label, each in self.shown.get(filed, {filed: 1}).items():
+                found[label] = found.get(label, 0.0) + each * count
+        return {label: plain(found[label]) for label in self.ledger.classes}
 
 
 def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, *, yes: bool = False) -> list[PlanRow]:
@@ -110,12 +126,13 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
         told = [understood(source) for source in sources]
         ledger, unread = known_samples(sources, store, limit, told)
         check_classes(recipe.stages, ledger.classes)
-        state = _State(store, recipe.seed, models, ledger, _counts(ledger), unread, yes=yes)
+        state = _State(store, recipe.seed, models, ledger, _counts(ledger), _shown(ledger), unread, yes=yes)
         known = len(ledger) - unread
         first = PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)
         rows = [replace(first, told=tuple(each.sentence() for each in told))]
         for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
             before = state.total
+            refuse_several(stage, state.ledger)
             step = of_kind(PLANNERS, stage)(stage, title, state)
             counts = state.classes()
             rows.append(PlanRow(title, before, state.total, step.todo, step.reused, counts, state.exact, step.outlook))
@@ -125,9 +142,24 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
 def _counts(ledger: Ledger) -> Counts:
     counts: Counts = {}
     indices = ledger.visible()
-    for label, origin in zip(ledger.column("label", indices), ledger.column("origin", indices), strict=True):
+    for label, origin in zip(ledger.filed_under(indices), ledger.column("origin", indices), strict=True):
         counts[label or "", origin] = counts.get((label or "", origin), 0) + 1
     return counts
+
+
+def _shown(ledger: Ledger) -> dict[str, dict[str, float]]:
+    """How many images of each class one of those filed under a class stands for, on average; see `Ledger.filed_under`.
+
+    Of a class without images that have several labels or a soft label there is nothing to say: it stands for itself.
+    """
+    indices = ledger.visible()
+    several, filed = ledger.several(indices), np.array(ledger.filed_under(indices), dtype=object)
+    classes = {filed[place] for place in several}
+    found = {}
+    for label in classes:
+        mine = indices[filed == label]
+        found[str(label)] = {name: count / len(mine) for name, count in ledger.class_counts(mine).items()}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +177,7 @@ def _generate(stage: Generator, title: str, state: _State) -> _Step:
     check_amounts(stage, state.ledger, parts.folder, state.yes)
     if stage.until_accepted is not None or (state.unread and not stage.has_amount):
         state.exact = False  # who is accepted; or a gate by id, and ids are only known of what was read
+    filed = _handed_on(stage, state.ledger)
     classes = class_outlooks(stage, state.ledger, tried_so_far(state.store.folder, title))
     tries = {label: each.tries for label, each in classes.items()}
     todo: dict[str | None, int] = {}
@@ -154,9 +187,21 @@ def _generate(stage: Generator, title: str, state: _State) -> _Step:
         there = [job for job in planned if parts.find([job.sample.id])[0] >= 0]
         state.ledger.extend(finished(there, parts, name))
         todo[label], reused = len(planned) - len(there), reused + len(there)
-        state.add(planned[: stage.until_accepted])
+        state.add(planned[: stage.until_accepted], filed)
     state.unmade += sum(todo.values())
     return _Step(sum(todo.values()), reused, outlook(stage, classes, todo, measured_rate(parts.folder)))
+
+
+def _handed_on(stage: Generator, ledger: Ledger) -> dict[str, str | None]:
+    """Of each real image with several labels or a soft label, what its children are filed under: they have its labels.
+
+    {} where a generator does not hand labels on.
+    """
+    if not isinstance(stage, FollowingGenerator):
+        return {}
+    indices = ledger.reference(unlabelled=True)
+    ids, filed = ledger.column("id", indices), ledger.filed_under(indices)
+    return {ids[place]: filed[place] for place in ledger.several(indices)}
 
 
 def _train(stage: Trainer, title: str, state: _State) -> _Step:
@@ -215,7 +260,7 @@ def _unmeasured(stage: Stage, state: _State) -> int:
     if parts is None or str(parts.folder) in state.measured:
         return 0
     state.measured.add(str(parts.folder))
-    known = state.ledger.visible(getattr(stage, "on", "all"))
+    known = looked_at(stage, state.ledger)
     if isinstance(stage, EmbeddingFilter) and stage.needs_real:
         known = np.union1d(known, state.ledger.reference())
     missing = int((parts.find(state.ledger.column("digest", known)) < 0).sum())
@@ -236,24 +281,38 @@ def _filter(stage: Filter, title: str, state: _State) -> _Step:
 
 
 def _select(stage: Selector, title: str, state: _State) -> _Step:
-    step = _measure(stage, state)
+    step, spared = _measure(stage, state), _spared(stage, state)
+    state.change(spared, -1)
     members = [key for key in state.counts if _sees(stage, key)]
     by_class = {label: sum(state.counts[k] for k in members if k[0] == label) for label in {k[0] for k in members}}
     allowed = budgets(by_class, stage.budget(sum(by_class.values())), stage.allocation)
     for label, budget in allowed.items():
         _shrink(state, [key for key in members if key[0] == label], budget)
+    state.change(spared, 1)
     return step
+
+
+def _spared(stage: Selector, state: _State) -> Counter[tuple[str, str]]:
+    """The images that a selector leaves alone, as they are known: those of evaluation splits."""
+    ledger = state.ledger
+    spared = np.setdiff1d(ledger.visible(getattr(stage, "on", "all")), looked_at(stage, ledger))
+    return Counter((label or "", "real") for label in ledger.filed_under(spared))
 
 
 def _subsample(stage: Subsampler, title: str, state: _State) -> _Step:
     """As it will be: which images are left depends on nothing but their ids."""
-    before = state.ledger.class_counts(state.ledger.reference())
+    before = _filed(state.ledger)
     subsample(stage, title, state.ledger)
-    after = state.ledger.class_counts(state.ledger.reference())
+    after = _filed(state.ledger)
     for label, count in before.items():
         if (label, "real") in state.counts:
             state.counts[label, "real"] = max(0, state.counts[label, "real"] - count + after[label])
     return _Step(0, sum(before.values()))
+
+
+def _filed(ledger: Ledger) -> Counter[str]:
+    """How many images to learn from are filed under each class."""
+    return Counter(label for label in ledger.filed_under(ledger.reference(several=True)) if label is not None)
 
 
 def _shrink(state: _State, members: list[tuple[str, str]], budget: int) -> None:

@@ -53,14 +53,15 @@ class Summary:
     """What a run did. `work` has a row for the source and each stage: counts in and out, generated, measured, trained,
     reused.
 
-    `splits` has the kept images of each split by class ("" is none), where there are splits; `together` is what
+    `classes` has the expected images of each class, see `augforge.data.classes`: whole numbers, unless there are soft
+    labels. `splits` has the kept images of each split by class ("" is none), where there are splits; `together` is what
     `augforge.data.splits.kept_together` says of a run that made splits.
     """
 
     out: str
     kept: int
     dropped: int
-    classes: Mapping[str, int]
+    classes: Mapping[str, float]
     reasons: Mapping[str, Mapping[str, int]]
     work: Sequence[Mapping[str, Any]]
     up_to_date: bool = False

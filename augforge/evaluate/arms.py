@@ -14,6 +14,7 @@ from augforge.data.ids import key, rng, seed_of
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample, is_evaluation
+from augforge.engine.one_label import needs_one_label
 from augforge.errors import RecipeError
 from augforge.evaluate.settings import ARMS
 from augforge.stages.catalog import VERBS
@@ -68,10 +69,13 @@ class Outcomes:
 
     `real` (n,): labelled real images that the run still had when it began to generate. An evaluation split never
     trains, nor what is unreadable, unlabelled, unsafe, or dropped as a leak. `made` (n,): the synthetic ones.
+    RecipeError where images to learn from have several labels or a soft label.
     `filtered` and `left_out` (n,): dropped by a filter or a selector afterwards.
     """
 
     def __init__(self, ledger: Ledger, stages: Stages) -> None:
+        if several := ledger.several(ledger.reference(several=True)):
+            raise needs_one_label("evaluate", several.values())
         self.ledger, self.stages = ledger, stages
         place = {title: number for number, (title, _) in reversed(list(enumerate(stages)))}
         self._begin = min((place[t] for t, stage in stages if isinstance(stage, Generator)), default=-1)

@@ -13,6 +13,7 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Store
 from augforge.engine.ingest import Pixels, read_sources, say_what_is_bad
+from augforge.engine.one_label import needs_one_label
 from augforge.errors import SourceError, did_you_mean
 from augforge.io import detect, open_source
 from augforge.io.base import SPLITS
@@ -95,6 +96,8 @@ def _read(text: str, split: str | None, store: Store, progress: Progress) -> tup
 
 
 def _held_out(text: str, ledger: Ledger, rows: Indices, pixels: Pixels, classes: Sequence[str]) -> HeldOut:
+    if several := ledger.several(rows):
+        raise needs_one_label(f"evaluate: {text}", several.values())
     labelled = rows[np.array([label is not None for label in ledger.column("label", rows)], dtype=bool)]
     if not len(labelled):
         raise SourceError(f"{text} holds no labelled image to judge by", "is it the right source, and split?")

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from augforge.errors import SourceError
+from augforge.io.archives import holds_archives, is_archive
 from augforge.io.base import SPLITS, Entry, Source, existing, split_name
+from augforge.io.braces import is_list
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import holds_metadata, is_table
 from augforge.io.labelme import holds_labelme, is_labelme
+from augforge.io.open_images import holds_open_images
+from augforge.io.open_images_files import is_notes
+from augforge.io.segmentation import holds_masks
 from augforge.io.splits import own_split
 from augforge.io.voc import holds_voc
 from augforge.io.wrapped import NamedSplit, OneClass
@@ -37,16 +42,22 @@ KINDS: dict[str, str] = {
     "voc": "augforge.io.voc:Voc",
     "labelme": "augforge.io.labelme:LabelMe",
     "cvat": "augforge.io.cvat:Cvat",
+    "openimages": "augforge.io.open_images:OpenImages",
+    "segmentation": "augforge.io.segmentation:Segmentation",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
 }
 SPLIT_KNOWN = frozenset({"hub", "run", "sample"})
 """Kinds of sources whose name says nothing of a split: what they hold does."""
+WRITERS: dict[str, str] = {
+    "fiftyone": "augforge.io.fiftyone:FiftyOneWriter",
+    "label-studio": "augforge.io.label_studio:LabelStudioWriter",
+}
+"""Formats that are written and not read."""
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
-    ".tgz": "unpack it and give the folder",
     ".arrow": "give the folder of the Hugging Face dataset that holds it",
     ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
 }
@@ -93,17 +104,26 @@ def writer_of(kind: str) -> type[Writer]:
     """
     from augforge.errors import did_you_mean
 
+    if kind in WRITERS:
+        only_written: type[Writer] = _loaded(WRITERS[kind])
+        return only_written
     names = {"hf": "dataset"} | {name: name for name in KINDS if _class_of(name).writer is not None}
     writer = _class_of(names[kind]).writer if kind in names else None
     if writer is None:
-        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, list(names)))
+        known = [*names, *WRITERS]
+        raise SourceError(f"there is no format called {kind!r} to export to", did_you_mean(kind, known))
     return writer
 
 
 def _class_of(kind: str) -> type[Source]:
-    module, _, name = KINDS[kind].partition(":")
-    found: type[Source] = getattr(import_module(module), name)
+    found: type[Source] = _loaded(KINDS[kind])
     return found
+
+
+def _loaded(place: str) -> Any:
+    """What is called `name` in `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def detect(text: str) -> tuple[str, str]:
@@ -115,6 +135,8 @@ def detect(text: str) -> tuple[str, str]:
     kind, colon, value = text.partition(":")
     if colon and kind in KINDS:
         return kind, value
+    if is_list(text) and is_archive(Path(text).name) and not Path(text).exists():
+        return "webdataset", text
     path = _existing(text)
     if path.is_dir():
         try:
@@ -124,8 +146,6 @@ def detect(text: str) -> tuple[str, str]:
     for kind, is_one in FILES.items():
         if is_one(path):
             return kind, text
-    if path.suffix.lower() in (".parquet", ".tar"):
-        return "parquet" if path.suffix.lower() == ".parquet" else "webdataset", text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -169,12 +189,14 @@ def _holds_parquet(folder: Path) -> bool:
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
     "imagefolder": holds_metadata,
-    "webdataset": lambda folder: any(folder.glob("*.tar")),
+    "webdataset": holds_archives,
     "parquet": _holds_parquet,
     "cvat": lambda folder: bool(cvat_files(folder)),
     "yolo": holds_yolo,
     "voc": holds_voc,
     "labelme": holds_labelme,
+    "openimages": holds_open_images,
+    "segmentation": holds_masks,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
 FILES: dict[str, Callable[[Path], bool]] = {
@@ -182,6 +204,9 @@ FILES: dict[str, Callable[[Path], bool]] = {
     "labelme": is_labelme,
     "cvat": is_cvat,
     "yolo": is_data_file,
+    "openimages": is_notes,
     "table": is_table,
+    "webdataset": lambda path: is_archive(path.name),
+    "parquet": lambda path: path.suffix.lower() == ".parquet",
 }
 """How an annotation file of each kind is known, in this order."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from augforge.errors import SourceError
+from augforge.io.coco_own import NO_CLASS, OWN, THINGS
 from augforge.io.records import text_of
 
 Record = Mapping[str, Any]
@@ -16,7 +19,7 @@ STREAMED = 32 << 20
 PEEK = 1 << 16
 KNOWN = frozenset({
     "id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd", "keypoints", "num_keypoints", "caption",
-    "attributes", "segments_info", "file_name",
+    "attributes", "segments_info", "file_name", "augforge",
 })  # fmt: skip
 """The keys of an annotation that COCO defines; others are attributes of the box."""
 
@@ -67,16 +70,23 @@ class CocoFile:
         key = identity if identity is not None and other is None else f"{identity}#{len(self.images)}"
         self.images[key] = image
 
-    @property
+    @cached_property
     def categories(self) -> dict[Any, Record]:
         """The categories with a name, by number."""
         named = (one for one in self._categories if one.get("name") == "" or text_of(one.get("name")) is not None)
         return {number(category): category for category in named}
 
-    @property
+    @cached_property
     def names(self) -> dict[Any, str]:
         """The names of the categories by number."""
-        return {key: str(category["name"]) for key, category in self.categories.items()}
+        named = ((key, one) for key, one in self.categories.items() if one.get(OWN) != NO_CLASS)
+        return {key: str(one["name"]) for key, one in named}
+
+    @property
+    def classes(self) -> list[str]:
+        """The categories that images are of, less those that are of things only."""
+        things = {key for key, one in self.categories.items() if one.get(OWN) == THINGS}
+        return [name for key, name in self.names.items() if key not in things]
 
     @property
     def strays(self) -> int:
@@ -108,8 +118,8 @@ def looks_like_coco(path: Path) -> bool:
             ends = head + file.read(PEEK)
     except OSError:
         return False
-    keys = (b'"images"', b'"annotations"', b'"categories"')
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and sum(key in ends for key in keys) >= 2
+    lists = set(re.findall(rb'"(images|annotations|categories)"\s*:\s*\[', ends))
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and len(lists) >= 2
 
 
 def _whole(path: Path) -> Iterator[tuple[str, Any]]:

@@ -11,8 +11,10 @@ from typing import Any
 from augforge.errors import SourceError
 from augforge.io.base import Entry, existing, natural, only, split_name
 from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, number
+from augforge.io.coco_own import completed, exact_corners, identity_of, own
 from augforge.io.columns import file_split
 from augforge.io.listed import ListedImages, label_of, twice
+from augforge.io.own import corners
 from augforge.io.records import known_of, text_of
 
 NOTES = "annotations"
@@ -51,7 +53,7 @@ class CocoImages(ListedImages):
 
     def classes(self) -> list[str]:
         """The categories, in the order of the first file that has them."""
-        return list(dict.fromkeys(name for file in self._contents for name in file.names.values()))
+        return list(dict.fromkeys(name for file in self._contents for name in file.classes))
 
     def entries(self) -> Iterator[Entry]:
         """File by file, image by image."""
@@ -99,6 +101,8 @@ class CocoImages(ListedImages):
         ours = record.get("augforge")
         known = known_of(ours) if isinstance(ours, dict) else None
         label, said = _annotations(image.told)
+        if isinstance(ours, dict) and known:
+            label, said = completed(label, said, ours.get("said"))
         stamp, problem = self._look(image.locator)
         mask = self._mask(image)
         return Entry(
@@ -114,8 +118,8 @@ class CocoImages(ListedImages):
 
     def _split_of(self, file: CocoFile, locator: str, ours: Record | None) -> str | None:
         if ours is not None:
-            own = text_of(ours.get("split"))
-            return split_name(own) if own else None
+            split = text_of(ours.get("split"))
+            return split_name(split) if split else None
         return file_split(file.path.relative_to(self._root).as_posix()) or file_split(locator)
 
     def _mask(self, image: _Image) -> str:
@@ -171,18 +175,29 @@ def _annotations(told: Sequence[tuple[CocoFile, Any]]) -> tuple[str | None, dict
     boxes: dict[Any, dict[str, Any]] = {}
     points: list[dict[str, Any]] = []
     captions: list[str] = []
-    for file, key in told:
-        for note in file.notes(key):
-            captions += [note["caption"].strip()] if isinstance(note.get("caption"), str) else []
-            points += _points(note, file)
-            for identity, box in _boxes(note, file, len(boxes)):
-                boxes.setdefault(identity, box)
+    notes = [(file, note) for file, key in told for note in file.notes(key)]
+    for file, note in notes:
+        captions += _texts(note)
+        points += _points(note, file)
+        for identity, box in _boxes(note, file, len(boxes)):
+            boxes.setdefault(identity, box)
     label, several = label_of(box["label"] for box in boxes.values() if "label" in box)
     said: dict[str, Any] = {**several}
     if any(file.tells_of_things for file, _ in told):
         said["boxes"] = list(boxes.values())
     said |= {"keypoints": points} if points else {}
-    return label, said | _captions(captions)
+    return _whole_label(notes, label), said | _captions(captions)
+
+
+def _texts(note: Record) -> list[str]:
+    """The caption of an annotation, if it has one."""
+    return [note["caption"].strip()] if isinstance(note.get("caption"), str) else []
+
+
+def _whole_label(notes: Sequence[tuple[CocoFile, Record]], label: str | None) -> str | None:
+    """The class of the whole image, where augforge wrote one; else `label`."""
+    names = (file.names.get(number(note, "category_id")) for file, note in notes if own(note).get("whole"))
+    return next((name for name in names if name is not None), label)
 
 
 def _captions(captions: list[str]) -> dict[str, Any]:
@@ -197,32 +212,23 @@ def _boxes(note: Record, file: CocoFile, place: int) -> Iterator[tuple[Any, dict
     """The boxes of an annotation with what tells them apart: one, or of panoptic segments one for each."""
     segments = note.get("segments_info")
     for one in segments if isinstance(segments, list) else [note]:
-        if isinstance(one, dict) and "bbox" in one:
+        if isinstance(one, dict) and "bbox" in one and own(one).get("box", True) and not own(one).get("whole"):
             identity = number(one)
             yield (f"box {place}" if identity is None else identity), _box(one, file.names)
 
 
 def _box(one: Record, names: Mapping[Any, str]) -> dict[str, Any]:
-    identity, own = number(one), one.get("attributes")
+    attributes = one.get("attributes")
     other = {name: value for name, value in one.items() if name not in KNOWN}
     box = {
-        "box": corners(one["bbox"]),
+        "box": exact_corners(one, corners(one["bbox"])),
         "label": names.get(number(one, "category_id")),
         "iscrowd": True if one.get("iscrowd") else None,
-        "id": None if identity is None else str(identity),
+        "id": identity_of(one, number(one)),
         "segmentation": one.get("segmentation") or None,
-        "attributes": {**other, **(own if isinstance(own, dict) else {})} or None,
+        "attributes": {**other, **(attributes if isinstance(attributes, dict) else {})} or None,
     }
     return {name: value for name, value in box.items() if value is not None}
-
-
-def corners(box: Any) -> Any:
-    """(x0, y0, x1, y1) of COCO's (x, y, width, height); what is no such list stays, to be refused."""
-    try:
-        x, y, width, height = box
-        return [x, y, x + width, y + height]
-    except (TypeError, ValueError):
-        return box
 
 
 def _points(note: Record, file: CocoFile) -> list[dict[str, Any]]:
@@ -231,11 +237,12 @@ def _points(note: Record, file: CocoFile) -> list[dict[str, Any]]:
     if not isinstance(flat, list) or not flat:
         return []
     category = file.categories.get(number(note, "category_id"), {})
-    names, identity = category.get("keypoints"), number(note)
+    names = own(note).get("names", category.get("keypoints"))
     one = {
+        **{name: value for name, value in own(note).items() if name not in ("id", "box", "corners")},
         "points": [flat[place : place + 3] for place in range(0, len(flat), 3)],
         "names": [str(name) for name in names] if isinstance(names, list) else None,
-        "label": text_of(category.get("name")),
-        "id": None if identity is None else str(identity),
+        "label": file.names.get(number(note, "category_id")),
+        "id": identity_of(note, number(note)),
     }
     return [{name: value for name, value in one.items() if value is not None}]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS, Entry, natural, split_name
 from augforge.io.cells import carried, is_binary, is_image_struct, is_text
+from augforge.io.own import row_annotations, table_features
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +20,7 @@ IMAGE_NAMES = ("image", "img", "images", "picture", "photo", "pixel_values", "jp
 LABEL_NAMES = ("label", "labels", "class", "class_label", "category", "target", "y")
 MASK = "mask"
 """The column of the label masks that go with the images."""
-OURS = ("id", "origin", "weight", "scores", "provenance")
+OURS = ("id", "origin", "weight", "scores", "provenance", "caption")
 CHUNK = 4096
 
 
@@ -50,7 +51,8 @@ class Chunk:
 class Columns:
     """The columns of a table that matter. `names` are the classes that the table declares, None if it declares none.
 
-    `extra` are the columns that only an augforge dataset has, and `split`; `mask` is the one of the masks.
+    `extra` are the columns that only an augforge dataset has, and `split`; `mask` is the one of the masks;
+    `annotations` are the features of those that augforge wrote.
     """
 
     image: str
@@ -58,11 +60,14 @@ class Columns:
     names: tuple[str, ...] | None
     extra: tuple[str, ...]
     mask: str | None = None
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def light(self) -> list[str]:
         """All but the image and the mask: what a listing reads."""
-        return ([self.label] if self.label else []) + [name for name in self.extra if name != self.label]
+        return ([self.label] if self.label else []) + [
+            name for name in (*self.extra, *self.annotations) if name != self.label
+        ]
 
     @property
     def ours(self) -> bool:
@@ -73,14 +78,16 @@ class Columns:
         """Entries of consecutive rows of a file."""
         for number, row in enumerate(chunk.rows):
             label, unnamed = self.label_of(row.get(self.label)) if self.label else (None, "")
+            known = carried(row) if self.ours else None
             yield Entry(
                 locator=f"{file.name}#{chunk.first + number}",
                 label=label,
                 split=self._split_of(row, file.split),
                 stamp=file.stamp,
-                carried=carried(row) if self.ours else None,
+                carried=known,
                 problem=(chunk.problems[number] if chunk.problems else "") or unnamed,
                 mask=str(self.mask) if chunk.masked[number] else "",
+                annotations=row_annotations(row, self.annotations, self.names or (), known),
             )
 
     def _split_of(self, row: Mapping[str, Any], of_file: str | None) -> str | None:
@@ -129,11 +136,28 @@ def find_columns(
     """
     known = _features(schema) or dict(features or {})
     image = _image_column(schema, known, where, image)
-    label = _label_column(schema, known, where, label)
-    names = _class_names(schema, known, where, label) if label else None
     ours = OURS if {"id", "origin", "provenance"} <= set(schema.names) else ()
-    extra = tuple(n for n in (*ours, "split") if n in schema.names and (n != "split" or is_text(schema.field(n).type)))
-    return Columns(image, label, names, extra, _mask_column(schema, image))
+    label = _own_label(schema) if ours and label is None else _label_column(schema, known, where, label)
+    names = _class_names(schema, known, where, label) if label else None
+    return Columns(
+        image,
+        label,
+        names,
+        _extra(schema, ours),
+        _mask_column(schema, image),
+        table_features(known, schema.names, ours),
+    )
+
+
+def _extra(schema: pa.Schema, ours: Sequence[str]) -> tuple[str, ...]:
+    """Those of the columns of augforge that are there, and `split` if it holds texts."""
+    split = ["split"] if "split" in schema.names and is_text(schema.field("split").type) else []
+    return tuple(name for name in (*ours, *split) if name in schema.names)
+
+
+def _own_label(schema: pa.Schema) -> str | None:
+    """The column of the class in a table of ours, whose `labels` are another thing."""
+    return "label" if "label" in schema.names else None
 
 
 def file_split(relative: str) -> str | None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
+from augforge.io.class_list import class_list, in_listed_order
 from augforge.io.masks import Masks, are_masks
+from augforge.io.own import ANNOTATIONS, OBJECTS, has_objects, record_of, without
 from augforge.io.records import MANIFEST, METADATA, Records
-from augforge.io.splits import LAYOUT, folder_split, no_class, path_split
+from augforge.io.splits import LAYOUT, folder_split, no_class, no_classes, paired_splits, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_names, suffix_of
@@ -31,6 +33,7 @@ class FolderWriter(Writer):
     class_folders: ClassVar[bool] = True
     shard_rows: ClassVar[int] = 1000
     shard_bytes: ClassVar[int] = 1 << 30
+    _objects = False
 
     def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
         """The files of some images; their lines of the metadata."""
@@ -45,15 +48,18 @@ class FolderWriter(Writer):
         if row.mask is not None:
             line["mask_file_name"] = f"{MASKS}/{join(folder, row.name)}.{suffix_of(row.mask)}"
             outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
-        return line | row.record()
+        return line | record_of(row, self.about)
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
-        """The metadata of each split."""
+        """The metadata of each split; without `objects` if those of one split would tell `datasets` no type."""
+        firsts = {shard.split: shard for shard in reversed(shards)}
+        self._objects = all(any(map(has_objects, lines(first))) for first in firsts.values())
+        hidden = () if self._objects else (OBJECTS,)
         for split in self.about.splits:
             with outlet.open(f"{split}/{METADATA}") as file:
                 for shard in shards:
                     if shard.split == split:
-                        file.writelines(dumped(line) for line in lines(shard))
+                        file.writelines(dumped(without(line, hidden)) for line in lines(shard))
 
     def card(self) -> dict[str, Any]:
         """A folder a split."""
@@ -62,7 +68,10 @@ class FolderWriter(Writer):
 
     def croissant(self) -> dict[str, Any]:
         """The lines of the metadata."""
-        columns = {name: {"column": name} for name in ("file_name", *RECORD)}
+        more = [ANNOTATIONS] if self.about.annotations else []
+        columns: dict[str, Any] = {name: {"column": name} for name in ("file_name", *RECORD, *more)}
+        if self._objects:
+            columns[OBJECTS] = {"parts": {name: name for name in ("bbox", "categories")}}
         return {"files": [f"*/{METADATA}"], "encoding": "application/jsonlines", "columns": columns}
 
 
@@ -74,7 +83,7 @@ class Folder(Source):
     image of an evaluation split is taken for one to train on. A folder that is named as one of a layout (`images`,
     `data`, …) is never a class. With `splits` false no name is a split, with `classes` false no folder is a class.
     Folders below a class belong to it. Hidden files are passed over; `ignored` counts the files that are no images,
-    once `entries` has come to its end.
+    once `entries` has come to its end. An image is known by its suffix, or where that says nothing by its first bytes.
 
     Masks are found by their names (see `Masks`): in the folder that the option `masks` gives; in `masks` beside
     `images`, which then is no class; or in `masks` beside class folders, if each file in it fits one of their images.
@@ -102,6 +111,7 @@ class Folder(Source):
         self._use_masks(given)
         self._records = Records(Path(self._tree.root), self._tree.folders("") if masks is None else (), self.where)
         self._tree.known = frozenset({METADATA, MANIFEST} if self._records else ())
+        self._order: list[str] = []
         self._read_splits, self._read_classes = splits, classes
         self._bases = self._find_bases()
         self._split = self._known_split(split)
@@ -110,6 +120,7 @@ class Folder(Source):
             self._use_masks(self._find_masks())
         if not self._records:
             self._refuse_layouts()
+            self._take_class_list()
 
     def _use_masks(self, folders: Mapping[str, str]) -> None:
         """Take the masks from these folders, by the folder of the images that they belong to."""
@@ -126,11 +137,22 @@ class Folder(Source):
 
     def _refuse_layouts(self) -> None:
         """SourceError where a folder would be a class that is named as a split, or as one of a layout."""
-        for base in self._class_bases():
+        for base in self._class_bases() if self._read_classes else ():
             names = [name for name in self._image_folders(base) if join(base, name) not in self._unlabelled]
-            for name in names if self._read_classes else ():
-                if name.lower() in LAYOUT or (self._read_splits and folder_split(name)):
-                    raise no_class(self.where, self._tree.root, join(base, name), names)
+            if self._read_splits and (pair := paired_splits(names)):
+                raise no_classes(self.where, pair)
+            if wrong := next(filter(self._is_no_class, names), ""):
+                raise no_class(self.where, self._tree.root, join(base, wrong), names)
+
+    def _is_no_class(self, name: str) -> bool:
+        return name.lower() in LAYOUT or (self._read_splits and folder_split(name) is not None)
+
+    def _take_class_list(self) -> None:
+        """Read the file that names the classes in their order, if it names one that is there."""
+        name, listed = class_list(Path(self._tree.root))
+        self._order = in_listed_order(listed, self.classes())
+        if self._order:
+            self._tree.known = frozenset({name})
 
     def _known_split(self, chosen: str | None) -> str | None:
         """The split that is to be read. SourceError if there is no such folder and no record that could name it."""
@@ -163,7 +185,10 @@ class Folder(Source):
             yield f"if the folders in {alone} ({', '.join(inner[:3])}, …) are the classes, give {told.where}/{alone}"
 
     def classes(self) -> list[str]:
-        """The names of the class folders, of all splits and empty ones too, in natural order; of an export its own."""
+        """The names of the class folders, of all splits and empty ones too, in natural order; of an export its own.
+
+        Where a file lists classes (`classes.txt`, see `augforge.io.class_list`), they come first, in its order.
+        """
         if self._records:
             return self._records.classes()
         names = {
@@ -172,7 +197,7 @@ class Folder(Source):
             for name in self._image_folders(base)
             if self._read_classes and join(base, name) not in self._unlabelled
         }
-        return sorted(names, key=natural)
+        return self._order or sorted(names, key=natural)
 
     def entries(self) -> Iterator[Entry]:
         """Split by split, class by class, file by file; the loose images of a split first."""

@@ -15,7 +15,7 @@ from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerprint, natural, only
 from augforge.io.cells import image_bytes, numbers_at, with_image
 from augforge.io.columns import CHUNK, Chunk, Columns, TableFile, all_classes, file_split, find_columns
-from augforge.io.tables import feature_list, features_of, groups
+from augforge.io.tables import THINGS, columns_of, feature_list, features_of, groups, parts_of
 from augforge.io.writing import Line, Outlet, Row, Shard, Writer
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class ParquetWriter(Writer):
             columns[name] = {"column": name, "path": "bytes"}
         if self.about.classes:
             columns["label"] = {"column": "label", "type": "sc:Integer"}
+        columns |= {name: parts_of(kind, name) for name, kind in columns_of(self.about).items() if name in THINGS}
         return {"files": ["data/*.parquet"], "encoding": "application/x-parquet", "columns": columns}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from augforge.errors import SourceError
 from augforge.io.base import Entry, natural, split_name
 from augforge.io.cells import carried
+from augforge.io.own import annotations_of
 
 MANIFEST = "export.json"
 METADATA = "metadata.jsonl"
@@ -38,14 +40,24 @@ def label_of(record: Mapping[str, Any], labelled: bool) -> str | None:
 
 
 def parsed(data: bytes) -> dict[str, Any] | None:
-    """A JSON object; None if the bytes hold no such thing, or are too many."""
+    """A JSON object; None if the bytes hold no such thing, or are too many.
+
+    What cannot be written again is changed: NaN and infinite numbers are null, halves of surrogate pairs are "?".
+    """
     if len(data) > LONGEST:
         return None
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
+        if b"\\u" in data:
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def declared_classes(folder: Path) -> list[str]:
@@ -106,13 +118,14 @@ def _is_labelled(record: Mapping[str, Any]) -> bool:
 
 
 def _recorded(entry: Entry, record: Mapping[str, Any]) -> Entry:
-    split = text_of(record.get("split"))
+    split, known = text_of(record.get("split")), known_of(record)
     return replace(
         entry,
         label=label_of(record, _is_labelled(record)),
         split=split_name(split) if split else None,
-        carried=known_of(record),
+        carried=known,
         mask=record["mask_file_name"],
+        annotations={**entry.annotations, **annotations_of(record, known)},
     )
 
 

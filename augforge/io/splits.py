@@ -46,6 +46,38 @@ def own_split(value: str) -> str | None:
     return named if is_evaluation(named) else None
 
 
+def paired_splits(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two of `names` that differ only in the split that a word of theirs names, and one of these is for evaluation:
+    `cat_train` and `cat_val`, `train2017` and `val2017`; None where there are none.
+    """
+    met: dict[tuple[str, ...], dict[str, str]] = {}
+    for name in names:
+        words = re.findall(r"[^\W\d_]+|\d+", name.lower())
+        named = [SPLITS[word] for word in words if word in SPLITS]
+        if len(named) != 1:
+            continue
+        alike = met.setdefault(tuple(word for word in words if word not in SPLITS), {})
+        alike.setdefault(named[0], name)
+        if len(alike) > 1:
+            first, second, *_ = alike.values()
+            return first, second  # of two splits, one is no `train`
+    return None
+
+
+def no_classes(where: str, names: tuple[str, str]) -> SourceError:
+    """The error of folders that would be classes and are named as splits of the same images."""
+    return SourceError(
+        f"{where}: the folders {names[0]} and {names[1]} are named as splits, not as classes",
+        "put train, val, … at the top and the classes below them; or say splits: false, if they are classes",
+    )
+
+
+def evaluation_first(*named: str | None) -> str | None:
+    """Of the splits that several things name, the first to evaluate on, else the first; None where none is named."""
+    known = [split for split in named if split is not None]
+    return next((split for split in known if is_evaluation(split)), next(iter(known), None))
+
+
 def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> SourceError:
     """The error of a folder, at the path `inside` below `root`, that would be a class by its place, not by its name."""
     name = inside.rpartition("/")[2]

@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from augforge.data.annotations import annotation_cells
+from augforge.io.own import CAPTION
 from augforge.io.writing import About, Row, suffix_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+THINGS = {"boxes": ("box", "label", "iscrowd"), "keypoints": ("points", "label")}
+"""The columns of things, and what is told of each thing for Croissant."""
 GROUP_ROWS = 100
 GROUP_BYTES = 32 << 20
 """A row group has at most so many rows, and is ended after so many bytes, so that one row is had quickly."""
@@ -33,25 +37,45 @@ def features_of(about: About) -> Any:
         "sha256": Value("string"),
         "mask": Image() if about.masks else None,
     }
-    return Features({name: kind for name, kind in every.items() if kind is not None})
+    own = {name: kind for name, kind in every.items() if kind is not None}
+    return Features(own | columns_of(about))
+
+
+def columns_of(about: About) -> dict[str, Any]:
+    """The features of the columns of annotations; captions have one anyway."""
+    return {name: kind for name, kind in about.annotations.items() if name != CAPTION}
+
+
+def parts_of(feature: Any, name: str) -> dict[str, Any]:
+    """Where the parts of the things in a column lie, for Croissant."""
+    there = feature.feature
+    return {"parts": {part: part for part in THINGS[name] if part in there}}
 
 
 def feature_list(about: About) -> list[dict[str, Any]]:
     """The same columns as the YAML header of a dataset card lists them."""
     names = {str(number): name for number, name in enumerate(about.classes)}
-    kinds: dict[str, Any] = {
+    known: dict[str, Any] = {
         "image": "image",
         "label": {"class_label": {"names": names}} if names else None,
         "id": "string",
         "origin": "string",
         "weight": "float64",
     }
-    listed = [{"name": name, "dtype": kind} for name, kind in kinds.items() if kind is not None]
+    listed = [{"name": name, "dtype": kind} for name, kind in known.items() if kind is not None]
     if about.measures:
         listed.append({"name": "scores", "struct": [{"name": name, "dtype": "float64"} for name in about.measures]})
     texts = ("provenance", "split", *(["caption"] if about.captions else []), "sha256")
     listed += [{"name": name, "dtype": "string"} for name in texts]
-    return listed + ([{"name": "mask", "dtype": "image"}] if about.masks else [])
+    listed += [{"name": "mask", "dtype": "image"}] if about.masks else []
+    return listed + _listed(columns_of(about))
+
+
+def _listed(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """Features as the header lists them; `datasets` knows how."""
+    from datasets import Features
+
+    return list(Features(columns)._to_yaml_list()) if columns else []
 
 
 def groups(rows: Iterable[Row], about: About, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -85,4 +109,5 @@ def _cells(row: Row, about: About, places: dict[str, int]) -> dict[str, Any]:
         "caption": row.caption or "",
         "sha256": row.sha256,
         "mask": None if row.mask is None else {"bytes": row.mask, "path": f"{row.name}.mask.{suffix_of(row.mask)}"},
+        **annotation_cells(row.annotations, about.annotations, about.classes),
     }

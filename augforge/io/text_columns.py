@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from augforge.io.coco_reader import corners
 from augforge.io.columns import LABEL_NAMES
 from augforge.io.listed import label_of
+from augforge.io.own import corners
 from augforge.io.records import text_of
 
 FILE_NAME = "file_name"

@@ -8,15 +8,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from augforge.data.formats import HEAD, kind_of
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, natural
 from augforge.io.stamps import is_folder
 
 SUFFIXES = frozenset({
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif", "tiff",
-    "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "avif", "heic", "heif",
+    "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "avif", "heic", "heif", "avifs", "cur", "dds", "heics", "hif", "icns",
+    "ico", "j2c", "jpc", "jpf", "jpx", "jxl", "mpo", "pcx", "pfm", "psd", "qoi", "ras", "sgi", "tga", "xbm", "xpm",
 })  # fmt: skip
-"""What counts as an image, in any case. HEIC cannot be read, but must not be passed over in silence."""
+"""What counts as an image, in any case. HEIC and JPEG XL need a package, but must not be passed over in silence."""
+DOUBTFUL = frozenset({
+    "", "blp", "bw", "dat", "icb", "image", "img", "msp", "pic", "pict", "rgb", "rgba", "sun", "vda", "vst",
+})  # fmt: skip
+"""Suffixes that images and others have, and none: the first bytes decide."""
 MISSING = "missing file"
 LEADS_OUT = "symlink leads out of the source"
 
@@ -109,7 +115,7 @@ class Tree:
         return "symlink leads back to a folder above" if real in above else ""
 
     def _file(self, found: os.DirEntry[str], locator: str, label: str | None, split: str | None) -> Iterator[Entry]:
-        if found.name.rpartition(".")[2].lower() not in SUFFIXES:
+        if not _is_image(found):
             if found.name not in self.known:
                 self.ignored[os.path.splitext(found.name)[1].lower() or printable(found.name)] += 1  # noqa: PTH122  # as above
             return
@@ -130,6 +136,23 @@ class Tree:
         if not stat.S_ISREG(facts.st_mode):
             return "", "not a regular file"
         return f"{facts.st_size}-{facts.st_mtime_ns}", ""
+
+
+def _is_image(found: os.DirEntry[str]) -> bool:
+    """Whether a file is to be read as an image: by its suffix, or by its first bytes where that says nothing."""
+    stem, _, suffix = found.name.rpartition(".")
+    suffix = suffix.lower()
+    if suffix in SUFFIXES:
+        return True
+    if (suffix if stem else "") not in DOUBTFUL:
+        return False
+    try:
+        if not found.is_file():
+            return False
+        with open(found.path, "rb") as file:  # noqa: PTH123  # a Path a file is slow
+            return bool(kind_of(file.read(HEAD)))
+    except OSError:
+        return False
 
 
 def _hidden(name: str) -> bool:

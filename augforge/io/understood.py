@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from augforge.data.classes import is_soft, plain, said_labels, shares_of
 from augforge.io.base import labels_met
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ class Understood:
         format: what it is, such as "image folder".
         unused: how many files were passed over, by kind: {".txt": 2}.
         notes: what may be meant otherwise, and what to do then; a sentence each.
-        classes: images of each class, those of announced classes without any included; one of several classes counts
-            for each of them.
+        classes: expected images of each class, those of announced classes without any included.
+        several: images with several labels; soft: images with a soft label.
         splits: images of each split.
         empty: the classes of which the source has no image.
     """
@@ -36,10 +37,12 @@ class Understood:
     notes: tuple[str, ...] = ()
     images: int = 0
     unlabelled: int = 0
+    several: int = 0
+    soft: int = 0
     masks: int = 0
     dropped: int = 0
     bad: int = 0
-    classes: dict[str, int] = field(default_factory=dict)
+    classes: dict[str, float] = field(default_factory=dict)
     splits: dict[str, int] = field(default_factory=dict)
     empty: tuple[str, ...] = ()
 
@@ -51,16 +54,19 @@ class Understood:
         self.images += 1
         self.bad += bool(entry.problem)
         self.masks += bool(entry.mask)
-        labels = [entry.label] if entry.label is not None else entry.annotations.get("labels") or ()
-        self.unlabelled += not labels
-        for label in labels:
-            self.classes[label] = self.classes.get(label, 0) + 1
+        shares = shares_of(entry.label, said_labels(entry.annotations))
+        self.unlabelled += not shares
+        if entry.label is None and len(shares) > 1:
+            self.soft += is_soft(shares)
+            self.several += not is_soft(shares)
+        for name, share in shares.items():
+            self.classes[name] = self.classes.get(name, 0) + share
         if entry.split is not None:
             self.splits[entry.split] = self.splits.get(entry.split, 0) + 1
 
     def sentence(self) -> str:
         """All of it in one line."""
-        there = {name: count for name, count in self.classes.items() if count}
+        there = {name: plain(count) for name, count in self.classes.items() if count}
         labelled = f"{_many(len(there), 'class', 'classes')}{f' ({_listed(there)})' if there else ''}"
         parts = [
             f"{self.where}: {self.format}",
@@ -69,14 +75,22 @@ class Understood:
             f"{self.unlabelled:,} unlabelled",
         ]
         parts.append(f"splits {_listed(self.splits)}" if self.splits else "no splits")
-        parts += [_many(self.masks, "mask")] if self.masks else []
-        parts += [f"{self.dropped:,} more that it had dropped"] if self.dropped else []
-        parts += [f"{self.bad:,} of them cannot be used"] if self.bad else []
+        parts += [text for count, text in self._some() if count]
         if self.empty:
             parts.append(f"no image of {', '.join(self.empty[:MOST])}{_more(len(self.empty))}")
         if self.unused:
             parts.append(f"{_many(sum(self.unused.values()), 'file')} not used ({_kinds(self.unused)})")
         return "; ".join([", ".join(parts), *self.notes])
+
+    def _some(self) -> tuple[tuple[int, str], ...]:
+        """What is said only where there is any."""
+        return (
+            (self.several, f"{_many(self.several, 'image')} with several labels"),
+            (self.soft, f"{_many(self.soft, 'image')} with a soft label"),
+            (self.masks, _many(self.masks, "mask")),
+            (self.dropped, f"{self.dropped:,} more that it had dropped"),
+            (self.bad, f"{self.bad:,} of them cannot be used"),
+        )
 
 
 def understood(source: Source) -> Understood:
@@ -100,7 +114,7 @@ def _many(count: int, one: str, more: str = "") -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def _listed(counts: Mapping[str, float]) -> str:
     shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:MOST])
     return shown + _more(len(counts))
 

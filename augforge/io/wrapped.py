@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from augforge.data.annotations import Annotations, dump_annotations, parse_annotations
 from augforge.data.ids import key
 from augforge.io.base import Entry, Source, only
 
@@ -42,7 +43,10 @@ class Wrapped(Source):
 
 
 class OneClass(Wrapped):
-    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away."""
+    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away.
+
+    What it says of several labels or a soft label is left out.
+    """
 
     def __init__(self, source: Source, label: str) -> None:
         super().__init__(source)
@@ -56,11 +60,18 @@ class OneClass(Wrapped):
         """The entries of the source, of the one class or of none."""
         for entry in self._source.entries():
             carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
-            yield replace(entry, label=self._label, carried=carried)
+            if carried and carried.get("annotations"):
+                carried["annotations"] = dump_annotations(_without_labels(parse_annotations(carried["annotations"])))
+            said = _without_labels(entry.annotations)
+            yield replace(entry, label=self._label, carried=carried, annotations=said)
 
     def fingerprint(self) -> str:
         """That of the source, and the class."""
         return key("one class", self._source.fingerprint(), self._label)
+
+
+def _without_labels(annotations: Annotations) -> dict[str, Any]:
+    return {name: value for name, value in annotations.items() if name not in ("labels", "soft_label")}
 
 
 class NamedSplit(Wrapped):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar
 
+from augforge.data.formats import HEAD, kind_of
 from augforge.errors import StoreError
 from augforge.io.base import SPLITS
 
@@ -32,11 +33,6 @@ RESERVED = frozenset({
     *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
 })  # fmt: skip
 """Names, in lower case, that mean something to a disk or to a reader of folders."""
-MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\x00", "tif"),
-    (b"MM\x00*", "tif"), (b"\x00\x00\x00\x0cjP", "jp2"), (b"\xff\x4f\xff\x51", "j2k"), (b"P", "ppm"),
-)  # fmt: skip
-
 RECORD = ("id", "label", "split", "origin", "weight", "caption", "scores", "provenance", "sha256")
 """The keys of `Row.record`, in order."""
 
@@ -100,7 +96,8 @@ class About:
     """What is known of an export before its first row. `splits` has the rows of each split, by the names of files.
 
     A table has no column of labels without `classes`, none of scores without `measures`, and none of captions or masks
-    where no row has one. `shape` says what images were made, such as "RGB, 64x64 px"; "" if they are as they were.
+    where no row has one. `annotations` has the features of the kinds of annotation that occur, by name. `shape` says
+    what images were made, such as "RGB, 64x64 px"; "" if they are as they were.
     """
 
     name: str
@@ -110,6 +107,7 @@ class About:
     masks: bool
     splits: Mapping[str, int]
     shape: str = ""
+    annotations: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,11 +285,7 @@ def split_file_name(split: str | None) -> str:
 
 def suffix_of(data: bytes) -> str:
     """The usual suffix of encoded image bytes; "png" for what is of no known kind."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data[4:8] == b"ftyp":
-        return "avif"
-    return next((suffix for magic, suffix in MAGIC if data.startswith(magic)), "png")
+    return kind_of(data[:HEAD]) or "png"
 
 
 def dumped(line: Mapping[str, Any]) -> bytes:

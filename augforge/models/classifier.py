@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]
 LEAST_AREA, LONGEST = 0.35, 4 / 3
+MOST_PIXELS = 1 << 24
+"""px that a picture is resized to as a whole."""
 FROM_HUB = "pretrained"
 TASK, PROBE, TIMM = "classification", "probe", "timm:"
 
@@ -55,6 +57,10 @@ class View:
         scale = self.resize / min(image.size)
         width, height = (max(self.size, round(side * scale)) for side in image.size)
         left, top = (width - self.size) // 2, (height - self.size) // 2
+        if width * height > MOST_PIXELS:  # what the crop shows alone: the same but for the last bit
+            across, down = image.width / width, image.height / height
+            box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
+            return image.resize((self.size, self.size), self.resample, box=box)
         return image.resize((width, height), self.resample).crop((left, top, left + self.size, top + self.size))
 
     def random(self, image: Image.Image, random: np.random.Generator, flip: bool = True) -> Image.Image:

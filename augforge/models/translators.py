@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 MULTIPLE = 4  # the night generators halve their input twice
+LEAST = 2 * MULTIPLE  # and then pad it by what lies one px inside
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -72,7 +73,8 @@ class NightTranslator(_Adapter):
         """(n, h, w, 3) in [0, 1] of n equally large RGB images; sides need not be multiples of 4."""
         day = torch.stack([to_tensor(np.asarray(image)) for image in images])
         height, width = day.shape[-2:]
-        padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+        sides = [max(LEAST, side + -side % MULTIPLE) for side in (width, height)]
+        padding = (0, sides[0] - width, 0, sides[1] - height)
         padded = torch.nn.functional.pad(day, padding, mode="replicate").to(self.device)
         with self._running():
             night = self._net(padded)[..., :height, :width]
@@ -105,6 +107,11 @@ class PairedDrawer(_Adapter):
     def has_styles(self) -> bool:
         """Whether there are style codes to choose from."""
         return self._model.codes is not None
+
+    @property
+    def size(self) -> int:
+        """The shorter side, in px, of what it draws."""
+        return self._model.conditioner.size
 
     def view(self, image: Pixels, mask: Pixels | None, label: str | None) -> View:
         """The condition of an image (h, w, 3) as a whole: its shorter side becomes the model's size."""

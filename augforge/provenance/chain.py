@@ -11,6 +11,7 @@ import yaml
 
 from augforge.data.record import LEDGER
 from augforge.errors import StoreError
+from augforge.io.braces import expanded, is_list
 from augforge.recipe.plain_yaml import read_yaml
 from augforge.recipe.source import SourceSpec
 
@@ -22,7 +23,8 @@ Relation = Literal["", "same", "inside", "around"]
 
 def places(spec: SourceSpec) -> list[Path]:
     """The files and folders that a source names: itself and its masks."""
-    own = [] if spec.kind in ELSEWHERE else [spec.value]
+    listed = expanded(spec.value) if spec.kind == "webdataset" and is_list(spec.value) else [spec.value]
+    own = [] if spec.kind in ELSEWHERE else listed
     return [Path(os.path.expanduser(text)) for text in (*own, *_masks(spec)) if text]  # noqa: PTH111 - as when opened
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from augforge.data.annotations import parse_annotations
 from augforge.data.record import AGAIN, check_ledger
 from augforge.errors import StoreError
 
@@ -56,6 +57,7 @@ def _life(path: Path, identity: str, above: set[str]) -> Lineage:
     row: dict[str, Any] = rows[0]
     row["sampled_params"] = json.loads(row["sampled_params"] or "{}")
     row["generation_config"] = json.loads(row["generation_config"]) if row["generation_config"] else None
+    row["annotations"] = parse_annotations(row.get("annotations"))
     row["scores"] = dict(row["scores"] or ())
     ids = [parent for parent in row.pop("parents") or () if parent not in above]
     return Lineage(row, tuple(_life(path, parent, above | {identity}) for parent in dict.fromkeys(ids)))

@@ -296,7 +296,7 @@ class _Environment(BaseModel):
 class _Result(BaseModel):
     kept: int
     dropped: dict[str, int]
-    classes: dict[str, dict[str, int]]
+    classes: dict[str, dict[str, float]]
     identity: str
     outcomes: str
     pixels: str

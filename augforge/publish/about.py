@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from augforge.data.classes import filed_labels
 from augforge.data.splits import split_counts
 from augforge.errors import StoreError
 from augforge.provenance.lock import NAME, Lock, read_lock
@@ -59,9 +60,13 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
     recipe = lock["recipe"]
     shown = hide_recipe(recipe) if private else recipe
     rows = ledger.read(
-        columns=["label", "origin", "kept", "dropped", "dropped_by", "generation_config", "sampled_params", "split"]
+        columns=[
+            *("label", "annotations", "origin", "kept", "dropped", "dropped_by"),
+            *("generation_config", "sampled_params", "split"),
+        ]
     )
-    columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
+    columns = {name: rows.column(name).to_pylist() for name in rows.column_names if name != "annotations"}
+    columns["label"] = filed_labels(rows, list(lock["result"]["classes"]))
     card = CardFacts(
         name=str(recipe.get("name", folder.name)),
         recipe=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),

@@ -13,11 +13,14 @@ import numpy as np
 import yaml
 
 from augforge import __version__
+from augforge.data.classes import plain as rounded
 from augforge.data.ledger import Ledger
 from augforge.data.splits import Counts, split_counts, told
 from augforge.models import find_model
 from augforge.recipe import Recipe
 from augforge.stages.generator import Generator
+
+EXPECTED = "\nAn image with several labels counts for each of them, one with a soft label for each class by its share."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class CardFacts:
 
     name: str
     recipe: str
-    classes: Mapping[str, tuple[int, int]]
+    classes: Mapping[str, tuple[float, float]]
     drops: Mapping[str, Mapping[str, int]]
     generators: Mapping[str, int]
     judges: Sequence[tuple[Mapping[str, Any], str]]
@@ -97,8 +100,10 @@ def card_text(header: Mapping[str, Any], facts: CardFacts, about: str, licences:
 
 
 def _class_table(facts: CardFacts) -> str:
-    lines = [f"| {plain(c)} | {real:,} | {made:,} | {real + made:,} |" for c, (real, made) in facts.classes.items()]
-    return "\n".join(["| class | real | synthetic | all |", "|---|---:|---:|---:|", *lines])
+    sums = {name: rounded(real + made) for name, (real, made) in facts.classes.items()}
+    lines = [f"| {plain(c)} | {real:,} | {made:,} | {sums[c]:,} |" for c, (real, made) in facts.classes.items()]
+    expected = sum(sums.values()) > facts.real + facts.synthetic or any(isinstance(n, float) for n in sums.values())
+    return "\n".join(["| class | real | synthetic | all |", "|---|---:|---:|---:|", *lines, *([EXPECTED] * expected)])
 
 
 def _split_table(facts: CardFacts) -> str:
@@ -114,9 +119,9 @@ def _split_table(facts: CardFacts) -> str:
 
 
 def counted_splits(ledger: Ledger) -> dict[str, dict[str, int]]:
-    """The kept samples of a ledger by split and class; {} where none has a split."""
+    """The kept samples of a ledger by split and the class that they are filed under; {} where none has a split."""
     kept = ledger.visible()
-    return split_counts(ledger.column("split", kept), ledger.column("label", kept), ledger.classes)
+    return split_counts(ledger.column("split", kept), ledger.filed_under(kept), ledger.classes)
 
 
 def _dropped_table(facts: CardFacts) -> str:

@@ -58,9 +58,29 @@ FIELDS: dict[str, tuple[str | list[str], str]] = {
     "split": ("sc:Text", "The split."),
     "caption": ("sc:Text", "The prompt of a synthetic image."),
     "sha256": ("sc:Text", "SHA-256 of the encoded bytes of the image."),
+    "labels": ("sc:Integer", "Several classes of the image, by their numbers."),
+    "soft_label": ("sc:Float", "The share of each class, in the order of the classes."),
+    "boxes": ("cr:BoundingBox", "What is seen where, in px of the upright image."),
+    "objects": ("cr:BoundingBox", "What is seen where, in px of the upright image."),
+    "keypoints": ("sc:Float", "Named points of things, in px of the upright image."),
+    "annotations": ("sc:Text", "All that is known of the content of the image, as JSON."),
+    "image_id": ("sc:Integer", "The number of the image, which the things in it name."),
     "width": ("sc:Integer", "px."),
     "height": ("sc:Integer", "px."),
 }
+REPEATED = ("labels", "soft_label")
+PARTS: dict[str, tuple[str | list[str], str]] = {
+    "box": (["sc:Float", "cr:BoundingBox"], "x0, y0, x1, y1; the second corner lies beyond the last pixel."),
+    "bbox": (["sc:Float", "cr:BoundingBox"], "x, y, width, height."),
+    "categories": (["sc:Text", "cr:Label"], "The class."),
+    "category_id": ("sc:Integer", "The number of the category."),
+    "image_id": ("sc:Integer", "The number of the image."),
+    "label": ("sc:Integer", "The number of the class."),
+    "iscrowd": ("sc:Boolean", "Whether the box is around many."),
+    "area": ("sc:Float", "px."),
+    "points": ("sc:Float", "x, y, and 0 for not labelled, 1 for hidden, 2 for visible."),
+}
+"""What is known of one thing in an image."""
 PROVENANCE = {"provenance": "prov:wasGeneratedBy", "origin": "prov:type"}
 """What a field stands for in PROV, by `equivalentProperty`."""
 
@@ -94,7 +114,7 @@ def croissant(
         "prov:wasAttributedTo": _agent(),
         **_responsible(facts, about.shape),
         "distribution": [*_objects(lies, files), *_sets(lies)],
-        **({"recordSet": [_records(lies, about)]} if lies["columns"] else {}),
+        **({"recordSet": [_records(lies, about), *_things(lies)]} if lies["columns"] else {}),
     }
 
 
@@ -179,7 +199,9 @@ def _objects(lies: Mapping[str, Any], files: Mapping[str, tuple[int, str]]) -> l
 
 def _sets(lies: Mapping[str, Any]) -> list[dict[str, Any]]:
     files = {"@type": "cr:FileSet", "@id": "files", "name": "files", "encodingFormat": lies["encoding"]}
-    return [{**files, "includes": lies["files"] if len(lies["files"]) > 1 else lies["files"][0]}]
+    found = [{**files, "includes": lies["files"] if len(lies["files"]) > 1 else lies["files"][0]}]
+    again = {"@id": "things-files", "name": "things-files", "description": "The same files, read for what is in them."}
+    return found + ([{**found[0], **again}] if lies.get("things") else [])
 
 
 def _records(lies: Mapping[str, Any], about: About) -> dict[str, Any]:
@@ -193,7 +215,29 @@ def _records(lies: Mapping[str, Any], about: About) -> dict[str, Any]:
     }
 
 
-def _field(name: str, lies: Mapping[str, str]) -> dict[str, Any]:
+def _things(lies: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Records of their own for the things in the images, where the format keeps them apart."""
+    if not lies.get("things"):
+        return []
+    fields = [_part("things", name, where, "things-files") for name, where in lies["things"].items()]
+    told = {"name": "things", "description": "One record for each thing in an image."}
+    return [{"@type": "cr:RecordSet", "@id": "things", **told, "field": fields}]
+
+
+def _part(parent: str, name: str, lies: Mapping[str, str], files: str = "files") -> dict[str, Any]:
+    """A field of a thing."""
+    kind, description = PARTS[name]
+    transform = {"transform": {"jsonPath": lies["path"]}} if "path" in lies else {}
+    extract = {key: value for key, value in lies.items() if key in ("column", "jsonPath")}
+    about = {"@type": "cr:Field", "@id": f"{parent}/{name}", "name": name, "description": description}
+    return {**about, "dataType": kind, "source": {"fileSet": {"@id": files}, "extract": extract, **transform}}
+
+
+def _field(name: str, lies: Mapping[str, Any]) -> dict[str, Any]:
+    if "parts" in lies:
+        inner = [_part(f"images/{name}", part, {"column": name, "path": path}) for part, path in lies["parts"].items()]
+        about = {"@type": "cr:Field", "@id": f"images/{name}", "name": name, "description": FIELDS[name][1]}
+        return {**about, "repeated": True, "subField": inner}
     kind, description = FIELDS[name]
     transform = {"transform": {"jsonPath": lies["path"]}} if "path" in lies else {}
     extract = {key: value for key, value in lies.items() if key in ("column", "jsonPath")}
@@ -203,6 +247,7 @@ def _field(name: str, lies: Mapping[str, str]) -> dict[str, Any]:
         "name": name,
         "description": description,
         "dataType": lies.get("type", kind),
+        **({"repeated": True} if name in REPEATED else {}),
         **({"equivalentProperty": PROVENANCE[name]} if name in PROVENANCE else {}),
         "source": {"fileSet": {"@id": "files"}, "extract": extract, **transform},
     }

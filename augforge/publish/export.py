@@ -74,7 +74,7 @@ def export(
 
     Args:
         folder: a run folder.
-        to: folder, parquet, webdataset, coco or hf.
+        to: folder, parquet, webdataset, coco, hf, fiftyone or label-studio.
         out: the folder to write; new, empty, or of an earlier export.
         marker: marks synthetic images; None leaves all bytes as they are. Bytes of real images are never touched.
         private: keep names of files and folders out of all that is written; digests stay.

@@ -11,6 +11,9 @@ from augforge.publish.card import card_text, header, plain
 if TYPE_CHECKING:
     from augforge.publish.export import Described
 
+TASKS = {"boxes": "object-detection", "keypoints": "keypoint-detection", "caption": "image-to-text"}
+"""What the hub calls the tasks that kinds of annotations are for."""
+
 
 def export_card(to: str, about: About, writer: Writer, facts: RunFacts, described: Described, private: bool) -> str:
     """The card as Markdown; its header is one that `huggingface_hub.DatasetCardData` and `datasets` read."""
@@ -19,6 +22,10 @@ def export_card(to: str, about: About, writer: Writer, facts: RunFacts, describe
     if ":" in licence:
         named |= {"license_name": "see-link", "license_link": licence}
     top = {**named, **header(facts.card), **writer.card()}
+    top["task_categories"] = [
+        *top["task_categories"],
+        *(task for kind, task in TASKS.items() if kind in about.annotations),
+    ]
     hidden = " Names of source files are left out; digests stay." if private else ""
     shape = f" All images were made {about.shape}, as the stages of the recipe saw them." if about.shape else ""
     told = (

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from augforge.data.annotations import dump_annotations
 from augforge.io import KINDS
 from augforge.io.tree import SUFFIXES
 
@@ -31,6 +32,23 @@ def hide_recipe(plain: Any) -> Any:
 def hide_reason(text: str) -> str:
     """The reason of a drop without words that look like files."""
     return " ".join(PRIVATE if _is_file(word) else word for word in text.split(" "))
+
+
+def hide_annotations(text: str) -> str:
+    """Annotations (JSON) whose other columns and attributes have no texts that look like files."""
+    said = json.loads(text)
+    for holder, name in [(said, "extra"), *((box, "attributes") for box in said.get("boxes") or ())]:
+        if name in holder:
+            holder[name] = _without_files(holder[name])
+    return dump_annotations(said)
+
+
+def _without_files(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: inner if name == "type" else _without_files(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_files(inner) for inner in value]
+    return PRIVATE if isinstance(value, str) and (is_path(value) or _is_file(value)) else value
 
 
 def _hidden_source(source: Any) -> Any:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from augforge import __version__
 from augforge.data import images
-from augforge.data.annotations import parse_annotations
+from augforge.data.annotations import ParsedTexts, annotation_features, parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
 from augforge.data.uniform import Uniform
@@ -25,7 +25,7 @@ from augforge.io.dataset import Dataset
 from augforge.io.writing import About, Row, Shard, Writer, split_file_name
 from augforge.publish.marks import Marker, SourceType, source_types
 from augforge.publish.names import original_name, unique_names
-from augforge.publish.private import hide_provenance
+from augforge.publish.private import hide_annotations, hide_provenance
 
 AGAIN = "run the command that made it again"
 LIGHT = ("id", "label", "origin", "weight", "scores", "provenance", "split", "caption")
@@ -115,7 +115,8 @@ class Published:
         measures = [field.name for field in kind] if pa.types.is_struct(kind) else []
         shape = self.uniform.told if self.uniform else ""
         captions, masks = "caption" in columns, "mask" in columns
-        return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape)
+        said = annotation_features(ParsedTexts(map(self._annotations.get, self._cells_of("id"))), self.classes)
+        return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape, said)
 
     def shards(self, about: About, writer: Writer) -> list[Shard]:
         """All shards, split by split; the same for the same rows."""
@@ -162,9 +163,11 @@ class Published:
         return self.ledger.read(columns=list(names))
 
     @cached_property
-    def _annotations(self) -> dict[str, str | None]:
-        """The annotations of every sample of the ledger, by its id."""
-        return dict(zip(*(self._facts.column(name).to_pylist() for name in ("id", "annotations")), strict=True))
+    def _annotations(self) -> dict[str, str]:
+        """The annotations of the samples of the ledger that have any, by their ids, as texts as they are published."""
+        columns = (self._facts.column(name).to_pylist() for name in ("id", "annotations"))
+        said = {identity: text for identity, text in zip(*columns, strict=True) if text}
+        return {identity: hide_annotations(text) for identity, text in said.items()} if self.private else said
 
     @cached_property
     def _by_id(self) -> dict[str, tuple[str, int, int, tuple[str, ...]]]:
@@ -185,7 +188,7 @@ class Published:
     def key_of(self, shard: Shard, about: About, kind: str) -> str:
         """What the files of a shard depend on."""
         marks = None if self.marker is None else (self.marker.signer.certificate if self.marker.signer else "")
-        columns = [list(about.classes), list(about.measures), about.captions, about.masks]
+        columns = [list(about.classes), list(about.measures), about.captions, about.masks, repr(about.annotations)]
         options = [kind, __version__, marks, self.private, *columns, about.shape]
         place = [shard.split, shard.number, shard.total, shard.first]
         places = self._rows_of(shard)
@@ -212,7 +215,7 @@ class Published:
         return self._order[shard.first : shard.first + shard.rows]
 
     def _light(self, places: Indices) -> Iterator[dict[str, Any]]:
-        """All but the pixels of some rows, as published."""
+        """All but the pixels of some rows, as published; annotations as JSON."""
         for found in self.table.select(self._light_columns).take(pa.array(places)).to_pylist():
             row = dict.fromkeys(LIGHT) | found
             label = row["label"]
@@ -220,7 +223,7 @@ class Published:
             row["split"], row["caption"] = row["split"] or None, row["caption"] or None
             row["scores"] = {name: value for name, value in (row["scores"] or {}).items() if known(value)}
             row["provenance"] = hide_provenance(row["provenance"]) if self.private else row["provenance"]
-            row["annotations"] = parse_annotations(self._annotations[row["id"]])
+            row["annotations"] = self._annotations.get(row["id"], "")
             yield row
 
     def _row(self, light: dict[str, Any], cell: dict[str, Any]) -> Row:
@@ -229,6 +232,7 @@ class Published:
         if digest and images.digest(image) != digest:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
         mask = (cell.get("mask") or {}).get("bytes")
+        light = {**light, "annotations": parse_annotations(light["annotations"])}
         if self.uniform:
             light = {**light, "annotations": self.uniform.annotations(light["annotations"], (width, height))}
             image, mask, (width, height) = self.uniform.both(image, mask, (width, height))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
+
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import On
+from augforge.data.sample import On, is_evaluation
 from augforge.stages.generator import Generator
 from augforge.stages.selector import Selector
 from augforge.stages.stage import Stage
@@ -49,18 +51,29 @@ def has_synthetic(ledger: Ledger) -> bool:
 
 
 def looked_at(stage: Stage, ledger: Ledger) -> Indices:
-    """The kept samples that a stage looks at."""
-    return ledger.visible(on_of(stage, has_synthetic(ledger)))
+    """The kept samples that a stage looks at.
+
+    A selector leaves the real images of evaluation splits alone, unless there are no others: an image to learn from is
+    never left out because an evaluation image stands for it, nor kept because it stands for one.
+    """
+    seen = ledger.visible(on_of(stage, has_synthetic(ledger)))
+    if not isinstance(stage, Selector):
+        return seen
+    columns = zip(ledger.column("origin", seen), ledger.column("split", seen), strict=True)
+    spared = np.array([origin == "real" and is_evaluation(split) for origin, split in columns], dtype=bool)
+    return seen if spared.all() else seen[~spared]
 
 
 def said(title: str, stage: Stage, ledger: Ledger) -> str:
     """The first line of a stage whose `on` was left open, once it is settled: what it looks at, and what it leaves."""
     real, made = len(ledger.visible("real")), len(ledger.visible("synthetic"))
+    seen = len(np.intersect1d(looked_at(stage, ledger), ledger.visible("real")))
+    spared = f"; {real - seen:,} of evaluation splits are left alone" if seen < real else ""
     verb = "chosen from" if isinstance(stage, Selector) else "judged"
     match on_of(stage, synthetic=False):
         case "all":
-            return f"{title}: no synthetic images: all {real:,} real images are {verb}"
+            return f"{title}: no synthetic images: all {seen:,} real images are {verb}{spared}"
         case "real":
-            return f"{title}: the {real:,} real images are {verb}; {made:,} synthetic ones are left alone"
+            return f"{title}: the {seen:,} real images are {verb}; {made:,} synthetic ones are left alone{spared}"
         case _:
             return f"{title}: {made:,} synthetic images are {verb}; {real:,} real ones are left alone (on: all)"

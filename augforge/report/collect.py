@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from augforge.data.classes import table_counts
 from augforge.data.record import FORMAT, format_of
 from augforge.data.sample import is_evaluation
 from augforge.errors import AugforgeError, StoreError
@@ -67,20 +68,19 @@ class Findings:
         """What the run is called."""
         return self.recipe.name if self.recipe else self.folder.resolve().name
 
-    def balance(self) -> dict[str, tuple[int, int, int]]:
-        """Of each class: usable real images before the run, real and synthetic images after it.
+    def balance(self) -> dict[str, tuple[float, float, float]]:
+        """Of each class: usable real images before the run, real and synthetic images after it, as far as expected.
 
         Images of evaluation splits are left out: nothing is trained on them.
         """
-        columns = ("label", "origin", "kept", "dropped_by", "split")
-        before, real, synthetic = (dict.fromkeys(self.classes, 0) for _ in range(3))
-        for label, origin, kept, by, split in zip(*(self.rows.column(c).to_pylist() for c in columns), strict=True):
-            if label is None or is_evaluation(split):
-                continue
-            before[label] += origin == "real" and by != "source"
-            real[label] += kept and origin == "real"
-            synthetic[label] += kept and origin != "real"
-        return {label: (before[label], real[label], synthetic[label]) for label in self.classes}
+        columns = ("origin", "kept", "dropped_by", "split")
+        origin, kept, by, split = (np.array(self.rows.column(c).to_pylist(), dtype=object) for c in columns)
+        learnt = np.array([not is_evaluation(name) for name in split], dtype=bool)
+        real, stays = learnt & (origin == "real"), kept.astype(bool)
+        chosen = (real & (by != "source"), real & stays, learnt & (origin != "real") & stays)
+        rows = self.rows.select(["label", "annotations"])
+        before, now, made = (table_counts(rows.filter(pa.array(mask)), self.classes) for mask in chosen)
+        return {label: (before[label], now[label], made[label]) for label in self.classes}
 
 
 def collect(folder: Path, umap: bool = False) -> Findings:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from augforge import __version__
+from augforge.data.annotations import KINDS, describe_annotations, parse_annotations
 from augforge.report.collect import Findings
 from augforge.report.judges import Judgement
 from augforge.report.layout import Layout
@@ -24,7 +25,11 @@ from augforge.report.layout import Layout
 SCALE = 10_000
 """Places on the map are whole numbers from 0 to this."""
 EXACT = 2**53
-FACTS = ("source", "note", "labelled_by", "digest")
+COLUMNS = ("source", "note", "labelled_by", "digest")
+FACTS = (*COLUMNS, *KINDS)
+"""What is told of a sample: columns of the ledger, and each kind of annotation in a few words."""
+LONGEST = 300
+"""Letters of what is told of one kind of annotation."""
 
 
 def samples(findings: Findings) -> dict[str, Any]:
@@ -83,9 +88,22 @@ def details(findings: Findings, rows: Sequence[int] | None = None) -> dict[str, 
     """
     chosen = range(len(findings.rows)) if rows is None else sorted(rows)
     table = findings.rows.take(pa.array(chosen, pa.int64()))
-    columns = {name: table.column(name).to_pylist() for name in (*FACTS, "generation_config", "seed")}
+    columns = {name: table.column(name).to_pylist() for name in (*COLUMNS, "generation_config", "seed")}
+    columns |= _said(table.column("annotations").to_pylist())
     columns["sampled_params"] = [json.loads(text or "{}") for text in table.column("sampled_params").to_pylist()]
     return {"groups": [_group(columns, places, chosen) for places in _alike(columns)]}
+
+
+def _said(annotations: Sequence[str | None]) -> dict[str, list[str | None]]:
+    """(n,) what each kind of annotation says, in a few words."""
+    said = [_described(text) for text in annotations]
+    return {kind: [each.get(kind) for each in said] for kind in KINDS}
+
+
+def _described(annotations: str | None) -> dict[str, str]:
+    """Each kind of annotation in a few words."""
+    told = describe_annotations(parse_annotations(annotations))
+    return {kind: text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for kind, text in told.items()}
 
 
 def _alike(columns: Mapping[str, Sequence[Any]]) -> Iterable[list[int]]:

@@ -69,8 +69,10 @@ def sheet(cells: Sequence[tuple[Image.Image, Sequence[str]]], columns: int = 4, 
 
 def described(label: str | None, split: str | None, annotations: Mapping[str, Any]) -> list[str]:
     """What is known of an image, in two short lines."""
-    rest = {name: text for name, text in describe_annotations(annotations).items() if name != "keypoints"}
-    first = " · ".join(filter(None, [label or "no label", split]))
+    rest = {
+        name: text for name, text in describe_annotations(annotations).items() if name not in ("keypoints", "labels")
+    }
+    first = " · ".join(filter(None, [label or ", ".join(annotations.get("labels", ())) or "no label", split]))
     return [
         first,
         "; ".join(text if name in ("caption", "boxes") else f"{name}: {text}" for name, text in rest.items()),

@@ -21,7 +21,9 @@ from augforge.data.preprocessing import decode
 from augforge.errors import BadImage
 from augforge.progress import Progress
 from augforge.report.collect import Findings
+from augforge.report.columns import as_json
 from augforge.report.pictures import Pictures
+from augforge.report.shapes import shapes
 
 MOST = 4_000
 """Thumbnails of one report; more would make it slow to write, and nobody looks at so many."""
@@ -39,10 +41,14 @@ SMALL = 48
 
 @dataclass(slots=True)
 class Thumbnails:
-    """Base64 WebP by ledger row: `pictures`, `masks`, and why a row that was looked at has none."""
+    """Base64 WebP by ledger row: `pictures`, `masks`, and why a row that was looked at has none.
+
+    `shapes` has what is to be drawn over a picture, as JSON.
+    """
 
     pictures: dict[int, str] = field(default_factory=dict)
     masks: dict[int, str] = field(default_factory=dict)
+    shapes: dict[int, str] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
     size: int = 0
 
@@ -54,7 +60,7 @@ def make_thumbnails(findings: Findings, budget: int, progress: Progress | None =
     """
     made = Thumbnails()
     pictures = Pictures(findings.folder, findings.recipe)
-    rows = findings.rows.select(["id", "kept", "ref", "digest", "mask"])
+    rows = findings.rows.select(["id", "kept", "ref", "digest", "mask", "annotations", "width", "height"])
     order = list(islice(in_order(findings), MOST))
     side = side_for(len(order))
     with (progress or Progress()).bar("thumbnails", len(order)) as bar, ThreadPoolExecutor(THREADS) as threads:
@@ -73,18 +79,21 @@ def side_for(count: int) -> int:
     return next((side for side in SIDES if count * side * side * BYTES_A_PIXEL <= ALL_BYTES), SIDES[-1])
 
 
-def _add(made: Thumbnails, place: int, one: tuple[str, str] | str, budget: int) -> bool:
+def _add(made: Thumbnails, place: int, one: tuple[str, str, str] | str, budget: int) -> bool:
     """Take one in; False if it does not fit any more."""
     if isinstance(one, str):
         made.missing[place] = one
         return True
-    picture, mask = one
-    if made.size + len(picture) + len(mask) + 6 > budget:
+    picture, mask, drawn = one
+    size = len(picture) + len(mask) + len(as_json(drawn).encode()) + 9  # quotes and commas
+    if made.size + size > budget:
         return False
     made.pictures[place] = picture
     if mask:
         made.masks[place] = mask
-    made.size += len(picture) + len(mask) + 6  # quotes and commas
+    if drawn:
+        made.shapes[place] = drawn
+    made.size += size
     return True
 
 
@@ -116,14 +125,15 @@ def _by_turns(findings: Findings, ids: Sequence[str]) -> list[int]:
     return [row for *_, row in sorted(turns)]
 
 
-def _thumbnail(pictures: Pictures, row: dict[str, Any], side: int) -> tuple[str, str] | str:
-    """Picture and mask ("" if it has none), or why there is no picture."""
+def _thumbnail(pictures: Pictures, row: dict[str, Any], side: int) -> tuple[str, str, str] | str:
+    """Picture, mask and what is drawn over them ("" if it has none), or why there is no picture."""
     try:
         picture = _small(decode(pictures.image(row), side), side)
         mask = _mask(images.decode_condition(pictures.mask(row)), picture.size) if row["mask"] else ""
     except BadImage as error:
         return error.message
-    return _webp(picture, lossless=max(picture.size) <= SMALL), mask
+    drawn = shapes(row["annotations"], (row["height"], row["width"]))
+    return _webp(picture, lossless=max(picture.size) <= SMALL), mask, drawn
 
 
 def _small(image: Image.Image, side: int) -> Image.Image:

@@ -140,9 +140,10 @@ def _affordable(findings: Findings, rows: list[int], room: int) -> list[int]:
 def _with_pictures(told: dict[str, Any], columns: dict[str, Any], thumbnails: Thumbnails) -> dict[str, Any]:
     pictured, pictures = picture_blocks(thumbnails.pictures, "picture")
     masked, masks = picture_blocks(thumbnails.masks, "mask")
+    drawn, shapes = picture_blocks(thumbnails.shapes, "shape")
     reasons = {str(row): reason for row, reason in thumbnails.missing.items()}
-    shown = {"pictured": pictured, "masked": masked, "missing": reasons}
-    return {"overview": told, "samples": {**columns, **shown}, **pictures, **masks}
+    shown = {"pictured": pictured, "masked": masked, "drawn": drawn, "missing": reasons}
+    return {"overview": told, "samples": {**columns, **shown}, **pictures, **masks, **shapes}
 
 
 def _save(path: Path, content: bytes) -> None:

@@ -151,10 +151,13 @@ class EmbeddingFilter(Filter):
     """A filter that looks at one image's embedding, beside those of texts, of real images or of its parents.
 
     `needs_real` says that it looks at real images beside those that it judges, `reweights` that the decisive measure
-    becomes a factor of the weight of those that stay.
+    becomes a factor of the weight of those that stay, `compares_classes` that an image is judged by its class: one with
+    several labels by each of them, of which the best counts; one with a soft label by each, of which the mean weighted
+    by the shares counts.
     """
 
     needs_real: ClassVar[bool] = False
+    compares_classes: ClassVar[bool] = False
     reweights: ClassVar[bool] = False
 
     model: Annotated[str, Task("image-embedding")] = Field(default="builtin-clip", description="The model that embeds.")

@@ -48,6 +48,8 @@ class FilterInputs:
     Args:
         ids: (n,) the images' ids.
         classes: (n,) index of each image's class, -1 where it has no label.
+        also: images and classes, (q,) each: of which other classes the image of a row is; one with several labels has
+            a row for each.
         names: (c,) the names of the classes.
         images: returns (n, d) vectors of unit length, or a classifier's logits; finite.
         texts: returns (t, d) the vectors of t texts, of unit length.
@@ -67,8 +69,9 @@ class FilterInputs:
         reference: Callable[[], Reference] = _not_here,
         parents: Callable[[], Parents] = _not_here,
         known: Callable[[], Sequence[str]] = _not_here,
+        also: tuple[Numbers, Numbers] | None = None,
     ) -> None:
-        self.ids, self.classes, self.names = ids, classes, names
+        self.ids, self.classes, self.names, self.also = ids, classes, names, also
         self._images, self._texts = images, texts
         self._reference, self._parents, self._known = reference, parents, known
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,12 +82,14 @@ GenerateBatch = Callable[[Sequence[GenerationInput]], Sequence[GeneratedImage]]
 class LoadedGenerator:
     """A generator with its model loaded: `generate` maps a full batch to as many images; `facts` are recorded.
 
-    `summary` is asked when all is generated, and what it answers is said.
+    `summary` is asked when all is generated, and what it answers is said. `refusal` is asked before the parents of an
+    image are read: why it cannot be made, such as that it would be too large; "" if it can.
     """
 
     generate: GenerateBatch
     facts: Mapping[str, Any]
     summary: Callable[[], str] = str
+    refusal: Callable[[Job], str] = lambda job: ""
 
 
 class Generator(Stage):
@@ -166,14 +169,19 @@ class Generator(Stage):
         """Whether the recipe says how many images to generate."""
         return bool(self.amounts_given)
 
+    @property
+    def balances(self) -> bool:
+        """Whether the amount levels the classes, so that it depends on how many images of each there are."""
+        return self.balance_to is not None or not self.has_amount
+
     def child_label(self, label: str | None) -> str | None:
         """The class of what is generated from images of class `label`."""
         return label
 
-    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
         """How many images to generate of each class, given how many it has; by default up to the largest class.
 
-        With `real_to_synthetic` the counts are of real images, and each class is rounded on its own, half up.
+        With `real_to_synthetic` the counts are of real images. Each class is rounded on its own, half up.
         """
         each = self.per_class if self.until_accepted is None else self.until_accepted
         if each is not None:
@@ -183,7 +191,7 @@ class Generator(Stage):
         if any(label is not None for label in counts):  # what has no label is no class to balance
             counts = {label: count for label, count in counts.items() if label is not None}
         target = self.balance_to if isinstance(self.balance_to, int) else max(counts.values(), default=0)
-        return {label: max(0, target - count) for label, count in counts.items()}
+        return {label: max(0, math.floor(target - count + 0.5)) for label, count in counts.items()}
 
     processes: int = Field(
         default=1, ge=1, le=1024, description="Divide the batches among this many processes, one device each."
@@ -214,10 +222,10 @@ class Generator(Stage):
         """Load the model on `device` ("auto", "cpu", "cuda", "cuda:N", "mps")."""
 
 
-def _in_ratio(ratio: str, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+def _in_ratio(ratio: str, counts: Mapping[str | None, float]) -> dict[str | None, int]:
     """New images for `counts` real ones in the ratio `real:synthetic`, halves rounded up."""
     real, synthetic = map(int, ratio.split(":"))
-    return {label: (2 * count * synthetic + real) // (2 * real) for label, count in counts.items()}
+    return {label: int((2 * count * synthetic + real) // (2 * real)) for label, count in counts.items()}
 
 
 def required(parent: Sample | None) -> Sample:

@@ -116,6 +116,11 @@ class Stage(BaseModel, ABC):
         """The options that name a column of the sources."""
         return list(_marks(cls, Column))
 
+    @property
+    def needs_one_label(self) -> bool:
+        """Whether it cannot take images with several labels or a soft label, and says so."""
+        return False
+
     def check(self) -> None:
         """Raise RecipeError or ModelError if the options contradict each other; nothing is loaded here."""
 

@@ -203,3 +203,15 @@ def test_in_one_dimension_no_ratio_changes_much(m, repeats):
 
 def test_only_a_perfect_generator_would_take_the_gap_away():
     assert gaps(50, 10, 100, perfect=True)[-1] < 0.5 * gaps(50, 10, 100)[-1]
+
+
+def test_a_plan_knows_that_selectors_leave_evaluation_splits_alone(tmp_path):
+    write_images(tmp_path / "set" / "train", {"cat": 8, "dog": 4})
+    write_images(tmp_path / "set" / "test", {"cat": 3, "dog": 2}, seed=1)
+    recipe = Recipe("spare", 1, (SourceSpec("folder", str(tmp_path / "set")),), (Random(share=0.5),))
+    ran = run(recipe, tmp_path / "out")
+    assert ran.kept == 4 + 2 + 5
+    planned = plan_run(recipe, tmp_path / "out")[-1]
+    assert (planned.rows_out, dict(planned.classes)) == (11, {"cat": 7, "dog": 4}) == (ran.kept, dict(ran.classes))
+    only = Recipe("only", 1, (SourceSpec("folder", str(tmp_path / "set"), {"split": "test"}),), recipe.stages)
+    assert run(only, tmp_path / "only").kept == 2  # there are no others

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from augforge.errors import BadImage, SourceError
-from augforge.io import detect, open_source, webdataset
+from augforge.io import detect, members, open_source
 from tests.bad_inputs import colours, encoded
 
 PNGS = [encoded(colours(8, seed), "PNG") for seed in range(4)]
@@ -97,7 +97,7 @@ def test_a_hostile_member_costs_its_row_with_the_reason(tmp_path, name):
 
 
 def test_a_huge_member_is_refused_without_reading_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(webdataset, "LARGEST", 1000)
+    monkeypatch.setattr(members, "LARGEST", 1000)
     path = write(tmp_path / "x.tar", [("1.png", PNGS[0]), ("2.png", b"\0" * 1001)])
     entries = list(open_source("webdataset", str(path)).entries())
     assert [entry.problem for entry in entries] == ["", "1,001 bytes, over 1,000"]

@@ -266,8 +266,7 @@ def _resized(pixels: NDArray[Any], size: Size, order: Order) -> NDArray[Any]:
     if size_of(pixels) == size:
         return pixels.copy()
     way = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[order]
-    planes = pixels.reshape(*size_of(pixels), -1).astype(np.float32)
-    found = [
-        np.asarray(Image.fromarray(planes[..., plane]).resize(size[::-1], way)) for plane in range(planes.shape[2])
-    ]
+    planes = pixels.reshape(*size_of(pixels), -1)
+    alone = (Image.fromarray(planes[..., plane].astype(np.float32)) for plane in range(planes.shape[2]))
+    found = [np.asarray(plane.resize(size[::-1], way)) for plane in alone]  # a plane at a time: photos are large
     return as_dtype(np.stack(found, axis=-1).reshape(*size, *pixels.shape[2:]), pixels.dtype)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.tree import Tree
 
 from augforge.cli.render.base import literal, out, print_json
+from augforge.data.annotations import describe_annotations
 
 if TYPE_CHECKING:
     from augforge.provenance.lineage import Lineage
@@ -43,6 +44,10 @@ PLAIN = {
     "digest": "sha256  {}",
 }
 """Columns of the ledger that are told as they are."""
+NAMES = {"soft_label": "shares", "keypoints": "points"}
+"""Kinds of annotations that have a shorter name here."""
+LONGEST = 300
+"""Letters of what is told of one kind."""
 HIDDEN = ("model", "generator", "generator-version", "versions", "asked")
 OFF: tuple[Any, ...] = (None, False, "", [], "off")
 """Values of options that did nothing."""
@@ -51,6 +56,7 @@ OFF: tuple[Any, ...] = (None, False, "", [], "off")
 def _facts(row: Mapping[str, Any]) -> Iterator[str]:
     """What the ledger knows of a sample, a line each."""
     yield from (text.format(row[name]) for name, text in PLAIN.items() if row.get(name))
+    yield from _annotations(row)
     if row.get("generation_config"):
         yield from _making(row, row["generation_config"])
     if row.get("sampled_params"):
@@ -59,6 +65,12 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         yield "scores  " + ", ".join(f"{name} {value:.4f}" for name, value in row["scores"].items())
     if row.get("kept"):
         yield f"weight  {row['weight']:.4g}"
+
+
+def _annotations(row: Mapping[str, Any]) -> Iterator[str]:
+    """What is known of the content, a kind a line."""
+    for kind, words in describe_annotations(row.get("annotations") or {}).items():
+        yield f"{NAMES.get(kind, kind):7} {words if len(words) <= LONGEST else words[:LONGEST] + '…'}"
 
 
 def _making(row: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ is one file with one class, and one line in `KINDS`; nothing else names it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from augforge.data.annotations.base import Kind, PointMap, Size, finite
@@ -21,9 +21,12 @@ __all__ = [
     "KINDS",
     "Annotations",
     "Kind",
+    "ParsedTexts",
     "PointMap",
     "Size",
+    "annotation_cells",
     "annotation_features",
+    "annotation_values",
     "check_annotations",
     "describe_annotations",
     "dump_annotations",
@@ -87,13 +90,48 @@ def parse_annotations(text: str | None) -> dict[str, Any]:
     return dict(json.loads(text)) if text else {}
 
 
-def annotation_features(annotations: Iterable[Annotations], classes: Sequence[str]) -> dict[str, Any]:
-    """The features of `datasets` for the kinds that occur, by their names, in the order of `KINDS`."""
-    values: dict[str, list[Any]] = {}
-    for each in annotations:
-        for name, value in each.items():
-            values.setdefault(name, []).append(value)
-    return {name: kind.feature(values[name], classes) for name, kind in KINDS.items() if name in values}
+class ParsedTexts(Collection[dict[str, Any]]):
+    """Annotations that are kept as texts and parsed whenever one goes through them: they need little memory."""
+
+    def __init__(self, texts: Iterable[str | None]) -> None:
+        self._texts = [text for text in texts if text]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(parse_annotations, self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __contains__(self, value: object) -> bool:
+        return any(each == value for each in self)
+
+
+def annotation_features(annotations: Collection[Annotations], classes: Sequence[str]) -> dict[str, Any]:
+    """The features of `datasets` for the kinds that occur, by their names, in the order of `KINDS`.
+
+    `annotations` are gone through once for each kind.
+    """
+    there = {name for each in annotations for name in each}
+    return {
+        name: kind.feature((each[name] for each in annotations if name in each), classes)
+        for name, kind in KINDS.items()
+        if name in there
+    }
+
+
+def annotation_cells(annotations: Annotations, features: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """The cells of a row, None for what it has not, in the columns of `features` but for `caption`, which is a text."""
+    return {
+        name: KINDS[name].cell(annotations[name], feature, classes) if name in annotations else None
+        for name, feature in features.items()
+        if name != Caption.name
+    }
+
+
+def annotation_values(cells: Mapping[str, Any], features: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """The annotations in the cells of a row: what `annotation_cells` made of them, taken back."""
+    found = {name: KINDS[name].value(cells.get(name), feature, classes) for name, feature in features.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def describe_annotations(annotations: Annotations) -> dict[str, str]:

@@ -109,9 +109,15 @@ def _in_pixels(share: Any, side: int) -> Any:
         return share
 
 
-def texts(values: Iterable[Mapping[str, Any]], name: str) -> list[str]:
-    """The different texts under a key, in the order in which they are met."""
-    return list(dict.fromkeys(text for value in values if (text := value.get(name)) is not None))
+def fields_of(things: Iterable[Mapping[str, Any]]) -> tuple[set[str], list[str]]:
+    """The keys that occur in some things, and their different labels in the order in which they are met. One pass."""
+    names: set[str] = set()
+    labels: dict[str, None] = {}
+    for thing in things:
+        names.update(thing)
+        if thing.get("label") is not None:
+            labels[thing["label"]] = None
+    return names, list(labels)
 
 
 def class_feature(met: Iterable[str], classes: Sequence[str]) -> Any:

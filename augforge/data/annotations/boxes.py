@@ -15,10 +15,10 @@ from augforge.data.annotations.base import (
     class_cell,
     class_feature,
     class_of,
+    fields_of,
     finite,
     in_pixels,
     number,
-    texts,
 )
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ class Boxes(Kind):
         """A list of structs."""
         from datasets import List, Value
 
-        boxes = [box for value in values for box in value]
+        there, labels = fields_of(box for value in values for box in value)
         known: dict[str, Any] = {
             "box": List(Value("float64"), length=4),
-            "label": class_feature(texts(boxes, "label"), classes if any("label" in box for box in boxes) else ()),
+            "label": class_feature(labels, classes if "label" in there else ()),
             "iscrowd": Value("bool"),
             "id": Value("string"),
             "segmentation": {
@@ -77,7 +77,7 @@ class Boxes(Kind):
             },
             "attributes": Value("string"),
         }
-        return List({name: known[name] for name in KEYS if name == "box" or any(name in box for box in boxes)})
+        return List({name: known[name] for name in KEYS if name == "box" or name in there})
 
     def cell(self, value: Any, feature: Any, classes: Sequence[str]) -> Any:
         """Every box with all fields of the column."""

@@ -13,9 +13,9 @@ from augforge.data.annotations.base import (
     class_cell,
     class_feature,
     class_of,
+    fields_of,
     in_pixels,
     number,
-    texts,
 )
 
 KEYS = ("points", "names", "label", "id", "flip")
@@ -55,15 +55,15 @@ class Keypoints(Kind):
         """A list of structs."""
         from datasets import List, Value
 
-        all_of = [one for value in values for one in value]
+        there, labels = fields_of(one for value in values for one in value)
         known: dict[str, Any] = {
             "points": List(List(Value("float64"), length=3)),
             "names": List(Value("string")),
-            "label": class_feature(texts(all_of, "label"), classes if any("label" in one for one in all_of) else ()),
+            "label": class_feature(labels, classes if "label" in there else ()),
             "id": Value("string"),
             "flip": List(Value("int32")),
         }
-        return List({name: known[name] for name in KEYS if name == "points" or any(name in one for one in all_of)})
+        return List({name: known[name] for name in KEYS if name == "points" or name in there})
 
     def cell(self, value: Any, feature: Any, classes: Sequence[str]) -> Any:
         """Every instance with all fields of the column."""

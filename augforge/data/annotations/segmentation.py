@@ -35,12 +35,24 @@ def decoded(value: Any, size: Size) -> NDArray[np.uint8]:
     """(h, w) 1 inside of a segmentation on an image of `size`, 0 outside."""
     from pycocotools import mask
 
-    if isinstance(value, dict):
-        rle = {"size": value["size"], "counts": value["counts"].encode()}
-    else:
-        rle = mask.merge(mask.frPyObjects([list(polygon) for polygon in value], *size))
-    inside: NDArray[np.uint8] = mask.decode(rle)
+    inside: NDArray[np.uint8] = mask.decode(_rle(value, size))
     return inside
+
+
+def area(value: Any, size: Size) -> float:
+    """How many px lie inside of a segmentation on an image of `size`."""
+    from pycocotools import mask
+
+    return float(mask.area(_rle(value, size)))
+
+
+def _rle(value: Any, size: Size) -> Any:
+    """The run lengths of a segmentation as pycocotools has them."""
+    from pycocotools import mask
+
+    if isinstance(value, dict):
+        return {"size": value["size"], "counts": value["counts"].encode()}
+    return mask.merge(mask.frPyObjects([list(polygon) for polygon in value], *size))
 
 
 def encoded(inside: NDArray[np.uint8]) -> dict[str, Any]:

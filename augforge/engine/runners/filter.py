@@ -15,6 +15,7 @@ from augforge.algorithms.rules import Unjudged
 from augforge.data import images
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.memberships import Memberships, memberships_of
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
@@ -95,7 +96,7 @@ def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked, spared: 
     """Drop by the rule all but the `spared` (n,) ones; (n,) who stays."""
     indices, measure = looked.indices, stage.primary_measure
     whole = stage.scope == "all"
-    groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.class_index(indices)
+    groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.filed_index(indices)
     stays, reasons = stage.decide(looked.scores, looked.inputs.ids, groups, "all" if whole else "its class")
     explained = dict(enumerate(stage.explain(looked.inputs, looked.scores[measure])))
     explained |= {place: looked.failures.get(i, explained.get(place)) for place, i in enumerate(indices.tolist())}
@@ -113,10 +114,18 @@ def _compare(stage: EmbeddingFilter, title: str, context: RunContext) -> _Looked
     known = partial(_known, stage.model)
     views = _Views(ledger, looked_at(stage, ledger), embedder, context.drop_as(title), known)
     inputs = views.inputs()
-    nothing = {name: np.zeros(0) for name in stage.measures}
-    scores = stage.compare(inputs) if len(inputs) else nothing
+    scores = _scores(stage, views, inputs) if len(inputs) else {name: np.zeros(0) for name in stage.measures}
     computed = views.computed
     return _Looked(views.indices, scores, inputs, computed, len(views.asked) - computed)
+
+
+def _scores(stage: EmbeddingFilter, views: _Views, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
+    """(n,) of each measure; of an image with several labels or a soft label what its classes come to."""
+    memberships = memberships_of(views.ledger, views.indices) if stage.compares_classes else None
+    if memberships is None:
+        return stage.compare(inputs)
+    scores = stage.compare(views.inputs(memberships))
+    return {name: memberships.joined(each, lower=name in stage.lower_is_better) for name, each in scores.items()}
 
 
 def _known(model: str) -> Sequence[str]:
@@ -135,7 +144,7 @@ class _Views:
     def __init__(
         self, ledger: Ledger, indices: Indices, embedder: Embedder, drop: Any, known: Callable[[], Sequence[str]]
     ) -> None:
-        self._ledger, self._embedder, self._drop, self._known = ledger, embedder, drop, known
+        self.ledger, self._embedder, self._drop, self._known = ledger, embedder, drop, known
         self._before = embedder.computed
         self.asked = np.zeros(0, dtype=np.int64)
         self._images, self.indices = self._embed(self._by_id(indices))
@@ -145,38 +154,41 @@ class _Views:
         """How many embeddings were computed."""
         return self._embedder.computed - self._before
 
-    def inputs(self) -> FilterInputs:
-        """The samples and what they can be compared with."""
-        ledger, indices = self._ledger, self.indices
-        return FilterInputs(
-            ledger.column("id", indices),
-            ledger.class_index(indices),
-            ledger.classes,
-            images=lambda: self._images,
-            texts=self._embedder.texts,
-            reference=self._reference,
-            parents=self._parents,
-            known=self._known,
-        )
+    def inputs(self, memberships: Memberships | None = None) -> FilterInputs:
+        """The samples and what they can be compared with; with `memberships` a row for each class of an image."""
+        ledger, indices = self.ledger, self.indices
+        given: dict[str, Any] = {"texts": self._embedder.texts, "reference": self._reference, "known": self._known}
+        ids, names = ledger.column("id", indices), ledger.classes
+        if memberships is None:
+            classes = ledger.class_index(indices)
+            return FilterInputs(ids, classes, names, images=lambda: self._images, parents=self._parents, **given)
+        rows, classes = memberships.rows, memberships.classes
+        of = [ids[row] for row in rows.tolist()]
+        also = memberships.also()
+        return FilterInputs(of, classes, names, images=lambda: self._images[rows], also=also, **given)
 
     def _by_id(self, indices: Indices) -> Indices:
-        ordered: Indices = indices[np.argsort(np.array(self._ledger.column("id", indices), dtype=np.str_))]
+        ordered: Indices = indices[np.argsort(np.array(self.ledger.column("id", indices), dtype=np.str_))]
         return ordered
 
     def _embed(self, indices: Indices) -> tuple[NDArray[np.float32], Indices]:
         """The vectors of those of `indices` that can be read, and who they are."""
         self.asked = np.union1d(self.asked, indices)
-        vectors = self._embedder.images(self._ledger, indices, self._drop)
+        vectors = self._embedder.images(self.ledger, indices, self._drop)
         there = np.isfinite(vectors).all(axis=1) & bool(vectors.shape[1])
         return vectors[there], indices[there]
 
     def _reference(self) -> Reference:
-        vectors, indices = self._embed(self._by_id(self._ledger.reference()))
-        return Reference(vectors, self._ledger.class_index(indices), self._ledger.column("id", indices))
+        vectors, indices = self._embed(self._by_id(self.ledger.reference(several=True)))
+        ids, memberships = self.ledger.column("id", indices), memberships_of(self.ledger, indices)
+        if memberships is None:
+            return Reference(vectors, self.ledger.class_index(indices), ids)
+        rows, classes = memberships.likeliest()
+        return Reference(vectors[rows], classes, [ids[row] for row in rows.tolist()])
 
     def _parents(self) -> Parents:
-        places = {identity: place for place, identity in enumerate(self._ledger.column("id"))}
-        lists = self._ledger.column("parents", self.indices)
+        places = {identity: place for place, identity in enumerate(self.ledger.column("id"))}
+        lists = self.ledger.column("parents", self.indices)
         pairs = [(child, places[p]) for child, parents in enumerate(lists) for p in parents if p in places]
         children, theirs = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         vectors, indices = self._embed(np.unique(theirs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan, stage_key
 from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
+from augforge.engine.one_label import told
 from augforge.engine.rates import recording
 from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError
@@ -72,6 +73,10 @@ def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str
     folder = generator_parts(stage, context.store, context.seed)[1].folder
     if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
         context.progress.say(f"{stage.name}: planning {asked:,} images")
+    if stage.needs_labels and (several := context.ledger.several(context.ledger.reference(several=True))):
+        context.progress.say(
+            f"{stage.name}: {told(several.values())}: they count for their classes, and condition nothing"
+        )
     return generate_jobs(stage, list(plan(stage, context.ledger, context.seed, title)), context)
 
 
@@ -160,7 +165,7 @@ def generate_batches(
     generation_config = generation_config_of(stage, loaded.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
-        return batch, *_load(batch, pixels, stage.uses_masks)
+        return batch, *_load(batch, pixels, stage.uses_masks, loaded.refusal)
 
     def work(inputs: tuple[Batch, list[GenerationInput], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
         batch, ready, problems = inputs
@@ -211,12 +216,24 @@ def _check_pixels(stage: Generator, pixels: NDArray[np.float32]) -> None:
         raise ValueError(f"generate: {stage.name} gave values {known.min():g} to {known.max():g}, not within 0 to 1")
 
 
-def _load(batch: Batch, pixels: Pixels, with_masks: bool) -> tuple[list[GenerationInput], dict[str, str]]:
-    """The jobs with their parents' pixels, and for the others why they cannot be made."""
+def _load(
+    batch: Batch, pixels: Pixels, with_masks: bool, refusal: Callable[[Job], str]
+) -> tuple[list[GenerationInput], dict[str, str]]:
+    """The jobs with their parents' pixels, each decoded once, and for the others why they cannot be made."""
     ready, problems = [], {}
+    seen: dict[str, Image.Image] = {}
+
+    def picture(parent: Sample) -> Image.Image:
+        if parent.id not in seen:
+            seen[parent.id] = images.decode(pixels.bytes_of(parent))
+        return seen[parent.id]
+
     for job in batch.jobs:
+        if problem := refusal(job):
+            problems[job.sample.id] = problem
+            continue
         try:
-            pictures = tuple(images.decode(pixels.bytes_of(parent)) for parent in job.parents)
+            pictures = tuple(map(picture, job.parents))
             masks = tuple(pixels.mask_of(p) if p.mask else None for p in job.parents) if with_masks else ()
             ready.append(GenerationInput(job, pictures, masks))
         except BadImage as error:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from augforge.data.annotations import parse_annotations
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
 from augforge.data.splits import kept_together
@@ -57,9 +58,18 @@ def decide_labels(stage: Labeler, title: str, ledger: Ledger, indices: Indices, 
 
 
 def unlabelled(ledger: Ledger) -> Indices:
-    """The kept real samples without a label that are there to learn from: evaluation splits are left alone."""
+    """The kept real samples without a label that are there to learn from: evaluation splits are left alone.
+
+    What has several labels or a soft label is none of them, nor what is known to be of no class (`labels` of []).
+    """
     indices = ledger.reference(unlabelled=True)
-    found: Indices = indices[np.array([label is None for label in ledger.column("label", indices)], dtype=bool)]
+    known = ledger.several(indices)
+    columns = zip(ledger.column("label", indices), ledger.column("annotations", indices), strict=True)
+    free = [
+        label is None and place not in known and "labels" not in parse_annotations(said)
+        for place, (label, said) in enumerate(columns)
+    ]
+    found: Indices = indices[np.array(free, dtype=bool)]
     return found
 
 
@@ -76,7 +86,7 @@ def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, 
 
 def decide_splits(stage: Splitter, ledger: Ledger, indices: Indices, parts: Parts) -> dict[str, int]:
     """Split the images at `indices` by their hashes, which are all in `parts`; the groups that were kept together."""
-    labels = [label or "" for label in ledger.column("label", indices)]
+    labels = [label or "" for label in ledger.filed_under(indices)]
     digests = ledger.column("digest", indices)
     hashes = _or_digests(_stored(parts, digests), digests)
     ids = ledger.column("id", indices)

@@ -80,7 +80,7 @@ class _Candidates:
         ids = ledger.column("id", indices)
         self.order = np.argsort(ids)
         self.ids = [ids[i] for i in self.order]
-        self.labels = [label or "" for label in ledger.column("label", indices[self.order])]
+        self.labels = [label or "" for label in ledger.filed_under(indices[self.order])]
         self.digests = ledger.column("digest", indices[self.order])
         self.features = None if features is None else features[self.order]
         self.classes = _classes(stage, ledger)

@@ -18,16 +18,17 @@ def run_subsampler(stage: Subsampler, title: str, context: RunContext) -> dict[s
 
 def subsample(stage: Subsampler, title: str, ledger: Ledger) -> dict[str, int]:
     """Drop the labelled real training images that are over their class's maximum; no other image is looked at."""
-    rows = ledger.reference()
+    rows = ledger.reference(several=True)
+    filed = ledger.filed_under(rows)
     members: dict[str, list[Sample]] = {}
-    for sample in ledger.samples(rows):
-        members.setdefault(str(sample.label), []).append(sample)
+    for label, sample in zip(filed, ledger.samples(rows), strict=True):
+        members.setdefault(str(label), []).append(sample)
     counts = {label: len(members[label]) for label in ledger.classes if label in members}
     max_per_class = stage.max_per_class(counts)
     left = {s.id for label, samples in members.items() for s in Pool(samples, max_per_class[label]).samples}
-    gone = rows[[identity not in left for identity in ledger.column("id", rows)]]
-    labels = ledger.column("label", gone)
+    dropped = [identity not in left for identity in ledger.column("id", rows)]
+    gone, labels = rows[dropped], [label for label, goes in zip(filed, dropped, strict=True) if goes]
     ledger.drop(
-        gone, np.array([f"not among the {max_per_class[label]} of its class" for label in labels], object), title
+        gone, np.array([f"not among the {max_per_class[str(label)]} of its class" for label in labels], object), title
     )
     return {"measured": 0, "chosen": len(left)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from augforge.engine.context import RunContext
 from augforge.engine.kinds import of_kind
+from augforge.engine.one_label import refuse_several
 from augforge.engine.runners.duplicates import run_duplicates
 from augforge.engine.runners.filter import run_filter
 from augforge.engine.runners.generate import run_generator
@@ -40,4 +41,5 @@ RUNNERS: Mapping[type[Stage], Runner] = {
 
 def run_stage(stage: Stage, title: str, context: RunContext) -> dict[str, int]:
     """Run one stage, called `title` in the ledger; counts of what was computed, chosen and reused."""
+    refuse_several(stage, context.ledger)
     return of_kind(RUNNERS, stage)(stage, title, context)

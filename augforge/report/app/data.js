@@ -43,15 +43,17 @@ function places(rows) {
 }
 const pictured = places(samples.pictured);
 const masked = places(samples.masked);
+const outlined = places(samples.drawn);
 
 function stored(where, prefix, row) {
   const place = where.get(row);
   if (place === undefined) return null;
-  const list = block(`${prefix}-${Math.floor(place / PICTURES_IN_A_BLOCK)}`);
-  return `data:image/webp;base64,${list[place % PICTURES_IN_A_BLOCK]}`;
+  return block(`${prefix}-${Math.floor(place / PICTURES_IN_A_BLOCK)}`)[place % PICTURES_IN_A_BLOCK];
 }
-const pictureOf = (row) => stored(pictured, 'picture', row);
-const maskOf = (row) => stored(masked, 'mask', row);
+const webp = (data) => (data === null ? null : `data:image/webp;base64,${data}`);
+const pictureOf = (row) => webp(stored(pictured, 'picture', row));
+const maskOf = (row) => webp(stored(masked, 'mask', row));
+const shapesOf = (row) => JSON.parse(stored(outlined, 'shape', row) ?? '[]');
 
 function whyNoPicture(row) {
   if (samples.hidden[row] === 1) return 'flagged as unsafe: never shown';

@@ -19,7 +19,9 @@ function fillDetail() {
   find('detail-title').textContent = `${labelOf(current)}, ${text(samples.origin, current)}`;
   find('previous').disabled = at <= 0;
   find('following').disabled = at < 0 || at === list.length - 1;
-  const left = make('div', { class: 'stack' }, shot(current, 'large'), maskSwitch(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
+  const picture = shot(current, 'large');
+  if (outlined.has(current)) picture.append(shapesOver(current));
+  const left = make('div', { class: 'stack' }, picture, maskSwitch(current), shapesSwitch(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
   find('detail-body').replaceChildren(make('div', { class: 'sheet' }, left, make('div', {}, ...story(current).filter(Boolean))));
   find('detail').scrollTop = 0;
   writeAddress();
@@ -30,6 +32,15 @@ function maskSwitch(row) {
   const tick = make('input', { type: 'checkbox', checked: find('masks').checked, onchange: () => { if (tick.checked !== find('masks').checked) find('masks').click(); } });
   return make('label', { class: 'check' }, tick, 'mask');
 }
+
+let withShapes = true;
+function shapesSwitch(row) {
+  if (!outlined.has(row)) return null;
+  const tick = make('input', { type: 'checkbox', checked: withShapes, onchange: () => { withShapes = tick.checked; showShapes(); } });
+  showShapes();
+  return make('label', { class: 'check' }, tick, 'boxes and points');
+}
+const showShapes = () => find('detail').classList.toggle('no-shapes', !withShapes);
 
 function kin(title, rows) {
   if (!rows.length) return null;
@@ -47,6 +58,8 @@ function story(row) {
   const told = [
     ['Fate', fate], ['Id', mono(samples.id[row])], ['Made by', text(samples.stage, row)],
     ['File', trace?.facts.get('source')], ['Split', text(samples.split, row)],
+    ['Labels', trace?.facts.get('labels')], ['Shares', trace?.facts.get('soft_label')], ['Boxes', trace?.facts.get('boxes')],
+    ['Keypoints', trace?.facts.get('keypoints')], ['Caption', trace?.facts.get('caption')], ['Other columns', trace?.facts.get('extra')],
     ['Label by', trace?.facts.get('labelled_by')], ['Note', trace?.facts.get('note')],
     ['Size', `${whole(samples.width[row])} × ${whole(samples.height[row])} px`],
     ['Weight', isKept(row) ? figure(shared(samples.weight, row)) : null],

@@ -29,6 +29,7 @@ class Classifier(EmbeddingFilter):
     """
 
     name: ClassVar[str] = "classifier"
+    compares_classes: ClassVar[bool] = True
     measures: ClassVar[tuple[str, ...]] = (
         "classifier-confidence",
         "classifier-entropy",

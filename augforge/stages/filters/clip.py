@@ -27,6 +27,7 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
     """
 
     name: ClassVar[str] = "clip"
+    compares_classes: ClassVar[bool] = True
     measures: ClassVar[tuple[str, ...]] = ("clip-prompt", "clip-margin", "clip-prototype")
     needs_real: ClassVar[bool] = True
     ways_out: ClassVar[str] = (
@@ -65,5 +66,8 @@ class Clip(AsksAboutClasses, EmbeddingFilter):
         if not self.asks_about_classes:
             return scores
         prompts = class_prompts(inputs, self.prompt)
-        asked = {"clip-prompt": to_own(images, classes, prompts), "clip-margin": margins(images, classes, prompts)}
+        asked = {
+            "clip-prompt": to_own(images, classes, prompts),
+            "clip-margin": margins(images, classes, prompts, inputs.also),
+        }
         return {**asked, **scores}

@@ -24,6 +24,7 @@ class Margin(AsksAboutClasses, EmbeddingFilter):
     """
 
     name: ClassVar[str] = "margin"
+    compares_classes: ClassVar[bool] = True
     measures: ClassVar[tuple[str, ...]] = ("margin",)
     ways_out: ClassVar[str] = (
         "name another image-text model, such as vit-b-32, or use `filter: prototype` with any model that embeds images"
@@ -41,4 +42,4 @@ class Margin(AsksAboutClasses, EmbeddingFilter):
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The margin of the image's own class."""
-        return {"margin": margins(inputs.images, inputs.classes, class_prompts(inputs, self.prompt))}
+        return {"margin": margins(inputs.images, inputs.classes, class_prompts(inputs, self.prompt), inputs.also)}

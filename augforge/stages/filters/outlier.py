@@ -35,6 +35,7 @@ class Outlier(EmbeddingFilter):
     """
 
     name: ClassVar[str] = "outlier"
+    compares_classes: ClassVar[bool] = True
     measures: ClassVar[tuple[str, ...]] = ("outlier",)
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"outlier"})
     needs_real: ClassVar[bool] = True

@@ -21,6 +21,7 @@ class Prototype(EmbeddingFilter):
     """
 
     name: ClassVar[str] = "prototype"
+    compares_classes: ClassVar[bool] = True
     measures: ClassVar[tuple[str, ...]] = ("prototype",)
     needs_real: ClassVar[bool] = True
     finds_outliers: ClassVar[bool] = True

@@ -31,8 +31,11 @@ def to_own(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
     return scores
 
 
-def margins(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
-    """(n,) cosine to the own row of `table` (c, d) minus the best to another; NaN without a class or another one."""
+def margins(images: Vectors, classes: Numbers, table: Vectors, also: tuple[Numbers, Numbers] | None = None) -> Scores:
+    """(n,) cosine to the own row of `table` (c, d) minus the best to another; NaN without a class or another one.
+
+    `also` are images and classes, (q,) each, that are no others: what images are of beside their own class.
+    """
     import numpy as np
 
     scores = np.full(len(images), np.nan)
@@ -41,5 +44,8 @@ def margins(images: Vectors, classes: Numbers, table: Vectors) -> Scores:
         others = images @ table.T
         own = others[mine]
         others[mine] = -np.inf
-        scores[mine[0]] = own - others[mine[0]].max(axis=1)
+        if also is not None:
+            others[also] = -np.inf
+        best = others[mine[0]].max(axis=1)
+        scores[mine[0]] = np.where(np.isfinite(best), own - best, np.nan)
     return scores

@@ -36,6 +36,11 @@ class WeightUnicon(EmbeddingFilter):
     on: On = Field(default="synthetic", description="Weight all images, or only the synthetic or the real ones.")
     tau: float = Field(default=0.5, gt=0, description="The temperature: the larger, the more equal the weights.")
 
+    @property
+    def needs_one_label(self) -> bool:
+        """The weights of the images of a class are scaled together."""
+        return True
+
     def compare(self, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
         """The weights, class by class; images without a label are a class of their own."""
         import numpy as np

@@ -14,10 +14,12 @@ from augforge.optional import require
 from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
+    Job,
     LoadedGenerator,
     SampledParams,
     required,
 )
+from augforge.stages.generators.bounds import too_large, too_long
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Share, Task
@@ -71,9 +73,14 @@ class Night(FollowingGenerator):
         """The class of what is generated from an image of class `label`."""
         return self.label or label
 
-    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    @property
+    def balances(self) -> bool:
+        """Without an amount every image has its turn once."""
+        return self.balance_to is not None
+
+    def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
         """As for every generator; with a ratio, `choose_parents` decides."""
-        return super().target_counts(counts) if self.has_amount else dict(counts)
+        return super().target_counts(counts) if self.has_amount else {label: int(n) for label, n in counts.items()}
 
     def packages(self) -> tuple[str, ...]:
         """What the networks run in."""
@@ -117,7 +124,11 @@ class Night(FollowingGenerator):
                     seen.add(batch[place].job.sample.id, views[place][0], pixels)
             return [picture for picture in made if picture is not None]
 
-        return LoadedGenerator(make, translator.facts, seen.summary)
+        return LoadedGenerator(make, translator.facts, seen.summary, self._refusal)
+
+    def _refusal(self, job: Job) -> str:
+        width, height = job.parents[0].width, job.parents[0].height
+        return too_large(width, height) if self.size is None else too_long(width, height, self.size)
 
     def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
         """The input image, and its mask under the same geometric transform."""

@@ -16,10 +16,12 @@ from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
     Generator,
+    Job,
     LoadedGenerator,
     SampledParams,
     required,
 )
+from augforge.stages.generators.bounds import too_long
 from augforge.stages.generators.grouping import places_by
 from augforge.stages.stage import Task, words_of
 
@@ -102,7 +104,10 @@ class Paired(Generator):
                     made[place] = GeneratedImage(pixels, mask=views[place].mask)
             return [made[place] for place in range(len(batch))]
 
-        return LoadedGenerator(make, drawer.facts)
+        def refusal(job: Job) -> str:
+            return too_long(job.parents[0].width, job.parents[0].height, drawer.size)
+
+        return LoadedGenerator(make, drawer.facts, refusal=refusal)
 
 
 def _varied(item: GenerationInput) -> tuple[Any, Any]:

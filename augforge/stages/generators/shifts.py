@@ -13,10 +13,12 @@ from augforge.data.sample import Sample
 from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
+    Job,
     LoadedGenerator,
     SampledParams,
     required,
 )
+from augforge.stages.generators.bounds import too_long
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.stage import words_of
 
@@ -82,9 +84,14 @@ class Shifts(FollowingGenerator):
         """What some of the transforms are made of."""
         return ("skimage",)
 
-    def target_counts(self, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    @property
+    def balances(self) -> bool:
+        """Without an amount every image has its turn once."""
+        return self.balance_to is not None
+
+    def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
         """As for every generator; without an amount, `choose_parents` takes every image once."""
-        return super().target_counts(counts) if self.has_amount else dict(counts)
+        return super().target_counts(counts) if self.has_amount else {label: int(n) for label, n in counts.items()}
 
     def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
         """The images in turn; once each if no amount is given."""
@@ -104,7 +111,10 @@ class Shifts(FollowingGenerator):
         from importlib.metadata import version
 
         versions = {name: version(name) for name in ("numpy", "pillow", "scikit-image", "scipy")}
-        return LoadedGenerator(self._make, {"device": "cpu", "versions": versions})
+        return LoadedGenerator(self._make, {"device": "cpu", "versions": versions}, refusal=self._refusal)
+
+    def _refusal(self, job: Job) -> str:
+        return too_long(job.parents[0].width, job.parents[0].height, self.size)
 
     def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
         made: dict[str, GeneratedImage] = {}

@@ -75,6 +75,11 @@ class FacilityLocation(Selector):
         logits = "classifier" if self.logits is None else "logits"
         return {"embedding": ("model",), "softmax-residual": (logits,)}.get(self.proxy, ("model", logits))
 
+    @property
+    def needs_one_label(self) -> bool:
+        """A gradient is that of one class; embeddings have none."""
+        return self.proxy != "embedding"
+
     def packages(self) -> tuple[str, ...]:
         """faiss as well, which divides large pools into lists."""
         return ("faiss", *super().packages())

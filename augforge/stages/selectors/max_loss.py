@@ -40,6 +40,11 @@ class MaxLoss(Selector):
         one_of(self, "max-loss", "model", "logits")
         return self
 
+    @property
+    def needs_one_label(self) -> bool:
+        """The loss is that of one class."""
+        return True
+
     def compared(
         self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
     ) -> NDArray[np.float32]:

@@ -55,6 +55,11 @@ class TrainClassifier(Trainer):
         default=0.1, ge=0, le=0.5, description="Share of the images to measure on without a validation set."
     )
 
+    @property
+    def needs_one_label(self) -> bool:
+        """It learns one class for each image."""
+        return True
+
     def check(self) -> None:
         """Refuse a backbone that is neither, and weights that are not there or that it does not begin from."""
         if self.weights and self.backbone == "probe":

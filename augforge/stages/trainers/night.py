@@ -87,6 +87,11 @@ class TrainNight(Trainer):
             )
         return [(source, {"class": role}) for role, sources in given.items() for source in sources]
 
+    @property
+    def needs_one_label(self) -> bool:
+        """The class says whether it is day or night."""
+        return True
+
     def roles(self, ledger: Ledger) -> dict[str, Indices]:
         """The training images of the two classes."""
         import numpy as np

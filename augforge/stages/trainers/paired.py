@@ -88,6 +88,11 @@ class TrainPaired(Trainer):
             raise RecipeError("train paired: give one --conditions for each --images, in the same order")
         return [(source, {"masks": conditions[place]} if conditions else {}) for place, source in enumerate(images)]
 
+    @property
+    def needs_one_label(self) -> bool:
+        """Where the networks are told the class."""
+        return self.by_class
+
     def check(self) -> None:
         """Refuse options that contradict each other."""
         if self.condition == "files" and self.instances:
