@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 Origin = Literal["real", "synthetic"]
@@ -12,7 +14,7 @@ On = Literal["all", "synthetic", "real"]
 """Which samples a stage looks at."""
 OnOption = Literal["auto", "all", "synthetic", "real"]
 """The same as an option: auto is settled by whether the run has synthetic images, see `augforge.recipe.looked_at`."""
-EVALUATION_SPLITS = frozenset({"val", "valid", "validation", "dev", "test", "eval"})
+EVALUATION_SPLITS = frozenset({"val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +60,13 @@ class Sample:
 
 
 def is_evaluation(split: str | None) -> bool:
-    """Whether a split is for evaluation only, so that nothing may be conditioned or trained on it."""
-    return split is not None and split.lower() in EVALUATION_SPLITS
+    """Whether a split is for evaluation only, so that nothing may be conditioned or trained on it.
+
+    A word of its name decides: "test", "dev-clean" and "validation_matched" are for evaluation.
+    """
+    return split is not None and _names_evaluation(split)
+
+
+@lru_cache(1024)
+def _names_evaluation(split: str) -> bool:
+    return not EVALUATION_SPLITS.isdisjoint(re.split(r"[\W_\d]+", split.lower()))

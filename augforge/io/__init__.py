@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from augforge.io.open_images import holds_open_images
 from augforge.io.open_images_files import is_notes
 from augforge.io.segmentation import holds_masks
 from augforge.io.splits import own_split
+from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
 from augforge.io.voc import holds_voc
 from augforge.io.wrapped import NamedSplit, OneClass
 from augforge.io.writing import Writer
@@ -36,6 +37,7 @@ KINDS: dict[str, str] = {
     "table": "augforge.io.imagefolder:ImageTable",
     "dataset": "augforge.io.dataset:Dataset",
     "parquet": "augforge.io.parquet:Parquet",
+    "arrow": "augforge.io.parquet:Arrow",
     "webdataset": "augforge.io.webdataset:WebDataset",
     "coco": "augforge.io.coco:Coco",
     "yolo": "augforge.io.yolo:Yolo",
@@ -55,10 +57,13 @@ WRITERS: dict[str, str] = {
     "label-studio": "augforge.io.label_studio:LabelStudioWriter",
 }
 """Formats that are written and not read."""
+ENDINGS = {
+    **dict.fromkeys(PARQUET_SUFFIXES, "parquet"),
+    **dict.fromkeys(ARROW_SUFFIXES, "arrow"),
+}
 ADVICE = {
     ".zip": "unpack it and give the folder",
     ".gz": "unpack it and give the folder",
-    ".arrow": "give the folder of the Hugging Face dataset that holds it",
     ".yaml": "to run a recipe: augforge run RECIPE --out DIR",
 }
 
@@ -78,22 +83,34 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
     cls = _class_of(kind)
     only_class = options.pop("class", None)
-    named = own_split(value) if kind not in SPLIT_KNOWN and options.get("splits", True) else None
-    wanted = options.pop("split") if named is not None and split_name(options.get("split") or "") == named else None
     if only_class is not None and kind == "folder":
         options["classes"] = False
+    named = _named_split(kind, value, options)
+    wanted = options.pop("split") if named is not None and split_name(options.get("split") or "") == named else None
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if "splits" not in known and kind not in SPLIT_KNOWN:
+    if kind not in SPLIT_KNOWN and "splits" not in known:
         options.pop("splits", None)
-    for option in options:
-        if option not in known:
-            raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
+    _check_options(f"{kind} {value}", options, known)
     try:
         source: Source = cls(value, **options)  # type: ignore[call-arg]  # each kind takes its value
     except OSError as error:
         raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
     source = source if only_class is None else OneClass(source, only_class)
     return source if named is None else NamedSplit(source, named, wanted)
+
+
+def _named_split(kind: str, value: str, options: Mapping[str, Any]) -> str | None:
+    """The evaluation split that a source is named as, unless it says itself, or is not to be asked."""
+    return None if kind in SPLIT_KNOWN or not options.get("splits", True) else own_split(value)
+
+
+def _check_options(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+    """SourceError if an option is not among the `known` ones."""
+    from augforge.errors import did_you_mean
+
+    for option in options:
+        if option not in known:
+            raise SourceError(f"{where}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
 
 
 def writer_of(kind: str) -> type[Writer]:
@@ -143,9 +160,9 @@ def detect(text: str) -> tuple[str, str]:
             return _kind_of_folder(path), text
         except OSError as error:
             raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
-    for kind, is_one in FILES.items():
-        if is_one(path):
-            return kind, text
+    found = next((kind for kind, is_one in FILES.items() if is_one(path)), ENDINGS.get(path.suffix.lower()))
+    if found is not None:
+        return found, text
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -180,17 +197,23 @@ def _is_saved_dataset(names: set[str]) -> bool:
     return "dataset_dict.json" in names or {"dataset_info.json", "state.json"} <= names
 
 
-def _holds_parquet(folder: Path) -> bool:
-    """Whether Parquet files lie in a folder, or in one in it that is named as a split or `data`."""
-    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data")]
-    return any(any(place.glob("*.parquet")) for place in (folder, *inner))
+def _holds_tables(folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether files of some endings lie in a folder, or in one in it that is named as a split, a Hive key or `data`; or
+    anywhere below it, if there is no image file.
+    """
+    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data") or "=" in path.name]
+    for place in (folder, *filter(Path.is_dir, inner)):
+        if any(path.suffix.lower() in suffixes for path in place.iterdir() if not path.name.startswith(".")):
+            return True
+    return holds_only(folder, suffixes)
 
 
 SIGNS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda folder: bool(annotation_files(folder)),
     "imagefolder": holds_metadata,
     "webdataset": holds_archives,
-    "parquet": _holds_parquet,
+    "parquet": lambda folder: _holds_tables(folder, PARQUET_SUFFIXES),
+    "arrow": lambda folder: _holds_tables(folder, ARROW_SUFFIXES),
     "cvat": lambda folder: bool(cvat_files(folder)),
     "yolo": holds_yolo,
     "voc": holds_voc,
@@ -207,6 +230,5 @@ FILES: dict[str, Callable[[Path], bool]] = {
     "openimages": is_notes,
     "table": is_table,
     "webdataset": lambda path: is_archive(path.name),
-    "parquet": lambda path: path.suffix.lower() == ".parquet",
 }
 """How an annotation file of each kind is known, in this order."""

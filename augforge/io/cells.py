@@ -20,30 +20,48 @@ _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 """What every id of a sample looks like; a row with another one was not written by augforge."""
 
 
-def image_bytes(cell: Any, folder: Path | None) -> bytes:
-    """The encoded bytes in an image cell: binary, or a struct of `bytes` and `path` as `datasets` writes it.
+def image_bytes(cell: Any, folder: Path | None, beside: Path | None = None) -> bytes:
+    """The encoded bytes in an image cell: binary, a struct of `bytes` and `path` as `datasets` writes it, or a path.
 
-    A path without bytes is read relative to `folder`, and must not lead out of it; with None it is refused. Raises
-    BadImage if there is nothing.
+    A path without bytes is read relative to `beside` or else `folder`, and must not lead out of `folder`; with None it
+    is refused. Raises BadImage if there is nothing.
     """
     if isinstance(cell, bytes):
         return cell
-    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, None)
+    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, cell)
     if data is not None:
         return bytes(data)
-    if not path:
+    file = picture(path, folder, beside)
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadImage(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def picture(path: Any, folder: Path | None, beside: Path | None = None) -> Path:
+    """The file that a path in a row means, as `image_bytes` looks for it; BadImage if there is none."""
+    if not path or not isinstance(path, str):
         raise BadImage(NO_IMAGE)
+    if re.match(r"[A-Za-z][\w+.-]+://", path):
+        raise BadImage("the row holds an address, and nothing is downloaded: download the images first")
     if folder is None:
         raise BadImage("the row holds a path instead of an image")
     try:
-        file = (folder / str(path)).resolve()
-        if not file.is_relative_to(folder.resolve()):
-            raise BadImage("its path leads out of the source")
-        return file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BadImage("missing file") from error
+        return _inside(path, folder.resolve(), [beside or folder, folder])
     except (OSError, ValueError) as error:
         raise BadImage(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _inside(path: str, root: Path, bases: Sequence[Path]) -> Path:
+    """The first file that a path means, seen from one of some folders; BadImage if there is none inside of `root`."""
+    files = [(base / path).resolve() for base in dict.fromkeys(bases)]
+    inside = [file for file in files if file.is_relative_to(root)]
+    if not inside:
+        raise BadImage("its path leads out of the source")
+    there = next((file for file in inside if file.is_file()), None)
+    if there is None:
+        raise BadImage("missing file")
+    return there
 
 
 def with_image(column: pa.Array) -> list[bool]:
@@ -146,5 +164,12 @@ def is_numbers(kind: pa.DataType) -> bool:
     """Whether a type holds lists of numbers."""
     import pyarrow.types as t
 
-    lists = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
-    return bool(lists and (t.is_floating(kind.value_type) or t.is_integer(kind.value_type)))
+    return is_list(kind) and bool(t.is_floating(kind.value_type) or t.is_integer(kind.value_type))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is one of lists, however they are stored."""
+    import pyarrow.types as t
+
+    kinds = (t.is_list, t.is_large_list, t.is_fixed_size_list, t.is_list_view, t.is_large_list_view)
+    return any(is_one(kind) for is_one in kinds)

@@ -97,6 +97,13 @@ class CocoFile:
         """The annotations of an image, by its number."""
         yield from (json.loads(line) for line in self._notes.get(image, ()))
 
+    def segments(self, image: Any) -> Iterator[Record]:
+        """Those of the annotations of an image that are panoptic."""
+        lines = self._notes.get(image, ())
+        yield from (
+            note for line in lines if b"segments_info" in line and "segments_info" in (note := json.loads(line))
+        )
+
     @property
     def tells_of_things(self) -> bool:
         """Whether it is a file of instances or keypoints, in which an image without annotations has none."""
@@ -119,6 +126,9 @@ def looks_like_coco(path: Path) -> bool:
     except OSError:
         return False
     lists = set(re.findall(rb'"(images|annotations|categories)"\s*:\s*\[', ends))
+    lists |= {
+        name for name, sign in ((b"annotations", b'"image_id"'), (b"categories", b'"category_id"')) if sign in ends
+    }
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and len(lists) >= 2
 
 

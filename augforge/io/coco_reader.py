@@ -129,8 +129,8 @@ class CocoImages(ListedImages):
         if isinstance(name, str) and name:
             return f"{base.replace('images/', 'masks/', 1)}{name}"
         for file, key in image.told:
-            for note in file.notes(key):
-                if "segments_info" in note and isinstance(note.get("file_name"), str):
+            for note in file.segments(key):
+                if isinstance(note.get("file_name"), str):
                     return self._segments_base(file, note["file_name"]) + str(note["file_name"])
         return ""
 

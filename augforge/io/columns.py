@@ -1,23 +1,39 @@
-"""Tables of images, in Arrow or Parquet: which column is the image, which the label, and the entries of their rows."""
+"""Tables of images, in Arrow or Parquet: which column is the image, which the label, and which is the mask."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from augforge.errors import SourceError
-from augforge.io.base import SPLITS, Entry, natural, split_name
-from augforge.io.cells import carried, is_binary, is_image_struct, is_text
-from augforge.io.own import row_annotations, table_features
+from augforge.io.base import SPLITS
+from augforge.io.cells import is_binary, is_image_struct, is_list, is_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE_NAMES = ("image", "img", "images", "picture", "photo", "pixel_values", "jpg", "png")
 LABEL_NAMES = ("label", "labels", "class", "class_label", "category", "target", "y")
+FILE_NAME = "file_name"
+PATH_NAMES = (
+    FILE_NAME,
+    "image_path",
+    "filename",
+    "file_path",
+    "filepath",
+    "path",
+    "file",
+    "image",
+    "img",
+    "image_name",
+)
+"""The usual names of a column of the paths of images."""
+URL_NAMES = ("url", "image_url", "img_url", "uri", "image_uri", "link")
+Form = Literal["one", "several", "shares"]
+"""What a cell of the label column is: one label, a list of labels, or the share of every class."""
 MASK = "mask"
 """The column of the label masks that go with the images."""
 OURS = ("id", "origin", "weight", "scores", "provenance", "caption")
@@ -26,11 +42,15 @@ CHUNK = 4096
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A file of a table: its name inside the source, the split that the file itself tells, and its stamp."""
+    """A file of a table: its name inside the source, the split that the file itself tells, and its stamp.
+
+    `keys` are what the folders say of all its rows, as `label=cat/`.
+    """
 
     name: str
     split: str | None
     stamp: str
+    keys: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +71,8 @@ class Chunk:
 class Columns:
     """The columns of a table that matter. `names` are the classes that the table declares, None if it declares none.
 
-    `extra` are the columns that only an augforge dataset has, and `split`; `mask` is the one of the masks;
-    `annotations` are the features of those that augforge wrote.
+    `extra` are the columns that only an augforge dataset has, and `split`; `mask` is the one of the masks. `form` is
+    what the label column holds; with `paths` the image column holds the paths of files.
     """
 
     image: str
@@ -60,70 +80,35 @@ class Columns:
     names: tuple[str, ...] | None
     extra: tuple[str, ...]
     mask: str | None = None
-    annotations: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def light(self) -> list[str]:
-        """All but the image and the mask: what a listing reads."""
-        return ([self.label] if self.label else []) + [
-            name for name in (*self.extra, *self.annotations) if name != self.label
-        ]
+    form: Form = "one"
+    paths: bool = False
 
     @property
     def ours(self) -> bool:
         """Whether augforge wrote the table."""
         return "provenance" in self.extra
 
-    def entries(self, file: TableFile, chunk: Chunk) -> Iterator[Entry]:
-        """Entries of consecutive rows of a file."""
-        for number, row in enumerate(chunk.rows):
-            label, unnamed = self.label_of(row.get(self.label)) if self.label else (None, "")
-            known = carried(row) if self.ours else None
-            yield Entry(
-                locator=f"{file.name}#{chunk.first + number}",
-                label=label,
-                split=self._split_of(row, file.split),
-                stamp=file.stamp,
-                carried=known,
-                problem=(chunk.problems[number] if chunk.problems else "") or unnamed,
-                mask=str(self.mask) if chunk.masked[number] else "",
-                annotations=row_annotations(row, self.annotations, self.names or (), known),
-            )
-
-    def _split_of(self, row: Mapping[str, Any], of_file: str | None) -> str | None:
-        """The split of the row's file, or else that in its own column; in our own tables the column alone counts."""
-        own = row.get("split") if "split" in self.extra else None
-        if of_file and not (self.ours and "split" in self.extra):
-            return of_file
-        return split_name(own) if own else None
-
     def label_of(self, value: Any) -> tuple[str | None, str]:
         """Label and problem of a cell; null, and -1 of a declared class, is no label."""
-        if value is None or (value == -1 and self.names is not None):
-            return None, ""
-        if self.names is None:
-            return str(value), ""
-        if 0 <= value < len(self.names):
-            return self.names[value], ""
-        return None, f"label {value} has no name among the {len(self.names)} classes"
+        return named(value, self.names)
 
 
-def all_classes(
-    files: Iterable[str], columns_of: Callable[[str], Columns], labels_of: Callable[[str], Iterable[Any]]
-) -> list[str]:
-    """The classes of several files: those that they declare, in order, then other labels in natural order.
+def named(value: Any, names: Sequence[str] | None) -> tuple[str | None, str]:
+    """The class of a cell, by the names that are declared, and what is wrong; null, and -1 of a name, is no class."""
+    if value is None or (value == -1 and names is not None):
+        return None, ""
+    if names is None:
+        return str(value), ""
+    if isinstance(value, int) and 0 <= value < len(names):
+        return names[value], ""
+    return None, f"label {value} has no name among the {len(names)} classes"
 
-    `labels_of` finds all labels of a file; it is called only if the file declares no classes.
-    """
-    declared: dict[str, None] = {}
-    met: set[str] = set()
-    for file in files:
-        names = columns_of(file).names
-        if names is None:
-            met |= {str(value) for value in labels_of(file) if value is not None}
-        else:
-            declared |= dict.fromkeys(names)
-    return [*declared, *sorted(met - set(declared), key=natural)]
+
+def path_column(columns: Sequence[str]) -> str | None:
+    """The column of the image's path: `file_name`, else one that ends in `_file_name`, else one of a usual name."""
+    ends = [name for name in columns if name.endswith("_" + FILE_NAME) and not name.startswith("mask")]
+    known = [name for name in PATH_NAMES if name in columns]
+    return FILE_NAME if FILE_NAME in columns else next(iter([*ends, *known]), None)
 
 
 def find_columns(
@@ -134,30 +119,13 @@ def find_columns(
     Raises:
         SourceError: there is no image column, or several and none is chosen, or labels are of no usable type.
     """
-    known = _features(schema) or dict(features or {})
+    known = features_of(schema, features)
     image = _image_column(schema, known, where, image)
+    label = _label_column(schema, known, where, label)
+    form, names = _label_form(schema, known, where, label) if label else ("one", None)
     ours = OURS if {"id", "origin", "provenance"} <= set(schema.names) else ()
-    label = _own_label(schema) if ours and label is None else _label_column(schema, known, where, label)
-    names = _class_names(schema, known, where, label) if label else None
-    return Columns(
-        image,
-        label,
-        names,
-        _extra(schema, ours),
-        _mask_column(schema, image),
-        table_features(known, schema.names, ours),
-    )
-
-
-def _extra(schema: pa.Schema, ours: Sequence[str]) -> tuple[str, ...]:
-    """Those of the columns of augforge that are there, and `split` if it holds texts."""
-    split = ["split"] if "split" in schema.names and is_text(schema.field("split").type) else []
-    return tuple(name for name in (*ours, *split) if name in schema.names)
-
-
-def _own_label(schema: pa.Schema) -> str | None:
-    """The column of the class in a table of ours, whose `labels` are another thing."""
-    return "label" if "label" in schema.names else None
+    extra = tuple(n for n in (*ours, "split") if n in schema.names and (n != "split" or is_text(schema.field(n).type)))
+    return Columns(image, label, names, extra, _mask_column(schema, image), form, is_text(schema.field(image).type))
 
 
 def file_split(relative: str) -> str | None:
@@ -166,32 +134,66 @@ def file_split(relative: str) -> str | None:
     return next((SPLITS[word] for word in words if word in SPLITS), None)
 
 
-def _features(schema: pa.Schema) -> dict[str, Any]:
-    """What `datasets` says about the columns, by name."""
+def features_of(schema: pa.Schema, otherwise: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What `datasets` says about the columns, by name; what is known `otherwise` if the schema does not tell."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
-        return {}
-    return features if isinstance(features, dict) else {}
+        features = {}
+    return features if isinstance(features, dict) and features else dict(otherwise or {})
+
+
+def declared_names(feature: Any) -> tuple[str, ...] | None:
+    """The classes that a feature of `datasets`, or of a list of it, declares; None if it declares none."""
+    if isinstance(feature, list) and len(feature) == 1:
+        return declared_names(feature[0])
+    if not isinstance(feature, dict):
+        return None
+    names = feature.get("names")
+    if isinstance(names, list):
+        return tuple(map(str, names))
+    return declared_names(feature.get("feature"))
 
 
 def _image_column(schema: pa.Schema, features: Mapping[str, Any], where: str, chosen: str | None) -> str:
     if chosen is not None:
         _check_there(schema, where, "image", chosen)
-        if not (is_image_struct(schema.field(chosen).type) or is_binary(schema.field(chosen).type)):
+        if not _may_be_image(schema, features, chosen):
             raise SourceError(f"{where}: column {chosen!r} holds no images but {schema.field(chosen).type}")
         return chosen
     found = _pick(_image_candidates(schema, features), IMAGE_NAMES, where, "image")
+    texts = [name for name in schema.names if is_text(schema.field(name).type)]
+    found = found or path_column(texts)
     if found is None:
-        raise SourceError(f"{where}: no column holds images", f"it has {', '.join(schema.names) or 'no columns'}")
+        raise _no_image(schema, where, texts)
     return found
+
+
+def _may_be_image(schema: pa.Schema, features: Mapping[str, Any], name: str) -> bool:
+    """Whether a column holds images; or texts that may be their paths, by its name or for want of others."""
+    kind = schema.field(name).type
+    if is_text(kind):
+        return path_column([name]) is not None or not _image_candidates(schema, features)
+    return is_image_struct(kind) or is_binary(kind)
+
+
+def _no_image(schema: pa.Schema, where: str, texts: Sequence[str]) -> SourceError:
+    url = next((name for name in texts if name.lower() in URL_NAMES or name.lower().endswith("_url")), None)
+    if url is not None:
+        return SourceError(
+            f"{where}: column {url!r} holds addresses, and nothing is downloaded",
+            "download the images first (img2dataset makes WebDataset or Parquet of such a table) and give those",
+        )
+    return SourceError(f"{where}: no column holds images", f"it has {', '.join(schema.names) or 'no columns'}")
 
 
 def _image_candidates(schema: pa.Schema, features: Mapping[str, Any]) -> list[str]:
     """The columns that are declared as images, else the structs that hold some, else those of bytes."""
-    types = {name: schema.field(name).type for name in schema.names if name != MASK}
-    structs = [name for name, kind in types.items() if is_image_struct(kind)]
-    return _declared_as("Image", features, types) or structs or [n for n, kind in types.items() if is_binary(kind)]
+    kinds = {name: schema.field(name).type for name in schema.names if name != MASK}
+    structs = [name for name in kinds if is_image_struct(kinds[name])]
+    plain = [name for name in kinds if is_binary(kinds[name])]
+    declared = _declared_as("Image", features, [*structs, *plain])
+    return declared or structs or plain
 
 
 def _mask_column(schema: pa.Schema, image: str) -> str | None:
@@ -227,17 +229,39 @@ def _check_there(schema: pa.Schema, where: str, option: str, name: str) -> None:
         raise SourceError(f"{where}: {option}: there is no column {name!r}", did_you_mean(name, list(schema.names)))
 
 
-def _class_names(schema: pa.Schema, features: Mapping[str, Any], where: str, label: str) -> tuple[str, ...] | None:
-    """The names that are declared for the numbers of a label column."""
+def _label_form(
+    schema: pa.Schema, features: Mapping[str, Any], where: str, label: str
+) -> tuple[Form, tuple[str, ...] | None]:
+    """What the label column holds, and the names that are declared for its numbers."""
     import pyarrow.types as t
 
     kind = schema.field(label).type
-    if not (is_text(kind) or t.is_integer(kind) or t.is_boolean(kind) or t.is_null(kind)):
+    inner = kind.value_type if is_list(kind) else kind
+    names = declared_names(features.get(label)) if t.is_integer(inner) else None
+    if is_list(kind) and _is_one_a_class(kind):
         raise SourceError(
-            f"{where}: column {label!r} holds no labels but {kind}", "choose another with the option label"
+            f"{where}: column {label!r} holds a fixed number of {inner} for each image: is that one for every class?",
+            "make it a list of the labels that hold, or shares as floats; or choose another with the option label",
         )
-    names = features[label].get("names") if isinstance(features.get(label), dict) else None
-    return tuple(map(str, names)) if isinstance(names, list) and t.is_integer(kind) else None
+    if is_list(kind) and t.is_floating(inner):
+        return "shares", None
+    if _is_label(inner):
+        return ("several" if is_list(kind) else "one"), names
+    raise SourceError(f"{where}: column {label!r} holds no labels but {kind}", "choose another with the option label")
+
+
+def _is_one_a_class(kind: pa.DataType) -> bool:
+    """Whether lists are of booleans, or of as many whole numbers each, as if they said yes or no to every class."""
+    import pyarrow.types as t
+
+    return bool(t.is_boolean(kind.value_type) or (t.is_fixed_size_list(kind) and t.is_integer(kind.value_type)))
+
+
+def _is_label(kind: pa.DataType) -> bool:
+    """Whether a value of a type can be a label."""
+    import pyarrow.types as t
+
+    return is_text(kind) or bool(t.is_integer(kind) or t.is_boolean(kind) or t.is_null(kind))
 
 
 def _declared_as(kind: str, features: Mapping[str, Any], names: Iterable[str]) -> list[str]:

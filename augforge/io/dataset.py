@@ -3,64 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from augforge.data.ids import key
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing_folder, file_stamp, files_fingerprint, no_split, only, split_name
-from augforge.io.cells import NO_IMAGE, image_bytes, numbers_at, with_image
-from augforge.io.columns import CHUNK, Chunk, Columns, TableFile, all_classes, find_columns
-from augforge.io.tables import feature_list, features_of, groups
-from augforge.io.writing import Line, Outlet, Row, Shard, Writer
+from augforge.io.cells import NO_IMAGE, image_bytes, numbers_at, picture, with_image
+from augforge.io.columns import Chunk, TableFile
+from augforge.io.dataset_writer import DatasetWriter
+from augforge.io.table_files import CHUNK
+from augforge.io.table_rows import RowReader, Wanted, all_classes, labels_in, python_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from augforge.io.understood import Understood
+
+__all__ = ["Dataset", "DatasetWriter"]
+
 OPEN_FILES = 64
 AGAIN = "make or copy the dataset again"
-
-
-class DatasetWriter(Writer):
-    """A `DatasetDict` directory, as `save_to_disk` would leave it: `train/data-00000-of-00003.arrow`, and so on."""
-
-    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
-        """One Arrow file."""
-        import pyarrow as pa
-
-        schema = features_of(self.about).arrow_schema
-        with outlet.open(_arrow_file(shard)) as file, pa.ipc.new_stream(file, schema) as stream:
-            for group in groups(rows, self.about, schema):
-                stream.write_table(group)
-        return []
-
-    def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
-        """What `load_from_disk` reads first: the splits, their files and their columns."""
-        for split in self.about.splits:
-            names = [_arrow_file(shard) for shard in shards if shard.split == split]
-            digests = [outlet.files[name][1] for name in names]
-            state: dict[str, Any] = {
-                "_data_files": [{"filename": name.partition("/")[2]} for name in names],
-                "_fingerprint": key("export", digests)[:16],
-                "_format_columns": None,
-                "_format_kwargs": {},
-                "_format_type": None,
-                "_output_all_columns": False,
-                "_split": split,
-            }
-            outlet.put(f"{split}/dataset_info.json", _json_bytes({"features": features_of(self.about).to_dict()}))
-            outlet.put(f"{split}/state.json", _json_bytes(state))
-        outlet.put("dataset_dict.json", _json_bytes({"splits": list(self.about.splits)}))
-
-    def card(self) -> dict[str, Any]:
-        """The columns; a directory of `save_to_disk` is loaded with `load_from_disk`, not by the hub."""
-        return {"dataset_info": {"features": feature_list(self.about)}}
-
-    def croissant(self) -> dict[str, Any]:
-        """The files only: Croissant has no way to read Arrow streams."""
-        return {"files": ["*/*.arrow"], "encoding": "application/vnd.apache.arrow.stream", "columns": {}}
 
 
 class _Part(NamedTuple):
@@ -82,29 +46,40 @@ class Dataset(Source):
     format = "Hugging Face dataset"
 
     def __init__(
-        self, value: str, *, split: str | None = None, image: str | None = None, label: str | None = None
+        self,
+        value: str,
+        *,
+        split: str | None = None,
+        image: str | None = None,
+        label: str | None = None,
+        boxes: str | None = None,
     ) -> None:
         self.where = f"dataset {value}" + (f" (image: {image})" if image else "")
         self._root = existing_folder(value)
         self._split = split
-        self._wanted = image, label
+        self._wanted = Wanted(image, label, boxes)
         self._table = lru_cache(OPEN_FILES)(self._open)
-        self._columns = lru_cache(None)(self._find_columns)
+        self._reader = cache(self._new_reader)
         self._files = {file: part for part in self._find_parts() for file in self._files_of(part)}
-        for file in self._files:
-            self._columns(file)
+        self._damaged = {file: damage for file in self._files if (damage := self._find_damage(file))}
+        for file in self._files if len(self._damaged) == len(self._files) else ():
+            self._reader(file)
 
     def classes(self) -> list[str]:
         """The names of the ClassLabel in their order, or the labels there are, in natural order."""
-        return all_classes(self._files, self._columns, self._labels)
+        return all_classes([file for file in self._files if file not in self._damaged], self._reader, self._labels)
 
     def entries(self) -> Iterator[Entry]:
         """Split by split, file by file, row by row."""
         yield from only((entry for file in self._files for entry in self._rows(file)), self._split, self.where)
 
     def fingerprint(self) -> str:
-        """Changes whenever a file was written."""
-        return files_fingerprint(self.where, self._root, self._files, self._split, *self._wanted)
+        """Changes whenever a file was written; where rows name files, one of these too."""
+        if any(file not in self._damaged and self._reader(file).columns.paths for file in self._files):
+            return super().fingerprint()
+        wanted = self._wanted
+        options = self._split, wanted.image, wanted.label, *((wanted.boxes,) if wanted.boxes else ())
+        return files_fingerprint(self.where, self._root, self._files, *options)
 
     def read(self, locator: str) -> bytes:
         """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""
@@ -121,7 +96,7 @@ class Dataset(Source):
     def _bytes(self, locator: str, what: str) -> bytes:
         file, _, row = locator.rpartition("#")
         try:
-            cell = self._table(file).column(getattr(self._columns(file), what))[int(row)].as_py()
+            cell = self._table(file).column(getattr(self._reader(file).columns, what))[int(row)].as_py()
         except (IndexError, KeyError, ValueError, TypeError, SourceError) as error:
             raise BadImage(f"there is no {what} in row {locator}") from error
         return image_bytes(cell, self._root / self._files[file].inside)
@@ -145,18 +120,41 @@ class Dataset(Source):
             raise SourceError(f"{self.where}: {file} has no column {name!r}", f"it has {', '.join(table.column_names)}")
         return table.column(name)
 
+    def notes(self, told: Understood) -> list[str]:
+        """The remarks."""
+        return self.remarks
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of the files and columns: a sentence each."""
+        said = [f"{file}: {damage}" for file, damage in self._damaged.items()]
+        readers = [self._reader(file) for file in self._files if file not in self._damaged]
+        return [*said, *dict.fromkeys(remark for reader in readers for remark in reader.remarks)]
+
     def _rows(self, file: str) -> Iterator[Entry]:
-        columns = self._columns(file)
-        of_file = TableFile(file, self._files[file].split, file_stamp(self._root / file))
-        light = [name for name in columns.light if name != columns.image]
-        heavy = [columns.image, *([columns.mask] if columns.mask else [])]
+        split = self._files[file].split
+        if file in self._damaged:
+            yield Entry(file, None, split, problem=self._damaged[file])
+            return
+        reader = self._reader(file)
+        columns = reader.columns
+        of_file = TableFile(file, split, file_stamp(self._root / file))
+        heavy = [name for name in (columns.image, columns.mask) if name and name not in reader.light]
         first = 0
-        for batch in self._table(file).select([*heavy, *light]).to_batches(max_chunksize=CHUNK):
-            rows = batch.select(light).to_pylist() if light else [{}] * batch.num_rows
-            problems = ["" if there else NO_IMAGE for there in with_image(batch.column(columns.image))]
+        for batch in self._table(file).select([*heavy, *reader.light]).to_batches(max_chunksize=CHUNK):
             masked = with_image(batch.column(columns.mask)) if columns.mask else [False] * batch.num_rows
-            yield from columns.entries(of_file, Chunk(first, rows, masked, problems))
+            rows, problems = _rows_and_problems(batch, reader)
+            yield from reader.entries(
+                of_file, Chunk(first, rows, masked, problems), lambda path: self._look(file, path)
+            )
             first += batch.num_rows
+
+    def _look(self, file: str, path: Any) -> tuple[str, str]:
+        """Stamp and problem of the file that a row names."""
+        try:
+            return file_stamp(picture(path, self._root / self._files[file].inside)), ""
+        except BadImage as error:
+            return "", error.message
 
     def _find_parts(self) -> list[_Part]:
         listing = self._root / "dataset_dict.json"
@@ -206,17 +204,29 @@ class Dataset(Source):
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.where}: {file} is missing or damaged: {error}", AGAIN) from error
 
-    def _find_columns(self, file: str) -> Columns:
-        return find_columns(self._table(file).schema, self.where, *self._wanted, self._files[file].features)
+    def _new_reader(self, file: str) -> RowReader:
+        return RowReader(self._table(file).schema, self.where, self._wanted, self._files[file].features)
 
-    def _labels(self, file: str) -> list[Any]:
-        label = self._columns(file).label
-        return list(self._table(file).column(label).unique().to_pylist()) if label else []
+    def _find_damage(self, file: str) -> str:
+        """Why none of the rows of a file can be read; "" if they can."""
+        try:
+            self._reader(file)
+        except SourceError as error:
+            return error.message.removeprefix(f"{self.where}: ")
+        return ""
+
+    def _labels(self, file: str) -> set[str]:
+        """All labels of a file: from the label column alone, where it is enough."""
+        reader = self._reader(file)
+        if reader.columns.label is None or not reader.plain:
+            return labels_in(self._rows(file))
+        values = self._table(file).column(reader.columns.label).unique().to_pylist()
+        return {str(value) for value in values if value is not None}
 
 
-def _arrow_file(shard: Shard) -> str:
-    return f"{shard.split}/data-{shard.number:05d}-of-{shard.total:05d}.arrow"
-
-
-def _json_bytes(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, indent=1, sort_keys=True).encode()
+def _rows_and_problems(batch: pa.RecordBatch, reader: RowReader) -> tuple[list[dict[str, Any]], list[str]]:
+    """The light columns of the rows of a batch, and what is wrong with each row."""
+    rows, problems = python_rows(batch.select(reader.light)) if reader.light else ([{}] * batch.num_rows, [])
+    there = with_image(batch.column(reader.columns.image))
+    known = problems or [""] * batch.num_rows
+    return rows, [one or ("" if image else NO_IMAGE) for one, image in zip(known, there, strict=True)]

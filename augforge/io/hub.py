@@ -7,6 +7,7 @@ from pathlib import Path
 
 from augforge.errors import SourceError
 from augforge.io.parquet import Parquet
+from augforge.io.table_rows import Wanted
 
 CONVERTED = "refs/convert/parquet"
 """The branch on which the Hub keeps a Parquet copy of a dataset of another format."""
@@ -23,7 +24,13 @@ class Hub(Parquet):
     format = "Hugging Face Hub, Parquet"
 
     def __init__(
-        self, value: str, *, split: str | None = None, image: str | None = None, label: str | None = None
+        self,
+        value: str,
+        *,
+        split: str | None = None,
+        image: str | None = None,
+        label: str | None = None,
+        boxes: str | None = None,
     ) -> None:
         name, _, revision = value.partition("@")
         match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", name)
@@ -34,7 +41,8 @@ class Hub(Parquet):
         if revision == "" and not any((folder / inside).rglob("*.parquet")):
             folder = _download(repository, inside, CONVERTED)
         commit = f"@{folder.name[:12]}" if re.fullmatch(r"[0-9a-f]{40}", folder.name) else ""
-        self._start(folder / inside, f"hub {name}{commit or ('@' + revision if revision else '')}", split, image, label)
+        where = f"hub {name}{commit or ('@' + revision if revision else '')}"
+        self._start(folder / inside, where, split, Wanted(image, label, boxes))
 
 
 def _download(repository: str, inside: str, revision: str | None) -> Path:

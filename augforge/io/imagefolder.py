@@ -11,9 +11,9 @@ from pathlib import Path
 
 from augforge.errors import SourceError
 from augforge.io.base import Entry, existing, existing_folder, natural, only, split_name
-from augforge.io.columns import file_split
+from augforge.io.columns import file_split, path_column
 from augforge.io.listed import ListedImages, twice
-from augforge.io.text_columns import meaning, path_column
+from augforge.io.text_columns import meaning
 from augforge.io.text_rows import SUFFIXES, TableRow, TextTable, read_table
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augforge.errors import BadImage
-from augforge.io.base import Entry, Source, file_stamp
+from augforge.io.base import Entry, Source
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -57,19 +59,35 @@ class ListedImages(Source):
 
     def _look(self, locator: str) -> tuple[str, str]:
         """Stamp and problem of a file."""
-        path = self._root / locator
         try:
             if self._leads_out(locator):
                 return "", LEADS_OUT
-            return (file_stamp(path), "") if path.is_file() else ("", MISSING)
+            facts = os.stat(f"{self._root}/{locator}")  # noqa: PTH116 - a third of the time of a Path
+        except (FileNotFoundError, NotADirectoryError):
+            return "", MISSING
         except (OSError, ValueError) as error:
             return "", f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        return (f"{facts.st_size}-{facts.st_mtime_ns}", "") if stat.S_ISREG(facts.st_mode) else ("", MISSING)
 
     def _leads_out(self, locator: str) -> bool:
         parts = locator.replace("\\", "/").split("/")
         if ".." in parts or "" in parts or "\0" in locator:
             return True
-        return not (self._root / locator).resolve().is_relative_to(self._real)
+        real, inside = self._folder(locator.rpartition("/")[0])
+        if os.path.islink(f"{real}/{parts[-1]}"):  # noqa: PTH114
+            return not (self._root / locator).resolve().is_relative_to(self._real)
+        return not inside
+
+    def _folder(self, inside: str) -> tuple[str, bool]:
+        """The real path of a folder below the root, and whether it lies in there. Found once for all of its files."""
+        if inside not in self._folders:
+            real = (self._root / inside).resolve()
+            self._folders[inside] = str(real), real.is_relative_to(self._real)
+        return self._folders[inside]
+
+    @cached_property
+    def _folders(self) -> dict[str, tuple[str, bool]]:
+        return {}
 
     def _first_there(self, bases: Iterable[str], names: Iterable[str]) -> str:
         """The first of some folders ("a/", or "") in which one of the named files lies; the last if none has it."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from augforge.data.annotations import KINDS, annotation_values, dump_annotations, parse_annotations
+from augforge.data.annotations import KINDS, dump_annotations, parse_annotations
 
 if TYPE_CHECKING:
     from augforge.io.writing import About, Line, Row
@@ -77,28 +77,6 @@ def annotations_of(record: Mapping[str, Any], carried: Mapping[str, Any] | None)
     if isinstance(record.get(OBJECTS), dict) and record[OBJECTS] != objects_of(said):
         said[BOXES] = _corrected(record[OBJECTS], said.get(BOXES) or ())
     return with_caption(said, record.get(CAPTION), carried)
-
-
-def row_annotations(
-    row: Mapping[str, Any], features: Mapping[str, Any], classes: Sequence[str], carried: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The annotations in the columns of a table that augforge wrote, which have these `features`."""
-    if carried is None:
-        return {}
-    return with_caption(annotation_values(row, features, classes), row.get(CAPTION), carried)
-
-
-def table_features(features: Mapping[str, Any], names: Sequence[str], ours: Sequence[str]) -> dict[str, Any]:
-    """The features of the columns of annotations among `names`, from what `datasets` says of a table (JSON).
-
-    None unless augforge wrote the table: then it has the columns `ours`.
-    """
-    from datasets import Features
-
-    if not ours:
-        return {}
-    own = {name: features[name] for name in KINDS if name in names and name in features and name != CAPTION}
-    return dict(Features.from_dict(own)) if own else {}
 
 
 def with_caption(said: dict[str, Any], caption: Any, carried: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
 
 from augforge.data.sample import is_evaluation
 from augforge.errors import SourceError
@@ -76,6 +77,48 @@ def evaluation_first(*named: str | None) -> str | None:
     """Of the splits that several things name, the first to evaluate on, else the first; None where none is named."""
     known = [split for split in named if split is not None]
     return next((split for split in known if is_evaluation(split)), next(iter(known), None))
+
+
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+def hive_keys(path: str) -> dict[str, str | None]:
+    """The keys and values that the folders of a path have in the manner of Hive: `split=val/label=a%20b/0.parquet`."""
+    pairs = (name.partition("=") for name in path.split("/")[:-1] if re.match(r"[\w.-]+=", name))
+    return {key: None if value == HIVE_NULL else unquote(value) for key, _, value in pairs}
+
+
+def configurations(paths: Iterable[str]) -> list[str]:
+    """The folders above those of splits, as `CONFIG/train/0000.parquet`, if there are several."""
+    folders = (path.split("/")[:-1] for path in paths if not hive_keys(path))
+    found = dict.fromkeys("/".join(names[:-1]) for names in folders if len(names) > 1 and folder_split(names[-1]))
+    return [*found] if len(found) > 1 else []
+
+
+def table_split(path: str, labels: Iterable[str] = ()) -> str | None:
+    """The split that the path of a table tells; where several are told, one for evaluation goes first.
+
+    In this order: a word of the file's name that is an evaluation split, the value of a Hive key (but of `labels`),
+    the innermost folder of a split, a split as a word anywhere in the path.
+    """
+    told = list(_splits_in(path, labels))
+    return next((split for split in told if is_evaluation(split)), told[0] if told else None)
+
+
+def _splits_in(path: str, labels: Iterable[str]) -> Iterator[str]:
+    """All splits that a path tells, in the order of `table_split`."""
+    *folders, file = path.split("/")
+    values = [value for key, value in hive_keys(path).items() if value and key.lower() not in labels]
+    exact = [split for name in reversed(folders) if (split := folder_split(name))]
+    plain = [name for name in folders if "=" not in name]
+    words = re.split(r"[-._ /0-9]+", "/".join([*plain, file]).lower())
+    told = [path_split(file), *map(_value_split, values), *exact[:1], *map(SPLITS.get, words)]
+    yield from filter(None, told)
+
+
+def _value_split(value: str) -> str | None:
+    """The split that the value of a key names: a usual one, or one that has a word of an evaluation split."""
+    return SPLITS.get(value.lower(), value if is_evaluation(value) else None)
 
 
 def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> SourceError:

@@ -5,35 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from augforge.io.columns import LABEL_NAMES
+from augforge.io.columns import FILE_NAME, LABEL_NAMES
 from augforge.io.listed import label_of
 from augforge.io.own import corners
 from augforge.io.records import text_of
 
-FILE_NAME = "file_name"
-PATH_NAMES = (
-    FILE_NAME,
-    "image_path",
-    "filename",
-    "file_path",
-    "filepath",
-    "path",
-    "file",
-    "image",
-    "img",
-    "image_name",
-)
 CAPTION_NAMES = ("caption", "text")
 BOX_NAMES = ("bbox", "bboxes", "box", "boxes")
 CATEGORY_NAMES = ("category", "categories", "label", "labels", "name", "class")
 PLAIN = (str, int, float, bool, list, dict)
-
-
-def path_column(columns: Sequence[str]) -> str | None:
-    """The column of the image's path: `file_name`, else one that ends in `_file_name`, else one of a usual name."""
-    ends = [name for name in columns if name.endswith("_" + FILE_NAME) and not name.startswith("mask")]
-    known = [name for name in PATH_NAMES if name in columns]
-    return FILE_NAME if FILE_NAME in columns else next(iter([*ends, *known]), None)
 
 
 def meaning(
@@ -48,7 +28,7 @@ def meaning(
     hidden = (path, f"mask_{FILE_NAME}")
     left = {name: value for name, value in row.items() if name not in hidden and value not in (None, "")}
     label, several = _take_label(left)
-    said = {**several, **_take_caption(left), **_take_objects(left)}
+    said = {**several, **take_caption(left), **_take_objects(left)}
     split = text_of(left.pop("split", None))
     if label is None and not several:
         label, several = label_of(box["label"] for box in said.get("boxes", ()) if "label" in box)
@@ -65,33 +45,50 @@ def _take_label(left: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     return text_of(value), {}
 
 
-def _take_caption(left: dict[str, Any]) -> dict[str, Any]:
+def take_caption(left: dict[str, Any]) -> dict[str, Any]:
+    """The caption of a row, whose column is taken out; the first of several, all of which stay."""
     name = next((name for name in CAPTION_NAMES if isinstance(left.get(name), str)), None)
-    return {"caption": left.pop(name)} if name else {}
+    if name is not None:
+        return {"caption": left.pop(name)}
+    name = next((name for name in (*CAPTION_NAMES, "captions") if _are_texts(left.get(name))), None)
+    if name is None:
+        return {}
+    texts = left[name] if len(left[name]) > 1 else left.pop(name)
+    return {"caption": texts[0]}
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
 
 
 def _take_objects(left: dict[str, Any]) -> dict[str, Any]:
     """The boxes of the column `objects`: a struct of lists, or a list of structs."""
-    if not isinstance(left.get("objects"), (dict, list)):
-        return {}
-    objects = left.pop("objects")
-    listed = _transposed(objects) if isinstance(objects, dict) else [one for one in objects if isinstance(one, dict)]
-    return {"boxes": [_box(dict(one)) for one in listed]}
+    return {"boxes": boxes_of(left.pop("objects"))} if isinstance(left.get("objects"), (dict, list)) else {}
 
 
-def _box(left: dict[str, Any]) -> dict[str, Any]:
+def boxes_of(objects: Mapping[str, Any] | Sequence[Any], as_corners: bool = False) -> list[dict[str, Any]]:
+    """The boxes of a struct of lists, or of a list of structs: in COCO's (x, y, width, height), or `as_corners`."""
+    listed = _transposed(objects) if isinstance(objects, Mapping) else [one for one in objects if isinstance(one, dict)]
+    return [_box(dict(one), as_corners) for one in listed]
+
+
+def _box(left: dict[str, Any], as_corners: bool) -> dict[str, Any]:
     """One thing as a box; what it has beyond is its attributes."""
-    place, label = _take(left, BOX_NAMES), text_of(_take(left, CATEGORY_NAMES))
-    identity, crowd, _ = _take(left, ("id",)), _take(left, ("iscrowd",)), _take(left, ("area",))
-    attributes = {name: value for name, value in left.items() if value is not None}
+    place, identity = _take(left, BOX_NAMES), _take(left, ("id",))
+    _take(left, ("area",))
     box = {
-        "box": corners(place),
-        "label": label,
-        "iscrowd": True if crowd else None,
+        "box": place if as_corners else corners(place),
+        "label": text_of(_take(left, CATEGORY_NAMES)),
+        "iscrowd": bool(_take(left, ("iscrowd",))) or None,
         "id": None if identity is None else str(identity),
-        "attributes": attributes or None,
+        "segmentation": _take(left, ("segmentation",)) or None,
     }
-    return {name: value for name, value in box.items() if value is not None or name == "box"}
+    box["attributes"] = _there(left) or None
+    return {"box": box.pop("box"), **_there(box)}
+
+
+def _there(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _take(left: dict[str, Any], names: Sequence[str]) -> Any:

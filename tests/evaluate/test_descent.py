@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
+from augforge.data.files import SEAL
 from augforge.data.ids import key
 from augforge.engine.run import run
 from augforge.engine.runners.train import train_alone
@@ -131,7 +132,7 @@ def test_a_model_says_what_it_was_trained_on(model, tmp_path):
     record = json.loads((older / "model.json").read_text())
     for role in record["data"].values():
         role.pop("digests", None)
-    (older / "model.json").write_text(json.dumps({k: v for k, v in record.items() if k != "seal"}))
+    (older / "model.json").write_text(json.dumps({k: v for k, v in record.items() if k != SEAL}))
     assert trained_on(older) is None
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from augforge.errors import BadImage, SourceError
 from augforge.io import detect, open_source
+from augforge.io.coco_notes import PEEK
 from tests.bad_inputs import colours, encoded
 
 PNGS = [encoded(colours(8, seed), "PNG") for seed in range(4)]
@@ -103,3 +104,13 @@ def test_a_damaged_file_is_an_error_with_a_way_out(tmp_path, text):
     with pytest.raises(SourceError) as raised:
         list(open_source("coco", str(root)).entries())
     assert raised.value.hint
+
+
+def test_a_large_file_is_known_whose_lists_begin_in_its_middle(tmp_path):
+    listed = [{"id": n, "file_name": f"{n:060d}.jpg", "width": 8, "height": 8} for n in range(1500)]
+    said = [{"id": n, "image_id": n, "caption": f"picture {n}"} for n in range(1500)]
+    (tmp_path / "annotations").mkdir()
+    text = json.dumps({"info": {}, "images": listed, "licenses": [], "annotations": said})
+    assert len(text) > 2 * PEEK and '"annotations"' not in text[:PEEK] + text[-PEEK:]
+    (tmp_path / "annotations" / "captions_train2017.json").write_text(text)
+    assert detect(str(tmp_path))[0] == "coco"

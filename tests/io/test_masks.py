@@ -17,6 +17,7 @@ from augforge.data.images import encode_mask
 from augforge.errors import BadImage, SourceError
 from augforge.io import open_source
 from augforge.io.masks import are_masks, tails
+from augforge.io.table_files import ParquetData
 from tests.bad_inputs import colours, encoded
 
 PICTURE = encoded(colours(8), "PNG")
@@ -253,7 +254,7 @@ def test_where_all_rows_have_a_mask_listing_reads_none(tmp_path, monkeypatch):
     table = pa.table({"image": pa.array([PICTURE] * 3), "mask": pa.array([CELLS[0]] * 3, STRUCT)})
     pq.write_table(table, tmp_path / "a.parquet")
     source = open_source("parquet", str(tmp_path / "a.parquet"))
-    monkeypatch.setattr(source, "_reader", None)
+    monkeypatch.setattr(ParquetData, "batches", None)
     assert all(e.mask for e in source.entries())
 
 

@@ -183,3 +183,13 @@ def test_the_view_of_a_network_is_timms_own_unless_a_size_is_given():
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     assert timm_view(net, None) == View(176, 201, "bicubic", mean, std)
     assert timm_view(net, 64) == View(64, 73, "bicubic", mean, std)
+
+
+def test_the_centre_of_a_strip_is_that_of_the_whole_picture(monkeypatch):
+    from augforge.models import classifier
+
+    view = classifier.View(24, 32, "bicubic", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    strip = Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 40, 3), dtype=np.uint8))
+    whole = np.asarray(view.centre(strip), dtype=int)
+    monkeypatch.setattr(classifier, "MOST_PIXELS", 1)
+    assert np.abs(np.asarray(view.centre(strip), dtype=int) - whole).max() <= 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+from augforge.data.annotations.arrow_values import feature_of, from_json, name_of, to_json
 from augforge.data.annotations.base import Kind, Size
 
 
 class Extra(Kind):
-    """Other columns by their names, each `{"type": "int64", "value": 3}`; `type` as `str(pyarrow.DataType)`."""
+    """Other columns by their names, each `{"type": "int64", "value": 3}`; see `arrow_values` for types and values."""
 
     name: ClassVar[str] = "extra"
 
@@ -25,33 +26,19 @@ class Extra(Kind):
         for value in values:
             for name, one in value.items():
                 types.setdefault(name, set()).add(one["type"])
-        return {name: _feature(next(iter(kinds)) if len(kinds) == 1 else "string") for name, kinds in types.items()}
+        return {name: feature_of(next(iter(kinds)) if len(kinds) == 1 else "string") for name, kinds in types.items()}
 
     def cell(self, value: Any, feature: Any, classes: Sequence[str]) -> Any:
         """The values of all columns."""
-        return {name: (value[name]["value"] if name in value else None) for name in feature}
+        return {n: from_json(value[n]["value"] if n in value else None, name_of(feature[n])) for n in feature}
 
     def value(self, cell: Any, feature: Any, classes: Sequence[str]) -> Any:
         """The columns that are not empty, with their types."""
         if cell is None:
             return None
-        return {n: {"type": _type(feature[n]), "value": each} for n, each in cell.items() if each is not None} or None
+        there = {name: each for name, each in cell.items() if each is not None}
+        return {n: {"type": name_of(feature[n]), "value": to_json(each)} for n, each in there.items()} or None
 
     def described(self, value: Any) -> str:
         """The names of the columns."""
         return ", ".join(value)
-
-
-def _feature(kind: str) -> Any:
-    """The feature of an Arrow type, by its name."""
-    from datasets import List, Value
-
-    if kind.startswith("list<") and kind.endswith(">"):
-        return List(_feature(kind[5:-1].partition(": ")[2]))
-    return Value(kind)
-
-
-def _type(feature: Any) -> str:
-    """The name of the Arrow type of a feature."""
-    inner = getattr(feature, "feature", None)
-    return str(feature.dtype) if inner is None else f"list<item: {_type(inner)}>"
