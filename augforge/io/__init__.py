@@ -81,27 +81,34 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
 
     if kind not in KINDS:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
-    cls = _class_of(kind)
     only_class = options.pop("class", None)
     if only_class is not None and kind == "folder":
         options["classes"] = False
     named = _named_split(kind, value, options)
-    wanted = options.pop("split") if named is not None and split_name(options.get("split") or "") == named else None
-    known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if kind not in SPLIT_KNOWN and "splits" not in known:
-        options.pop("splits", None)
-    _check_options(f"{kind} {value}", options, known)
-    try:
-        source: Source = cls(value, **options)  # type: ignore[call-arg]  # each kind takes its value
-    except OSError as error:
-        raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
+    asked = named is not None and split_name(options.get("split") or "") == named
+    wanted = options.pop("split") if asked else None
+    source = _opened(kind, value, options)
     source = source if only_class is None else OneClass(source, only_class)
     return source if named is None else NamedSplit(source, named, wanted)
 
 
 def _named_split(kind: str, value: str, options: Mapping[str, Any]) -> str | None:
-    """The evaluation split that a source is named as, unless it says itself, or is not to be asked."""
+    """The evaluation split that a source is named as; None where what it holds tells, or its name is not to count."""
     return None if kind in SPLIT_KNOWN or not options.get("splits", True) else own_split(value)
+
+
+def _opened(kind: str, value: str, options: Mapping[str, Any]) -> Source:
+    """The source with the options of its format. `splits`, which names are read by, is known to all but SPLIT_KNOWN."""
+    cls = _class_of(kind)
+    known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    beside = set() if kind in SPLIT_KNOWN else {"splits"}
+    _check_options(f"{kind} {value}", options, [*known, *beside])
+    own = {name: chosen for name, chosen in options.items() if name in known}
+    try:
+        source: Source = cls(value, **own)  # type: ignore[call-arg]  # each kind takes its value
+    except OSError as error:
+        raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
+    return source
 
 
 def _check_options(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
