@@ -162,14 +162,13 @@ def detect(text: str) -> tuple[str, str]:
     if is_list(text) and is_archive(Path(text).name) and not Path(text).exists():
         return "webdataset", text
     path = _existing(text)
-    if path.is_dir():
-        try:
-            return _kind_of_folder(path), text
-        except OSError as error:
-            raise SourceError(f"{text} cannot be read: {error.strerror}", "check its permissions") from error
+    return (_kind_of_folder(path) if path.is_dir() else _kind_of_file(path, text)), text
+
+
+def _kind_of_file(path: Path, text: str) -> str:
     found = next((kind for kind, is_one in FILES.items() if is_one(path)), ENDINGS.get(path.suffix.lower()))
     if found is not None:
-        return found, text
+        return found
     advice = ADVICE.get(path.suffix.lower(), "give the folder that holds the images")
     raise SourceError(f"{text} is a file of no kind that is read as a source", advice)
 
@@ -189,6 +188,13 @@ def _existing(text: str) -> Path:
 
 
 def _kind_of_folder(folder: Path) -> str:
+    try:
+        return _sign_in(folder)
+    except OSError as error:
+        raise SourceError(f"{folder} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _sign_in(folder: Path) -> str:
     there = {path.name for path in folder.iterdir()}
     if "samples.parquet" in there:
         return "run"

@@ -79,8 +79,11 @@ def test_the_first_line_says_what_was_understood(tmp_path):
     source = open_source(*detect(str(root)))
     told = understood(source)
     assert len(list(understanding(source, told))) == 5
-    said = "YOLO, 5 images, 2 classes (car 5, bus 1), 0 unlabelled, splits train 3, validation 2, 1 image with several labels"
-    assert told.sentence() == f"{root}: {said}; 1 label file is of no image: labels/train/gone.txt"
+    said = "YOLO, 5 images, 2 classes (car 5, bus 1), 0 unlabelled, splits train 3, validation 2"
+    assert (
+        told.sentence()
+        == f"{root}: {said}, 1 image with several labels; 1 label file is of no image: labels/train/gone.txt"
+    )
 
 
 def test_a_class_of_boxes_alone_stays_a_class(tmp_path):
