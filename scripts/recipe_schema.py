@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from augforge.io import KINDS
+from augforge.io import KINDS, SPLIT_KNOWN
 from augforge.models import MODELS
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.stage import Stage, kebab
@@ -102,6 +102,8 @@ def _source(kind: str) -> dict[str, Any]:
     options = [p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
     text = {"type": "string"}
     types = {p.name: {"type": "boolean"} if isinstance(p.default, bool) else text for p in options}
+    if kind not in SPLIT_KNOWN:
+        types.setdefault("splits", {"type": "boolean"})
     properties = {option: {**known, "description": OPTION_HELP[option]} for option, known in types.items()}
     return {
         "type": "object",

@@ -110,7 +110,7 @@ def _refuse_nothing_planned(stage: Generator, title: str, context: RunContext) -
     if stage.needs_labels and not _labelled(ledger, real):
         many = f"none of the {len(real):,} real images has a label"
         context.empty(f"{title}: nothing to generate: it makes images of a class, and {many}", LABELS)
-    elif not any(pools.values()) and any(amounts(stage, ledger).values()):
+    elif not any(pools.values()) and (_sees_nothing(stage, ledger) or any(amounts(stage, ledger).values())):
         hint = "generators never see evaluation splits; --split names another one"
         context.empty(f"{title}: nothing to generate: no real image of the split {stage.split!r} is left", hint)
     elif any(amounts(stage, ledger).values()):
@@ -119,6 +119,12 @@ def _refuse_nothing_planned(stage: Generator, title: str, context: RunContext) -
     else:
         more = "per-class, balance-to or real-to-synthetic ask for more"
         context.progress.say(f"{stage.name}: nothing to generate: every class has enough; {more}")
+
+
+def _sees_nothing(stage: Generator, ledger: Ledger) -> bool:
+    """Whether every real image is of a split that the generator may not look at."""
+    splits = ledger.column("split", ledger.reference(unlabelled=True))
+    return all(split not in (None, stage.split) for split in splits)
 
 
 def leave_out_empty_classes(context: RunContext) -> None:

@@ -21,6 +21,7 @@ from augforge.engine.at_hand import check_embedders
 from augforge.engine.embedding import Embedders
 from augforge.engine.ingest import known_samples
 from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
+from augforge.evaluate.descent import refuse_descendants, refuse_trained_on_test
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
 from augforge.evaluate.intervals import interval, paired, verdict, widened
@@ -70,7 +71,8 @@ def evaluate(
         What evaluation.json holds; `docs/evaluate.md` has every field.
 
     Raises:
-        AugforgeError: an image to train on is in the test set, or as drawn in `augforge.errors`.
+        AugforgeError: an image to train on is in the test set, was made of images of it, or passed a model that was
+            trained on some; or as drawn in `augforge.errors`.
     """
     require("torch", "torchvision", "timm", who="evaluating")
     check_device(device)
@@ -148,6 +150,8 @@ class Bench:
         arms = arms_of(self.outcomes, names, subsampler)
         rows = np.unique(np.concatenate([arm.rows for arm in arms]))
         refuse_leaks(self.ledger, rows, self.opened, held_out[0], self.store, self.progress)
+        refuse_descendants(self.opened, self.ledger, rows, held_out[0], self.store, self.progress)
+        refuse_trained_on_test(self.opened, self.ledger, rows, held_out[0], self.progress)
         learner = self._learner(arms, subsampler)
         learner.prepare(arms, held_out)
         answers = self._trained(learner, arms, held_out)

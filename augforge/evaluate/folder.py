@@ -56,10 +56,15 @@ class RunFolder:
 
     def stages(self) -> list[tuple[str, Stage]]:
         """Every stage with its title, in order; those of the runs that this one goes on from come first."""
-        found: list[tuple[str, Stage]] = []
+        return [(title, stage) for title, stage, _ in self.located_stages()]
+
+    def located_stages(self) -> list[tuple[str, Stage, RunFolder]]:
+        """The same, each with the run whose recipe has it."""
+        found: list[tuple[str, Stage, RunFolder]] = []
         for folder in self._chain():
-            synthetic = any(isinstance(stage, Generator) for _, stage in found)
-            found += zip(folder.recipe.titles(), settled(folder.recipe.stages, synthetic), strict=True)
+            synthetic = any(isinstance(stage, Generator) for _, stage, _ in found)
+            stages = settled(folder.recipe.stages, synthetic)
+            found += [(title, stage, folder) for title, stage in zip(folder.recipe.titles(), stages, strict=True)]
         return found
 
     def _chain(self) -> list[RunFolder]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from augforge.data.annotations import Annotations, dump_annotations, parse_annotations
-from augforge.data.ids import key
 from augforge.errors import SourceError
 from augforge.io.archives import holds_archives, is_archive
-from augforge.io.base import SPLITS, Entry, Source, existing
+from augforge.io.base import SPLITS, Entry, Source, existing, split_name
 from augforge.io.braces import is_list
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
@@ -24,8 +21,10 @@ from augforge.io.labelme import holds_labelme, is_labelme
 from augforge.io.open_images import holds_open_images
 from augforge.io.open_images_files import is_notes
 from augforge.io.segmentation import holds_masks
+from augforge.io.splits import own_split
 from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
 from augforge.io.voc import holds_voc
+from augforge.io.wrapped import NamedSplit, OneClass
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
 from augforge.io.yolo_data import is_data_file
@@ -51,6 +50,8 @@ KINDS: dict[str, str] = {
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
 }
+SPLIT_KNOWN = frozenset({"hub", "run", "sample"})
+"""Kinds of sources whose name says nothing of a split: what they hold does."""
 WRITERS: dict[str, str] = {
     "fiftyone": "augforge.io.fiftyone:FiftyOneWriter",
     "label-studio": "augforge.io.label_studio:LabelStudioWriter",
@@ -67,58 +68,11 @@ ADVICE = {
 }
 
 
-class OneClass(Source):
-    """A source all of whose images are of one class, whatever it says itself; "" takes their labels away.
-
-    What it says of several labels or a soft label is left out.
-    """
-
-    def __init__(self, source: Source, label: str) -> None:
-        self.where, self.format = source.where, source.format  # type: ignore[misc]  # that of what it wraps
-        self._source, self._label = source, label or None
-
-    def classes(self) -> list[str]:
-        """The one class."""
-        return [] if self._label is None else [self._label]
-
-    def entries(self) -> Iterator[Entry]:
-        """The entries of the source, of the one class or of none."""
-        for entry in self._source.entries():
-            carried = None if entry.carried is None else {**entry.carried, "labelled_by": None}
-            if carried and carried.get("annotations"):
-                carried["annotations"] = dump_annotations(_without_labels(parse_annotations(carried["annotations"])))
-            said = _without_labels(entry.annotations)
-            yield replace(entry, label=self._label, carried=carried, annotations=said)
-
-    def fingerprint(self) -> str:
-        """That of the source, and the class."""
-        return key("one class", self._source.fingerprint(), self._label)
-
-    def unused(self) -> Mapping[str, int]:
-        """As the source."""
-        return self._source.unused()
-
-    def read(self, locator: str) -> bytes:
-        """As the source."""
-        return self._source.read(locator)
-
-    def read_mask(self, locator: str) -> bytes:
-        """As the source."""
-        return self._source.read_mask(locator)
-
-    def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
-        """As the source."""
-        return self._source.numbers(locators, column)
-
-
-def _without_labels(annotations: Annotations) -> dict[str, Any]:
-    return {name: value for name, value in annotations.items() if name not in ("labels", "soft_label")}
-
-
 def open_source(kind: str, value: str, **options: Any) -> Source:
     """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
 
-    The option `class` is had by all: every image of the source is of that class.
+    The option `class` is had by all: every image of the source is of that class. A file or folder whose own name is
+    that of an evaluation split holds images of it, unless the option `splits` is false.
 
     Raises:
         SourceError: the kind or an option is unknown, or the source cannot be opened.
@@ -127,19 +81,43 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
 
     if kind not in KINDS:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
-    cls = _class_of(kind)
     only_class = options.pop("class", None)
     if only_class is not None and kind == "folder":
         options["classes"] = False
+    named = _named_split(kind, value, options)
+    asked = named is not None and split_name(options.get("split") or "") == named
+    wanted = options.pop("split") if asked else None
+    source = _opened(kind, value, options)
+    source = source if only_class is None else OneClass(source, only_class)
+    return source if named is None else NamedSplit(source, named, wanted)
+
+
+def _named_split(kind: str, value: str, options: Mapping[str, Any]) -> str | None:
+    """The evaluation split that a source is named as; None where what it holds tells, or its name is not to count."""
+    return None if kind in SPLIT_KNOWN or not options.get("splits", True) else own_split(value)
+
+
+def _opened(kind: str, value: str, options: Mapping[str, Any]) -> Source:
+    """The source with the options of its format. `splits`, which names are read by, is known to all but SPLIT_KNOWN."""
+    cls = _class_of(kind)
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for option in options:
-        if option not in known:
-            raise SourceError(f"{kind} {value}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
+    beside = set() if kind in SPLIT_KNOWN else {"splits"}
+    _check_options(f"{kind} {value}", options, [*known, *beside])
+    own = {name: chosen for name, chosen in options.items() if name in known}
     try:
-        source: Source = cls(value, **options)  # type: ignore[call-arg]  # each kind takes its value
+        source: Source = cls(value, **own)  # type: ignore[call-arg]  # each kind takes its value
     except OSError as error:
         raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
-    return source if only_class is None else OneClass(source, only_class)
+    return source
+
+
+def _check_options(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+    """SourceError if an option is not among the `known` ones."""
+    from augforge.errors import did_you_mean
+
+    for option in options:
+        if option not in known:
+            raise SourceError(f"{where}: it has no option {option!r}", did_you_mean(option, [*known, "class"]))
 
 
 def writer_of(kind: str) -> type[Writer]:

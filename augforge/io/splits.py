@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
@@ -33,6 +34,17 @@ def path_split(path: str) -> str | None:
         return named
     words = re.split(r"[-._ 0-9]+", file.lower())
     return next((split for word in words[:-1] if is_evaluation(split := SPLITS.get(word))), None)
+
+
+def own_split(value: str) -> str | None:
+    """The evaluation split that a file or folder is named as itself: `data/test`, `data/val.csv`, `data/val/all.csv`.
+
+    Only the last folder counts: what lies in /data/test/birds need not be a test set.
+    """
+    path = os.path.abspath(os.path.expanduser(value)) if value else ""  # noqa: PTH100, PTH111 - links keep their names
+    folder, file = os.path.split(path) if os.path.isfile(path) else (path, "")  # noqa: PTH113 - false for what is no path
+    named = path_split(file) or folder_split(os.path.basename(folder))  # noqa: PTH119 - as above
+    return named if is_evaluation(named) else None
 
 
 def paired_splits(names: Iterable[str]) -> tuple[str, str] | None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from augforge.progress import Progress
 
 FORMAT = 1
+DIGITS = 20
+"""Hex digits of the SHA-256 of each training image that the record keeps."""
+HELD_OUT = "held-out"
+"""The role of images that a training only measures itself by."""
 RECORD, WEIGHTS, CHECKPOINT = "model.json", "model.safetensors", "checkpoint.safetensors"
 
 
@@ -46,6 +50,20 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not known:
         raise ModelError(f"{path} is of format {record['format']}, this augforge reads {FORMAT}", "train it again")
     return dict(record)
+
+
+def trained_on(folder: Path) -> frozenset[str] | None:
+    """The first DIGITS of the digests of all images that a model was trained on; those held out do not count.
+
+    Empty where the directory holds no model of ours; None where its record does not say, as those of earlier versions.
+    """
+    record = read_record(folder)
+    if record is None:
+        return frozenset()
+    roles = [about for role, about in dict(record.get("data", {})).items() if role != HELD_OUT]
+    if not roles or any("digests" not in about for about in roles):
+        return None
+    return frozenset(digest for about in roles for digest in about["digests"])
 
 
 def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:

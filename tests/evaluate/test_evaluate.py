@@ -181,7 +181,7 @@ def test_a_source_without_families_is_no_shift_set(folders, tmp_path):
 
 def test_the_run_folder_of_generate_shifts_is_a_shift_set_without_its_real_images(folders, tmp_path):
     stage = build_stage("generate", "shifts", {"real-to-synthetic": "1:1"})
-    test = SourceSpec("folder", str(folders["test"]))
+    test = SourceSpec("folder", str(folders["test"]), {"splits": False})
     run(Recipe("s", 1, (test,), (stage,)), tmp_path / "shifts", limit=40)
     found = read_shifts(str(tmp_path / "shifts"), CLASSES, Store(tmp_path / "store"), Progress())
     assert 30 < len(found) == len(found.families) <= 40  # a transform may leave nothing to see

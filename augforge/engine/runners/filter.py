@@ -16,14 +16,14 @@ from augforge.data import images
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.memberships import Memberships, memberships_of
-from augforge.data.sample import Sample
+from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
-from augforge.errors import BadImage
+from augforge.errors import BadImage, shortened
 from augforge.models import find_model
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
@@ -46,10 +46,14 @@ def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]
     for name, values in scores.items():
         ledger.score(name, indices, values)
     if len(indices):
-        stays = _decide(stage, title, ledger, looked)
+        spared = _beyond_reference(stage, ledger, looked)
+        if spared.any():
+            context.progress.say(_left_alone(title, ledger, indices[spared]))
+        stays = _decide(stage, title, ledger, looked, spared)
+        scored = np.isfinite(scores[stage.primary_measure])
         if isinstance(stage, EmbeddingFilter) and stage.reweights:
-            ledger.weight[indices[stays]] *= scores[stage.primary_measure][stays]
-        refuse_unscored(title, indices, bool(np.isfinite(scores[stage.primary_measure]).any()), context)
+            ledger.weight[indices[stays & ~spared]] *= scores[stage.primary_measure][stays & ~spared]
+        refuse_unscored(title, indices[~spared], bool(scored.any()), context)
     return {"measured": looked.measured, "reused": looked.reused}
 
 
@@ -65,8 +69,31 @@ class _Looked:
     failures: Mapping[int, str] = field(default_factory=dict)
 
 
-def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked) -> NDArray[np.bool_]:
-    """Drop by the rule; (n,) who stays."""
+def _beyond_reference(stage: Filter, ledger: Ledger, looked: _Looked) -> NDArray[np.bool_]:
+    """(n,) which real images of evaluation splits have no score for want of a real image to train on of their class.
+
+    Nothing is known against them, and a test set must not lose a class because the training images lack it.
+    """
+    spared = np.zeros(len(looked.indices), dtype=bool)
+    if isinstance(stage, EmbeddingFilter) and stage.needs_real:
+        places = np.flatnonzero(np.isnan(looked.scores[stage.primary_measure]))
+        known = {None, *ledger.column("label", ledger.reference())}
+        samples = ledger.samples(looked.indices[places])
+        spared[places] = [s.origin == "real" and is_evaluation(s.split) and s.label not in known for s in samples]
+    return spared
+
+
+def _left_alone(title: str, ledger: Ledger, indices: Indices) -> str:
+    """The sentence about images that could not be judged, and stay."""
+    classes = sorted(set(ledger.column("label", indices)))
+    return (
+        f"{title}: {len(indices):,} images of evaluation splits stay unjudged: there is no real image to train on of "
+        f"{shortened(classes)}"
+    )
+
+
+def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked, spared: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Drop by the rule all but the `spared` (n,) ones; (n,) who stays."""
     indices, measure = looked.indices, stage.primary_measure
     whole = stage.scope == "all"
     groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.filed_index(indices)
@@ -75,6 +102,7 @@ def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked) -> NDArr
     explained |= {place: looked.failures.get(i, explained.get(place)) for place, i in enumerate(indices.tolist())}
     for place, reason in explained.items():
         reasons[place] = f"{measure}: {reason}" if reason else reasons[place]
+    stays = stays | spared
     ledger.drop(indices[~stays], reasons[~stays], title)
     return stays
 

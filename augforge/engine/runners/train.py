@@ -26,7 +26,7 @@ from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
 from augforge.models import Model, find_model, model_key
 from augforge.models.digests import digest
-from augforge.models.directory import CHECKPOINT, RECORD, read_record, sound_record
+from augforge.models.directory import CHECKPOINT, DIGITS, HELD_OUT, RECORD, read_record, sound_record
 from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.trainer import Trainer
@@ -59,7 +59,7 @@ def training_roles(stage: Trainer, ledger: Ledger) -> Roles:
 
 def _allowed(stage: Trainer, role: str, samples: list[Sample]) -> list[Sample]:
     """Those of the stage's split, and with `shots` the same K of each class that a generator sees."""
-    if role == "held-out":
+    if role == HELD_OUT:
         return [] if stage.shots else samples
     classes: dict[str | None, list[Sample]] = {}
     for sample in samples:
@@ -249,13 +249,19 @@ def _record(task: Task, accelerator: Any) -> dict[str, Any]:
         "identity": task.identity,
         "options": {name: value for name, value in stage.options().items() if name != "as"},
         "models": models,
-        "data": {role: {"images": len(rows), "digest": digests[role]} for role, rows in task.roles.items()},
+        "data": {role: {"digest": digests[role], **_images(role, samples)} for role, samples in task.roles.items()},
         "seed": task.seed,
         "steps": stage.steps,
         "batch": stage.batch,
         "processes": accelerator.num_processes,
         **setting(accelerator.device.type, dtype, "accelerate"),
     }
+
+
+def _images(role: str, samples: Sequence[Sample]) -> dict[str, Any]:
+    """How many images play a role, and the first digits of the digests of those that are learnt from."""
+    known = {} if role == HELD_OUT else {"digests": sorted({sample.digest[:DIGITS] for sample in samples})}
+    return {"images": len(samples), **known}
 
 
 def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:

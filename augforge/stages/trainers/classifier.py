@@ -92,7 +92,8 @@ class TrainClassifier(Trainer):
             apart = np.array([unit("held out", i) < self.held_out for i in ledger.column("id", train)], dtype=bool)
             train, held_out = train[~apart], train[apart]
         if len(set(ledger.column("label", train))) < 2:
-            raise RecipeError("train classifier: the training images have fewer than two classes")
+            hint = "images of evaluation splits are not trained on" if len(real) > len(train) + len(held_out) else ""
+            raise RecipeError("train classifier: the training images have fewer than two classes", hint)
         return {"train": train, "held-out": held_out}
 
     def training_task(self, pictures: Mapping[str, TrainingImages], context: TrainingContext) -> TrainingTask:
