@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict, load_from_disk
 
@@ -184,3 +187,18 @@ def test_nothing_kept_is_a_dataset_too(twenty, tmp_path):
     run(recipe, tmp_path / "out", device="cpu", allow_empty=True)
     data = load_from_disk(str(tmp_path / "out" / "dataset"))
     assert data.num_rows == 0 and data.features["label"].names == ["cat", "dog"]
+
+
+def test_other_columns_of_several_types_and_of_decimals_are_written(tmp_path):
+    folder = write_images(tmp_path / "mixed", {"cat": 4})
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    lines = [{"file_name": name, "x": n if n % 2 else "t", "tags": ["u"]} for n, name in enumerate(names)]
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    table = {"image": [(folder / name).read_bytes() for name in names], "price": pa.array([Decimal("1.50")] * 4)}
+    pq.write_table(pa.table(table), tmp_path / "priced.parquet")
+    stage = build_stage("filter", "sharpness", {"keep": 1.0, "scope": "all"})
+    sources = SourceSpec("imagefolder", str(folder)), SourceSpec("parquet", str(tmp_path / "priced.parquet"))
+    run(Recipe("x", 1, sources, (stage,)), tmp_path / "out", device="cpu")
+    rows = load_from_disk(str(tmp_path / "out" / "dataset")).to_list()
+    assert sorted(str(row["extra"]["x"]) for row in rows if row["extra"]["x"] is not None) == ["1", "3", "t", "t"]
+    assert [row["extra"]["price"] for row in rows if row["extra"]["price"] is not None] == [Decimal("1.50")] * 4
