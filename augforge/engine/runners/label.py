@@ -43,7 +43,7 @@ def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, in
         why = usual_reason(ledger, indices)
         context.empty(f"{title}: it labelled none of the {len(indices):,} images without a label: {why}", REASONS)
     else:
-        context.progress.say(said_of_labels(title, ledger, indices))
+        context.progress.about(said_of_labels(title, ledger, indices))
     computed = embedder.computed - before
     return {"measured": computed, "reused": len(still) - computed}
 
@@ -98,7 +98,7 @@ def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, 
     after = ledger.column("split", indices)
     for told in (joined(before, after), unlabelled_stay(ledger.column("label", indices), after)):
         if told:
-            context.progress.say(f"{title}: {told}")
+            context.progress.about(f"{title}: {told}")
     return {"measured": len(todo), "reused": seen - len(todo), **together}
 
 
