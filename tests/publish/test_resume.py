@@ -133,7 +133,7 @@ def test_a_folder_of_something_else_is_refused(finished, tmp_path):
     for out in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt", finished):
         with pytest.raises(StoreError):
             export(finished, "parquet", out)
-    with pytest.raises(StoreError, match="no finished run"):
+    with pytest.raises(StoreError, match="is no run folder"):
         export(tmp_path / "mine", "parquet", tmp_path / "out")
     with pytest.raises(SourceError, match="no format called"):
         export(finished, "hub", tmp_path / "out")

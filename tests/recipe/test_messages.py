@@ -89,7 +89,8 @@ def test_a_run_that_was_interrupted_is_not_called_no_run(tmp_path: Path, command
 def test_of_a_classifier_it_is_said_what_the_figures_are_of() -> None:
     from augforge.cli.render.run import said_of_judging
 
-    record = {"data": {"train": {"images": 9}, "held-out": {"images": 6}}, "classes": ["circle", "square", "triangle"]}
+    data = {"train": {"images": 9}, "held-out": {"images": 6}}
+    record = {"data": data, "facts": {"classes": ["circle", "square", "triangle"]}}
     measured = {"measured": {"accuracy": 1.0, "recall circle": 1.0, "recall square": 1.0}}
     assert said_of_judging(record | measured) == ["measured on 6 held-out images; of triangle none is held out"]
     record["data"]["held-out"]["images"] = 0

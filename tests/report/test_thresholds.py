@@ -130,7 +130,7 @@ def test_nothing_measured_unknown_names_and_other_folders(tmp_path, folder):
     assert thresholds(write(tmp_path / "bare", [Sample(id="a", label="cat")])) == []
     with pytest.raises(RecipeError, match="no score 'blur'"):
         thresholds(folder, names=["blur"])
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError, match="is no run folder"):
         thresholds(tmp_path / "nowhere")
 
 

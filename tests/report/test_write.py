@@ -110,6 +110,7 @@ def test_an_evaluation_is_read_and_a_damaged_one_is_named(tmp_path):
     (tmp_path / "evaluation.json").write_text(json.dumps(good))
     for one in (good, *good["runs"]):
         one |= {name: one.get(name) for name in ("shots", "imbalance")}
+    good["tested"] = None
     assert json.loads(json.dumps(read_evaluation(tmp_path).plain())) == good
     good["arms"][1]["difference"]["verdict"] = "great"
     (tmp_path / "evaluation.json").write_text(json.dumps(good))

@@ -76,7 +76,7 @@ def said_of_judging(record: Mapping[str, Any]) -> list[str]:
     if not count:
         return ["measured on images that it was trained on: none is held out"]
     named = "lowest-recall" not in record["measured"]  # of many classes only the lowest stands there
-    few = [name for name in record["classes"] if named and f"recall {name}" not in record["measured"]]
+    few = [name for name in record["facts"]["classes"] if named and f"recall {name}" not in record["measured"]]
     none = f"; of {shortened(few)} none is held out" if few else ""
     return [f"measured on {count:,} held-out image{'s' if count != 1 else ''}{none}"]
 
