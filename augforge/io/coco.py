@@ -23,7 +23,7 @@ from augforge.io.coco_own import (
 )
 from augforge.io.coco_reader import NOTES, CocoImages
 from augforge.io.own import BOXES, CAPTION
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, suffix_of
+from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, suffix_of, write_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +137,10 @@ def dumped_list(values: Iterable[Line]) -> bytes:
 def _write_lists(file: Any, images: Iterator[Line], notes: Iterator[Line]) -> None:
     """The end of an annotation file: its images and annotations."""
     file.write(b'"images": [')
-    _write_list(file, images)
+    write_list(file, images)
     file.write(b'],\n"annotations": [')
-    _write_list(file, notes)
+    write_list(file, notes)
     file.write(b"]}\n")
-
-
-def _write_list(file: Any, values: Iterator[Line]) -> None:
-    comma = b"\n"
-    for value in values:
-        file.write(comma + dumped(value).rstrip())
-        comma = b",\n"
 
 
 class Coco(CocoImages):

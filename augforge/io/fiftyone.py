@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from augforge.io.writing import Line, Outlet, Row, Shard, Writer, dumped
+from augforge.io.writing import Line, Outlet, Row, Shard, Writer, write_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,11 +46,7 @@ class FiftyOneWriter(Writer):
         outlet.put("metadata.json", json.dumps(about, indent=1, ensure_ascii=False).encode())
         with outlet.open("samples.json") as file:
             file.write(b'{"samples": [')
-            comma = b"\n"
-            for shard in shards:
-                for line in lines(shard):
-                    file.write(comma + dumped(line).rstrip())
-                    comma = b",\n"
+            write_list(file, (line for shard in shards for line in lines(shard)))
             file.write(b"]}\n")
 
     def card(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Coordinates are percents of the image. `labeling.xml` is the labelling interface
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
@@ -22,7 +22,7 @@ from augforge.io.label_studio_regions import (
     RECTANGLE,
     results_of,
 )
-from augforge.io.writing import Line, Outlet, Row, Shard, Writer, dumped
+from augforge.io.writing import Line, Outlet, Row, Shard, Writer, write_list
 
 SERVED = "/data/local-files/?d="
 """Where Label Studio serves files of its document root from."""
@@ -49,14 +49,16 @@ class LabelStudioWriter(Writer):
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
         """All tasks, and the interface for them."""
         points: dict[str, None] = {}
-        with outlet.open("tasks.json") as file:
-            file.write(b"[")
-            comma = b"\n"
+
+        def tasks() -> Iterator[Line]:
             for shard in shards:
                 for line in lines(shard):
-                    file.write(comma + dumped(line).rstrip())
-                    comma = b",\n"
-                    points |= dict.fromkeys(_point_names(line))
+                    points.update(dict.fromkeys(_point_names(line)))
+                    yield line
+
+        with outlet.open("tasks.json") as file:
+            file.write(b"[")
+            write_list(file, tasks())
             file.write(b"]\n")
         outlet.put("labeling.xml", self._interface(list(points)).encode())
 

@@ -102,7 +102,7 @@ def table_split(path: str, labels: Iterable[str] = ()) -> str | None:
     the innermost folder of a split, a split as a word anywhere in the path.
     """
     told = list(_splits_in(path, labels))
-    return next((split for split in told if is_evaluation(split)), told[0] if told else None)
+    return evaluation_first(*told)
 
 
 def _splits_in(path: str, labels: Iterable[str]) -> Iterator[str]:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.data.annotations import KINDS
 from augforge.data.annotations.arrow_values import to_json
-from augforge.data.sample import is_evaluation
 from augforge.io.base import Entry, labels_met, natural, split_name
 from augforge.io.cells import carried
 from augforge.io.column_roles import OBJECTS, Roles, Wanted
 from augforge.io.columns import Chunk, TableFile, declared_names, named
 from augforge.io.listed import label_of
-from augforge.io.splits import path_split
+from augforge.io.splits import evaluation_first, path_split
 from augforge.io.table_files import TableData, damage
 from augforge.io.text_columns import boxes_of, take_caption
 
@@ -64,7 +63,7 @@ class RowReader(Roles):
         if self.columns.ours and self.split:
             return own
         told = [split for split in (of_file, own, self._path_split(row, of_file or own)) if split]
-        return next(filter(is_evaluation, told), told[0] if told else None)
+        return evaluation_first(*told)
 
     def _own_split(self, row: Mapping[str, Any]) -> str | None:
         told = row.get("split") if self.split else None

@@ -291,3 +291,11 @@ def suffix_of(data: bytes) -> str:
 def dumped(line: Mapping[str, Any]) -> bytes:
     """A line of JSON."""
     return json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+
+
+def write_list(file: Any, values: Iterable[Line]) -> None:
+    """Write the JSON objects of a list into an open file, one a line, without the brackets."""
+    comma = b"\n"
+    for value in values:
+        file.write(comma + dumped(value).rstrip())
+        comma = b",\n"

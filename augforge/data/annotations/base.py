@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -74,6 +74,17 @@ class Kind(ABC):
     def described(self, value: Any) -> str:
         """The value in a few words, for people."""
         return str(value)
+
+
+def each_checked(
+    value: Any, name: str, one_word: str, check: Callable[[Any], tuple[Any, str]]
+) -> tuple[list[Any] | None, list[str]]:
+    """What `check` finds usable (None: nothing) of each thing in a list of the kind `name`, and what is wrong."""
+    if not isinstance(value, (list, tuple)):
+        return None, [f"{name}: {value!r} is no list"]
+    found = [check(one) for one in value]
+    wrong = [f"{one_word} {place}: {problem}" for place, (_, problem) in enumerate(found) if problem]
+    return [usable for usable, _ in found if usable is not None], wrong
 
 
 def number(value: Any) -> float | None:

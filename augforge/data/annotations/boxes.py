@@ -15,6 +15,7 @@ from augforge.data.annotations.base import (
     class_cell,
     class_feature,
     class_of,
+    each_checked,
     fields_of,
     finite,
     in_pixels,
@@ -45,16 +46,7 @@ class Boxes(Kind):
 
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
         """The boxes that are numbers and have a part inside the image; one that reaches beyond it is cut there."""
-        if not isinstance(value, (list, tuple)):
-            return None, [f"boxes: {value!r} is no list"]
-        good, wrong = [], []
-        for place, one in enumerate(value):
-            box, problem = _checked(one, size)
-            if problem:
-                wrong.append(f"box {place}: {problem}")
-            if box is not None:
-                good.append(box)
-        return good, wrong
+        return each_checked(value, self.name, "box", lambda one: _checked(one, size))
 
     def moved(self, value: Any, point_map: PointMap, min_visibility: float) -> Any:
         """The boxes around where their boxes went, cut at the border; less those of which too small a share is left."""

@@ -13,6 +13,7 @@ from augforge.data.annotations.base import (
     class_cell,
     class_feature,
     class_of,
+    each_checked,
     fields_of,
     in_pixels,
     number,
@@ -35,16 +36,7 @@ class Keypoints(Kind):
 
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
         """The instances whose points are numbers; a labelled point outside of the image is not labelled."""
-        if not isinstance(value, (list, tuple)):
-            return None, [f"keypoints: {value!r} is no list"]
-        good, wrong = [], []
-        for place, one in enumerate(value):
-            found, problem = _checked(one, size)
-            if problem:
-                wrong.append(f"keypoints {place}: {problem}")
-            if found is not None:
-                good.append(found)
-        return good, wrong
+        return each_checked(value, self.name, "keypoints", lambda one: _checked(one, size))
 
     def moved(self, value: Any, point_map: PointMap, min_visibility: float) -> Any:
         """The points where they went; those outside are not labelled. In a mirror left and right change names."""
