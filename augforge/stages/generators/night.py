@@ -119,8 +119,9 @@ class Night(FollowingGenerator):
             for places in places_by([image.size for image, _ in views]):
                 pictures = translator.translate([views[place][0] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
-                    said = self.annotations_after(batch[place].job.parents[0], self._geometry(batch[place]))
-                    made[place] = GeneratedImage(pixels, mask=views[place][1], annotations=said)
+                    parent, moves = batch[place].job.parents[0], self._geometry(batch[place])
+                    said, moved = self.annotations_after(parent, moves), self.moved_by(parent, moves)
+                    made[place] = GeneratedImage(pixels, moved, mask=views[place][1], annotations=said)
                     seen.add(batch[place].job.sample.id, views[place][0], pixels)
             return [picture for picture in made if picture is not None]
 

@@ -72,8 +72,10 @@ class OperatorGenerator(FollowingGenerator):
         self, item: GenerationInput, pixels: NDArray[np.uint8] | NDArray[np.float32], moves: Geometry
     ) -> GeneratedImage:
         """The image `pixels`, with the mask and the annotations of the first parent after the geometry `moves`."""
+        parent = item.job.parents[0]
         mask = _moved_mask(item.masks[0], moves) if item.masks and item.masks[0] is not None else None
-        return GeneratedImage(pixels, mask=mask, annotations=self.annotations_after(item.job.parents[0], moves))
+        said = self.annotations_after(parent, moves)
+        return GeneratedImage(pixels, self.moved_by(parent, moves), mask=mask, annotations=said)
 
     @property
     def balances(self) -> bool:
