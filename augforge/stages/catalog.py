@@ -21,6 +21,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "night"): "augforge.stages.generators.night:Night",
     ("generate", "paired"): "augforge.stages.generators.paired:Paired",
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
+    ("generate", "triplets"): "augforge.stages.generators.triplets:Triplets",
     ("filter", "clip"): "augforge.stages.filters.clip:Clip",
     ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",
     ("filter", "margin"): "augforge.stages.filters.margin:Margin",
