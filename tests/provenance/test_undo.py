@@ -163,5 +163,5 @@ def test_the_rows_of_a_run_are_enough(tmp_path: Path) -> None:
         back = augforge.undo(rows[image.id])
         assert back.size == augforge.undo(image.sample).size and back.made == image.image.size[::-1]
         truth = blocks(back.size)
-        labels = back.label_map(np.asarray(image.mask))
+        labels = back.label_map(np.asarray(image.pictures["mask"]))
         assert (labels == truth)[labels != VOID].mean() > 0.8 and (labels != VOID).mean() > 0.3
