@@ -21,8 +21,8 @@ class AugMix(OperatorGenerator):
     """Mix an image with what several chains of operations make of it (AugMix; Hendrycks et al., 2020).
 
     Operations, magnitudes and weights are those of torchvision's `v2.AugMix`. A mixture of an image and moved copies
-    has no one geometry: an image with a mask, boxes or keypoints gets the other operations alone, and keeps them.
-    Without an amount every image has its turn once.
+    has no one geometry: an image with a mask or another picture, boxes or keypoints gets the other operations alone,
+    and keeps them. Without an amount every image has its turn once.
     """
 
     name: ClassVar[str] = "augmix"
@@ -42,7 +42,7 @@ class AugMix(OperatorGenerator):
         """The weights, and the operations of each chain with their magnitudes."""
         from augforge.algorithms.policies import draw_augmix
 
-        placed = bool(parent.mask) or any(name in parent.annotations for name in PLACED)
+        placed = bool(parent.pictures) or any(name in parent.annotations for name in PLACED)
         size, chains = (parent.height, parent.width), (self.mixture_width, self.chain_depth)
         drawn = draw_augmix(rng(seed, self.name), size, self.severity, chains, moves=not placed)
         return [parent], {"variant": variant, **drawn}
