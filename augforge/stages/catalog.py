@@ -25,6 +25,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "trivialaugment"): "augforge.stages.generators.trivialaugment:TrivialAugment",
     ("generate", "autoaugment"): "augforge.stages.generators.autoaugment:AutoAugment",
     ("generate", "augmix"): "augforge.stages.generators.augmix:AugMix",
+    ("generate", "madaug"): "augforge.stages.generators.madaug:MADAug",
     ("filter", "clip"): "augforge.stages.filters.clip:Clip",
     ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",
     ("filter", "margin"): "augforge.stages.filters.margin:Margin",

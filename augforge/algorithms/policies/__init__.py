@@ -13,6 +13,7 @@ mixing       AugMix's mixture
 from augforge.algorithms.policies.draws import (
     draw_augmix,
     draw_autoaugment,
+    draw_madaug,
     draw_randaugment,
     draw_trivialaugment,
     weakened,
@@ -28,6 +29,7 @@ __all__ = [
     "applied",
     "draw_augmix",
     "draw_autoaugment",
+    "draw_madaug",
     "draw_randaugment",
     "draw_trivialaugment",
     "geometry_of",

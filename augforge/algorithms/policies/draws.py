@@ -10,6 +10,7 @@ from augforge.algorithms.policies.operations import GEOMETRIC
 from augforge.algorithms.policies.spaces import (
     AUGMIX,
     AUTOAUGMENT,
+    MADAUG,
     RANDAUGMENT,
     TRIVIALAUGMENT,
     Space,
@@ -45,6 +46,20 @@ def draw_autoaugment(random: np.random.Generator, size: Size, policy: str = "ima
         if random.random() < probability:
             steps.append(step)
     return steps
+
+
+def draw_madaug(random: np.random.Generator, size: Size, count: int, most: float) -> tuple[list[Step], float]:
+    """`count` operations, each equally likely and at a level of its own up to `most`, and their difficulty.
+
+    The difficulty, in [0, 1], is the mean level; what has no levels counts as 1, and nothing at all as 0.
+    """
+    steps: list[Step] = []
+    levels: list[float] = []
+    for _ in range(count):
+        name, level = _one_of(random, list(MADAUG)), float(random.uniform(0, most))
+        steps.append(_step(random, MADAUG, name, level, size))
+        levels.append(0.0 if name == "Identity" else level if MADAUG[name] else 1.0)
+    return steps, float(np.mean(levels)) if levels else 0.0
 
 
 def draw_augmix(

@@ -60,6 +60,8 @@ RANDAUGMENT: Space = {"Identity": None, **_PUBLISHED}
 """14 operations (Cubuk et al., NeurIPS 2020, arXiv 1909.13719)."""
 AUTOAUGMENT: Space = {**_PUBLISHED, "Invert": None}
 """Those of AutoAugment's policies (Cubuk et al., CVPR 2019, arXiv 1805.09501)."""
+MADAUG: Space = {"Identity": None, **AUTOAUGMENT}
+"""All of them, for a curriculum (MADAug has 17; of the others, Cutout is none of torchvision's)."""
 TRIVIALAUGMENT: Space = {
     "Identity": None,
     "ShearX": _linear(0.99),
