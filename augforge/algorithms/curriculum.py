@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WARM_UP, START = 40, 0.01
 """Epochs, and the share at epoch 0, as published."""
@@ -26,6 +28,8 @@ def within(difficulty: NDArray[np.float64], share: float) -> NDArray[np.int64]:
         difficulty: (n,) of each image, NaN for those that are not augmented. Of equal ones the first is the easiest.
         share: of the augmented ones, rounded to whole images. A larger share uses all that a smaller one does.
     """
+    import numpy as np
+
     augmented = np.flatnonzero(~np.isnan(difficulty))
     order = augmented[np.argsort(difficulty[augmented], kind="stable")]
     used = np.isnan(difficulty)
