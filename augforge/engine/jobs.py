@@ -117,6 +117,7 @@ class _Planner:
             seed=seed_of(identity),
             split="validation" if held_out else self.split,
             sampled_params=sampled_params,
+            scores=self.stage.planned_scores(sampled_params),
         )
         return Job(sample, tuple(parents))
 

@@ -233,6 +233,10 @@ class Generator(Stage):
         """The names of the pictures of a parent that it is given."""
         return [name for name in parent.pictures if self.uses_pictures is None or name in self.uses_pictures]
 
+    def planned_scores(self, sampled_params: Mapping[str, Any]) -> Mapping[str, float]:
+        """What is known of an image before it is made, by names that stand among the scores of filters."""
+        return {}
+
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:
         """Load the model on `device` ("auto", "cpu", "cuda", "cuda:N", "mps")."""
