@@ -39,6 +39,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("select", "balanced"): "augforge.stages.selectors.balanced:Balanced",
     ("select", "hardness"): "augforge.stages.selectors.hardness:Hardness",
     ("select", "max-loss"): "augforge.stages.selectors.max_loss:MaxLoss",
+    ("select", "noisy-labels"): "augforge.stages.selectors.noisy_labels:NoisyLabels",
     ("select", "random"): "augforge.stages.selectors.random:Random",
     ("select", "long-tail"): "augforge.stages.selectors.long_tail:LongTail",
     ("select", "few-shot"): "augforge.stages.selectors.few_shot:FewShot",
