@@ -108,9 +108,7 @@ def judge(classes: Numbers, probabilities: Floats, filter_by: FilterBy, score: S
     return Judged(quality, probabilities.argmax(axis=1), probabilities.max(axis=1), wrong)
 
 
-def find_label_errors(
-    vectors: Vectors, classes: Numbers, folds: Numbers, filter_by: FilterBy, score: Score
-) -> Judged:
+def find_label_errors(vectors: Vectors, classes: Numbers, folds: Numbers, filter_by: FilterBy, score: Score) -> Judged:
     """What is thought of the labels of images by their vectors (n, d); classes that lie in one fold are left out."""
     n, known = len(classes), judgeable(classes, folds)
     names, compact = np.unique(classes[known], return_inverse=True)

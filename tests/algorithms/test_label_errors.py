@@ -100,5 +100,7 @@ def test_a_class_in_one_fold_is_not_judged():
 
 
 def test_of_a_single_class_nothing_is_said():
-    found = find_label_errors(np.ones((6, 3), np.float32), np.zeros(6, np.int64), np.arange(6) % 2, "both", "self-confidence")
+    found = find_label_errors(
+        np.ones((6, 3), np.float32), np.zeros(6, np.int64), np.arange(6) % 2, "both", "self-confidence"
+    )
     assert np.isnan(found.quality).all() and not found.wrong.any()

@@ -23,7 +23,7 @@ PLANTED = ("red/x0.png", "red/x1.png", "green/x0.png")
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Reddish and greenish pictures, three of which lie in the other folder; and test images, all of them mislabelled."""
+    """Reddish and greenish pictures, three of them in the other folder; and mislabelled test images."""
     folder = write_images(tmp_path / "set" / "train", {"red": 25, "green": 25})
     other = write_images(tmp_path / "other", {"red": 3, "green": 5}, seed=5)
     for place, label in zip(PLANTED, ("green", "green", "red"), strict=True):
@@ -97,7 +97,14 @@ def test_a_class_of_one_is_left_alone(tmp_path):
 
 def test_copies_and_descendants_are_relatives():
     ledger = Ledger(["a"])
-    made = [("r0", (), "x"), ("r1", (), "x"), ("r2", (), "y"), ("s0", ("r2",), "z"), ("s1", ("s0",), "w"), ("r3", (), "v")]
+    made = [
+        ("r0", (), "x"),
+        ("r1", (), "x"),
+        ("r2", (), "y"),
+        ("s0", ("r2",), "z"),
+        ("s1", ("s0",), "w"),
+        ("r3", (), "v"),
+    ]
     ledger.extend(Sample(id=i, label="a", parents=parents, digest=digest) for i, parents, digest in made)
     groups = relatives(ledger)
     assert groups[0] == groups[1] and groups[2] == groups[3] == groups[4]

@@ -71,9 +71,7 @@ class _Verdict:
     names: list[str]
 
 
-def _remembered(
-    stage: NoisyLabels, indices: Indices, vectors: NDArray[np.float32], context: RunContext
-) -> _Verdict:
+def _remembered(stage: NoisyLabels, indices: Indices, vectors: NDArray[np.float32], context: RunContext) -> _Verdict:
     """What is thought of the labels: an earlier verdict on the same images and labels, or one that is found now."""
     ledger, groups = context.ledger, relatives(context.ledger)[indices]
     columns = [ledger.column(name, indices) for name in ("id", "label", "digest")]

@@ -44,9 +44,7 @@ class NoisyLabels(Selector):
     count: int | None = Field(
         default=None, ge=0, description="Keep so many images, those of the best labels (else all but the errors)."
     )
-    share: Share | None = Field(
-        default=None, description="Keep this share, the best labels (else all but the errors)."
-    )
+    share: Share | None = Field(default=None, description="Keep this share, the best labels (else all but the errors).")
     model: Annotated[str, Task("image-embedding")] = Field(
         default="builtin-clip", description="The model whose embeddings the classifier sees."
     )
