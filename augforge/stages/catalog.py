@@ -32,6 +32,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("filter", "label-preserved"): "augforge.stages.filters.label_preserved:LabelPreserved",
     ("filter", "duplicates"): "augforge.stages.filters.duplicates:Duplicates",
     ("filter", "outlier"): "augforge.stages.filters.outlier:Outlier",
+    ("filter", "musc"): "augforge.stages.filters.musc:Musc",
     ("filter", "weight-unicon"): "augforge.stages.filters.weight_unicon:WeightUnicon",
     ("select", "diverse-anchors"): "augforge.stages.selectors.diverse_anchors:DiverseAnchors",
     ("select", "facility-location"): "augforge.stages.selectors.facility_location:FacilityLocation",

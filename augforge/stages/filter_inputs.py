@@ -56,6 +56,7 @@ class FilterInputs:
         reference: returns the real images.
         parents: returns the parents of the images.
         known: returns the names of the d classes of a classifier, in the order of its logits.
+        mutual: returns (n,) how odd the oddest patch of each of n images is beside those of others, given both by ids.
     """
 
     def __init__(
@@ -69,11 +70,12 @@ class FilterInputs:
         reference: Callable[[], Reference] = _not_here,
         parents: Callable[[], Parents] = _not_here,
         known: Callable[[], Sequence[str]] = _not_here,
+        mutual: Callable[[Sequence[str], Sequence[str]], NDArray[np.float64]] = _not_here,
         also: tuple[Numbers, Numbers] | None = None,
     ) -> None:
         self.ids, self.classes, self.names, self.also = ids, classes, names, also
         self._images, self._texts = images, texts
-        self._reference, self._parents, self._known = reference, parents, known
+        self._reference, self._parents, self._known, self._mutual = reference, parents, known, mutual
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,6 +88,13 @@ class FilterInputs:
     def texts(self, texts: Sequence[str]) -> Vectors:
         """(t, d) the vectors of t texts, of unit length."""
         return self._texts(texts)
+
+    def mutual(self, ids: Sequence[str], others: Sequence[str]) -> NDArray[np.float64]:
+        """(n,) how odd the oddest patch of each image of `ids` (n,) is beside those of `others` (m,), without itself.
+
+        NaN for an image that cannot be read; 0 where there is no other.
+        """
+        return self._mutual(ids, others)
 
     @cached_property
     def reference(self) -> Reference:

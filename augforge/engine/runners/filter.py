@@ -23,12 +23,14 @@ from augforge.engine.embedding import Drop, Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
+from augforge.engine.runners.patches import MutualScores
 from augforge.errors import BadImage, shortened
 from augforge.models import find_model
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
 from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.filters.musc import Musc
 from augforge.stages.labeler import Labeler
 from augforge.stages.stage import Stage
 
@@ -113,10 +115,13 @@ def _compare(stage: EmbeddingFilter, title: str, context: RunContext) -> _Looked
     ledger, embedder = context.ledger, context.embedders.of(stage.model, task)
     known = partial(_known, stage.model)
     views = _Views(ledger, looked_at(stage, ledger), embedder, context.drop_as(title), known)
+    if isinstance(stage, Musc):
+        views.mutual = MutualScores(stage, title, context)
     inputs = views.inputs()
     scores = _scores(stage, views, inputs) if len(inputs) else {name: np.zeros(0) for name in stage.measures}
     computed = views.computed
-    return _Looked(views.indices, scores, inputs, computed, len(views.asked) - computed)
+    reused = len(views.asked) - computed
+    return _Looked(views.indices, scores, inputs, computed + (views.mutual.computed if views.mutual else 0), reused)
 
 
 def _scores(stage: EmbeddingFilter, views: _Views, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
@@ -146,6 +151,7 @@ class _Views:
     ) -> None:
         self.ledger, self._embedder, self._drop, self._known = ledger, embedder, drop, known
         self._before = embedder.computed
+        self.mutual: MutualScores | None = None
         self.asked = np.zeros(0, dtype=np.int64)
         self._images, self.indices = self._embed(self._by_id(indices))
 
@@ -158,6 +164,7 @@ class _Views:
         """The samples and what they can be compared with; with `memberships` a row for each class of an image."""
         ledger, indices = self.ledger, self.indices
         given: dict[str, Any] = {"texts": self._embedder.texts, "reference": self._reference, "known": self._known}
+        given |= {"mutual": self.mutual} if self.mutual else {}
         ids, names = ledger.column("id", indices), ledger.classes
         if memberships is None:
             classes = ledger.class_index(indices)
