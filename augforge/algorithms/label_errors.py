@@ -21,9 +21,12 @@ Vectors = NDArray[np.float32]
 
 FilterBy = Literal["prune-by-noise-rate", "prune-by-class", "both", "confident-learning", "predicted-neq-given"]
 Score = Literal["self-confidence", "normalized-margin", "confidence-weighted-entropy"]
-C = 0.1
-"""Inverse strength of the classifier's L2 penalty on standardised vectors: weaker, it is too sure of what it learnt."""
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Inverse strengths of the L2 penalty to choose from: with too large a one the classifier takes right labels for
+wrong, and which is right depends on the width of the vectors."""
+USUAL = 1e-2
 MOST_STEPS = 1000
+LEAST = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def folds_of(classes: Numbers, groups: Numbers, keys: Sequence[str], folds: int)
         classes: (n,) the class of each row; a group is filed under that of its row with the smallest key.
         groups: (n,) a number that rows share which must not be on two sides, such as copies, or parents and children.
         keys: (n,) distinct texts; the groups of a class are dealt out in their order, so that of rows nothing matters.
-        folds: how many, 2 or more.
+        folds: how many, 3 or more.
     """
     found = np.zeros(len(classes), dtype=np.int64)
     order = np.argsort(np.asarray(keys, dtype=np.str_), kind="stable")
@@ -72,25 +75,47 @@ def judgeable(classes: Numbers, folds: Numbers) -> NDArray[np.bool_]:
 def out_of_sample(vectors: Vectors, classes: Numbers, folds: Numbers) -> Floats:
     """(n, c) probabilities of the classes 0 to c - 1, each row by a classifier that learnt from the other folds alone.
 
-    A logistic regression on standardised vectors.
+    A logistic regression on standardised vectors. The strength of its penalty is chosen by the log loss on one of the
+    folds that it may learn from, so that no label has a say in its own probabilities.
 
     Args:
         vectors: (n, d) finite.
         classes: (n,) the given classes; each lies in two folds or more.
         folds: (n,) the fold of each row.
     """
+    values, numbers = vectors.astype(np.float64), np.unique(folds)
+    count, probabilities = int(classes.max()) + 1, np.zeros((len(vectors), int(classes.max()) + 1))
+    for fold, following in zip(numbers, np.roll(numbers, -1), strict=True):
+        apart, inner = folds == fold, folds == following
+        least = ~apart & ~inner
+        strength = USUAL
+        if len(np.unique(classes[least])) > 1:
+            losses = [
+                _log_loss(_fitted(values[least], classes[least], c, values[inner], count), classes[inner])
+                for c in STRENGTHS
+            ]
+            strength = STRENGTHS[int(np.argmin(losses))]
+        probabilities[apart] = _fitted(values[~apart], classes[~apart], strength, values[apart], count)
+    return probabilities
+
+
+def _fitted(vectors: Floats, classes: Numbers, strength: float, asked: Floats, count: int) -> Floats:
+    """(m, count) probabilities of the rows `asked` (m, d) by a classifier of `vectors` (n, d); 0 of unknown classes."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    probabilities = np.zeros((len(vectors), int(classes.max()) + 1))
-    values = vectors.astype(np.float64)
-    for fold in np.unique(folds):
-        apart = folds == fold
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=MOST_STEPS))
-        model.fit(values[~apart], classes[~apart])
-        probabilities[apart] = model.predict_proba(values[apart])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=MOST_STEPS))
+    model.fit(vectors, classes)
+    probabilities = np.zeros((len(asked), count))
+    probabilities[:, model.classes_] = model.predict_proba(asked)
     return probabilities
+
+
+def _log_loss(probabilities: Floats, classes: Numbers) -> float:
+    """The mean of -ln p of the given classes (n,)."""
+    own = probabilities[np.arange(len(classes)), classes]
+    return float(-np.log(np.maximum(own, LEAST)).mean())
 
 
 def judge(classes: Numbers, probabilities: Floats, filter_by: FilterBy, score: Score) -> Judged:

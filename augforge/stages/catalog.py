@@ -32,6 +32,8 @@ STAGES: dict[tuple[str, str], str] = {
     ("filter", "label-preserved"): "augforge.stages.filters.label_preserved:LabelPreserved",
     ("filter", "duplicates"): "augforge.stages.filters.duplicates:Duplicates",
     ("filter", "outlier"): "augforge.stages.filters.outlier:Outlier",
+    ("filter", "semantic-loss"): "augforge.stages.filters.semantic_loss:SemanticLoss",
+    ("filter", "pre-screen"): "augforge.stages.filters.pre_screen:PreScreen",
     ("filter", "musc"): "augforge.stages.filters.musc:Musc",
     ("filter", "weight-unicon"): "augforge.stages.filters.weight_unicon:WeightUnicon",
     ("select", "diverse-anchors"): "augforge.stages.selectors.diverse_anchors:DiverseAnchors",

@@ -18,15 +18,19 @@ from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
 from tests.test_laws import rows
 
-PLANTED = ("red/x0.png", "red/x1.png", "green/x0.png")
+PLANTED = {
+    f"{wrong}/{number}{right}.png": right
+    for wrong, right in (("red", "green"), ("green", "red"))
+    for number in range(3)
+}
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Reddish and greenish pictures, three of them in the other folder; and mislabelled test images."""
+    """Reddish and greenish pictures, three of each in the other folder; and mislabelled test images."""
     folder = write_images(tmp_path / "set" / "train", {"red": 25, "green": 25})
-    other = write_images(tmp_path / "other", {"red": 3, "green": 5}, seed=5)
-    for place, label in zip(PLANTED, ("green", "green", "red"), strict=True):
+    other = write_images(tmp_path / "other", {"red": 4, "green": 4}, seed=5)
+    for place, label in PLANTED.items():
         taken = sorted((other / label).glob("*.png"))[0]
         shutil.move(taken, folder / place)
     for label, wrong in (("red", "green"), ("green", "red")):
@@ -43,13 +47,13 @@ def ran(source: Path, out: Path, model: str = "builtin-clip", **options: object)
 
 
 def planted(row: dict) -> bool:
-    return row["source"].split(": ")[-1].endswith(tuple(place.split("/")[1] for place in PLANTED))
+    return row["source"].split(": ")[-1].endswith(tuple(PLANTED))
 
 
 def test_planted_errors_go_and_are_listed_with_the_right_label(source, tmp_path):
     found = ran(source, tmp_path / "out")
     gone = [row for row in found.values() if not row["kept"]]
-    assert len(gone) == 3 and all(map(planted, gone))
+    assert len(gone) == 6 and all(map(planted, gone))
     assert {row["dropped"] for row in gone} == {
         "label-quality: labelled red, likely green",
         "label-quality: labelled green, likely red",
@@ -75,7 +79,7 @@ def test_test_images_are_neither_judged_nor_learnt_from(source, tmp_path):
 def test_errors_can_be_kept_and_are_listed_all_the_same(source, tmp_path):
     found = ran(source, tmp_path / "out", **{"keep-errors": True})
     assert all(row["kept"] for row in found.values())
-    assert len(read_label_errors(tmp_path / "out")) == 3
+    assert len(read_label_errors(tmp_path / "out")) == 6
     again = ran(source, tmp_path / "out", share=0.8)
     learnt = [row for row in again.values() if row["split"] == "train"]
     assert sum(row["kept"] for row in learnt) == int(0.8 * len(learnt))

@@ -23,9 +23,9 @@ class NoisyLabels(Selector):
 
     Confident learning (Northcutt et al., JAIR 2021) by cleanlab 2, on out-of-sample probabilities: a logistic
     regression on the embeddings learns from all folds but one and judges that one, so that no label is judged by a
-    classifier that learnt it. Copies, and what was generated from one image, lie in the same fold. Images of evaluation
-    splits are neither learnt from nor judged. A class needs two images; images without a label or with several are left
-    alone.
+    classifier that learnt it. How good the list is depends on the embeddings: name a model that knows such images.
+    Copies, and what was generated from one image, lie in the same fold. Images of evaluation splits are neither learnt
+    from nor judged. A class needs two images; images without a label or with several are left alone.
 
     Scores: `label-quality` in [0, 1], low for a label that is likely wrong. The errors are in `label-errors.csv` and in
     the report, with the suggested label beside the given one. With `share` or `count` the images of best quality stay,
@@ -48,7 +48,7 @@ class NoisyLabels(Selector):
     model: Annotated[str, Task("image-embedding")] = Field(
         default="builtin-clip", description="The model whose embeddings the classifier sees."
     )
-    folds: int = Field(default=5, ge=2, le=100, description="Folds of the cross-validation.")
+    folds: int = Field(default=5, ge=3, le=100, description="Folds of the cross-validation.")
     by: Literal["prune-by-noise-rate", "prune-by-class", "both", "confident-learning", "predicted-neq-given"] = Field(
         default="prune-by-noise-rate", description="How cleanlab tells errors (its `filter_by`)."
     )
