@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -32,8 +32,9 @@ class PreScreen(EmbeddingFilter):
     those outside evaluation splits that the classifier did not learn from. The run says recall and specificity on them,
     and what the recall on new positives is at least.
 
-    Measures: `pre-screen`, the probability of the positive classes together less the threshold, in [-1, 1], of which 0
-    and more passes by default; `pre-screen-probability`, in [0, 1]. The image's own label is not looked at.
+    Measures: `pre-screen-probability`, that of the positive classes together, in [0, 1]; `pre-screen`, that less the
+    threshold, in [-1, 1], of which 0 and more passes. Another rule, such as `min`, looks at the probability, and no
+    threshold is set then. The image's own label is not looked at.
     """
 
     name: ClassVar[str] = "pre-screen"
@@ -46,20 +47,23 @@ class PreScreen(EmbeddingFilter):
     positive: tuple[str, ...] = Field(..., min_length=1, description="The classes that must not be missed.")
     recall: float = Field(default=0.95, gt=0, le=1, description="Share of the held-out positives that must pass.")
     held_out: str = Field(default="validation", description="The split with the images that set the threshold.")
-    by: Literal["pre-screen", "pre-screen-probability"] = Field(
-        default="pre-screen", description="The measure that the rule looks at."
-    )
+
+    @property
+    def primary_measure(self) -> str:
+        """What is over the threshold, or the probability where another rule was given."""
+        return self.measures[1 if self.given_rule else 0]
 
     def compare(self, inputs: FilterInputs) -> dict[str, Scores]:
         """The probability of the positive classes, and by how much it is over the threshold."""
         probability = self._positive(inputs, inputs.images)
-        return {
-            "pre-screen": probability - self._point(inputs).threshold,
-            "pre-screen-probability": probability,
-        }
+        if self.given_rule:
+            return {"pre-screen-probability": probability}
+        return {"pre-screen": probability - self._point(inputs).threshold, "pre-screen-probability": probability}
 
     def remark(self, inputs: FilterInputs) -> str:
         """The threshold, and how good it is on the held-out images."""
+        if self.given_rule:
+            return ""
         point, where = self._point(inputs), inputs.held_out(self.held_out).where
         specific = "" if math.isnan(point.specificity) else f", specificity {point.specificity:.3f}"
         return (
@@ -70,7 +74,7 @@ class PreScreen(EmbeddingFilter):
 
     def explain(self, inputs: FilterInputs, scores: Scores) -> Sequence[str | None]:
         """The threshold in the reason, where it decides."""
-        if self.given_rule or self.by != "pre-screen":
+        if self.given_rule:
             return ()
         least = self._point(inputs).threshold
         text = f"its probability is under {least:.4f}, the threshold for a recall of {self.recall:g}"

@@ -55,6 +55,15 @@ def test_without_positives_or_with_an_unknown_class_it_is_an_error():
         stage.compare(inputs(list(logits([0.5])), [0], known=["nothing", "tumour"]))
 
 
+def test_another_rule_looks_at_the_probability_and_needs_no_threshold():
+    stage = PreScreen(model="m", positive=("tumour",), min=0.3)
+    shown = inputs(list(logits([0.2, 0.4])), [-1, -1], known=["nothing", "tumour"])
+    found = stage.compare(shown)
+    stays, reasons = stage.decide(found, shown.ids, np.zeros(2, dtype=np.int64), "all")
+    assert stays.tolist() == [False, True] and reasons[0] == "pre-screen-probability: under 0.3"
+    assert stage.remark(shown) == "" and stage.explain(shown, found["pre-screen-probability"]) == ()
+
+
 @pytest.fixture
 def frames(tmp_path: Path) -> Path:
     """Frames of two kinds to learn from and to validate with, and others to screen."""
