@@ -20,6 +20,7 @@ from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
 from augforge.report.conflicts import conflict_notes
 from augforge.report.evaluation import Evaluation, read_evaluation
+from augforge.report.heat import HeatMap, heat_maps
 from augforge.report.judges import Judgement, judgements
 from augforge.report.layout import LEAST, Layout, layout_of
 from augforge.report.pairs import pairs_of
@@ -52,6 +53,7 @@ class Findings:
     layout: Layout | None
     pairs: list[tuple[int, int]]
     mislabelled: list[tuple[int, LabelError]]
+    heat: list[HeatMap]
     judgements: list[Judgement]
     evaluation: Evaluation | None
     notes: list[str]
@@ -117,6 +119,7 @@ def collect(folder: Path, umap: bool = False) -> Findings:
         layout=layout,
         pairs=pairs_of(rows),
         mislabelled=_mislabelled(folder, rows, flagged | unjudged),
+        heat=[] if recipe is None else heat_maps(folder, recipe, rows, flagged | unjudged),
         judgements=[] if recipe is None else judgements(folder, recipe, rows, classes),
         evaluation=read_evaluation(folder),
         notes=notes,

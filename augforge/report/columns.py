@@ -75,6 +75,7 @@ def overview(findings: Findings) -> dict[str, Any]:
         "certificates": findings.certificates,
         "pairs": [list(pair) for pair in findings.pairs],
         "mislabelled": [{"row": row, **_error(error)} for row, error in findings.mislabelled],
+        "heat": [asdict(heat) for heat in findings.heat],
         "judges": [_judge(judgement) for judgement in findings.judgements],
         "map": None if findings.layout is None else _map(findings.layout),
         "evaluation": None if findings.evaluation is None else findings.evaluation.plain(),

@@ -15,7 +15,7 @@ from augforge.report.columns import as_json
 
 CODE = (
     "data", "dom", "charts", "overview", "picture", "address", "gallery", "detail", "scores", "judges", "mislabelled",
-    "pairs", "selection", "balance", "map", "evaluation", "next", "main",
+    "heat", "pairs", "selection", "balance", "map", "evaluation", "next", "main",
 )  # fmt: skip
 """The files of app/, in the order in which they are joined."""
 BLOCK = 250

@@ -32,7 +32,7 @@ def product(random: np.random.Generator, defect: bool) -> tuple[np.ndarray, tupl
     picture = np.repeat(grey[..., None], 3, axis=2) + random.normal(0, 3, (64, 64, 3))
     top, left = (int(place) for place in random.integers(8, 46, 2))
     if defect:
-        picture[top : top + 10, left : left + 10] = (200, 60, 50) + random.normal(0, 3, (10, 10, 3))
+        picture[top : top + 10, left : left + 10] = random.normal((200, 60, 50), 3, (10, 10, 3))
     return picture.clip(0, 255).astype(np.uint8), (top + 5, left + 5)
 
 
