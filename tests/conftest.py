@@ -34,6 +34,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
         "classifier": {"embedder": str(tiny_clip)},
         "night": {"steps": 40, "rate": 0.01},
         "paired": {"steps": 20, "rate": 0.01},
+        "efficientad": {"features": str(tiny_clip)},
     }
     trained = {name: str(train_tiny(name, folder, special.get(name, {}))) for name in TRAINERS}
     return {
@@ -49,7 +50,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
     }
 
 
-TRAINERS = {"night": "night", "paired": "paired", "classifier": "classification"}
+TRAINERS = {"night": "night", "paired": "paired", "classifier": "classification", "efficientad": "anomaly"}
 """Our trainers, and the tasks of what they train."""
 
 

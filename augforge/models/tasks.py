@@ -20,6 +20,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "night": ("night",),
     "paired": ("paired",),
     "classification": ("classification", "efficientnet-lite2"),
+    "anomaly": ("anomaly",),
     "edges": ("edges",),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
