@@ -77,7 +77,9 @@ SOURCES = Annotated[
         show_default=False,
     ),
 ]
-REHEARSED = frozenset({"steps", "size", "width", "blocks", "downs", "scales", "day", "night"})
+REHEARSED = frozenset(
+    {"steps", "size", "width", "blocks", "downs", "scales", "day", "night", "levels", "timesteps", "batch"}
+)
 """Options whose values in a stage's `example` make a rehearsal quick, and nothing that one would want."""
 EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from augforge.errors import ModelError
 
-PIPELINES = ("image-to-image", "text-to-image")
+PIPELINES = ("image-to-image", "text-to-image", "inpainting")
 """The back-ends of an ordinary pipeline of diffusers."""
 TASKS: dict[str, tuple[str, ...]] = {
     "image-text": ("open_clip",),
@@ -21,6 +21,8 @@ TASKS: dict[str, tuple[str, ...]] = {
     "paired": ("paired",),
     "classification": ("classification", "efficientnet-lite2"),
     "edges": ("edges",),
+    "unconditional": ("unconditional",),
+    "outpainting": ("unconditional", "inpainting"),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 
@@ -52,6 +54,8 @@ def backends_of(folder: Path) -> tuple[str, ...]:
         "StableUnCLIPImg2ImgPipeline": ("unclip", "variation"),
         "KandinskyV22Pipeline": ("kandinsky-2.2",),
         "StableDiffusionImageVariationPipeline": ("variation",),
+        "DDPMPipeline": ("unconditional",),
+        "DDIMPipeline": ("unconditional",),
     }
     return only.get(kind, PIPELINES)
 

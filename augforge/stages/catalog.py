@@ -20,6 +20,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "variation"): "augforge.stages.generators.variation:Variation",
     ("generate", "night"): "augforge.stages.generators.night:Night",
     ("generate", "paired"): "augforge.stages.generators.paired:Paired",
+    ("generate", "outpaint"): "augforge.stages.generators.outpaint:Outpaint",
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
     ("filter", "clip"): "augforge.stages.filters.clip:Clip",
     ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",
@@ -45,6 +46,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("train", "night"): "augforge.stages.trainers.night:TrainNight",
     ("train", "paired"): "augforge.stages.trainers.paired:TrainPaired",
     ("train", "classifier"): "augforge.stages.trainers.classifier:TrainClassifier",
+    ("train", "diffusion"): "augforge.stages.trainers.diffusion:TrainDiffusion",
     ("pseudo-label", "confidence"): "augforge.stages.labelers.confidence:Confidence",
     ("split", "near-duplicates"): "augforge.stages.splitters.near_duplicates:NearDuplicates",
 }

@@ -36,7 +36,8 @@ class GeneratedImage:
 
     `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one. The engine adds `mask_like`,
     the encoded mask of its first parent, whose mode and palette are kept.
-    `annotations` are those of the generated image: what a generator does not hand on is gone.
+    `annotations` are those of the generated image: what a generator does not hand on is gone. `problem` is why it is
+    dropped, "" if it is not; its pixels are not kept then.
     """
 
     pixels: NDArray[np.float32]
@@ -44,6 +45,7 @@ class GeneratedImage:
     mask: NDArray[np.uint8] | None = None
     annotations: Mapping[str, Any] = field(default_factory=dict)
     mask_like: bytes | None = None
+    problem: str = ""
 
     def encoded_mask(self) -> bytes | None:
         """The mask as PNG bytes, None without one."""

@@ -279,7 +279,9 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
 
 
 def _or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
-    """A generated image, or why it is broken."""
+    """A generated image, or why it is not wanted or broken."""
+    if made.problem:
+        return made.problem
     what = "the model returned" if stage.trained else f"{stage.name} made"
     return images.degenerate(made.pixels, what) or made
 
