@@ -162,8 +162,8 @@ def fill(canvas: Canvas, painted: NDArray[np.float32] | None) -> NDArray[np.floa
 def _stretched(picture: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
     if picture.shape[:2] == size:
         return picture
-    resized = Resize(size[0], size[1]).move(picture, "bicubic", None)
-    return np.clip(resized, 0, 1).astype(np.float32)
+    resized: NDArray[np.float32] = Resize(size[0], size[1]).move(picture, "bicubic", None)
+    return np.clip(resized, 0, 1)
 
 
 def _painted(boxes: Sequence[Mapping[str, Any]], size: tuple[int, ...]) -> Region:

@@ -18,7 +18,7 @@ OPEN_CLIP = re.compile(r"[\w.-]+/[\w.-]+")
 TRAINERS = {"night": "night", "paired": "paired", "classification": "classifier", "unconditional": "diffusion"}
 """The trainer that makes the models of a task."""
 _OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety")
-_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation")
+_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation", "outpainting", "autoencoder")
 
 
 def find_model(name: str, task: str) -> Model:

@@ -23,6 +23,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "edges": ("edges",),
     "unconditional": ("unconditional",),
     "outpainting": ("unconditional", "inpainting"),
+    "autoencoder": ("autoencoder", "image-to-image", "unclip"),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 
@@ -61,7 +62,7 @@ def backends_of(folder: Path) -> tuple[str, ...]:
 
 
 def vision_backend(folder: Path) -> str | None:
-    """What loads a directory of a model that embeds images; None if it is none of those known."""
+    """What loads a directory that holds one network, such as one that embeds images; None if it is none known."""
     if (folder / "open_clip_config.json").is_file():
         return "open_clip"
     try:
@@ -72,6 +73,8 @@ def vision_backend(folder: Path) -> str | None:
         raise ModelError(f"{folder / 'config.json'} is damaged: {error}", "is the directory complete?") from error
     if "architecture" in found:
         return "timm"
+    if found.get("_class_name") == "AutoencoderKL":
+        return "autoencoder"
     return "transformers" if "model_type" in found else None
 
 

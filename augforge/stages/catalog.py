@@ -21,6 +21,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "night"): "augforge.stages.generators.night:Night",
     ("generate", "paired"): "augforge.stages.generators.paired:Paired",
     ("generate", "outpaint"): "augforge.stages.generators.outpaint:Outpaint",
+    ("generate", "latent-shift"): "augforge.stages.generators.latent_shift:LatentShift",
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
     ("filter", "clip"): "augforge.stages.filters.clip:Clip",
     ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",

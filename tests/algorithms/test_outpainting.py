@@ -141,7 +141,7 @@ def test_outside_of_a_sector_all_stays_and_its_outline_stays():
     sector, mask = Sector(degrees=15), wedge.astype(np.uint8) * np.uint8(7)
     canvas, moved = warp(image, sector, wedge, 0), warp_mask(mask, sector, wedge, 255)
     assert (canvas.pixels[~wedge] == 0).all() and (moved[~wedge] == 0).all()
-    assert 0 < canvas.empty.sum() and (moved[canvas.empty] == 255).all() and (moved[wedge & ~canvas.empty] == 7).all()
+    assert canvas.empty.sum() > 0 and (moved[canvas.empty] == 255).all() and (moved[wedge & ~canvas.empty] == 7).all()
     assert not (canvas.empty & ~wedge).any()
 
 

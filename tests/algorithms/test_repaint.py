@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ def generators(count: int, seed: int = 0) -> list[torch.Generator]:
 )
 def test_the_schedule_has_its_published_counts(steps, length, samples, denoised, back):
     times = scheduler_for(CONFIG, steps, Jumps(length, samples)).timesteps.tolist()
-    up = sum(one < other for one, other in zip(times, times[1:], strict=False))
+    up = sum(one < other for one, other in pairwise(times))
     assert (len(times) - up, up) == (denoised, back)
     assert max(times) == 1000 - 1000 // steps and times[-1] == 0
 

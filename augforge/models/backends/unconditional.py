@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,9 @@ from augforge.models.backends.steps import why_not
 if TYPE_CHECKING:
     from augforge.models.table import Model
 
+SCHEDULER = "RePaintScheduler"
+"""What provenance calls the schedule, and the only one that can be asked for."""
+
 
 class Unconditional(Diffusion):
     """A DDPMPipeline of diffusers, as `train diffusion` writes it, with RePaint's schedule in place of its own."""
@@ -29,9 +33,10 @@ class Unconditional(Diffusion):
     def __init__(
         self, model: Model | str, device: str = "auto", dtype: str = "auto", options: Options | None = None
     ) -> None:
-        if options is not None and options.scheduler:
+        options = options or type(self).options()
+        if options.scheduler not in (None, SCHEDULER):
             raise ModelError("an unconditional model fills in by RePaint's own schedule", "leave `scheduler` out")
-        super().__init__(model, device, dtype, options)
+        super().__init__(model, device, dtype, replace(options, scheduler=None))
         self._channels = int(self.denoiser.config.in_channels)
         if self._channels not in (1, 3):
             raise ModelError(
@@ -61,7 +66,7 @@ class Unconditional(Diffusion):
             raise ModelError(problem, f"give a divisor of {self.trained_steps} as `steps`")
 
     def _more_facts(self) -> dict[str, Any]:
-        return {"scheduler": "RePaintScheduler"}
+        return {"scheduler": SCHEDULER}
 
     def _denoise(self, request: Request) -> Any:
         import torch

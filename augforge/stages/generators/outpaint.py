@@ -180,7 +180,7 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
 
     def _refused(self, found: Accepted) -> str:
         return (
-            f"none of {found.tries} warps leaves {100 * self.min_label_inside:g} % of its label inside: "
+            f"no warp of {found.tries} leaves {100 * self.min_label_inside:g} % of its label inside: "
             f"at most {100 * found.inside:.1f} %"
         )
 
