@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.algorithms.geometry import Resize, Sector
-from augforge.algorithms.geometry.base import Points, Size
+from augforge.algorithms.geometry.base import Order, Points, Size
 
 Region = NDArray[np.bool_]
 DARK = 10
@@ -130,21 +130,39 @@ def warp(image: NDArray[np.uint8], sector: Sector, region: Region, margin: float
     empty = region & ~sector.move_label(region, void=False)
     if empty.any():
         empty = region & (distance_transform_edt(~empty) <= margin)
-    moved = sector.move(image, "bilinear", None)
-    return Canvas(np.where(region[..., None], moved, image), empty)
+    return Canvas(WarpedPictures(sector, region).apply(image), empty)
 
 
-def warp_mask(mask: NDArray[Any], sector: Sector, region: Region, void: int) -> NDArray[Any]:
-    """A mask after the same warp: a label map (h, w) by the nearest px, or a picture (h, w, 3) in its place.
+@dataclass(frozen=True, slots=True)
+class WarpedPictures:
+    """The same warp for the pictures that go with an image, such as its mask: what moves them, for `move_pictures`.
 
-    `void` is what the part is called that shows nothing of the image.
+    `void` is what a map is called where it shows nothing of the image, unless its kind says otherwise.
     """
-    if sector.still:
-        return mask
-    moved = sector.move_label(mask, void) if mask.ndim == 2 else sector.move(mask, "bilinear", void)
-    moved[region & ~sector.move_label(region, void=False)] = void
-    kept: NDArray[Any] = np.where(region if mask.ndim == 2 else region[..., None], moved, mask)
-    return kept
+
+    sector: Sector
+    region: Region
+    void: int = 0
+
+    def apply(self, image: NDArray[Any], order: Order = "bilinear") -> NDArray[Any]:
+        """A picture (h, w[, c]), interpolated; what lies outside of the region stays."""
+        if self.sector.still:
+            return image
+        return self._inside(self.sector.move(image, order, None), image)
+
+    def apply_label(self, labels: NDArray[Any], void: float | None = None) -> NDArray[Any]:
+        """A map (h, w) by the nearest px."""
+        if self.sector.still:
+            return labels
+        nothing = self.void if void is None else void
+        moved = self.sector.move_label(labels, nothing)
+        moved[self.region & ~self.sector.move_label(self.region, void=False)] = nothing
+        return self._inside(moved, labels)
+
+    def _inside(self, moved: NDArray[Any], still: NDArray[Any]) -> NDArray[Any]:
+        region = self.region if moved.ndim == 2 else self.region[..., None]
+        kept: NDArray[Any] = np.where(region, moved, still)
+        return kept
 
 
 def fill(canvas: Canvas, painted: NDArray[np.float32] | None) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from augforge.algorithms.geometry import Geometry, Resize, Sector, Shift
 from augforge.algorithms.outpainting import (
     Canvas,
     Ranges,
+    WarpedPictures,
     draw_sector,
     fill,
     first_accepted,
@@ -18,7 +19,6 @@ from augforge.algorithms.outpainting import (
     sector_of,
     share_inside,
     warp,
-    warp_mask,
 )
 from augforge.data.annotations import move_annotations
 from augforge.data.ids import rng
@@ -82,7 +82,7 @@ def test_source_and_target_are_inverse(sector, row, column):
 @settings(deadline=None)
 def test_image_mask_and_boxes_agree_to_the_bit_under_a_whole_translation(down, right):
     image, mask, sector = picture(), blocks(), Sector(down=down, right=right)
-    canvas, moved = warp(image, sector, FULL, 0), warp_mask(mask, sector, FULL, 255)
+    canvas, moved = warp(image, sector, FULL, 0), WarpedPictures(sector, FULL, 255).apply_label(mask)
     plain = Geometry((Shift(down, right),))
     assert (canvas.pixels[~canvas.empty] == plain.apply(image, fill=0)[~canvas.empty]).all()
     assert (moved == plain.apply_label(mask, 255)).all()
@@ -99,7 +99,7 @@ def test_image_mask_and_boxes_agree_to_the_bit_under_a_whole_translation(down, r
 def test_a_mask_painted_from_a_box_stays_inside_the_moved_box(sector):
     mask = np.zeros(SIZE, np.uint8)
     mask[12:30, 10:20] = 1
-    moved = warp_mask(mask, sector, FULL, 0)
+    moved = WarpedPictures(sector, FULL, 0).apply_label(mask)
     assert set(np.unique(moved)) <= {0, 1}, "no class appears from nowhere"
     said = move_annotations(
         {"boxes": [{"box": [10.0, 12.0, 20.0, 30.0]}]}, Geometry((sector,)).point_map(SIZE), 0.0
@@ -116,7 +116,11 @@ def test_a_mask_painted_from_a_box_stays_inside_the_moved_box(sector):
 def test_a_warp_that_moves_nothing_is_the_identity():
     image, mask = picture(), blocks()
     canvas = warp(image, Sector(), FULL, 10)
-    assert canvas.pixels is image and not canvas.empty.any() and warp_mask(mask, Sector(), FULL, 255) is mask
+    assert (
+        canvas.pixels is image
+        and not canvas.empty.any()
+        and WarpedPictures(Sector(), FULL, 255).apply_label(mask) is mask
+    )
     nothing = Ranges(0, 0, 0, 0)
     assert all(draw_sector(nothing, SIZE, rng(seed, "x")).still for seed in range(20))
     assert all(draw_sector(Ranges(probability=0), SIZE, rng(seed, "x")).still for seed in range(20))
@@ -139,7 +143,7 @@ def test_outside_of_a_sector_all_stays_and_its_outline_stays():
     image[20, 24] = 0  # a dark px within
     assert (sector_of(image) == wedge).all()
     sector, mask = Sector(degrees=15), wedge.astype(np.uint8) * np.uint8(7)
-    canvas, moved = warp(image, sector, wedge, 0), warp_mask(mask, sector, wedge, 255)
+    canvas, moved = warp(image, sector, wedge, 0), WarpedPictures(sector, wedge, 255).apply_label(mask)
     assert (canvas.pixels[~wedge] == 0).all() and (moved[~wedge] == 0).all()
     assert canvas.empty.sum() > 0 and (moved[canvas.empty] == 255).all() and (moved[wedge & ~canvas.empty] == 7).all()
     assert not (canvas.empty & ~wedge).any()

@@ -47,7 +47,7 @@ class LatentShift(Generator):
 
     name: ClassVar[str] = "latent-shift"
     needs_labels: ClassVar[bool] = False
-    uses_masks: ClassVar[bool] = True
+    uses_pictures: ClassVar[frozenset[str] | None] = None
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "neighbours": 3}
 
     model: Annotated[str, Task("autoencoder")] = Field(
@@ -116,7 +116,7 @@ class _Shifter:
         """Of images of one size."""
         import numpy as np
 
-        from augforge.data.images import decode_condition
+        from augforge.data.pictures import kind_of
 
         latents = [self._latent(item, 0) for item in group]
         shifts = [self._shift(item, latent) for item, latent in zip(group, latents, strict=True)]
@@ -129,9 +129,10 @@ class _Shifter:
             if self.stage.detail:  # a shift of nothing adds nothing, whatever the last bits of two decodings are
                 whole = np.asarray(item.images[0], np.float32) / np.float32(255)
                 pixels = whole + (after[place] - before[place]) if shift.any() else whole
-            mask = decode_condition(item.masks[0]) if item.masks and item.masks[0] is not None else None
+            stored = item.pictures[0] if item.pictures else {}
+            pictures = {name: kind_of(name).decoded(data) for name, data in stored.items()}
             said, problem = item.job.parents[0].annotations, self._problem(item)
-            made.append(GeneratedImage(pixels.clip(0, 1), facts, mask, said, problem=problem))
+            made.append(GeneratedImage(pixels.clip(0, 1), facts, pictures, said, problem=problem))
         return made
 
     def _problem(self, item: GenerationInput) -> str:

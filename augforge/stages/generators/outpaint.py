@@ -54,7 +54,6 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
     name: ClassVar[str] = "outpaint"
     task: ClassVar[str] = "outpainting"
     needs_labels: ClassVar[bool] = False
-    uses_masks: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2, "steps": 5, "jump-length": 2, "jump-samples": 2, "erode": 2}
 
     model: Annotated[str, Task("outpainting")] = Field(
@@ -146,42 +145,46 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         """Paint what is accepted and has an empty part, each image once: a batch is filled up with copies."""
         items = {item.job.sample.id: item for item in batch}
         views = {name: self._view(item) for name, item in items.items()}
-        todo = [name for name, view in views.items() if self._wanted(items[name], view) and view.canvas.empty.any()]
-        asked = [replace(items[name], images=_as_images(views[name].canvas)) for name in todo]
+        asked = [
+            replace(items[name], images=_as_images(view.canvas))
+            for name, view in views.items()
+            if self._wanted(items[name], view) and view.canvas.empty.any()
+        ]
         painted = super()._run(asked, backend) if asked else []
-        pixels = {name: image.pixels for name, image in zip(todo, painted, strict=True)}
-        made = {name: self._made(items[name], view, pixels.get(name)) for name, view in views.items()}
+        found = {item.job.sample.id: image.pixels for item, image in zip(asked, painted, strict=True)}
+        made = {name: self._made(items[name], view, found.get(name)) for name, view in views.items()}
         return [made[item.job.sample.id] for item in batch]
 
-    def _made(self, item: GenerationInput, view: View, painted: NDArray[np.float32] | None) -> GeneratedImage:
+    def _made(self, item: GenerationInput, view: View, painted: NDArray[Any] | None) -> GeneratedImage:
         from augforge.algorithms.geometry import Geometry
-        from augforge.algorithms.outpainting import fill, warp_mask
-        from augforge.data.images import decode_condition
+        from augforge.algorithms.outpainting import WarpedPictures, fill
+        from augforge.data.pictures import move_pictures
 
-        found, canvas = view.accepted, view.canvas
+        accepted, canvas = view.accepted, view.canvas
+        geometry = Geometry((accepted.sector,))
         facts = {
-            "geometry": Geometry((found.sector,)).plain(),
-            "label-inside": round(found.inside, 6),
-            "tries": found.tries,
+            **self.moved_by(item.job.parents[0], geometry),
+            "label-inside": round(accepted.inside, 6),
+            "tries": accepted.tries,
             "painted": round(float(canvas.empty.mean()), 6),
         }
         pixels = fill(canvas, painted)
         if not self._wanted(item, view):
-            return GeneratedImage(pixels, facts, problem=self._refused(found))
-        mask = None
-        if item.masks and item.masks[0] is not None:
-            mask = warp_mask(decode_condition(item.masks[0]), found.sector, view.region, self.empty_label)
-        said = self.annotations_after(item.job.parents[0], Geometry((found.sector,)))
-        return GeneratedImage(pixels, facts, mask=mask, annotations=said)
+            return GeneratedImage(pixels, facts, problem=self._refused(accepted))
+        moves = WarpedPictures(accepted.sector, view.region, self.empty_label)
+        size = (canvas.pixels.shape[0], canvas.pixels.shape[1])
+        pictures = move_pictures(item.pictures[0], moves, size) if item.pictures else {}
+        said = self.annotations_after(item.job.parents[0], geometry)
+        return GeneratedImage(pixels, facts, pictures, said)
 
     def _wanted(self, item: GenerationInput, view: View) -> bool:
         """Whether enough of the label is left inside; what was made once is made again."""
-        return "geometry" in item.job.sample.sampled_params or view.accepted.inside >= self.min_label_inside
+        return "moved" in item.job.sample.sampled_params or view.accepted.inside >= self.min_label_inside
 
-    def _refused(self, found: Accepted) -> str:
+    def _refused(self, best: Accepted) -> str:
         return (
-            f"no warp of {found.tries} leaves {100 * self.min_label_inside:g} % of its label inside: "
-            f"at most {100 * found.inside:.1f} %"
+            f"no warp of {best.tries} leaves {100 * self.min_label_inside:g} % of its label inside: "
+            f"at most {100 * best.inside:.1f} %"
         )
 
     def _view(self, item: GenerationInput) -> View:
@@ -192,7 +195,8 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
 
         image = np.asarray(item.images[0])
         region = self._region(image)
-        mask = decode_condition(item.masks[0]) if item.masks and item.masks[0] is not None else None
+        stored = item.pictures[0].get("mask") if item.pictures else None
+        mask = decode_condition(stored) if stored is not None else None
         points = label_points(mask, item.job.parents[0].annotations, region)
         size = (image.shape[0], image.shape[1])
         accepted = first_accepted(self._drawn(item.job.sample, size), points, region, self.min_label_inside)
@@ -203,8 +207,8 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         from augforge.algorithms.geometry import Sector
         from augforge.algorithms.outpainting import Ranges, draw_sector
 
-        if "geometry" in sample.sampled_params:
-            (plain,) = sample.sampled_params["geometry"]
+        if "moved" in sample.sampled_params:
+            (plain,) = sample.sampled_params["moved"]["ops"]
             yield Sector(**{name: value for name, value in plain.items() if name != "op"})
             return
         given = {"depth": self.depth, "tilt": self.tilt, "width": self.widen, "translate": self.translate}
