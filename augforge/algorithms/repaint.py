@@ -32,11 +32,23 @@ class Jumps:
 
 
 class SpacedRePaint(RePaintScheduler):  # type: ignore[misc]  # diffusers is untyped
-    """diffusers' scheduler, whose way back is right with fewer steps than the model was trained with.
+    """diffusers' scheduler, with two steps that fit what the model is told.
 
-    There the way back from a time takes the betas that follow it, which lead to noisier pictures than the model is
-    told; the betas before it are what one step took away.
+    There the way back from a time takes the betas that follow it, which with fewer steps than those of the training
+    lead to too noisy pictures; the betas before it are what one step took away. And where the clean picture is clipped,
+    the way to it goes on along a noise that no longer belongs to it, and leaves grain. With all steps and eta 1 it is
+    DDPM.
     """
+
+    def step(
+        self, model_output: Tensor, timestep: Any, sample: Tensor, original_image: Tensor, mask: Tensor, *rest: Any
+    ) -> Any:
+        """As diffusers', with the noise that belongs to the clipped picture."""
+        signal = self.alphas_cumprod[timestep]
+        if self.config.clip_sample:
+            clean = ((sample - (1 - signal) ** 0.5 * model_output) / signal**0.5).clamp(-1, 1)
+            model_output = (sample - signal**0.5 * clean) / (1 - signal) ** 0.5
+        return super().step(model_output, timestep, sample, original_image, mask, *rest)
 
     def undo_step(self, sample: Tensor, timestep: Any, generator: Any = None) -> Tensor:
         """A picture at the time before `timestep` with the noise that it has at `timestep`."""

@@ -83,6 +83,8 @@ REHEARSED = frozenset(
 """Options whose values in a stage's `example` make a rehearsal quick, and nothing that one would want."""
 EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
+    ("generate", "outpaint"): "--per-class 20",
+    ("generate", "latent-shift"): "--per-class 20 --amplitude 0.5",
     ("filter", "duplicates"): "--by embedding",
     ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
     ("select", "max-loss"): "--model models/classifier --share 0.5",

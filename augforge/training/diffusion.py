@@ -184,7 +184,8 @@ class DiffusionTask(TrainingTask):
         images = torch.randn(shape, generator=torch.Generator().manual_seed(NOISE_SEED)).to(self.context.device)
         with self.averaged():
             for time in scheduler.timesteps:
-                images = scheduler.step(self.unet(images, time).sample, time, images).prev_sample
+                noise = self.unet(images, time).sample
+                images = scheduler.step(noise, time, images, use_clipped_model_output=True).prev_sample
         return images.float().cpu().clamp(-1, 1)
 
     @cached_property

@@ -100,6 +100,7 @@ def test_without_jumps_it_is_plain_masked_sampling(eta):
         now, then = signal[time], signal[time - 100] if time else torch.tensor(1.0)
         noise = 0.1 * picture
         clean = ((picture - (1 - now) ** 0.5 * noise) / now**0.5).clamp(-1, 1)
+        noise = (picture - now**0.5 * clean) / (1 - now) ** 0.5
         fresh = torch.randn(known.shape[1:], generator=generator)[None]
         spread = eta * ((1 - then) / (1 - now) * (1 - now / then)) ** 0.5
         unknown = then**0.5 * clean + (1 - then - spread**2) ** 0.5 * noise + (spread * fresh if time else 0)
@@ -116,3 +117,20 @@ def test_the_model_is_asked_as_often_as_the_schedule_says():
 
     filled(predict=predict)
     assert len(times) == 26 and np.all(np.array(times) % 100 == 0)
+
+
+def test_a_step_of_what_is_not_known_is_ddpms():
+    """Also where the clean picture is clipped: diffusers' own scheduler goes elsewhere there."""
+    ours, theirs = scheduler_for(CONFIG, 1000, Jumps()), RePaintScheduler.from_config(CONFIG, eta=1.0)
+    theirs.set_timesteps(1000, 10, 10)
+    ddpm = DDPMScheduler.from_config(CONFIG, variance_type="fixed_small")
+    picture, nowhere = 3 * torch.randn(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    for time in (900, 300, 40):
+        noise = torch.randn(1, 3, 4, 4)
+        found = [
+            s.step(noise, time, picture, picture, nowhere, torch.Generator().manual_seed(4)).prev_sample
+            for s in (ours, theirs)
+        ]
+        wanted = ddpm.step(noise, time, picture, torch.Generator().manual_seed(4)).prev_sample
+        assert torch.allclose(found[0], wanted, atol=1e-3)
+        assert not torch.allclose(found[1], wanted, atol=1e-2)

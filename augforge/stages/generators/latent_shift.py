@@ -11,6 +11,7 @@ from pydantic import Field
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
+from augforge.optional import require
 from augforge.stages.generator import (
     GeneratedImage,
     GenerationInput,
@@ -90,6 +91,7 @@ class LatentShift(Generator):
 
     def load(self, device: str) -> LoadedGenerator:
         """Load the autoencoder."""
+        require("torch", "diffusers", who="latent-shift", extra="generate")
         from augforge.models.autoencoder import Autoencoder
 
         shifter = _Shifter(self, Autoencoder(self.model, device, self.dtype))
