@@ -23,6 +23,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "outpaint"): "augforge.stages.generators.outpaint:Outpaint",
     ("generate", "latent-shift"): "augforge.stages.generators.latent_shift:LatentShift",
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
+    ("generate", "triplets"): "augforge.stages.generators.triplets:Triplets",
     ("filter", "clip"): "augforge.stages.filters.clip:Clip",
     ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",
     ("filter", "margin"): "augforge.stages.filters.margin:Margin",
