@@ -47,10 +47,18 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
         "text-to-image": plain,
         "image-to-image": plain,
         "variation": str(save_tiny_variation(folder / "tiny-variation")),
+        "outpainting": trained["diffusion"],
+        "autoencoder": plain,
     }
 
 
-TRAINERS = {"night": "night", "paired": "paired", "classifier": "classification", "efficientad": "anomaly"}
+TRAINERS = {
+    "night": "night",
+    "paired": "paired",
+    "classifier": "classification",
+    "efficientad": "anomaly",
+    "diffusion": "unconditional",
+}
 """Our trainers, and the tasks of what they train."""
 
 

@@ -15,10 +15,16 @@ from augforge.models.tasks import PIPELINES, TASKS, backends_of
 
 OPEN_CLIP = re.compile(r"[\w.-]+/[\w.-]+")
 """What an `arch/pretrained` of open_clip looks like."""
-TRAINERS = {"night": "night", "paired": "paired", "classification": "classifier", "anomaly": "efficientad"}
+TRAINERS = {
+    "night": "night",
+    "paired": "paired",
+    "classification": "classifier",
+    "anomaly": "efficientad",
+    "unconditional": "diffusion",
+}
 """The trainer that makes the models of a task."""
 _OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety")
-_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation")
+_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation", "outpainting", "autoencoder")
 
 
 def find_model(name: str, task: str) -> Model:

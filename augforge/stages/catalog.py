@@ -20,6 +20,8 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "variation"): "augforge.stages.generators.variation:Variation",
     ("generate", "night"): "augforge.stages.generators.night:Night",
     ("generate", "paired"): "augforge.stages.generators.paired:Paired",
+    ("generate", "outpaint"): "augforge.stages.generators.outpaint:Outpaint",
+    ("generate", "latent-shift"): "augforge.stages.generators.latent_shift:LatentShift",
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
     ("generate", "triplets"): "augforge.stages.generators.triplets:Triplets",
     ("generate", "randaugment"): "augforge.stages.generators.randaugment:RandAugment",
@@ -57,6 +59,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("train", "paired"): "augforge.stages.trainers.paired:TrainPaired",
     ("train", "efficientad"): "augforge.stages.trainers.efficientad:TrainEfficientAd",
     ("train", "classifier"): "augforge.stages.trainers.classifier:TrainClassifier",
+    ("train", "diffusion"): "augforge.stages.trainers.diffusion:TrainDiffusion",
     ("pseudo-label", "confidence"): "augforge.stages.labelers.confidence:Confidence",
     ("split", "near-duplicates"): "augforge.stages.splitters.near_duplicates:NearDuplicates",
 }

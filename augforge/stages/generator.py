@@ -39,7 +39,8 @@ class GeneratedImage:
     `pictures` are the decoded pictures that go with it, by their names, such as its `mask`: a label map (h, w), or an
     image (h, w, 3); see `augforge.data.pictures`. The engine adds `like`, the encoded ones of its first parent, whose
     modes and palettes are kept.
-    `annotations` are those of the generated image: what a generator does not hand on is gone.
+    `annotations` are those of the generated image: what a generator does not hand on is gone. `problem` is why it is
+    dropped, "" if it is not; its pixels are not kept then.
     """
 
     pixels: NDArray[np.float32] | NDArray[np.uint8]
@@ -47,6 +48,7 @@ class GeneratedImage:
     pictures: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
     like: Mapping[str, bytes] = field(default_factory=dict)
+    problem: str = ""
 
     def encoded_pictures(self) -> dict[str, bytes]:
         """The pictures as PNG bytes; ValueError for a mask that has not the size of the image."""

@@ -11,6 +11,7 @@ from augforge.algorithms.geometry.bend import Jigsaw, Linear, Perspective, Shear
 from augforge.algorithms.geometry.chain import VOID, Geometry, Log
 from augforge.algorithms.geometry.ops import OPS, Affine, Crop, Flip, Resize, Shift, Turn, Warp
 from augforge.algorithms.geometry.sampling import draw_affine, draw_flip, draw_warp
+from augforge.algorithms.geometry.sector import Sector
 
 __all__ = [
     "OPS",
@@ -26,6 +27,7 @@ __all__ = [
     "Order",
     "Perspective",
     "Resize",
+    "Sector",
     "Shear",
     "Shift",
     "Turn",
