@@ -1,0 +1,36 @@
+"""Two images made into one: what becomes of their pixels, their label and everything that is known of their content.
+
+Unlike `augforge.algorithms.mixing`, which mixes what a diffusion model is conditioned on, these make images to train
+with: 8-bit pixels (h, w, 3), and labels that say exactly what is seen.
+"""
+
+from augforge.algorithms.mix.attention import attention_share, box_coverage
+from augforge.algorithms.mix.instances import Pasted, moved_instances, paste_geometry, silhouette, silhouettes
+from augforge.algorithms.mix.labels import knowledge, mixed_classes
+from augforge.algorithms.mix.occlusion import both, covered, drawn_over
+from augforge.algorithms.mix.pixels import blended, covering, pasted
+from augforge.algorithms.mix.regions import Box, area_share, cut_box, place_box, shrunk, window
+
+__all__ = [
+    "Box",
+    "Pasted",
+    "area_share",
+    "attention_share",
+    "blended",
+    "both",
+    "box_coverage",
+    "covered",
+    "covering",
+    "cut_box",
+    "drawn_over",
+    "knowledge",
+    "mixed_classes",
+    "moved_instances",
+    "paste_geometry",
+    "pasted",
+    "place_box",
+    "shrunk",
+    "silhouette",
+    "silhouettes",
+    "window",
+]

@@ -1,0 +1,142 @@
+"""Annotations of an image of which a part is covered, and of two images in one.
+
+What is covered is cut from outlines and boxes, and what is left of too small a share is dropped. A keypoint that is
+covered is labelled but hidden (COCO's visibility 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.data.annotations import segmentation
+
+Hidden = NDArray[np.bool_]
+"""(h, w) which pixels of an image are covered."""
+Thing = dict[str, Any]
+PLACED = ("boxes", "keypoints")
+"""The kinds of annotations that lie somewhere in the image."""
+
+
+def covered(annotations: Mapping[str, Any], hidden: Hidden, min_visible: float) -> dict[str, Any]:
+    """The boxes and keypoints of an image after the pixels `hidden` (h, w) were painted over; all else unchanged.
+
+    Args:
+        annotations: of the image, checked.
+        hidden: which of its pixels are covered.
+        min_visible: a thing is dropped if less than this share of it can still be seen, in [0, 1], and always if
+            nothing of it can.
+    """
+    found = dict(annotations)
+    gone: set[str] = set()
+    if "boxes" in found:
+        boxes = [(box, covered_box(box, hidden, min_visible)) for box in found["boxes"]]
+        found["boxes"] = [left for _, left in boxes if left is not None]
+        gone = {box["id"] for box, left in boxes if left is None and "id" in box}
+    if "keypoints" in found:
+        points = [_points(one, hidden, min_visible) for one in found["keypoints"] if one.get("id") not in gone]
+        found["keypoints"] = [one for one in points if one is not None]
+    return found
+
+
+def covered_box(box: Thing, hidden: Hidden, min_visible: float) -> Thing | None:
+    """A box, with its outline if it has one, after a part was covered; None if too small a share is left.
+
+    One that is not touched stays as it is. Of one with an outline the visible pixels make the new outline, as run
+    lengths, and the box around them; of one without, a side moves in where all of it is covered.
+    """
+    outline = segmentation.decoded(box["segmentation"], hidden.shape).astype(bool) if "segmentation" in box else None
+    if outline is None or not outline.any():
+        return _cut_rectangle(box, hidden, min_visible)
+    left = outline & ~hidden
+    if not _enough(left, outline, min_visible):
+        return None
+    if np.array_equal(left, outline):
+        return box
+    return {**box, "box": around(left), "segmentation": segmentation.encoded(left.astype(np.uint8))}
+
+
+def around(inside: Hidden) -> list[float]:
+    """The box [x0, y0, x1, y1] around the pixels of a mask (h, w), which are some."""
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    return [float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)]
+
+
+def rectangle(box: Sequence[float], size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the pixels of an image of `size` whose centres lie in a box, at least one of each."""
+    spans = []
+    for start, end, length in ((box[1], box[3], size[0]), (box[0], box[2], size[1])):
+        first = min(max(0, int(np.ceil(start - 0.5))), length - 1)
+        spans.append(slice(first, max(first + 1, min(length, int(np.ceil(end - 0.5))))))
+    return spans[0], spans[1]
+
+
+def both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """What lies in either of two images that are one now: the kinds of which both know; [] is known, too.
+
+    Things of the second whose ids the first has, too, get others.
+    """
+    taken = {thing["id"] for kind in PLACED for thing in first.get(kind, ()) if "id" in thing}
+    ids = {thing["id"]: None for kind in PLACED for thing in second.get(kind, ()) if "id" in thing}
+    renamed = {name: _free(name, taken | set(ids)) if name in taken else name for name in ids}
+    return {
+        kind: [*first[kind], *({**one, **({"id": renamed[one["id"]]} if "id" in one else {})} for one in second[kind])]
+        for kind in PLACED
+        if kind in first and kind in second
+    }
+
+
+def drawn_over(
+    first: Mapping[str, Any], second: Mapping[str, Any], where: Hidden, min_visible: float
+) -> dict[str, Any]:
+    """What lies in an image whose pixels `where` (h, w) show the second image, and the others the first."""
+    return both(covered(first, where, min_visible), covered(second, ~where, min_visible))
+
+
+def _cut_rectangle(box: Thing, hidden: Hidden, min_visible: float) -> Thing | None:
+    rows, columns = rectangle(box["box"], hidden.shape)
+    seen = ~hidden[rows, columns]
+    if not _enough(seen, np.ones_like(seen), min_visible):
+        return None
+    inner = around(seen)
+    kept = list(box["box"])
+    edges = (columns.start + inner[0], rows.start + inner[1], columns.start + inner[2], rows.start + inner[3])
+    whole = (0.0, 0.0, float(seen.shape[1]), float(seen.shape[0]))
+    for side in range(4):
+        if inner[side] != whole[side]:
+            kept[side] = float(edges[side])
+    return box if kept == list(box["box"]) else {**box, "box": kept}
+
+
+def _enough(left: Hidden, whole: Hidden, min_visible: float) -> bool:
+    seen = int(left.sum())
+    return seen > 0 and seen >= min_visible * int(whole.sum())
+
+
+def _points(one: Thing, hidden: Hidden, min_visible: float) -> Thing | None:
+    """Keypoints of an instance; None if too few of those that could be seen still can."""
+    points = [_point(point, hidden) for point in one["points"]]
+    before, after = (sum(v == 2 for *_, v in each) for each in (one["points"], points))
+    if before and (after == 0 or after < min_visible * before):
+        return None
+    return {**one, "points": points}
+
+
+def _point(point: Sequence[float], hidden: Hidden) -> list[float]:
+    x, y, v = point
+    height, width = hidden.shape
+    if v == 2 and hidden[min(int(y), height - 1), min(int(x), width - 1)]:
+        return [x, y, 1.0]
+    return list(point)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name like `name` that is none of `taken`, and is taken from now on."""
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    taken.add(f"{name}-{number}")
+    return f"{name}-{number}"
