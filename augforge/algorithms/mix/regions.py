@@ -38,7 +38,7 @@ def shrunk(scale: float, size: Size) -> Size:
 
 
 def place_box(inner: Size, place: tuple[float, float], size: Size) -> Box:
-    """Where something of the size `inner` lies wholly inside an image: at a share `place` (x, y) of the room, below 1."""
+    """Where something of the size `inner` lies wholly inside an image: at a share `place` (x, y) of the room."""
     height, width = inner
     left = math.floor(place[0] * (size[1] - width + 1))
     top = math.floor(place[1] * (size[0] - height + 1))
