@@ -10,15 +10,19 @@ from augforge.algorithms.mix.labels import knowledge, mixed_classes
 from augforge.algorithms.mix.occlusion import both, covered, drawn_over
 from augforge.algorithms.mix.pixels import blended, covering, pasted
 from augforge.algorithms.mix.regions import Box, area_share, cut_box, place_box, shrunk, window
+from augforge.algorithms.mix.scenes import Scene, blend, copy_paste, overlay
 
 __all__ = [
     "Box",
     "Pasted",
+    "Scene",
     "area_share",
     "attention_share",
+    "blend",
     "blended",
     "both",
     "box_coverage",
+    "copy_paste",
     "covered",
     "covering",
     "cut_box",
@@ -26,6 +30,7 @@ __all__ = [
     "knowledge",
     "mixed_classes",
     "moved_instances",
+    "overlay",
     "paste_geometry",
     "pasted",
     "place_box",

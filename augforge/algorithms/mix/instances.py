@@ -66,20 +66,27 @@ def paste_geometry(how: Pasted, inner: Size, size: Size, around: Sequence[float]
     return Geometry((*ops, Crop(top, left, *size)))
 
 
+Least = tuple[float, bool]
+"""The share of a thing that has to be seen for it to be kept, in [0, 1]; and whether of a box without an outline the
+whole rectangle is pasted.
+"""
+
+
 def moved_instances(
-    annotations: Mapping[str, Any], chosen: Sequence[int], point_map: PointMap, min_visible: float
+    annotations: Mapping[str, Any], chosen: Sequence[int], point_map: PointMap, least: Least
 ) -> dict[str, Any]:
     """The boxes at the places `chosen`, with their keypoints (by their ids), after the image was moved.
 
-    Those of which less than `min_visible` lies inside are not there.
+    Those of which too small a share lies inside are not there, and those without a pixel.
     """
     boxes = [annotations["boxes"][place] for place in chosen]
-    moved = move_annotations({"boxes": boxes}, point_map, min_visible)
+    moved = move_annotations({"boxes": boxes}, point_map, least[0])
+    moved["boxes"] = [box for box in moved["boxes"] if silhouette(box, point_map.after, least[1]).any()]
     ids = {box["id"] for box in moved["boxes"] if "id" in box}
     if "keypoints" not in annotations:
         return moved
     points = [one for one in annotations["keypoints"] if one.get("id") in ids]
-    return {**moved, **move_annotations({"keypoints": points}, point_map, min_visible)}
+    return {**moved, **move_annotations({"keypoints": points}, point_map, least[0])}
 
 
 def silhouettes(boxes: Sequence[Mapping[str, Any]], size: Size, whole_boxes: bool = False) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ def paste(how, first, second, chosen=(0,)):
     """The image and the annotations of a whole copy-paste, and where it pasted."""
     around = second["boxes"][chosen[0]]["box"]
     geometry = paste_geometry(how, INNER, SIZE, around)
-    moved = moved_instances(second, chosen, geometry.point_map(INNER), 0.1)
+    moved = moved_instances(second, chosen, geometry.point_map(INNER), (0.1, False))
     where = silhouettes(moved["boxes"], SIZE)
     source = geometry.apply(painted(second["boxes"], INNER, 200), "bilinear", 0)
     image = pasted(painted(first["boxes"], SIZE, 100), source, where)
