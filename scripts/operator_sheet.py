@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from augforge.stages.generators.operator import OperatorGenerator
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
@@ -34,12 +33,13 @@ from augforge.recipe import build_stage
 from augforge.report.drawing import annotated, sheet
 from augforge.stages.catalog import STAGES, stage_about, stage_class
 from augforge.stages.generator import GeneratedImage, GenerationInput, Job
+from augforge.stages.generators.operator import OperatorGenerator
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "images" / "operators"
 COMMAND = "python -m scripts.operator_sheet"
 THINGS = ("car", "pedestrian", "sign")
-SMALLEST = 12
+SMALLEST = 150
 """Px of a thing that gets a box."""
 STRENGTHS = ("severity", "magnitude", "amplitude", "strength")
 """Options that say how strong an operator is, the first that it has."""

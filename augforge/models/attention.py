@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from augforge.errors import ModelError
 from augforge.models.devices import pick_device, quiet, setting
 from augforge.models.hub import check_at_hand
-from augforge.models.image_text import BATCH
 from augforge.models.pickles import refuse_pickled
 from augforge.models.tasks import vision_backend
 from augforge.models.vision import model_folder, processor_preprocessing, timm_preprocessing
@@ -47,24 +46,17 @@ class PatchAttention:
         self._preprocessing, self._attend, self._device = replace(preprocessing, resize=None), attend, device
         self.facts = {"model": model.facts(), **setting(device, torch.float32, library)}
 
-    def attend(self, images: Sequence[Image.Image]) -> NDArray[np.float64]:
-        """(n, rows, columns) attention, averaged over the heads, each at least 0; the sum of an image is 1.
-
-        Computed in padded batches of one size, so that the neighbours of an image do not matter.
-        """
+    def attend(self, image: Image.Image) -> NDArray[np.float64]:
+        """(rows, columns) the attention to each patch of an RGB image, averaged over the heads; the sum is 1."""
         import torch
 
-        parts = []
-        for start in range(0, len(images), BATCH):
-            few = [self._preprocessing.resize_and_crop(image) for image in images[start : start + BATCH]]
-            full = np.stack(few + [few[-1]] * (BATCH - len(few)))
-            with torch.inference_mode():
-                heads = self._attend(self._preprocessing.normalize(full, self._device))
-            parts.append(heads.double().mean(1)[: len(few)].cpu().numpy())
-        flat = np.concatenate(parts)
-        side = math.isqrt(flat.shape[1])
-        shares: NDArray[np.float64] = flat / flat.sum(axis=1, keepdims=True)
-        return shares.reshape(len(flat), side, side)
+        seen = self._preprocessing.resize_and_crop(image)[None].copy()
+        with torch.inference_mode():
+            heads = self._attend(self._preprocessing.normalize(seen, self._device))[0]
+        flat: NDArray[np.float64] = heads.double().mean(0).cpu().numpy()
+        side = math.isqrt(len(flat))
+        shares: NDArray[np.float64] = flat.reshape(side, side) / flat.sum()
+        return shares
 
 
 def open_attention(model: Model, device: str = "auto") -> PatchAttention:

@@ -21,6 +21,8 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "night"): "augforge.stages.generators.night:Night",
     ("generate", "paired"): "augforge.stages.generators.paired:Paired",
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
+    ("generate", "edges"): "augforge.stages.generators.edges:Edges",
+    ("generate", "mix"): "augforge.stages.generators.mix:Mix",
     ("filter", "clip"): "augforge.stages.filters.clip:Clip",
     ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",
     ("filter", "margin"): "augforge.stages.filters.margin:Margin",

@@ -39,16 +39,13 @@ def mixed_classes(
         The weighted mean of two distributions; the classes of both where one has several labels; nothing where the
         class of one is not known.
     """
-    shares = [shares_of(*each) for each in (first, second)]
-    if not all(shares):
+    ours, theirs = shares_of(*first), shares_of(*second)
+    if not (ours and theirs):
         return {}
-    weights = (lam, 1.0 - lam)
     if "several" in (knowledge(*first), knowledge(*second)):
-        seen = (each for each, weight in zip(shares, weights, strict=True) if weight > 0)
-        return {"labels": list(dict.fromkeys(name for each in seen for name in each))}
-    names = dict.fromkeys(name for each in shares for name in each)
+        return {"labels": list({**(ours if lam > 0 else {}), **(theirs if lam < 1 else {})})}
     found = {
-        name: math.fsum(weight * each.get(name, 0.0) for each, weight in zip(shares, weights, strict=True))
-        for name in names
+        name: round(lam * ours.get(name, 0.0) + (1.0 - lam) * theirs.get(name, 0.0), DIGITS)
+        for name in {**ours, **theirs}
     }
-    return {"soft_label": {name: round(share, DIGITS) for name, share in found.items() if round(share, DIGITS) > 0}}
+    return {"soft_label": {name: share for name, share in found.items() if share > 0}}

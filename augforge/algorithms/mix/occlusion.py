@@ -30,15 +30,13 @@ def covered(annotations: Mapping[str, Any], hidden: Hidden, min_visible: float) 
         min_visible: a thing is dropped if less than this share of it can still be seen, in [0, 1], and always if
             nothing of it can.
     """
-    found = dict(annotations)
-    gone: set[str] = set()
+    found, gone = dict(annotations), set[str]()
     if "boxes" in found:
         boxes = [(box, covered_box(box, hidden, min_visible)) for box in found["boxes"]]
         found["boxes"] = [left for _, left in boxes if left is not None]
         gone = {box["id"] for box, left in boxes if left is None and "id" in box}
     if "keypoints" in found:
-        points = [_points(one, hidden, min_visible) for one in found["keypoints"] if one.get("id") not in gone]
-        found["keypoints"] = [one for one in points if one is not None]
+        found["keypoints"] = _hidden_points(found["keypoints"], gone, hidden, min_visible)
     return found
 
 
@@ -79,11 +77,11 @@ def both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
 
     Things of the second whose ids the first has, too, get others.
     """
-    taken = {thing["id"] for kind in PLACED for thing in first.get(kind, ()) if "id" in thing}
-    ids = {thing["id"]: None for kind in PLACED for thing in second.get(kind, ()) if "id" in thing}
-    renamed = {name: _free(name, taken | set(ids)) if name in taken else name for name in ids}
+    taken = _ids(first)
+    ids = _ids(second)
+    renamed = {name: _free(name, taken | ids) for name in sorted(taken & ids)}
     return {
-        kind: [*first[kind], *({**one, **({"id": renamed[one["id"]]} if "id" in one else {})} for one in second[kind])]
+        kind: [*first[kind], *(_renamed(one, renamed) for one in second[kind])]
         for kind in PLACED
         if kind in first and kind in second
     }
@@ -133,10 +131,23 @@ def _point(point: Sequence[float], hidden: Hidden) -> list[float]:
     return list(point)
 
 
+def _hidden_points(things: Sequence[Thing], gone: set[str], hidden: Hidden, min_visible: float) -> list[Thing]:
+    """The keypoints of instances, less those of the boxes that are `gone`."""
+    points = [_points(one, hidden, min_visible) for one in things if one.get("id") not in gone]
+    return [one for one in points if one is not None]
+
+
+def _ids(annotations: Mapping[str, Any]) -> set[str]:
+    return {thing["id"] for kind in PLACED for thing in annotations.get(kind, ()) if "id" in thing}
+
+
+def _renamed(thing: Thing, names: Mapping[str, str]) -> Thing:
+    return {**thing, "id": names[thing["id"]]} if thing.get("id") in names else thing
+
+
 def _free(name: str, taken: set[str]) -> str:
-    """A name like `name` that is none of `taken`, and is taken from now on."""
+    """A name like `name` that is none of `taken`."""
     number = 2
     while f"{name}-{number}" in taken:
         number += 1
-    taken.add(f"{name}-{number}")
     return f"{name}-{number}"

@@ -60,9 +60,7 @@ def overlay(first: Scene, second: Scene, where: NDArray[np.bool_], min_visible: 
     return Scene(pasted(first.pixels, second.pixels, where), said, _pasted_mask(first.mask, second.mask, where))
 
 
-def copy_paste(
-    first: Scene, second: Scene, chosen: Sequence[int], geometry: Geometry, least: Least
-) -> Scene:
+def copy_paste(first: Scene, second: Scene, chosen: Sequence[int], geometry: Geometry, least: Least) -> Scene:
     """The first scene with the boxes at the places `chosen` of the second pasted in by their outlines.
 
     Args:

@@ -30,7 +30,7 @@ class Edges(OperatorGenerator):
 
     name: ClassVar[str] = "edges"
     made_with: ClassVar[tuple[str, ...]] = ("numpy", "pillow", "scikit-image", "scipy")
-    example: ClassVar[Mapping[str, Any]] = {"per-class": 3}
+    example: ClassVar[Mapping[str, Any]] = {"per-class": 3, "severity": 0.5}
 
     purpose: Literal["training", "validation"] = Field(
         default="training", description="Training: sampled maps beside the images; validation: one map, held out."

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from augforge.data.classes import shares_of
 from augforge.data.ids import rng
 from augforge.data.pool import Pool, Pools
 from augforge.data.sample import Sample
@@ -58,7 +56,10 @@ class Mix(OperatorGenerator):
         default="any", description="Of which class the second image is, beside the first."
     )
     severity: float = Field(
-        default=1.0, ge=0, le=1, description="How much of the second image: 0 leaves the first alone, 1 is as published."
+        default=1.0,
+        ge=0,
+        le=1,
+        description="How much of the second image: 0 leaves the first alone, 1 is published.",
     )
     alpha: float | None = Field(
         default=None, gt=0, le=100, description="Share from Beta(alpha, alpha); 0.2 for mixup, else 1, if absent."
@@ -211,15 +212,17 @@ class Mix(OperatorGenerator):
         return overlay(first, moved, window(box, size), self.min_visibility), area_share(box, size)
 
     def _pasted(self, item: GenerationInput, first: Scene, second: Scene) -> Scene:
+        import numpy as np
+
         from augforge.algorithms.mix import Pasted, copy_paste, paste_geometry
 
         drawn = item.job.sample.sampled_params
         if not drawn["instances"]:
             return first
         boxes = [second.annotations["boxes"][place]["box"] for place in drawn["instances"]]
-        around = [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)]
+        low, high = np.min(boxes, axis=0)[:2], np.max(boxes, axis=0)[2:]
         how = Pasted(drawn["scale"], drawn["flip"], tuple(drawn["place"]))
-        geometry = paste_geometry(how, second.size, first.size, around)
+        geometry = paste_geometry(how, second.size, first.size, (*low.tolist(), *high.tolist()))
         return copy_paste(first, second, drawn["instances"], geometry, (self.min_visibility, self.whole_boxes))
 
     def _said(self, item: GenerationInput, annotations: Mapping[str, Any], share: float) -> dict[str, Any]:
@@ -242,9 +245,9 @@ class Mix(OperatorGenerator):
 
         from augforge.algorithms.mix import area_share, attention_share, box_coverage
 
-        maps = looks.attend([Image.fromarray(image.pixels) for image in made])
         weighed = []
-        for item, image, attention in zip(batch, made, maps, strict=True):
+        for item, image in zip(batch, made, strict=True):
+            attention = looks.attend(Image.fromarray(image.pixels))
             box, size = item.job.sample.sampled_params["box"], image.pixels.shape[:2]
             seen = round(attention_share(attention, box_coverage(box, size, attention.shape)), DIGITS)
             share = self.attention * seen + (1.0 - self.attention) * area_share(box, size)
@@ -254,6 +257,8 @@ class Mix(OperatorGenerator):
 
 
 def _classes(sample: Sample) -> dict[str, float]:
+    from augforge.data.classes import shares_of
+
     return shares_of(sample.label, sample.annotations)
 
 
