@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "images" / "operators"
 COMMAND = "python -m scripts.operator_sheet"
 THINGS = ("car", "pedestrian", "sign")
-SMALLEST = 150
+SMALLEST = 300
 """Px of a thing that gets a box."""
 STRENGTHS = ("severity", "magnitude", "amplitude", "strength")
 """Options that say how strong an operator is, the first that it has."""

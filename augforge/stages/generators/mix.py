@@ -61,6 +61,9 @@ class Mix(OperatorGenerator):
         le=1,
         description="How much of the second image: 0 leaves the first alone, 1 is published.",
     )
+    min_visibility: float = Field(
+        default=0.1, ge=0, le=1, description="Keep a box if at least this share of it can still be seen."
+    )
     alpha: float | None = Field(
         default=None, gt=0, le=100, description="Share from Beta(alpha, alpha); 0.2 for mixup, else 1, if absent."
     )
