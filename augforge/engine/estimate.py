@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,19 +66,30 @@ def tried_so_far(folder: Path, title: str) -> dict[str, tuple[int, int]]:
     """What the ledger of the last run into `folder` says of the images of a stage: made and accepted, by class.
 
     An image is accepted unless its generator or a filter dropped it; not being chosen by a selector is no rejection.
+    One that has no label of its own counts for the class of its first parent.
     """
     path = folder / "samples.parquet"
     if not path.is_file():
         return {}
-    columns = ["label", "stage", "dropped", "dropped_by"]
+    columns = ["label", "stage", "dropped", "dropped_by", "parents"]
     rows = pq.read_table(path, columns=columns, filters=[("stage", "=", title)]).to_pylist()
+    firsts = _labels(path, {row["parents"][0] for row in rows if row["label"] is None and row["parents"]})
     made, accepted = Counter[str](), Counter[str]()
     for row in rows:
         by = row["dropped_by"] or ""
         rejected = row["dropped"] != ENOUGH and (by == title or by.partition("-")[2].startswith("filter-"))
-        made[row["label"] or ""] += 1
-        accepted[row["label"] or ""] += not rejected
+        label = row["label"] or firsts.get(next(iter(row["parents"]), "")) or ""
+        made[label] += 1
+        accepted[label] += not rejected
     return {label: (made[label], accepted[label]) for label in made}
+
+
+def _labels(path: Path, ids: Set[str]) -> dict[str, str]:
+    """The labels of those of `ids` in a ledger that have one."""
+    if not ids:
+        return {}
+    rows = pq.read_table(path, columns=["id", "label"], filters=[("id", "in", ids)]).to_pylist()
+    return {row["id"]: row["label"] for row in rows if row["label"]}
 
 
 def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str | None, ClassOutlook]:
@@ -88,7 +99,7 @@ def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str |
     overall = accepted / made if made else None
     found = {}
     for label, target in amounts(stage, ledger).items():
-        mine = tried.get(stage.child_label(label) or "", (0, 0))
+        mine = tried.get(stage.child_label(label) or label or "", (0, 0))
         share = mine[1] / mine[0] if mine[0] else overall
         tries = _tries(stage, target, mine, share)
         expected = None if share is None else _expected(stage, target, tries, share)

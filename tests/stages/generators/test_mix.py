@@ -210,3 +210,23 @@ def test_a_mixed_image_has_the_label_maps_of_both(tmp_path):
         mask = np.asarray(row["mask"])
         assert ((mask == np.asarray(second["mask"])[0, 0]) == taken).all()
         assert ((mask == np.asarray(first["mask"])[0, 0]) == ~taken).all()
+
+
+def test_a_plan_counts_what_was_mixed_for_the_class_of_the_first_image(tmp_path):
+    from augforge.engine.estimate import tried_so_far
+
+    source = write_images(tmp_path / "set", {"cat": 4, "dog": 3})
+    mix(source, tmp_path / "out", op="cutmix", of="dog", per_class=5)
+    assert tried_so_far(tmp_path / "out", "1-generate-mix") == {"dog": (5, 5)}
+
+
+def test_the_soft_label_is_a_column_of_one_length(tmp_path):
+    source = write_images(tmp_path / "set", {"cat": 4, "dog": 3, "owl": 2})
+    mix(source, tmp_path / "out")
+    feature = saved(tmp_path / "out").features["soft_label"]
+    assert feature.length == 3 and feature.feature.dtype == "float64"
+    real, synthetic = (
+        {json.dumps(row["annotations"]) for row in ledger(tmp_path / "out") if row["origin"] == origin}
+        for origin in ("real", "synthetic")
+    )
+    assert len(real) == 1 and all("soft_label" in text for text in synthetic)
