@@ -32,6 +32,7 @@ from augforge.engine.runners.generate import (
     row_of,
     say_what_is_asked,
     say_what_is_not_made,
+    size_of,
 )
 from augforge.engine.spread import spread
 from augforge.errors import BadImage
@@ -86,7 +87,7 @@ def _make(stage: OperatorGenerator, jobs: Iterator[Job], total: int, parts: Part
     ):
 
         def save(rows: Rows) -> None:
-            writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
+            writer.add(rows, sum(map(size_of, rows)))
             count(len(rows))
             bar.advance(len(rows))
 
@@ -125,7 +126,7 @@ class Maker:
 
     def read(self, call: Call) -> Read:
         """The call with the pixels of its parents, and why some of its images cannot be made."""
-        return call, *load_inputs(call, self._pixels, self._stage.uses_masks, self._loaded.refusal)
+        return call, *load_inputs(call, self._pixels, self._stage, self._loaded.refusal)
 
     def make(self, read: Read) -> Made:
         """The images of a call."""

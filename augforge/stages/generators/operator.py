@@ -37,7 +37,6 @@ class OperatorGenerator(FollowingGenerator):
     """
 
     needs_labels: ClassVar[bool] = False
-    uses_masks: ClassVar[bool] = True
     trained: ClassVar[bool] = False
     images_per_call: ClassVar[int] = 1
     """Images that `operate_on` may be asked for at once. All are of the same parents, and each has a row of its own."""
@@ -71,9 +70,11 @@ class OperatorGenerator(FollowingGenerator):
     def followed(
         self, item: GenerationInput, pixels: NDArray[np.uint8] | NDArray[np.float32], moves: Geometry
     ) -> GeneratedImage:
-        """The image `pixels`, with the mask and the annotations of the first parent after the geometry `moves`."""
-        mask = _moved_mask(item.masks[0], moves) if item.masks and item.masks[0] is not None else None
-        return GeneratedImage(pixels, mask=mask, annotations=self.annotations_after(item.job.parents[0], moves))
+        """The image `pixels`, with the pictures and the annotations of the first parent after the geometry `moves`."""
+        parent = item.job.parents[0]
+        pictures = self.pictures_after(item, moves)
+        said = self.annotations_after(parent, moves)
+        return GeneratedImage(pixels, self.moved_by(parent, moves), pictures=pictures, annotations=said)
 
     @property
     def balances(self) -> bool:
@@ -125,12 +126,3 @@ class OperatorGenerator(FollowingGenerator):
             ids = [job.sample.id for job in call]
             made |= zip(ids, self.operate_on([by_id[identity] for identity in ids]), strict=True)
         return [made[item.job.sample.id] for item in batch]
-
-
-def _moved_mask(data: bytes, moves: Geometry) -> NDArray[np.uint8]:
-    """A label map, of the nearest pixels, or a picture in a mask's place, after the same moves as its image."""
-    from augforge.data.images import decode_condition
-
-    mask = decode_condition(data)
-    moved: NDArray[np.uint8] = moves.apply_label(mask) if mask.ndim == 2 else moves.apply(mask)
-    return moved
