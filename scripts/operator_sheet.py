@@ -130,7 +130,8 @@ def _made(stage: Any, variant: int) -> tuple[GeneratedImage, str | None]:
     job = Job(sample, tuple(parents))
     if why := stage.refusal(job):
         raise BadImage(why)
-    item = GenerationInput(job, tuple(known[each] for each in ids), tuple(_masks()[each] for each in ids))
+    masks = tuple({"mask": _masks()[each]} for each in ids)
+    item = GenerationInput(job, tuple(known[each] for each in ids), masks)
     return stage.load("cpu").generate([item])[0], sample.label
 
 
@@ -160,7 +161,9 @@ def _square(scene: tuple[str, Image.Image, NDArray[np.uint8]]) -> tuple[Sample, 
     mask = labels[:, left : left + side].repeat(2, axis=0).repeat(2, axis=1)
     _masks()[path] = encode_mask(mask)
     said = {"boxes": things(mask)}
-    return Sample(path, None, digest=path, width=2 * side, height=2 * side, mask=path, annotations=said), cut
+    return Sample(
+        path, None, digest=path, width=2 * side, height=2 * side, pictures={"mask": path}, annotations=said
+    ), cut
 
 
 @cache

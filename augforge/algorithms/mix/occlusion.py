@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.mix.names import PLACED, apart, ids_of
 from augforge.data.annotations import segmentation
 
 Hidden = NDArray[np.bool_]
 """(h, w) which pixels of an image are covered."""
 Thing = dict[str, Any]
-PLACED = ("boxes", "keypoints")
-"""The kinds of annotations that lie somewhere in the image."""
 
 
 def covered(annotations: Mapping[str, Any], hidden: Hidden, min_visible: float) -> dict[str, Any]:
@@ -72,26 +71,17 @@ def rectangle(box: Sequence[float], size: tuple[int, int]) -> tuple[slice, slice
     return spans[0], spans[1]
 
 
-def both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+def both(first: Mapping[str, Any], second: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What lies in either of two images that are one now: the kinds of which both know; [] is known, too.
 
-    Things of the second whose ids the first has, too, get others.
+    Things of the second get the ids that `names` has for theirs; if absent, those that the first has, too, get others.
     """
-    taken = _ids(first)
-    ids = _ids(second)
-    renamed = {name: _free(name, taken | ids) for name in sorted(taken & ids)}
+    given = apart(ids_of(first), ids_of(second)) if names is None else names
     return {
-        kind: [*first[kind], *(_renamed(one, renamed) for one in second[kind])]
+        kind: [*first[kind], *(_renamed(one, given) for one in second[kind])]
         for kind in PLACED
         if kind in first and kind in second
     }
-
-
-def drawn_over(
-    first: Mapping[str, Any], second: Mapping[str, Any], where: Hidden, min_visible: float
-) -> dict[str, Any]:
-    """What lies in an image whose pixels `where` (h, w) show the second image, and the others the first."""
-    return both(covered(first, where, min_visible), covered(second, ~where, min_visible))
 
 
 def _cut_rectangle(box: Thing, hidden: Hidden, min_visible: float) -> Thing | None:
@@ -137,17 +127,5 @@ def _hidden_points(things: Sequence[Thing], gone: set[str], hidden: Hidden, min_
     return [one for one in points if one is not None]
 
 
-def _ids(annotations: Mapping[str, Any]) -> set[str]:
-    return {thing["id"] for kind in PLACED for thing in annotations.get(kind, ()) if "id" in thing}
-
-
 def _renamed(thing: Thing, names: Mapping[str, str]) -> Thing:
     return {**thing, "id": names[thing["id"]]} if thing.get("id") in names else thing
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """A name like `name` that is none of `taken`."""
-    number = 2
-    while f"{name}-{number}" in taken:
-        number += 1
-    return f"{name}-{number}"

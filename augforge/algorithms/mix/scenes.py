@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,34 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.geometry import VOID, Geometry
 from augforge.algorithms.mix.instances import Least, moved_instances, silhouettes
-from augforge.algorithms.mix.occlusion import PLACED, both, covered, drawn_over
+from augforge.algorithms.mix.names import PLACED, ids_of, new_names
+from augforge.algorithms.mix.occlusion import both, covered
 from augforge.algorithms.mix.pixels import Pixels, blended, pasted
-from augforge.data.annotations import move_annotations
+from augforge.data.annotations import move_annotations, segmentation
+from augforge.data.pictures import INSTANCES, MASK, kind_of
+
+UNKNOWN = {MASK: VOID, "depth": 0}
+"""What the pictures of a name say where nothing is known; others cannot."""
+Pictures = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An image (h, w, 3), its annotations, and its label map (h, w) or a picture (h, w, 3) in its place, if any."""
+    """An image (h, w, 3), its annotations, and the decoded pictures that go with it, by their names."""
 
     pixels: Pixels
     annotations: Mapping[str, Any] = field(default_factory=dict)
-    mask: NDArray[np.uint8] | None = None
+    pictures: Pictures = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return int(self.pixels.shape[0]), int(self.pixels.shape[1])
+
+    @property
+    def aligned(self) -> dict[str, NDArray[Any]]:
+        """The pictures that have the size of the image."""
+        return {name: pixels for name, pixels in self.pictures.items() if pixels.shape[:2] == self.size}
 
     def moved(self, geometry: Geometry, min_visible: float) -> Scene:
         """The scene after a geometry, black where there is nothing of it, with what lies somewhere in it."""
@@ -35,11 +46,18 @@ class Scene:
             return self
         placed = {kind: self.annotations[kind] for kind in PLACED if kind in self.annotations}
         said = move_annotations(placed, geometry.point_map(self.size), min_visible)
-        return Scene(geometry.apply(self.pixels, "bicubic", 0), said, _moved(self.mask, geometry))
+        return Scene(geometry.apply(self.pixels, "bicubic", 0), said, _moved(self, geometry))
+
+    def outlined(self) -> Scene:
+        """The scene with an outline for each box that has none and whose id is a number in its map of instances."""
+        if "boxes" not in self.annotations or INSTANCES not in self.aligned:
+            return self
+        boxes = [_outlined(box, self.aligned[INSTANCES]) for box in self.annotations["boxes"]]
+        return replace(self, annotations={**self.annotations, "boxes": boxes})
 
 
 def blend(first: Scene, second: Scene, lam: float) -> Scene:
-    """`lam` of the first scene and the rest of the second, of one size; of a blend there is no label map.
+    """`lam` of the first scene and the rest of the second, of one size; no other picture can be blended.
 
     The things of both are in it; at 1 and at 0 it is one of the two.
     """
@@ -52,12 +70,15 @@ def overlay(first: Scene, second: Scene, where: NDArray[np.bool_], min_visible: 
     """The first scene with the second in its place at the pixels `where` (h, w), both of one size.
 
     Things are cut where they are covered, see `covered`. Of what only one of them knows nothing is said, but that a
-    label map without a second one is void there.
+    label map or a depth map without a second one is unknown there.
     """
     if not where.any():
         return first
-    said = drawn_over(first.annotations, second.annotations, where, min_visible)
-    return Scene(pasted(first.pixels, second.pixels, where), said, _pasted_mask(first.mask, second.mask, where))
+    names = new_names(first, second)
+    below, above = (covered(scene.annotations, hidden, min_visible) for scene, hidden in
+                    ((first, where), (second, ~where)))  # fmt: skip
+    said, pictures = both(below, above, names), _pasted(first.aligned, second.aligned, where, names)
+    return Scene(pasted(first.pixels, second.pixels, where), said, pictures)
 
 
 def copy_paste(first: Scene, second: Scene, chosen: Sequence[int], geometry: Geometry, least: Least) -> Scene:
@@ -74,10 +95,11 @@ def copy_paste(first: Scene, second: Scene, chosen: Sequence[int], geometry: Geo
     where = silhouettes(above["boxes"], first.size, least[1])
     if not where.any():
         return first
+    names = new_names(first, replace(second, annotations=above))
     below = covered(first.annotations, where, least[0])
-    source, mask = geometry.apply(second.pixels, "bicubic", 0), _moved(second.mask, geometry)
-    said = {**_unplaced(first.annotations, below["boxes"], above["boxes"]), **both(below, above)}
-    return Scene(pasted(first.pixels, source, where), said, _pasted_mask(first.mask, mask, where))
+    said = {**_unplaced(first.annotations, below["boxes"], above["boxes"]), **both(below, above, names)}
+    pictures = _pasted(first.aligned, _moved(second, geometry), where, names)
+    return Scene(pasted(first.pixels, geometry.apply(second.pixels, "bicubic", 0), where), said, pictures)
 
 
 def _unplaced(before: Mapping[str, Any], below: Iterable[Any], above: Iterable[Any]) -> dict[str, Any]:
@@ -92,18 +114,36 @@ def _unplaced(before: Mapping[str, Any], below: Iterable[Any], above: Iterable[A
     return said
 
 
-def _moved(mask: NDArray[np.uint8] | None, geometry: Geometry) -> NDArray[np.uint8] | None:
-    if mask is None:
-        return None
-    moved: NDArray[np.uint8] = geometry.apply_label(mask) if mask.ndim == 2 else geometry.apply(mask)
-    return moved
+def _outlined(box: dict[str, Any], instances: NDArray[Any]) -> dict[str, Any]:
+    if "segmentation" in box or not str(box.get("id", "")).isdecimal():
+        return box
+    inside = instances == int(box["id"])
+    return {**box, "segmentation": segmentation.encoded(inside.astype(np.uint8))} if inside.any() else box
 
 
-def _pasted_mask(
-    first: NDArray[np.uint8] | None, second: NDArray[np.uint8] | None, where: NDArray[np.bool_]
-) -> NDArray[np.uint8] | None:
-    if first is None or (second is None and first.ndim == 3):
-        return None
-    if second is None or second.ndim != first.ndim:
-        second = np.full_like(first, VOID)
-    return pasted(first, second, where)
+def _moved(scene: Scene, geometry: Geometry) -> dict[str, NDArray[Any]]:
+    return {name: kind_of(name).moved(pixels, geometry) for name, pixels in scene.aligned.items()}
+
+
+def _pasted(
+    first: Pictures, second: Pictures, where: NDArray[np.bool_], names: Mapping[str, str]
+) -> dict[str, NDArray[Any]]:
+    """The pictures of the first scene with those of the second in their place, things under their new `names`."""
+    found = {}
+    for name, pixels in first.items():
+        other = second.get(name)
+        if other is None or other.ndim != pixels.ndim:
+            other = np.full_like(pixels, UNKNOWN[name]) if name in UNKNOWN and pixels.ndim == 2 else None
+        elif name == INSTANCES:
+            other = _renumbered(other, names)
+        if other is not None:
+            found[name] = pasted(pixels, other, where)
+    return found
+
+
+def _renumbered(instances: NDArray[Any], names: Mapping[str, str]) -> NDArray[Any]:
+    """A map of instances (h, w) under their new names."""
+    made = instances.copy()
+    for name in ids_of({}, instances) & set(names):
+        made[instances == int(name)] = int(names[name])
+    return made

@@ -138,14 +138,18 @@ class Mix(OperatorGenerator):
         return LoadedGenerator(make, {**loaded.facts, **looks.facts}, refusal=self.refusal)
 
     def operate(self, item: GenerationInput) -> GeneratedImage:
-        """The parents mixed as was drawn, labelled by area."""
+        """The parents mixed as was drawn, labelled by area; the first one is not moved."""
+        from augforge.algorithms.geometry import Geometry
+
         first, second = _scene(item, 0), _scene(item, 1)
         if self.op == "copy-paste":
-            made = self._pasted(item, first, second)
-            return GeneratedImage(made.pixels, mask=made.mask, annotations=made.annotations)
-        made, share = self._mixed(item, first, second)
-        said = self._said(item, made.annotations, share)
-        return GeneratedImage(made.pixels, mask=made.mask, annotations=said)
+            made = self._pasted(item, first.outlined(), second.outlined())
+            said = dict(made.annotations)
+        else:
+            made, share = self._mixed(item, first, second)
+            said = self._said(item, made.annotations, share)
+        facts = self.moved_by(item.job.parents[0], Geometry())
+        return GeneratedImage(made.pixels, facts, pictures=made.pictures, annotations=said)
 
     def _fits(self, parent: Sample) -> Callable[[Sample], bool]:
         """Whether an image can be the second one beside `parent`."""
@@ -166,12 +170,13 @@ class Mix(OperatorGenerator):
         return fits
 
     def _candidates(self, sample: Sample) -> list[int]:
-        """The places of the boxes of an image that can be pasted."""
-        boxes = sample.annotations.get("boxes", ())
+        """The places of the boxes of an image that can be pasted: outlined ones, or those in its map of instances."""
+        boxes, any_box = sample.annotations.get("boxes", ()), self.whole_boxes
+        mapped = "instances" in sample.pictures
         return [
             place
             for place, box in enumerate(boxes)
-            if not box.get("iscrowd") and (self.whole_boxes or "segmentation" in box)
+            if not box.get("iscrowd") and (any_box or "segmentation" in box or (mapped and "id" in box))
         ]
 
     def _share(self, parent: Sample, random: np.random.Generator) -> dict[str, Any]:
@@ -255,7 +260,7 @@ class Mix(OperatorGenerator):
             seen = round(attention_share(attention, box_coverage(box, size, attention.shape)), DIGITS)
             share = self.attention * seen + (1.0 - self.attention) * area_share(box, size)
             said = self._said(item, image.annotations, share)
-            weighed.append(replace(image, annotations=said, facts={"attention-share": seen}))
+            weighed.append(replace(image, annotations=said, facts={**image.facts, "attention-share": seen}))
         return weighed
 
 
@@ -269,8 +274,8 @@ def _scene(item: GenerationInput, place: int) -> Scene:
     import numpy as np
 
     from augforge.algorithms.mix import Scene
-    from augforge.data.images import decode_condition
+    from augforge.data.pictures import kind_of
 
-    data = item.masks[place] if item.masks else None
-    mask = None if data is None else decode_condition(data)
-    return Scene(np.asarray(item.images[place]), item.job.parents[place].annotations, mask)
+    encoded = item.pictures[place] if item.pictures else {}
+    pictures = {name: kind_of(name).decoded(data) for name, data in encoded.items()}
+    return Scene(np.asarray(item.images[place]), item.job.parents[place].annotations, pictures)

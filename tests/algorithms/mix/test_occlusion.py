@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augforge.algorithms.mix import both, covered, drawn_over
+from augforge.algorithms.mix import Scene, both, covered, overlay
 from augforge.data.annotations import segmentation
 
 SIZE = (20, 30)
@@ -72,10 +72,12 @@ def test_keypoints_are_hidden_and_go_with_their_box():
 
 
 def test_of_two_images_only_what_both_know_is_said_and_ids_stay_apart():
-    first = {"boxes": [{"box": [0.0, 0.0, 2.0, 2.0], "id": "1"}], "keypoints": [], "caption": "one"}
-    second = {"boxes": [{"box": [4.0, 4.0, 6.0, 6.0], "id": "1"}, {"box": [7.0, 7.0, 9.0, 9.0], "id": "1-2"}]}
+    first = {"boxes": [{"box": [0.0, 0.0, 2.0, 2.0], "id": "a"}], "keypoints": [], "caption": "one"}
+    second = {"boxes": [{"box": [4.0, 4.0, 6.0, 6.0], "id": "a"}, {"box": [7.0, 7.0, 9.0, 9.0], "id": "a-2"}]}
     made = both(first, second)
-    assert [box["id"] for box in made["boxes"]] == ["1", "1-3", "1-2"] and set(made) == {"boxes"}
+    assert [box["id"] for box in made["boxes"]] == ["a", "a-3", "a-2"] and set(made) == {"boxes"}
+    numbered = [{"boxes": [{"box": [0.0, 0.0, 2.0, 2.0], "id": id}]} for id in ("7", "7")]
+    assert [box["id"] for box in both(*numbered)["boxes"]] == ["7", "8"]
     assert both({"boxes": []}, {"boxes": []}) == {"boxes": []} and both({}, second) == {}
 
 
@@ -89,7 +91,8 @@ def test_every_pixel_of_an_outline_is_seen_and_lies_in_its_box(firsts, seconds, 
     where = hidden(*(int(side) for side in over))
     sides = [{"boxes": [outlined(*box, label=name) for box in boxes]} for name, boxes in
              (("first", firsts), ("second", seconds))]  # fmt: skip
-    for box in drawn_over(*sides, where, 0.0)["boxes"]:
+    scenes = [Scene(np.zeros((*SIZE, 3), np.uint8), side) for side in sides]
+    for box in overlay(*scenes, where, 0.0).annotations.get("boxes", ()):
         mask = inside(box)
         assert mask.any() and not (mask & (where if box["label"] == "first" else ~where)).any()
         x0, y0, x1, y1 = (int(side) for side in box["box"])
