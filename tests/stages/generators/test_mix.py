@@ -230,3 +230,44 @@ def test_the_soft_label_is_a_column_of_one_length(tmp_path):
         for origin in ("real", "synthetic")
     )
     assert len(real) == 1 and all("soft_label" in text for text in synthetic)
+
+
+def test_the_loop_of_the_page_trains_with_soft_and_hard_labels(tmp_path):
+    import torch
+
+    source = write_images(tmp_path / "set", {"cat": 4, "dog": 3, "owl": 2})
+    mix(source, tmp_path / "out", op="cutmix")
+    page = (Path(__file__).parents[3] / "docs" / "mixing.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], names)
+    batch = saved(tmp_path / "out")[:18]
+    wanted = names["targets"](batch, 3)
+    assert wanted.shape == (18, 3) and torch.allclose(wanted.sum(1), torch.ones(18))
+    assert {len(set(row.tolist())) for row in wanted[:9]} == {2}
+    perfect = wanted.clamp_min(1e-9).log()
+    assert names["loss"](perfect, batch) < names["loss"](torch.zeros(18, 3), batch)
+
+
+def test_only_images_of_which_the_same_is_known_are_mixed():
+    from augforge.data.pool import Pool, Pools
+    from augforge.data.sample import Sample
+
+    def sample(name: str, label: str | None = None, **said: Any) -> Sample:
+        return Sample(name, label, digest=name, width=8, height=8, annotations=said)
+
+    labelled = [sample(f"l{n}", "cat" if n % 2 else "dog") for n in range(6)]
+    soft = [sample(f"s{n}", soft_label={"cat": 0.5, "dog": 0.5}) for n in range(6)]
+    several = [sample(f"m{n}", labels=["cat", "dog"]) for n in range(6)]
+    unknown = [sample(f"u{n}") for n in range(6)]
+    pools = Pools({None: Pool([*soft, *several, *unknown]), "cat": Pool(labelled[1::2]), "dog": Pool(labelled[::2])})
+    stage = build_stage("generate", "mix", {})
+    for group in ((labelled, soft), (several,), (unknown,)):
+        names = {each.id for part in group for each in part}
+        met = set()
+        for parent in (each for part in group for each in part):
+            for variant in range(4):
+                parents, drawn = stage.draw(parent.label, parent, pools, variant, variant)
+                met.add(parents[1].id[0])
+                assert parents[0] is parent and parents[1].id in names - {parent.id}
+                assert json.loads(json.dumps(drawn)) == drawn
+        assert met == {name[0] for name in names}
