@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from augforge.algorithms.mix.occlusion import around
+from augforge.algorithms.mix import around
 from augforge.data.annotations import segmentation
 from augforge.data.images import decode, decode_mask, encode_mask
 from augforge.data.pool import Pool, Pools

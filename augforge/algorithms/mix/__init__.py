@@ -7,7 +7,7 @@ with: 8-bit pixels (h, w, 3), and labels that say exactly what is seen.
 from augforge.algorithms.mix.attention import attention_share, box_coverage
 from augforge.algorithms.mix.instances import Pasted, moved_instances, paste_geometry, silhouette, silhouettes
 from augforge.algorithms.mix.labels import knowledge, mixed_classes
-from augforge.algorithms.mix.occlusion import both, covered
+from augforge.algorithms.mix.occlusion import around, both, covered
 from augforge.algorithms.mix.pixels import blended, covering, pasted
 from augforge.algorithms.mix.regions import Box, area_share, cut_box, place_box, shrunk, window
 from augforge.algorithms.mix.scenes import Scene, blend, copy_paste, overlay
@@ -17,6 +17,7 @@ __all__ = [
     "Pasted",
     "Scene",
     "area_share",
+    "around",
     "attention_share",
     "blend",
     "blended",

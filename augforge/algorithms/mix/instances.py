@@ -15,6 +15,7 @@ from augforge.algorithms.mix.occlusion import rectangle
 from augforge.data.annotations import PointMap, move_annotations, segmentation
 
 Size = tuple[int, int]
+MARGIN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,27 @@ def paste_geometry(how: Pasted, inner: Size, size: Size, around: Sequence[float]
             is cut at the border.
     """
     fit = min(size[0] / inner[0], size[1] / inner[1]) * how.scale
-    height, width = (max(1, math.floor(side * fit + 0.5)) for side in inner)
-    down, across = height / inner[0], width / inner[1]
-    x0, y0, x1, y1 = around[0] * across, around[1] * down, around[2] * across, around[3] * down
-    if how.flip:
-        x0, x1 = width - x1, width - x0
-    left = _offset(x0, x1, size[1], how.place[0])
-    top = _offset(y0, y1, size[0], how.place[1])
-    ops: list[Op] = [] if (height, width) == inner else [Resize(height, width)]
+    left, right = _with_margin(around[0], around[2], inner[1])
+    top, bottom = _with_margin(around[1], around[3], inner[0])
+    part = bottom - top, right - left
+    scaled = _scaled(part[0], fit), _scaled(part[1], fit)
+    ops: list[Op] = [Crop(top, left, *part)]
+    ops += [] if scaled == part else [Resize(*scaled)]
     ops += [Flip()] if how.flip else []
-    return Geometry((*ops, Crop(top, left, *size)))
+    before = right - around[2] if how.flip else around[0] - left
+    across = _offset((around[2] - around[0]) * fit, size[1], how.place[0]) - round(before * fit)
+    down = _offset((around[3] - around[1]) * fit, size[0], how.place[1]) - round((around[1] - top) * fit)
+    return Geometry((*ops, Crop(-down, -across, *size)))
+
+
+def _with_margin(start: float, end: float, length: int) -> tuple[int, int]:
+    """[start, end] in whole px and a little more, for what is interpolated at the edge, within `length` px."""
+    first = min(max(0, math.floor(start) - MARGIN), length - 1)
+    return first, max(first + 1, min(length, math.ceil(end) + MARGIN))
+
+
+def _scaled(side: int, fit: float) -> int:
+    return max(1, math.floor(side * fit + 0.5))
 
 
 Least = tuple[float, bool]
@@ -97,9 +109,6 @@ def silhouettes(boxes: Sequence[Mapping[str, Any]], size: Size, whole_boxes: boo
     return inside
 
 
-def _offset(start: float, end: float, length: int, place: float) -> int:
-    """Where a crop of `length` px begins, for [start, end] to lie at a share `place` of the room in it; of what has no
-    room, the crop shows a part.
-    """
-    room = length - (end - start)
-    return math.floor(start - place * room + 0.5)
+def _offset(inner: float, length: int, place: float) -> int:
+    """Where in `length` px something of `inner` px begins, at a share `place` of the room; before 0 if it is longer."""
+    return math.floor(place * (length - inner) + 0.5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,13 @@ def pasted(first: NDArray[Any], second: NDArray[Any], where: NDArray[np.bool_]) 
 
 
 def covering(inner: Size, size: Size) -> Geometry:
-    """How an image of the size `inner` comes to fill `size`: scaled to cover it, and its middle cut out.
+    """How an image of the size `inner` comes to fill `size`: its middle, of those proportions, is cut out and scaled.
 
-    Nothing where it has that size already.
+    Nothing where it has that size already. A part is cut out first: a long image would be scaled beyond all bounds.
     """
     if inner == size:
         return Geometry()
     scale = max(size[0] / inner[0], size[1] / inner[1])
-    height, width = (max(side, math.floor(length * scale + 0.5)) for length, side in zip(inner, size, strict=True))
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    return Geometry((Resize(height, width), Crop(top, left, *size)))
+    height, width = (min(side, max(1, round(length / scale))) for side, length in zip(inner, size, strict=True))
+    top, left = (inner[0] - height) // 2, (inner[1] - width) // 2
+    return Geometry((Crop(top, left, height, width), Resize(*size)))

@@ -74,7 +74,7 @@ class Mix(OperatorGenerator):
         default=0.5, description="transmix: weight of attention in the label; the rest is area. 1: attention alone."
     )
     scale: float = Field(
-        default=1.25, ge=1, le=10, description="copy-paste: instances become up to so many times as large, or as small."
+        default=1.25, ge=1, le=2, description="copy-paste: instances become up to so many times as large, or as small."
     )
     whole_boxes: bool = Field(
         default=False, description="copy-paste: paste the whole rectangle of a box that has no outline."
@@ -220,17 +220,17 @@ class Mix(OperatorGenerator):
         return overlay(first, moved, window(box, size), self.min_visibility), area_share(box, size)
 
     def _pasted(self, item: GenerationInput, first: Scene, second: Scene) -> Scene:
-        import numpy as np
-
-        from augforge.algorithms.mix import Pasted, copy_paste, paste_geometry
+        from augforge.algorithms.mix import Pasted, around, copy_paste, paste_geometry, silhouettes
 
         drawn = item.job.sample.sampled_params
         if not drawn["instances"]:
             return first
-        boxes = [second.annotations["boxes"][place]["box"] for place in drawn["instances"]]
-        low, high = np.min(boxes, axis=0)[:2], np.max(boxes, axis=0)[2:]
+        boxes = [second.annotations["boxes"][place] for place in drawn["instances"]]
+        seen = silhouettes(boxes, second.size, self.whole_boxes)
+        if not seen.any():
+            return first
         how = Pasted(drawn["scale"], drawn["flip"], tuple(drawn["place"]))
-        geometry = paste_geometry(how, second.size, first.size, (*low.tolist(), *high.tolist()))
+        geometry = paste_geometry(how, second.size, first.size, around(seen))
         return copy_paste(first, second, drawn["instances"], geometry, (self.min_visibility, self.whole_boxes))
 
     def _said(self, item: GenerationInput, annotations: Mapping[str, Any], share: float) -> dict[str, Any]:

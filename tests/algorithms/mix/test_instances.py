@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from augforge.algorithms.mix import (
     Pasted,
+    around,
     both,
     covered,
     covering,
@@ -31,8 +32,8 @@ def painted(boxes, size, colour):
 
 def paste(how, first, second, chosen=(0,)):
     """The image and the annotations of a whole copy-paste, and where it pasted."""
-    around = second["boxes"][chosen[0]]["box"]
-    geometry = paste_geometry(how, INNER, SIZE, around)
+    boxes = [second["boxes"][place] for place in chosen]
+    geometry = paste_geometry(how, INNER, SIZE, around(silhouettes(boxes, INNER)))
     moved = moved_instances(second, chosen, geometry.point_map(INNER), (0.1, False))
     where = silhouettes(moved["boxes"], SIZE)
     source = geometry.apply(painted(second["boxes"], INNER, 200), "bilinear", 0)
@@ -86,6 +87,13 @@ def test_outlines_are_what_is_seen(scale, flip, place, below):
 
 def test_a_second_image_covers_the_first_by_its_middle():
     assert covering((30, 40), (30, 40)).ops == ()
+    assert all(max(op.size((4, 6000))) <= 64 for op in covering((4, 6000), (64, 64)).ops)
     geometry = covering((10, 40), (20, 20))
     assert geometry.size((10, 40)) == (20, 20)
     assert geometry.point_map((10, 40)).points(np.array([[20.0, 5.0]])).tolist() == [[10.0, 10.0]]
+
+
+def test_an_outline_that_is_larger_than_its_box_brings_its_own_pixels():
+    thing = {**THING, "box": [6.0, 8.0, 9.0, 12.0]}
+    image, _, where = paste(Pasted(scale=1.5, place=(0.4, 0.4)), {"boxes": []}, {"boxes": [thing]})
+    assert where.sum() > 300 and (image[where] > 100).mean() > 0.95
