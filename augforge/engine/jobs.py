@@ -105,7 +105,7 @@ class _Planner:
         held_out = unit("validation", identity) < getattr(self.stage, "validation", 0.0)
         sample = Sample(
             id=identity,
-            label=self.stage.child_label(label),
+            label=self.stage.made_label(label, parents, sampled_params),
             origin="synthetic",
             parents=tuple(ids),
             stage=self.title,

@@ -13,6 +13,7 @@ from augforge.data.sample import Sample
 from augforge.errors import ModelError
 from augforge.stages.generator import GeneratedImage, GenerationInput, Job, LoadedGenerator, SampledParams
 from augforge.stages.generators.bounds import too_large
+from augforge.stages.generators.mix_labels import classes_of, labelled, of_its_things
 from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.stage import Share, Task
 
@@ -96,6 +97,14 @@ class Mix(OperatorGenerator):
         """The class of the first image, if all that is seen is of it; else the result has a soft label."""
         return label if self.op == "copy-paste" or self.partner == "same-class" else None
 
+    def made_label(self, label: str | None, parents: Sequence[Sample], sampled_params: Mapping[str, Any]) -> str | None:
+        """As `child_label`; none where a class comes in beside one that the first image has for its things."""
+        found = self.child_label(label)
+        if self.op != "copy-paste" or len(parents) < 2 or not of_its_things(parents[0]):
+            return found
+        boxes = parents[1].annotations["boxes"]
+        return found if all(boxes[place].get("label") == found for place in sampled_params["instances"]) else None
+
     def processes_for(self, images: int) -> int:
         """One for a model, unless more are asked for."""
         return (self.processes or 1) if self.op == "transmix" else super().processes_for(images)
@@ -143,7 +152,7 @@ class Mix(OperatorGenerator):
 
         first, second = _scene(item, 0), _scene(item, 1)
         if self.op == "copy-paste":
-            made = self._pasted(item, first.outlined(), second.outlined())
+            made = self._pasted(item, labelled(item, first.outlined()), second.outlined())
             said = dict(made.annotations)
         else:
             made, share = self._mixed(item, first, second)
@@ -155,7 +164,7 @@ class Mix(OperatorGenerator):
         """Whether an image can be the second one beside `parent`."""
         from augforge.algorithms.mix import knowledge
 
-        known, classes = knowledge(parent.label, parent.annotations), set(_classes(parent))
+        known, classes = knowledge(parent.label, parent.annotations), set(classes_of(parent))
 
         def fits(other: Sample) -> bool:
             if self.op == "copy-paste":
@@ -164,7 +173,7 @@ class Mix(OperatorGenerator):
                 known_too = knowledge(other.label, other.annotations) == known
             if not known_too or self.partner == "any":
                 return known_too
-            theirs = set(_classes(other))
+            theirs = set(classes_of(other))
             return theirs == classes if self.partner == "same-class" else theirs.isdisjoint(classes)
 
         return fits
@@ -235,6 +244,7 @@ class Mix(OperatorGenerator):
 
     def _said(self, item: GenerationInput, annotations: Mapping[str, Any], share: float) -> dict[str, Any]:
         """Annotations with the classes of a scene that is `share` the second image."""
+
         from augforge.algorithms.mix import mixed_classes
 
         said = {kind: value for kind, value in annotations.items() if kind not in ("labels", "soft_label")}
@@ -262,12 +272,6 @@ class Mix(OperatorGenerator):
             said = self._said(item, image.annotations, share)
             weighed.append(replace(image, annotations=said, facts={**image.facts, "attention-share": seen}))
         return weighed
-
-
-def _classes(sample: Sample) -> dict[str, float]:
-    from augforge.data.classes import shares_of
-
-    return shares_of(sample.label, sample.annotations)
 
 
 def _scene(item: GenerationInput, place: int) -> Scene:

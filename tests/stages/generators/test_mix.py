@@ -271,3 +271,35 @@ def test_only_images_of_which_the_same_is_known_are_mixed():
                 assert parents[0] is parent and parents[1].id in names - {parent.id}
                 assert json.loads(json.dumps(drawn)) == drawn
         assert met == {name[0] for name in names}
+
+
+def test_the_classes_of_an_image_with_pasted_things_are_those_of_its_things(instances, tmp_path):
+    mix(instances, tmp_path / "out", kind="coco", op="copy-paste", per_class=16)
+    by_id = {row["id"]: row for row in ledger(tmp_path / "out")}
+    seen = set()
+    for row in by_id.values():
+        if row["origin"] == "synthetic":
+            said = json.loads(row["annotations"])
+            labels = {box["label"] for box in said["boxes"]}
+            assert labels == ({row["label"]} if row["label"] else set(said["labels"]))
+            seen.add((bool(row["label"]), len(labels)))
+            assert by_id[row["parents"][0]]["label"] == (row["label"] or by_id[row["parents"][0]]["label"])
+    assert (True, 1) in seen and (False, 2) in seen
+
+
+def test_the_class_of_a_scene_stays_whatever_is_pasted():
+    from augforge.data.pool import Pool, Pools
+    from augforge.data.sample import Sample
+
+    thing = {"box": [1.0, 1.0, 5.0, 5.0], "segmentation": [[1.0, 1.0, 5.0, 1.0, 5.0, 5.0]], "label": "car"}
+    scene, other, of_cars = (
+        Sample(name, label, digest=name, width=8, height=8, annotations={"boxes": [thing]})
+        for name, label in (("a", "street"), ("b", "street"), ("c", "car"))
+    )
+    stage = build_stage("generate", "mix", {"op": "copy-paste"})
+    pools = Pools({"street": Pool([scene, other])})
+    parents, drawn = stage.draw("street", scene, pools, 0, 1)
+    assert drawn["instances"] == [0] and stage.made_label("street", parents, drawn) == "street"
+    assert stage.made_label("car", [of_cars, scene], drawn) == "car"
+    walker = Sample("d", None, annotations={"boxes": [{**thing, "label": "walker"}]})
+    assert stage.made_label("car", [of_cars, walker], drawn) is None
