@@ -23,6 +23,7 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
     ("generate", "edges"): "augforge.stages.generators.edges:Edges",
     ("generate", "mix"): "augforge.stages.generators.mix:Mix",
+    ("generate", "triplets"): "augforge.stages.generators.triplets:Triplets",
     ("filter", "clip"): "augforge.stages.filters.clip:Clip",
     ("filter", "prototype"): "augforge.stages.filters.prototype:Prototype",
     ("filter", "margin"): "augforge.stages.filters.margin:Margin",

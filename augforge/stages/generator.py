@@ -120,6 +120,8 @@ class Generator(Stage):
     needs_labels: ClassVar[bool] = True
     uses_pictures: ClassVar[frozenset[str] | None] = frozenset()
     """The names of those of the parents' pictures that it is given; None for all of them."""
+    plans_by_likeness: ClassVar[bool] = False
+    """Whether its parents are chosen by how alike images are, which its model of images says."""
     trained: ClassVar[bool] = True
     """Whether a trained model makes the images, which their marks say."""
 

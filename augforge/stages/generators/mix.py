@@ -244,7 +244,6 @@ class Mix(OperatorGenerator):
 
     def _said(self, item: GenerationInput, annotations: Mapping[str, Any], share: float) -> dict[str, Any]:
         """Annotations with the classes of a scene that is `share` the second image."""
-
         from augforge.algorithms.mix import mixed_classes
 
         said = {kind: value for kind, value in annotations.items() if kind not in ("labels", "soft_label")}
