@@ -25,6 +25,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "unconditional": ("unconditional",),
     "outpainting": ("unconditional", "inpainting"),
     "autoencoder": ("autoencoder", "image-to-image", "unclip"),
+    "attention": ("timm", "transformers"),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 

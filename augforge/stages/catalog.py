@@ -23,6 +23,8 @@ STAGES: dict[tuple[str, str], str] = {
     ("generate", "outpaint"): "augforge.stages.generators.outpaint:Outpaint",
     ("generate", "latent-shift"): "augforge.stages.generators.latent_shift:LatentShift",
     ("generate", "shifts"): "augforge.stages.generators.shifts:Shifts",
+    ("generate", "edges"): "augforge.stages.generators.edges:Edges",
+    ("generate", "mix"): "augforge.stages.generators.mix:Mix",
     ("generate", "triplets"): "augforge.stages.generators.triplets:Triplets",
     ("generate", "randaugment"): "augforge.stages.generators.randaugment:RandAugment",
     ("generate", "trivialaugment"): "augforge.stages.generators.trivialaugment:TrivialAugment",
