@@ -40,12 +40,15 @@ def label_of(record: Mapping[str, Any], labelled: bool) -> str | None:
 
 
 def parsed(data: bytes) -> dict[str, Any] | None:
-    """A JSON object; None if the bytes hold no such thing, or are too many.
+    """As `json_object`; None also if the bytes are too many."""
+    return json_object(data) if len(data) <= LONGEST else None
+
+
+def json_object(data: bytes) -> dict[str, Any] | None:
+    """A JSON object; None if the bytes hold no such thing.
 
     What cannot be written again is changed: NaN and infinite numbers are null, halves of surrogate pairs are "?".
     """
-    if len(data) > LONGEST:
-        return None
     try:
         value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
         if b"\\u" in data:

@@ -136,7 +136,10 @@ def test_a_folder_that_only_holds_splits_is_no_class(tmp_path):
 
 def test_a_class_may_hold_splits_of_its_images(tmp_path):
     write(tmp_path, "cat/train/a.png", "cat/val/b.png")
-    assert listed(Folder(str(tmp_path))) == [("cat/train/a.png", "cat", "train"), ("cat/val/b.png", "cat", "validation")]
+    assert listed(Folder(str(tmp_path))) == [
+        ("cat/train/a.png", "cat", "train"),
+        ("cat/val/b.png", "cat", "validation"),
+    ]
 
 
 @pytest.mark.parametrize(
