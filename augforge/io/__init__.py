@@ -72,12 +72,14 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
     """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
 
     The option `class` is had by all: every image of the source is of that class. A file or folder whose own name is
-    that of an evaluation split holds images of it, unless the option `splits` is false.
+    that of an evaluation split holds images of it, unless the option `splits` is false. Where annotations come with the
+    size of their picture and that has another one, they are left out, unless the option `sizes` is false.
 
     Raises:
         SourceError: the kind or an option is unknown, or the source cannot be opened.
     """
     from augforge.errors import did_you_mean
+    from augforge.io.sizes import AnySize
 
     if kind not in KINDS:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
@@ -87,7 +89,9 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
     named = _named_split(kind, value, options)
     asked = named is not None and split_name(options.get("split") or "") == named
     wanted = options.pop("split") if asked else None
+    any_size = _class_of(kind).declares_sizes and not options.pop("sizes", True)
     source = _opened(kind, value, options)
+    source = AnySize(source) if any_size else source
     source = source if only_class is None else OneClass(source, only_class)
     return source if named is None else NamedSplit(source, named, wanted)
 

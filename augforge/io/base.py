@@ -41,7 +41,8 @@ class Entry:
     sample (id, origin, parents, sampled parameters, …); `problem` says what is wrong with it if that is known
     beforehand. `mask` is not empty where the image has a mask, and changes whenever that mask may have changed.
     `annotations` is what else the source says of the content, by the names of
-    `augforge.data.annotations.KINDS`; values need not be sound yet.
+    `augforge.data.annotations.KINDS`; values need not be sound yet. `size` is the width and height in px of the picture
+    that they are for, if the source says so.
     """
 
     locator: str
@@ -52,6 +53,7 @@ class Entry:
     problem: str = ""
     mask: str = ""
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
 
 
 class Source(ABC):
@@ -63,6 +65,8 @@ class Source(ABC):
     """What writes the format, if it can be written."""
     format: ClassVar[str] = "source"
     """What a source of this kind is called, such as "image folder"."""
+    declares_sizes: ClassVar[bool] = False
+    """Whether annotations come with the size of the picture that they are for."""
     _split: str | None = None
     """The split that alone is read, if any."""
 
@@ -90,7 +94,7 @@ class Source(ABC):
         """A digest that changes whenever an entry may have changed; costs a listing at most."""
         total = hashlib.sha256(self.where.encode())
         for e in self.entries():
-            said = (repr(e.annotations),) if e.annotations else ()
+            said = [repr(each) for each in (e.annotations, e.size) if each]
             total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, e.mask, *said)).encode())
         return total.hexdigest()
 

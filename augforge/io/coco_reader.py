@@ -17,6 +17,7 @@ from augforge.io.columns import file_split
 from augforge.io.listed import ListedImages, label_of, twice
 from augforge.io.own import corners
 from augforge.io.records import known_of, text_of
+from augforge.io.sizes import said_size
 
 NOTES = "annotations"
 TOP = (NOTES, "")
@@ -42,6 +43,8 @@ class CocoImages(ListedImages):
 
     Boxes become (x0, y0, x1, y1). An image whose things are of one category has that label; of several, `labels`.
     """
+
+    declares_sizes = True
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)
@@ -119,6 +122,7 @@ class CocoImages(ListedImages):
             problem=problem,
             mask=f"{mask} {self._look(mask)[0]}" if mask else "",
             annotations=said,
+            size=said_size(record.get("width"), record.get("height")),
         )
 
     def _split_of(self, file: CocoFile, locator: str, ours: Record | None) -> str | None:

@@ -14,6 +14,7 @@ from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_b
 from augforge.io.base import Entry, existing, split_name
 from augforge.io.cvat_shapes import read_shapes, tags
 from augforge.io.listed import label_of
+from augforge.io.sizes import said_size
 from augforge.io.splits import path_split
 from augforge.io.xml import elements, root_name, text
 
@@ -33,6 +34,7 @@ class Cvat(AnnotatedImages):
     """
 
     format = "CVAT for images"
+    declares_sizes = True
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         given = existing(value)
@@ -82,7 +84,8 @@ class Cvat(AnnotatedImages):
         split = path_split(locator) if subset.lower() == NO_SUBSET else self._of_subset(locator, subset)
         found = self._images.get(locator)
         entry = self._other(locator, split) if found is None else replace(found, split=split)
-        return replace(entry, label=label, annotations=said)
+        size = said_size(image.get("width"), image.get("height"))
+        return replace(entry, label=label, annotations=said, size=size)
 
     def _of_subset(self, locator: str, subset: str) -> str:
         return one_split(locator, [split_name(subset)], self._split is not None, f"{self.where}: its subset")

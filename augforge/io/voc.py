@@ -18,6 +18,7 @@ from augforge.errors import BadImage, SourceError
 from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, one_split
 from augforge.io.base import Entry, existing_folder
 from augforge.io.listed import label_of
+from augforge.io.sizes import said_size
 from augforge.io.splits import path_split
 from augforge.io.voc_objects import box_of
 from augforge.io.voc_sets import SETS, ImageSets
@@ -48,6 +49,7 @@ class Voc(AnnotatedImages):
 
     writer = VocWriter
     format = "Pascal VOC"
+    declares_sizes = True
 
     def __init__(self, value: str, *, split: str | None = None, corners: str = "inclusive") -> None:
         if corners not in FIRST:
@@ -187,7 +189,8 @@ class Voc(AnnotatedImages):
             self._with_parts[path] = None
         boxes = [box_of(thing, self._first) for thing in root.iterfind("object")]
         label, several = label_of(box["label"] for box in boxes if "label" in box)
-        return replace(entry, label=label, annotations={**several, "boxes": boxes})
+        size = said_size(text(root, "size/width"), text(root, "size/height"))
+        return replace(entry, label=label, annotations={**several, "boxes": boxes}, size=size)
 
     def _split_of(self, locator: str) -> str | None:
         named = self._sets.named.get(locator)

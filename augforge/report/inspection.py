@@ -16,6 +16,7 @@ from augforge.data.classes import filed_under, one_label, plain, said_labels, sh
 from augforge.data.files import named, write_atomically
 from augforge.data.ids import unit
 from augforge.errors import BadImage, SourceError, StoreError
+from augforge.io.sizes import fitting
 from augforge.io.understood import Understood, understanding, understood
 from augforge.printable import printable
 
@@ -186,18 +187,26 @@ def _example(source: Source, entry: Entry) -> Example:
     """An image with its annotations drawn over it, or with what is wrong in its place."""
     from PIL import Image
 
-    from augforge.data.images import decode, decode_condition
+    from augforge.data.images import decode, decode_condition, inspect
     from augforge.report.drawing import annotated
 
     try:
         if entry.problem:
             raise BadImage(entry.problem)
-        image = decode(source.read(entry.locator))
+        data = source.read(entry.locator)
+        image = decode(data)
         mask = decode_condition(source.read_mask(entry.locator)) if entry.mask else None
     except BadImage as error:
         empty = Image.new("RGB", (SIDE, SIDE), (235, 235, 235))
         return Example(entry.locator, entry.label, entry.split, {}, bool(entry.mask), empty, error.message)
-    usable, wrong = check_annotations(entry.annotations, (image.height, image.width))
+    other = ""
+    if entry.size not in (None, image.size):
+        said, other = fitting(entry.annotations, entry.size, inspect(data))
+    else:
+        said = entry.annotations
+    usable, wrong = check_annotations(said, (image.height, image.width))
     picture = annotated(image, usable, mask, SIDE)
     label = one_label(entry.label, usable)
-    return Example(entry.locator, label, entry.split, usable, mask is not None, picture, "", tuple(wrong))
+    return Example(
+        entry.locator, label, entry.split, usable, mask is not None, picture, "", tuple(filter(None, [other, *wrong]))
+    )

@@ -48,6 +48,8 @@ class Kind(ABC):
     """A kind of annotation, by the name that it has in the ledger and in the dataset."""
 
     name: ClassVar[str]
+    placed: ClassVar[bool] = False
+    """Whether its values have places in the image."""
 
     @abstractmethod
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:

@@ -43,6 +43,7 @@ class Boxes(Kind):
     """
 
     name: ClassVar[str] = "boxes"
+    placed: ClassVar[bool] = True
 
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
         """The boxes that are numbers and have a part inside the image; one that reaches beyond it is cut there."""

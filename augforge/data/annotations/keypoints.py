@@ -33,6 +33,7 @@ class Keypoints(Kind):
     """
 
     name: ClassVar[str] = "keypoints"
+    placed: ClassVar[bool] = True
 
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
         """The instances whose points are numbers; a labelled point outside of the image is not labelled."""
