@@ -32,6 +32,10 @@ SPLITS = {
 """The names of splits that folders and files go by, in lower case, and what augforge calls them."""
 
 
+MISSING = "missing file"
+"""The problem of an image of which a file tells, and that is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One image that a source offers, before its bytes are read.

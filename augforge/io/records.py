@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge.errors import SourceError
-from augforge.io.base import Entry, natural, split_name
+from augforge.io.base import MISSING, Entry, natural, split_name
 from augforge.io.cells import carried
 from augforge.io.own import annotations_of
 
@@ -112,7 +112,7 @@ class Records:
             elif entry.locator not in self._masks:
                 yield entry
         for path, record in waiting.items():
-            yield _recorded(Entry(path, None, problem="missing file"), record)
+            yield _recorded(Entry(path, None, problem=MISSING), record)
 
 
 def _is_labelled(record: Mapping[str, Any]) -> bool:

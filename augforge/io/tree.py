@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from augforge.data.formats import HEAD, kind_of
 from augforge.errors import BadImage, SourceError
-from augforge.io.base import Entry, natural
+from augforge.io.base import MISSING, Entry, natural
 from augforge.io.stamps import is_folder
 
 SUFFIXES = frozenset({
@@ -23,7 +23,6 @@ DOUBTFUL = frozenset({
     "", "blp", "bw", "dat", "icb", "image", "img", "msp", "pic", "pict", "rgb", "rgba", "sun", "vda", "vst",
 })  # fmt: skip
 """Suffixes that images and others have, and none: the first bytes decide."""
-MISSING = "missing file"
 LEADS_OUT = "symlink leads out of the source"
 
 

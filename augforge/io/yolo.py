@@ -19,9 +19,9 @@ from augforge.io.annotated import (
     normal,
     one_split,
 )
-from augforge.io.base import Entry, existing, existing_folder, file_stamp, split_name
+from augforge.io.base import MISSING, Entry, existing, existing_folder, file_stamp, split_name
 from augforge.io.columns import file_split
-from augforge.io.listed import MISSING, label_of
+from augforge.io.listed import label_of
 from augforge.io.splits import path_split
 from augforge.io.tree import SUFFIXES, printable
 from augforge.io.yolo_data import NO_LABELS, USUAL, YoloData, is_data_file, names_beside, read_data_file

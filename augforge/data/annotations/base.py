@@ -73,6 +73,10 @@ class Kind(ABC):
         """The value of such a cell, None if it is empty: what `cell` made of it, taken back."""
         return cell
 
+    def counts(self, value: Any) -> Mapping[str, int]:
+        """How many things an unchecked value tells of, such as {"box": 3}; by their names for people."""
+        return {}
+
     def described(self, value: Any) -> str:
         """The value in a few words, for people."""
         return str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.data.annotations import segmentation
@@ -82,6 +82,11 @@ class Boxes(Kind):
             return None
         boxes = ({name: _value(name, box[name], kind) for name, kind in feature.feature.items()} for box in cell)
         return [{name: each for name, each in box.items() if each is not None} for box in boxes]
+
+    def counts(self, value: Any) -> Mapping[str, int]:
+        """Boxes, and those of them with outlines."""
+        boxes = [one for one in value if isinstance(one, dict)] if isinstance(value, (list, tuple)) else []
+        return {"box": len(boxes), "outline": sum(bool(box.get("segmentation")) for box in boxes)}
 
     def described(self, value: Any) -> str:
         """How many of each class."""
