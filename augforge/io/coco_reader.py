@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, num
 from augforge.io.coco_own import completed, exact_corners, identity_of, own
 from augforge.io.columns import file_split
 from augforge.io.listed import ListedImages, label_of, twice
+from augforge.io.listing import Listing
 from augforge.io.own import corners
 from augforge.io.records import known_of, text_of
 from augforge.io.sizes import said_size
@@ -51,7 +53,7 @@ class CocoImages(ListedImages):
         self.where = f"coco {value}"
         self._split = split
         if path.is_dir():
-            self._root, self._files = path, annotation_files(path)
+            self._root, self._files = path, annotation_files(Listing(path))
         else:
             self._root, self._files = (path.parent.parent if path.parent.name == NOTES else path.parent), [path]
         if not self._files:
@@ -169,12 +171,14 @@ def _annotations_are(count: int, what: str) -> list[str]:
     return [f"{count:,} annotation{'s are' if count > 1 else ' is'} {what}"] if count else []
 
 
-def annotation_files(folder: Path) -> list[Path]:
+def annotation_files(listing: Listing) -> list[Path]:
     """The annotation files of COCO in a folder: in `annotations`, at its top, or in folders of its top."""
-    for pattern in (f"{NOTES}/*.json", "*.json", "*/_annotations.coco.json"):
-        found = [path for path in folder.glob(pattern) if not path.name.startswith(".") and looks_like_coco(path)]
-        if found:
-            return sorted(found, key=lambda path: (_rank(path), natural(path.relative_to(folder).as_posix())))
+    near = list(listing.folders(1))
+    notes = [below for below in near if below.above == f"{NOTES}/"]
+    for folders, pattern in ((notes, "*.json"), (near[:1], "*.json"), (near[1:], "_annotations.coco.json")):
+        paths = (listing.root / (f.above + name) for f in folders for name in f.files if fnmatchcase(name, pattern))
+        if found := list(filter(looks_like_coco, paths)):
+            return sorted(found, key=lambda path: (_rank(path), natural(path.relative_to(listing.root).as_posix())))
     return []
 
 

@@ -141,9 +141,13 @@ class Folder(Source):
                 raise no_classes(self.where, pair)
             if wrong := next(filter(self._is_no_class, names), ""):
                 raise no_class(self.where, self._tree.root, join(base, wrong), names)
-            wraps = [name for name in names if not base and self._read_splits and holds_splits(self._tree, name)]
-            if wraps:
-                raise no_one_class(self.where, self._tree.root, wraps)
+            if not base and self._read_splits:
+                self._refuse_data_sets(names)
+
+    def _refuse_data_sets(self, names: Sequence[str]) -> None:
+        """SourceError where folders at the top hold splits with folders in them: either may be the classes."""
+        if several := [name for name in names if holds_splits(self._tree, name)]:
+            raise no_one_class(self.where, self._tree.root, several)
 
     def _is_no_class(self, name: str) -> bool:
         return name.lower() in LAYOUT or (self._read_splits and is_split_like(name))
@@ -175,8 +179,10 @@ class Folder(Source):
 
     def notes(self, told: Understood) -> Iterator[str]:
         """Where no folder is a class, or a single one holds what look like classes, another folder may be meant."""
-        if self._records:
-            return
+        if not self._records:
+            yield from self._other_meanings(told)
+
+    def _other_meanings(self, told: Understood) -> Iterator[str]:
         above = self._bases[-1][1].rpartition("/")[0]
         if above:
             yield f"{above} holds the splits, and is no class"

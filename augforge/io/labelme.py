@@ -16,6 +16,7 @@ from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_b
 from augforge.io.base import Entry, existing
 from augforge.io.labelme_shapes import read_shapes
 from augforge.io.listed import label_of
+from augforge.io.listing import Listing
 from augforge.io.sizes import said_size
 from augforge.io.splits import path_split
 
@@ -128,6 +129,6 @@ def is_labelme(path: Path) -> bool:
     )
 
 
-def holds_labelme(folder: Path) -> bool:
+def holds_labelme(listing: Listing) -> bool:
     """Whether one of the first JSON files in a folder, or some folders below it, is of LabelMe."""
-    return any(is_labelme(folder / path) for path in islice(files_below(folder, ".json", DEEP), PEEKED))
+    return any(map(is_labelme, islice(listing.files(".json", DEEP), PEEKED)))

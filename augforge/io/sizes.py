@@ -10,6 +10,7 @@ from augforge.data.annotations import KINDS
 from augforge.data.ids import key
 from augforge.data.images import TURNED, Facts
 from augforge.io.base import Entry
+from augforge.io.own import without
 from augforge.io.wrapped import Wrapped
 
 if TYPE_CHECKING:
@@ -49,14 +50,13 @@ def fitting(annotations: Mapping[str, Any], size: WidthHeight | None, facts: Fac
     its EXIF data say, is one that it may have: coordinates are of the upright picture all the same.
     """
     placed = [name for name, value in annotations.items() if value and KINDS[name].placed]
-    if size in (None, (facts.width, facts.height)) or not placed:
+    if size is None or size == (facts.width, facts.height) or not placed:
         return annotations, ""
-    shown = "{}x{}".format(*size or ())
+    shown = f"{size[0]}x{size[1]}"
     if size == (facts.height, facts.width) and TURNED in facts.note:
         return annotations, f"{FOR}{shown} px, the size of the picture before it is turned; they are read as upright"
-    kept = {name: value for name, value in annotations.items() if name not in placed}
-    names = " and ".join(placed)
-    return kept, f"{FOR}{shown} px, the picture has {facts.width}x{facts.height}: {names} left out"
+    why = f"{FOR}{shown} px, the picture has {facts.width}x{facts.height}: {' and '.join(placed)} left out"
+    return without(annotations, placed), why
 
 
 def is_left_out(note: str) -> bool:

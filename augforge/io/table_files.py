@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from augforge.errors import BadImage
 from augforge.io.base import natural
 from augforge.io.cells import is_binary
+from augforge.io.listing import Listing
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -178,17 +179,16 @@ def other_files(folder: Path, known: Collection[Path]) -> dict[str, int]:
     return dict(others)
 
 
-def holds_only(folder: Path, suffixes: Collection[str]) -> bool:
+def holds_only(listing: Listing, suffixes: Collection[str]) -> bool:
     """Whether files of some endings lie anywhere below a folder, and no image file does, as far as `MOST_SEEN` show."""
     there, seen = False, 0
     images = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
-    for _, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        endings = {os.path.splitext(name)[1].lower() for name in files if not name.startswith(".")}  # noqa: PTH122
+    for below in listing.folders():
+        endings = {os.path.splitext(name)[1].lower() for name in below.files}  # noqa: PTH122
         if endings & images:
             return False
         there = there or not endings.isdisjoint(suffixes)
-        seen += len(files) + 1
+        seen += len(below.files) + 1
         if seen > MOST_SEEN:
             break
     return there

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from augforge.errors import BadImage, SourceError
 from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, one_split
 from augforge.io.base import Entry, existing_folder
 from augforge.io.listed import label_of
+from augforge.io.listing import Listing
 from augforge.io.sizes import said_size
 from augforge.io.splits import path_split
 from augforge.io.voc_objects import box_of
@@ -237,7 +237,7 @@ def _places(folder: str) -> list[str]:
     return [*(f"{_above(folder)}{name}" for name in PICTURES), folder]
 
 
-def holds_voc(folder: Path) -> bool:
+def holds_voc(listing: Listing) -> bool:
     """Whether XML files in a folder, or some folders below it, are annotations of Pascal VOC."""
-    first = islice(files_below(folder, ".xml", DEEP), PEEKED)
-    return any(root_name(folder / path) == "annotation" for path in first)
+    first = islice(listing.files(".xml", DEEP), PEEKED)
+    return any(root_name(path) == "annotation" for path in first)
