@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge.errors import SourceError
+from augforge.io.annotated import one_split
 from augforge.io.base import Entry, existing, natural, only, split_name
 from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, number
 from augforge.io.coco_own import completed, exact_corners, identity_of, own
@@ -131,7 +132,10 @@ class CocoImages(ListedImages):
         if ours is not None:
             split = text_of(ours.get("split"))
             return split_name(split) if split else None
-        return file_split(file.path.relative_to(self._root).as_posix()) or file_split(locator)
+        named = file_split(file.path.relative_to(self._root).as_posix())
+        if named is None:
+            return file_split(locator)
+        return one_split(locator, [named], self._split is not None, f"{self.where}: {file.path.name}")
 
     def _mask(self, image: _Image) -> str:
         """The path of an image's mask: of an export its own, of panoptic segments their picture."""
