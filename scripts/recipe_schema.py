@@ -32,6 +32,7 @@ KIND_HELP = {
     "labelme": "A folder with JSON files of LabelMe.",
     "cvat": "An XML file of CVAT for images 1.1, or the folder that holds it.",
     "openimages": "A folder with CSV files of Open Images, or one of them.",
+    "label-studio": "A JSON file that Label Studio exported, or the folder that holds it.",
     "segmentation": "A folder of images and masks in folders of their own, as Cityscapes has them.",
     "hub": "A dataset on the Hugging Face Hub: owner/name.",
     "run": "The folder of another run.",

@@ -18,6 +18,7 @@ from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import holds_metadata, is_table
+from augforge.io.label_studio_reader import holds_tasks, is_tasks
 from augforge.io.labelme import holds_labelme, is_labelme
 from augforge.io.listing import Listing
 from augforge.io.open_images import holds_open_images
@@ -48,6 +49,7 @@ KINDS: dict[str, str] = {
     "cvat": "augforge.io.cvat:Cvat",
     "openimages": "augforge.io.open_images:OpenImages",
     "segmentation": "augforge.io.segmentation:Segmentation",
+    "label-studio": "augforge.io.label_studio_reader:LabelStudio",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
@@ -56,7 +58,6 @@ SPLIT_KNOWN = frozenset({"hub", "run", "sample"})
 """Kinds of sources whose name says nothing of a split: what they hold does."""
 WRITERS: dict[str, str] = {
     "fiftyone": "augforge.io.fiftyone:FiftyOneWriter",
-    "label-studio": "augforge.io.label_studio:LabelStudioWriter",
 }
 """Formats that are written and not read."""
 ENDINGS = {
@@ -238,6 +239,7 @@ SIGNS: dict[str, Callable[[Listing], bool]] = {
     "parquet": lambda listing: _holds_tables(listing, PARQUET_SUFFIXES),
     "arrow": lambda listing: _holds_tables(listing, ARROW_SUFFIXES),
     "cvat": lambda listing: bool(cvat_files(listing)),
+    "label-studio": holds_tasks,
     "yolo": holds_yolo,
     "voc": holds_voc,
     "labelme": holds_labelme,
@@ -247,6 +249,7 @@ SIGNS: dict[str, Callable[[Listing], bool]] = {
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
 FILES: dict[str, Callable[[Path], bool]] = {
     "coco": lambda path: path.suffix.lower() == ".json" and looks_like_coco(path),
+    "label-studio": is_tasks,
     "labelme": is_labelme,
     "cvat": is_cvat,
     "yolo": is_data_file,

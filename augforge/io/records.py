@@ -45,17 +45,25 @@ def parsed(data: bytes) -> dict[str, Any] | None:
 
 
 def json_object(data: bytes) -> dict[str, Any] | None:
-    """A JSON object; None if the bytes hold no such thing.
-
-    What cannot be written again is changed: NaN and infinite numbers are null, halves of surrogate pairs are "?".
-    """
+    """A JSON object, as `json_value` reads it; None if the bytes hold no such thing."""
     try:
-        value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
-        if b"\\u" in data:
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        value = json_value(data)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def json_value(data: bytes) -> Any:
+    """A JSON value. What cannot be written again is changed: NaN and infinite numbers are null, halves of surrogate
+    pairs are "?".
+
+    Raises:
+        ValueError, RecursionError: the bytes hold no such thing.
+    """
+    value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
+    if b"\\u" in data:
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    return value
 
 
 def _finite(text: str) -> float | None:

@@ -215,7 +215,9 @@ def test_a_file_of_training_that_lists_images_of_an_evaluation_folder_is_asked_a
     write(tmp_path / "annotations" / "train.json", [listed(1, "train/a.png"), listed(2, "val2014/b.png")], [])
     for name in ("train/a.png", "val2014/b.png"):
         picture(tmp_path / name)
-    with pytest.raises(SourceError, match="train.json puts val2014/b.png into train, and its folder is named as") as no:
+    with pytest.raises(
+        SourceError, match=r"train\.json puts val2014/b\.png into train, and its folder is named as"
+    ) as no:
         list(open_source("coco", str(tmp_path)).entries())
     assert "split: train" in no.value.hint
     assert [entry.split for entry in open_source("coco", str(tmp_path), split="train").entries()] == ["train", "train"]
