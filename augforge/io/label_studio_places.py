@@ -141,14 +141,18 @@ def outline_of(regions: Sequence[Drawn], before: Mapping[str, Drawn], known: Map
     `before` and `known` are regions as they were, and their outlines in px, by id. ValueError as `place_of`.
     """
     if not any("rle" in region.value for region in regions):
-        kept = {one.id: known[one.id] for one in regions if one.id in known and not is_moved(one, before.get(one.id))}
-        return [kept[one.id] if one.id in kept else flat(points_of(one)) for one in regions] or None
+        return [_polygon(region, before.get(region.id), known) for region in regions] or None
     together = _drawn_together(regions)
     for region in regions:
         outline = known.get(region.id)
         if isinstance(outline, dict) and (segmentation.decoded(outline, together.shape) == together).all():
             return outline
     return segmentation.encoded(together)
+
+
+def _polygon(region: Drawn, was: Drawn | None, known: Mapping[str, Any]) -> Sequence[float]:
+    polygon: Sequence[float] = flat(points_of(region)) if is_moved(region, was) else known[region.id]
+    return polygon
 
 
 def _drawn_together(regions: Sequence[Drawn]) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from augforge.io.annotated import AnnotatedImages, classes_met, counted
 from augforge.io.base import Entry, existing, split_name
 from augforge.io.coco_own import OWN
 from augforge.io.label_studio import LabelStudioWriter
-from augforge.io.label_studio_notes import Notes
+from augforge.io.label_studio_notes import corrected, drawn
 from augforge.io.label_studio_results import Results, gathered
 from augforge.io.listing import Listing
 from augforge.io.own import annotations_of
@@ -37,11 +37,11 @@ UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A task: its data, the results that count, and whether a person gave them."""
+    """A task: its data, its results, and whether there are results that count."""
 
     data: Mapping[str, Any]
     results: Results
-    by_people: bool
+    counts: bool
 
 
 class LabelStudio(AnnotatedImages):
@@ -107,16 +107,23 @@ class LabelStudio(AnnotatedImages):
         data = task.get("data") if isinstance(task, dict) else None
         if not isinstance(data, dict):
             return None
-        given = [one for one in _dicts(task.get("annotations")) if not one.get("was_cancelled")]
+        counting = self._annotation(_dicts(task.get("annotations")))
+        if counting is None and not task.get("annotations"):
+            counting = self._prediction(_dicts(task.get("predictions")))
+        return _Task(data, Results() if counting is None else self._results(counting), counting is not None)
+
+    def _annotation(self, annotations: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """The last annotation of a task that was not skipped."""
+        given = [one for one in annotations if not one.get("was_cancelled")]
         self._counts["task", "annotated more than once, and read as the last time"] += len(given) > 1
-        if given:
-            last = max(given, key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))
-            return _Task(data, self._results(last), True)
-        self._counts["task", "read as not annotated, being skipped"] += bool(_dicts(task.get("annotations")))
-        predicted = _dicts(task.get("predictions"))
-        ours = [one for one in predicted if one.get("model_version") == OWN and not task.get("annotations")]
-        self._counts["task", "read as not annotated, having predictions alone"] += bool(predicted) and not ours
-        return _Task(data, self._results(ours[0]) if ours else Results(), bool(ours))
+        self._counts["task", "read as not annotated, being skipped"] += bool(annotations) and not given
+        return max(given, key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""), default=None)
+
+    def _prediction(self, predictions: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """What augforge wrote of a task."""
+        ours = [one for one in predictions if one.get("model_version") == OWN]
+        self._counts["task", "read as not annotated, having predictions alone"] += bool(predictions) and not ours
+        return ours[0] if ours else None
 
     def _results(self, annotation: Mapping[str, Any]) -> Results:
         found = gathered(annotation.get("result"))
@@ -132,27 +139,29 @@ class LabelStudio(AnnotatedImages):
         split = text_of(record.get("split")) if known else path_split(locator)
         found = self._images.get(locator) or (Entry(locator, None) if problem else self._other(locator, None))
         entry = replace(found, split=split_name(split) if split else None, problem=problem or found.problem)
-        if not task.by_people:
+        if not task.counts:
             return replace(entry, carried=known)
-        label = label_of(record, record.get("labelled") is True) if known else None
-        said = annotations_of(record, known) if known else None
-        read, annotations = Notes(task.results, label, said).read(draws and not known)
-        if known and read != label:
-            known = {**known, "labelled_by": None}
         size = task.results.size
-        return replace(entry, label=read, carried=known, annotations=annotations, size=size and size[::-1])
+        entry = replace(entry, size=size and size[::-1])
+        if not known:
+            label, annotations = drawn(task.results, draws)
+            return replace(entry, label=label, annotations=annotations)
+        return self._corrected(replace(entry, carried=known), task.results, record)
+
+    def _corrected(self, entry: Entry, results: Results, record: Mapping[str, Any]) -> Entry:
+        """An image that augforge wrote; a label that somebody has changed is no longer a model's."""
+        before = label_of(record, record.get("labelled") is True)
+        label, annotations = corrected(results, before, annotations_of(record, entry.carried))
+        carried = entry.carried if label == before else {**(entry.carried or {}), "labelled_by": None}
+        return replace(entry, label=label, annotations=annotations, carried=carried)
 
     def _locator(self, data: Mapping[str, Any], otherwise: str) -> tuple[str, str]:
         """Where the image of a task lies, and what is wrong with that: the image with the longest end of its path."""
         texts = [data.get("file"), data.get("image"), *data.values()]
         paths = [path for text in texts if isinstance(text, str) and _is_picture(path := _path(text))]
-        for path in paths:
-            parts = path.split("/")
-            ends = ["/".join(parts[start:]) for start in range(len(parts))]
-            uploaded = UPLOADED.fullmatch(parts[-1])
-            for end in [*ends, *([uploaded[1]] if uploaded else [])]:
-                if found := self._ending(end):
-                    return found[0], "" if len(found) == 1 else f"several images are called {end}"
+        for end in (end for path in paths for end in _ends(path)):
+            if found := self._ending(end):
+                return found[0], "" if len(found) == 1 else f"several images are called {end}"
         return (paths[0], "") if paths else (otherwise, "its task names no image")
 
     def _ending(self, end: str) -> list[str]:
@@ -181,6 +190,14 @@ def _path(text: str) -> str:
     except ValueError:
         path = text
     return path.replace("\\", "/").lstrip("/")
+
+
+def _ends(path: str) -> Iterator[str]:
+    """The ends of a path, the longest first; then the name of a file without what an upload has put before it."""
+    parts = path.split("/")
+    yield from ("/".join(parts[start:]) for start in range(len(parts)))
+    if uploaded := UPLOADED.fullmatch(parts[-1]):
+        yield uploaded[1]
 
 
 def _is_picture(path: str) -> bool:

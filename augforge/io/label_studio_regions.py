@@ -52,6 +52,16 @@ def places_of(said: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def point_names(one: Mapping[str, Any]) -> list[str]:
+    """What the points of an instance are called."""
+    return list(one.get("names") or [f"point {number}" for number in range(1, len(one["points"]) + 1)])
+
+
+def point_ids(place: int, one: Mapping[str, Any]) -> list[str]:
+    """The ids of the regions of the points of an instance, the one at a `place` among all."""
+    return [f"points-{place}-{number}" for number in range(len(one["points"]))]
+
+
 def brush_runs(mask: NDArray[np.uint8]) -> list[int]:
     """A mask (h, w), 0 outside, as the bytes of Label Studio's run lengths, in which a pixel has four values.
 
@@ -142,7 +152,7 @@ def _of_box(identity: str, box: Mapping[str, Any], size: Size) -> Iterator[Regio
 
 def _of_points(identity: str, one: Mapping[str, Any], size: Size, parent: str | None) -> Iterator[Region]:
     """The regions of the labelled points of an instance."""
-    names = one.get("names") or [f"point {number}" for number in range(1, len(one["points"]) + 1)]
+    names = point_names(one)
     for number, (x, y, seen) in enumerate(one["points"]):
         if not seen:
             continue

@@ -85,16 +85,21 @@ def _say(found: Results, one: Region, kind: str) -> None:
     """Take what a result says of a region beyond its place, or of the image."""
     value, region, name = one.get("value"), found.regions.get(str(one.get("id"))), str(one.get("from_name"))
     said = value.get(SAID.get(kind, kind)) if isinstance(value, dict) else None
-    if region is not None and value is region.value:
-        return
-    if region is not None and kind.endswith(LABELS):
-        region.labels += [label for label in words(said) if label not in region.labels]
-    elif region is not None and kind in SAID:
-        region.said[name] = said[0] if isinstance(said, list) and len(said) == 1 else said
-    elif region is None and kind in ("choices", "textarea"):
-        (found.choices if kind == "choices" else found.texts).setdefault(name, []).extend(words(said))
+    whole = {"choices": found.choices, "textarea": found.texts}.get(kind)
+    if region is not None:
+        _say_of(region, kind, name, said)
+    elif whole is not None:
+        whole.setdefault(name, []).extend(words(said))
     elif not (isinstance(value, dict) and PLACES & value.keys()):
         found.unread[kind] += 1
+
+
+def _say_of(region: Drawn, kind: str, name: str, said: Any) -> None:
+    """Take the labels of a region, or what a control says of it."""
+    if kind.endswith(LABELS):
+        region.labels += [label for label in words(said) if label not in region.labels]
+    elif kind in SAID:
+        region.said[name] = said[0] if isinstance(said, list) and len(said) == 1 else said
 
 
 def words(value: Any) -> list[str]:

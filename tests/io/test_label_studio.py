@@ -309,6 +309,20 @@ def test_what_was_deleted_is_gone_and_what_was_drawn_is_there(tmp_path):
     assert said["keypoints"] == [{**PERSON, "points": [[0.0, 0.0, 0.0], *PERSON["points"][1:]]}]
 
 
+def test_an_outline_whose_box_was_deleted_has_a_box_of_its_own(tmp_path):
+    inside = np.zeros(GIVEN_SIZE, np.uint8)
+    inside[3:9, 4:20] = 1
+    masked = {"box": [1.0, 1.0, 30.0, 20.0], "label": "car", "segmentation": segmentation.encoded(inside)}
+    finished = make_run(tmp_path, [(None, None, {"boxes": [masked, BUS]})])
+    export(finished, "label-studio", tmp_path / "out")
+    submitted(tmp_path / "out", lambda results: [one for one in results if one["id"] not in ("box-0", "box-1")])
+    ((label, _, said),) = of_source(tmp_path / "out").values()
+    brush, polygon = said["boxes"]
+    assert brush == {"box": [4.0, 3.0, 20.0, 9.0], "label": "car", "segmentation": masked["segmentation"]}
+    assert polygon["label"] == "bus" and np.allclose(polygon["segmentation"], BUS["segmentation"]) and label is None
+    assert np.allclose(polygon["box"], BUS["box"])
+
+
 def test_labels_and_captions_that_were_changed(tmp_path):
     def changed(results):
         found = []
