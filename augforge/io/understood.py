@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from augforge.data.annotations import count_annotations, parse_annotations
 from augforge.data.classes import is_soft, plain, said_labels, shares_of
+from augforge.data.pictures import MASK
 from augforge.io.base import MISSING, labels_met
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Understood:
     unlabelled: int = 0
     several: int = 0
     soft: int = 0
-    masks: int = 0
+    pictures: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     bad: int = 0
     missing: int = 0
@@ -59,7 +61,7 @@ class Understood:
         self.images += 1
         self.bad += bool(entry.problem)
         self.missing += entry.problem == MISSING
-        self.masks += bool(entry.mask)
+        self.pictures.update(dict.fromkeys(entry.pictures, 1))
         said = entry.annotations or parse_annotations((entry.carried or {}).get("annotations"))
         for name, count in count_annotations(said).items():
             self.things[name] = self.things.get(name, 0) + count
@@ -99,7 +101,7 @@ class Understood:
             *things,
             (self.several, f"{_many(self.several, 'image')} with several labels"),
             (self.soft, f"{_many(self.soft, 'image')} with a soft label"),
-            (self.masks, _many(self.masks, "mask")),
+            *((count, _companions(name, count)) for name, count in self.pictures.items()),
             (self.dropped, f"{self.dropped:,} more that it had dropped"),
             (self.bad, f"{self.bad:,} of them cannot be used{gone}"),
         )
@@ -120,6 +122,11 @@ def understanding(source: Source, told: Understood) -> Iterator[Entry]:
         yield entry
     told.empty = tuple(source.empty_classes(met))
     told.unused, told.notes = source.unused(), tuple(source.notes(told))
+
+
+def _companions(name: str, count: int) -> str:
+    """Such as "3 masks"; other names are not in the plural of English: "3 with depth"."""
+    return _many(count, "mask") if name == MASK else f"{count:,} with {name}"
 
 
 def _many(count: int, one: str, more: str = "") -> str:

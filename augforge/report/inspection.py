@@ -15,6 +15,7 @@ from augforge.data.annotations import check_annotations, describe_annotations
 from augforge.data.classes import filed_under, one_label, plain, said_labels, shares_of
 from augforge.data.files import named, write_atomically
 from augforge.data.ids import unit
+from augforge.data.pictures import MASK
 from augforge.errors import BadImage, SourceError, StoreError
 from augforge.io.sizes import fitting
 from augforge.io.understood import Understood, understanding, understood
@@ -44,7 +45,7 @@ class Example:
     label: str | None
     split: str | None
     annotations: Mapping[str, Any]
-    mask: bool
+    pictures: tuple[str, ...]
     picture: Image.Image = field(repr=False)
     problem: str = ""
     wrong: tuple[str, ...] = ()
@@ -52,7 +53,13 @@ class Example:
     def plain(self) -> dict[str, Any]:
         """As JSON, the annotations in words."""
         said = {"label": self.label, "split": self.split, "annotations": describe_annotations(self.annotations)}
-        return {"image": self.locator, **said, "mask": self.mask, "problem": self.problem, "wrong": list(self.wrong)}
+        return {
+            "image": self.locator,
+            **said,
+            "pictures": list(self.pictures),
+            "problem": self.problem,
+            "wrong": list(self.wrong),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class Inspection:
             "several-labels": told.several,
             "soft-labels": told.soft,
             "splits": told.splits,
-            "masks": told.masks,
+            "pictures": dict(told.pictures),
             "annotations": {name: {"images": i, "things": n} for name, (i, n) in self.annotations.items()},
             "dropped": told.dropped,
             "unusable": told.bad,
@@ -187,7 +194,7 @@ def _example(source: Source, entry: Entry) -> Example:
     """An image with its annotations drawn over it, or with what is wrong in its place."""
     from PIL import Image
 
-    from augforge.data.images import decode, decode_condition, inspect
+    from augforge.data.images import decode, decode_condition
     from augforge.report.drawing import annotated
 
     try:
@@ -195,18 +202,20 @@ def _example(source: Source, entry: Entry) -> Example:
             raise BadImage(entry.problem)
         data = source.read(entry.locator)
         image = decode(data)
-        mask = decode_condition(source.read_mask(entry.locator)) if entry.mask else None
+        mask = decode_condition(source.read_picture(entry.locator, MASK)) if MASK in entry.pictures else None
     except BadImage as error:
         empty = Image.new("RGB", (SIDE, SIDE), (235, 235, 235))
-        return Example(entry.locator, entry.label, entry.split, {}, bool(entry.mask), empty, error.message)
-    other = ""
-    if entry.size not in (None, image.size):
-        said, other = fitting(entry.annotations, entry.size, inspect(data))
-    else:
-        said = entry.annotations
-    usable, wrong = check_annotations(said, (image.height, image.width))
+        return Example(entry.locator, entry.label, entry.split, {}, tuple(entry.pictures), empty, error.message)
+    usable, wrong = _usable(entry, data, image.size)
     picture = annotated(image, usable, mask, SIDE)
     label = one_label(entry.label, usable)
-    return Example(
-        entry.locator, label, entry.split, usable, mask is not None, picture, "", tuple(filter(None, [other, *wrong]))
-    )
+    return Example(entry.locator, label, entry.split, usable, tuple(entry.pictures), picture, "", wrong)
+
+
+def _usable(entry: Entry, data: bytes, size: tuple[int, int]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The annotations that can be used of an image of `size` (width, height), and what is wrong with others."""
+    from augforge.data.images import inspect
+
+    said, other = fitting(entry.annotations, entry.size, inspect(data)) if entry.size else (entry.annotations, "")
+    usable, wrong = check_annotations(said, size[::-1])
+    return usable, tuple(filter(None, [other, *wrong]))

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.data import images
 from augforge.data.annotations import dump_annotations, parse_annotations
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import canonical
+from augforge.data.pictures import digests_of, dump_pictures, parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
@@ -28,6 +28,7 @@ from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
 from augforge.engine.one_label import told
 from augforge.engine.rates import recording
+from augforge.engine.runners.checked import checked
 from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError, shortened
 from augforge.models import trained_rows
@@ -38,9 +39,9 @@ GENERATED = pa.schema(
     [
         ("id", pa.string()),
         ("image", pa.large_binary()),
-        ("mask", pa.large_binary()),
+        ("companions", pa.map_(pa.string(), pa.large_binary())),
         ("digest", pa.string()),
-        ("mask_digest", pa.string()),
+        ("pictures", pa.string()),
         ("annotations", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -51,7 +52,6 @@ GENERATED = pa.schema(
         ("facts", pa.string()),
     ]
 )
-TOLERANCE = 1e-3  # how far a pixel may lie outside [0, 1]: rounding, not another range
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,15 @@ def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Par
 
 def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str, int]:
     """Generate what the plan asks for and add it to the ledger; counts what was generated and what was there."""
+    say_what_is_asked(stage, context)
+    jobs = list(plan(stage, context.ledger, context.seed, title))
+    if jobs:
+        say_what_is_not_made(stage, title, context)
+    return generate_jobs(stage, jobs, context)
+
+
+def say_what_is_asked(stage: Generator, context: RunContext) -> None:
+    """Refuse too many images, and say what there is to say before a stage is planned."""
     folder = generator_parts(stage, context.store, context.seed)[1].folder
     if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
         context.progress.say(f"{stage.name}: planning {asked:,} images")
@@ -77,11 +86,13 @@ def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str
         context.progress.say(
             f"{stage.name}: {told(several.values())}: they count for their classes, and condition nothing"
         )
-    jobs = list(plan(stage, context.ledger, context.seed, title))
-    if jobs and (without := _without_parents(stage, context)):
+
+
+def say_what_is_not_made(stage: Generator, title: str, context: RunContext) -> None:
+    """Say which classes get none of the images that are planned."""
+    if without := _without_parents(stage, context):
         names = shortened([str(label) for label in without])
         context.progress.say(f"{title}: nothing is generated of {names}: no image to learn from may condition it")
-    return generate_jobs(stage, jobs, context)
 
 
 def _without_parents(stage: Generator, context: RunContext) -> list[str | None]:
@@ -176,7 +187,7 @@ def generate_batches(
     generation_config = generation_config_of(stage, loaded.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
-        return batch, *_load(batch, pixels, stage.uses_masks, loaded.refusal)
+        return batch, *load_inputs(batch.jobs, pixels, stage, loaded.refusal)
 
     def work(inputs: tuple[Batch, list[GenerationInput], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
         batch, ready, problems = inputs
@@ -184,7 +195,7 @@ def generate_batches(
         if ready:
             padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
             pictures = like_parents(ready, checked(stage, loaded.generate(padded), len(padded))[: len(ready)])
-            made |= {item.job.sample.id: _or_why(picture, stage) for item, picture in zip(ready, pictures, strict=True)}
+            made |= {item.job.sample.id: or_why(picture, stage) for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
     rate = recording(parts.folder, loaded.facts)
@@ -193,10 +204,10 @@ def generate_batches(
         def save(result: tuple[Batch, dict[str, Any]]) -> None:
             batch, made = result
             rows = [
-                _row(job, made[job.sample.id], generation_config, batch.number, slot)
+                row_of(job, made[job.sample.id], generation_config, batch.number, slot)
                 for slot, job in enumerate(batch.jobs)
             ]
-            writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
+            writer.add(rows, sum(map(size_of, rows)))
             count(len(rows))
             bar.advance(len(rows))
 
@@ -205,30 +216,8 @@ def generate_batches(
         progress.say(f"{stage.name}: {text}")
 
 
-def checked(stage: Generator, images: Sequence[GeneratedImage], count: int) -> Sequence[GeneratedImage]:
-    """The images of a full batch of `count`; a generator that gives something else is defective.
-
-    Raises:
-        ValueError: there are more or fewer, or one is not float (h, w, 3) in [0, 1] (NaN is allowed).
-    """
-    if len(images) != count:
-        raise ValueError(f"generate: {stage.name} gave {len(images)} images for a batch of {count}")
-    for image in images:
-        _check_pixels(stage, image.pixels)
-    return images
-
-
-def _check_pixels(stage: Generator, pixels: NDArray[np.float32]) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or not np.issubdtype(pixels.dtype, np.floating):
-        raise ValueError(f"generate: {stage.name} gave {pixels.dtype} {pixels.shape}, not float (height, width, 3)")
-    finite = np.isfinite(pixels)
-    known = pixels if finite.all() else pixels[finite]  # a copy only where something is missing
-    if known.size and (known.min() < -TOLERANCE or known.max() > 1 + TOLERANCE):
-        raise ValueError(f"generate: {stage.name} gave values {known.min():g} to {known.max():g}, not within 0 to 1")
-
-
-def _load(
-    batch: Batch, pixels: Pixels, with_masks: bool, refusal: Callable[[Job], str]
+def load_inputs(
+    jobs: Sequence[Job], pixels: Pixels, stage: Generator, refusal: Callable[[Job], str]
 ) -> tuple[list[GenerationInput], dict[str, str]]:
     """The jobs with their parents' pixels, each decoded once, and for the others why they cannot be made."""
     ready, problems = [], {}
@@ -239,20 +228,22 @@ def _load(
             seen[parent.id] = images.decode(pixels.bytes_of(parent))
         return seen[parent.id]
 
-    for job in batch.jobs:
+    for job in jobs:
         if problem := refusal(job):
             problems[job.sample.id] = problem
             continue
         try:
             pictures = tuple(map(picture, job.parents))
-            masks = tuple(pixels.mask_of(p) if p.mask else None for p in job.parents) if with_masks else ()
-            ready.append(GenerationInput(job, pictures, masks))
+            ready.append(GenerationInput(job, pictures, companions(stage, job.parents, pixels.picture_of)))
         except BadImage as error:
             problems[job.sample.id] = f"a parent cannot be read: {error.message}"
     return ready, problems
 
 
-def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: int, slot: int) -> dict[str, Any]:
+def row_of(
+    job: Job, made: GeneratedImage | str, generation_config: str, batch: int = 0, slot: int = 0
+) -> dict[str, Any]:
+    """The row of what was made for a job, or of why nothing was."""
     row: dict[str, Any] = {
         "id": job.sample.id,
         "generation_config": generation_config,
@@ -260,8 +251,8 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
         "slot": slot,
         "problem": "",
         "facts": "{}",
-        "mask": None,
-        "mask_digest": "",
+        "companions": [],
+        "pictures": "",
         "annotations": "",
     }
     if isinstance(made, str):
@@ -272,13 +263,13 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
     return {
         **row,
         **made_row,
-        **_mask(made),
+        **_companions(made),
         "annotations": dump_annotations(made.annotations),
         "facts": canonical(dict(made.facts)),
     }
 
 
-def _or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
+def or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
     """A generated image, or why it is broken."""
     what = "the model returned" if stage.trained else f"{stage.name} made"
     return images.degenerate(made.pixels, what) or made
@@ -286,17 +277,29 @@ def _or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
 
 def encoded(made: GeneratedImage) -> bytes:
     """The PNG bytes of a generated image."""
-    return images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
+    whole = made.pixels.dtype == np.uint8
+    pixels = made.pixels if whole else np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)
+    return images.encode_png(Image.fromarray(pixels))
 
 
-def _mask(made: GeneratedImage) -> dict[str, Any]:
-    """The encoded mask of a picture, and its digest; a mask of another size is a defect of the generator."""
-    data = made.encoded_mask()
-    if made.mask is None or data is None:
-        return {}
-    if made.mask.shape[:2] != made.pixels.shape[:2]:
-        raise ValueError(f"a mask of {made.mask.shape} was made for a picture of {made.pixels.shape}")
-    return {"mask": data, "mask_digest": images.digest(data)}
+def _companions(made: GeneratedImage) -> dict[str, Any]:
+    """The encoded pictures that go with an image, and their digests."""
+    encoded = made.encoded_pictures()
+    return {"companions": sorted(encoded.items()), "pictures": dump_pictures(digests_of(encoded))}
+
+
+def companions(
+    stage: Generator, parents: Sequence[Sample], read: Callable[[Sample, str], bytes]
+) -> tuple[dict[str, bytes], ...]:
+    """The encoded pictures of the parents that a generator is given; () if it uses none. BadImage as `read`."""
+    if stage.uses_pictures is not None and not stage.uses_pictures:
+        return ()
+    return tuple({name: read(parent, name) for name in stage.pictures_of(parent)} for parent in parents)
+
+
+def size_of(row: Mapping[str, Any]) -> int:
+    """Bytes of the pixels of a row."""
+    return len(row["image"]) + sum(len(data) for _, data in row["companions"])
 
 
 def generation_config_of(stage: Generator, facts: Mapping[str, Any]) -> str:
@@ -315,14 +318,14 @@ def _says(fact: Any, option: Any) -> bool:
 
 def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
     """The planned samples with what became of them."""
-    columns = [column for column in GENERATED.names if column not in ("image", "mask")]
+    columns = [column for column in GENERATED.names if column not in ("image", "companions")]
     rows = parts.rows([job.sample.id for job in jobs], columns)
     for planned, row in zip((job.sample for job in jobs), rows, strict=True):
         problem = row["problem"] or None
         yield replace(
             planned,
             digest=row["digest"],
-            mask=row["mask_digest"],
+            pictures=parse_pictures(row["pictures"]),
             annotations=parse_annotations(row["annotations"]),
             width=row["width"],
             height=row["height"],
