@@ -46,6 +46,8 @@ STRENGTHS = ("severity", "magnitude", "amplitude", "strength")
 KINDS = ("op", "kind")
 """Options that say which of several operators it is: a row for each value."""
 SEED = 5
+TRIES, CHANGED = 12, 3.0
+"""Seeds that are tried until the mean value of an image changes by so much, of 255."""
 SIDE = 144
 QUALITY = 75
 SCENES = 24
@@ -63,9 +65,9 @@ class Row:
 
 
 def operators() -> dict[str, type[OperatorGenerator]]:
-    """The operators of the catalog by their names."""
+    """The operators of the catalog by their names, but for those that pair images and change none."""
     known = ((name, stage_class(verb, name)) for verb, name in STAGES if verb == "generate")
-    return {name: cls for name, cls in known if issubclass(cls, OperatorGenerator)}
+    return {name: cls for name, cls in known if issubclass(cls, OperatorGenerator) and not cls.plans_by_likeness}
 
 
 def rows(cls: type[OperatorGenerator]) -> list[Row]:
@@ -102,37 +104,48 @@ def picture(cls: type[OperatorGenerator]) -> Image.Image | None:
 def _cells(cls: type[OperatorGenerator], row: Row) -> list[tuple[Image.Image, list[str]]]:
     """The first scene, and what becomes of it; nothing where it cannot be made."""
     parent, first = scenes()[0]
-    shown = [(_drawn(first, parent.annotations), [row.title, str(parent.label)])]
     more = {"partner": "other-class"} if "partner" in cls.model_fields else {}
-    for number, value in enumerate(row.values):
-        given = {row.strength: value} if row.strength else {}
-        try:
-            stage = build_stage("generate", cls.name, {**more, **row.options, **given})
-            made, label = _made(stage, 0 if row.strength else number)
-        except AugforgeError as error:
-            print(f"{cls.name} {row.title}: {error.message}")
-            return []
+    given = [{**more, **row.options, **({row.strength: value} if row.strength else {})} for value in row.values]
+    try:
+        stages = [build_stage("generate", cls.name, options) for options in given]
+        seeds = [_telling_seed(stages[-1])] * len(stages) if row.strength else [SEED + n for n in range(len(stages))]
+        made = [_made(stage, seed) for stage, seed in zip(stages, seeds, strict=True)]
+    except AugforgeError as error:
+        print(f"{cls.name} {row.title}: {error.message}")
+        return []
+    shown = [(_drawn(first, parent.annotations), [row.title, str(parent.label)])]
+    for number, (value, (image, label)) in enumerate(zip(row.values, made, strict=True)):
         text = f"{row.strength} {value:.2g}" if row.strength else f"draw {number + 1}"
-        soft = made.annotations.get("soft_label", {})
+        soft = image.annotations.get("soft_label", {})
         shares = ", ".join(f"{name} {share:.2f}" for name, share in soft.items())
-        shown.append((_drawn(_picture(made), made.annotations), [text, label or shares]))
+        shown.append((_drawn(_picture(image), image.annotations), [text, label or shares]))
     return shown
 
 
-def _made(stage: Any, variant: int) -> tuple[GeneratedImage, str | None]:
-    """The first scene through a stage, drawn with a seed that is the same at every strength. BadImage if it cannot."""
+def _telling_seed(stage: Any) -> int:
+    """A seed that is drawn with at every strength: the first by which the image is seen to change."""
+    before = np.asarray(scenes()[0][1]).astype(int)
+    for seed in range(SEED, SEED + TRIES):
+        after = np.asarray(_picture(_made(stage, seed)[0])).astype(int)
+        if after.shape != before.shape or np.abs(after - before).mean() >= CHANGED:
+            return seed
+    return SEED
+
+
+def _made(stage: Any, seed: int) -> tuple[GeneratedImage, str | None]:
+    """The first scene through a stage. BadImage if it cannot be made."""
     known = {sample.id: image for sample, image in scenes()}
     pools = Pools({name: Pool(sample for sample, _ in scenes() if sample.label == name) for name in LABELS})
     parent = scenes()[0][0]
-    parents, drawn = stage.draw(parent.label, parent, pools, variant, SEED + variant)
+    parents, drawn = stage.draw(parent.label, parent, pools, 0, seed)
     ids = tuple(each.id for each in parents)
-    sample = Sample("made", stage.child_label(parent.label), "synthetic", ids, sampled_params=drawn)
-    job = Job(sample, tuple(parents))
+    label = stage.made_label(parent.label, parents, drawn)
+    job = Job(Sample("made", label, "synthetic", ids, sampled_params=drawn), tuple(parents))
     if why := stage.refusal(job):
         raise BadImage(why)
     masks = tuple({"mask": _masks()[each]} for each in ids)
     item = GenerationInput(job, tuple(known[each] for each in ids), masks)
-    return stage.load("cpu").generate([item])[0], sample.label
+    return stage.load("cpu").generate([item])[0], label
 
 
 @cache

@@ -25,9 +25,9 @@ class Whirl(OperatorGenerator):
 
 def test_every_operator_of_the_catalog_is_in_the_page_with_its_picture_or_how_to_make_it():
     known = [name for verb, name in STAGES if issubclass(stage_class(verb, name), OperatorGenerator)]
-    assert {"shifts", "mix", "edges"} <= set(known) and list(operators()) == known
+    assert {"shifts", "mix", "edges"} <= set(operators()) and set(known) - set(operators()) == {"triplets"}
     text = page()
-    for name in known:
+    for name in operators():
         section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         assert (f"({'../images/operators/' + name}.webp)" in section) == (FOLDER / f"{name}.webp").is_file()
         assert ".webp)" in section or COMMAND in section
