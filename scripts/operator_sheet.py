@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,12 +56,11 @@ LABELS = ("busy", "quiet")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operator with its options, at several strengths of one option (none: drawn several times)."""
+    """One operator with its options, at several strengths, each with what stands below; without any, drawn anew."""
 
     title: str
     options: Mapping[str, Any]
-    strength: str | None
-    values: Sequence[float]
+    strengths: Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def operators() -> dict[str, type[OperatorGenerator]]:
@@ -72,27 +71,39 @@ def operators() -> dict[str, type[OperatorGenerator]]:
 
 def rows(cls: type[OperatorGenerator]) -> list[Row]:
     """What is drawn of an operator: a row for each of its kinds."""
-    strength = next((name for name in STRENGTHS if name in cls.model_fields), None)
-    values = _thirds(cls, strength) if strength else [0.0, 1.0, 2.0]
-    return [Row(title, options, strength, values) for title, options in _kinds(cls)]
+    return [Row(title, options, list(_strengths(cls))) for title, options in _kinds(cls)]
 
 
 def _kinds(cls: type[OperatorGenerator]) -> Iterator[tuple[str, dict[str, Any]]]:
     option = next((name for name in KINDS if name in cls.model_fields), None)
-    named = get_args(cls.model_fields[option].annotation) if option else ()
-    if option and named:
-        yield from ((str(value), {option: value}) for value in named)
-    else:
+    named = _choices(cls.model_fields[option].annotation) if option else ()
+    yield from ((str(value), {str(option): value}) for value in named)
+    if not named:
         yield cls.name, {}
 
 
-def _thirds(cls: type[OperatorGenerator], option: str) -> list[float]:
-    """A third, two thirds and all of an option: of its bound where that is a share, else of its default."""
-    field = cls.model_fields[option]
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The values of a Literal, or of one in a tuple of several."""
+    if get_origin(kind) is tuple:
+        return _choices(get_args(kind)[0])
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _strengths(cls: type[OperatorGenerator]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A third, two thirds and all of the option that says how strong, or of all amplitudes together."""
+    fields = cls.model_fields
+    named = next((name for name in STRENGTHS if name in fields), None)
+    scaled = [named] if named else [n for n, f in fields.items() if (f.description or "").startswith("Amplitude")]
+    for part in (1, 2, 3) if scaled else ():
+        given = {name: _part(fields[name], part) for name in scaled}
+        yield (f"{named} {given[named]:.2g}" if named else f"amplitudes x {part / 3:.2g}"), given
+
+
+def _part(field: Any, part: int) -> float:
+    """A third (two, three) of an option: of its bound where it is a severity, else of its default."""
     most = next((mark.le for mark in field.metadata if hasattr(mark, "le")), None)
-    full = most if most is not None and most <= 1 else field.default
-    thirds = [full * part / 3 for part in (1, 2, 3)]
-    return [round(third) for third in thirds] if isinstance(field.default, int) else thirds
+    full = most if most is not None and most <= 1 and field.default >= 0.5 else field.default
+    return round(full * part / 3) if isinstance(field.default, int) else full * part / 3
 
 
 def picture(cls: type[OperatorGenerator]) -> Image.Image | None:
@@ -105,17 +116,16 @@ def _cells(cls: type[OperatorGenerator], row: Row) -> list[tuple[Image.Image, li
     """The first scene, and what becomes of it; nothing where it cannot be made."""
     parent, first = scenes()[0]
     more = {"partner": "other-class"} if "partner" in cls.model_fields else {}
-    given = [{**more, **row.options, **({row.strength: value} if row.strength else {})} for value in row.values]
+    strengths = row.strengths or [(f"draw {number}", {}) for number in (1, 2, 3)]
     try:
-        stages = [build_stage("generate", cls.name, options) for options in given]
-        seeds = [_telling_seed(stages[-1])] * len(stages) if row.strength else [SEED + n for n in range(len(stages))]
+        stages = [build_stage("generate", cls.name, {**more, **row.options, **given}) for _, given in strengths]
+        seeds = [_telling_seed(stages[-1])] * len(stages) if row.strengths else [SEED + n for n in range(len(stages))]
         made = [_made(stage, seed) for stage, seed in zip(stages, seeds, strict=True)]
     except AugforgeError as error:
         print(f"{cls.name} {row.title}: {error.message}")
         return []
     shown = [(_drawn(first, parent.annotations), [row.title, str(parent.label)])]
-    for number, (value, (image, label)) in enumerate(zip(row.values, made, strict=True)):
-        text = f"{row.strength} {value:.2g}" if row.strength else f"draw {number + 1}"
+    for (text, _), (image, label) in zip(strengths, made, strict=True):
         soft = image.annotations.get("soft_label", {})
         shares = ", ".join(f"{name} {share:.2f}" for name, share in soft.items())
         shown.append((_drawn(_picture(image), image.annotations), [text, label or shares]))
