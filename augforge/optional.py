@@ -12,6 +12,7 @@ from augforge.errors import AugforgeError
 EXTRAS = {
     "accelerate": "train",
     "c2pa": "c2pa",
+    "cleanlab": "labels",
     "cryptography": "c2pa",
     "diffusers": "generate",
     "faiss": "select",

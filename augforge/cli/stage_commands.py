@@ -85,6 +85,7 @@ EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
     ("generate", "outpaint"): "--model builtin-sd --per-class 2",
     ("generate", "latent-shift"): "--model builtin-sd --per-class 2",
+    ("generate", "edges"): "--purpose validation",
     ("generate", "img2img"): "--model builtin-sd --per-class 2 --strength 0.5",
     ("generate", "text2img"): "--model builtin-sd --per-class 2 --templates usual",
     ("filter", "duplicates"): "--by embedding",

@@ -25,7 +25,8 @@ from augforge.stages.stage import kebab
 def stage_key(stage: Generator, seed: int) -> str:
     """What an image of this stage depends on beside its parents: options, model weights, seed, code version."""
     tasks = stage.tasks()
-    models = {option: model_key(find_model(getattr(stage, option), task)) for option, task in tasks.items()}
+    named_models = {option: (getattr(stage, option), task) for option, task in tasks.items()}
+    models = {option: model_key(find_model(*given)) for option, given in named_models.items() if given[0] is not None}
     named = {kebab(option) for option in tasks}  # what a model is called does not matter, what it is does
     options = {option: value for option, value in stage.measured_options().items() if option not in named}
     return key(stage.name, stage.version, options, models, seed)
@@ -110,13 +111,14 @@ class _Planner:
         held_out = unit("validation", identity) < getattr(self.stage, "validation", 0.0)
         sample = Sample(
             id=identity,
-            label=self.stage.child_label(label),
+            label=self.stage.made_label(label, parents, sampled_params),
             origin="synthetic",
             parents=tuple(ids),
             stage=self.title,
             seed=seed_of(identity),
             split="validation" if held_out else self.split,
             sampled_params=sampled_params,
+            scores=self.stage.planned_scores(sampled_params),
         )
         return Job(sample, tuple(parents))
 

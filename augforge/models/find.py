@@ -15,7 +15,13 @@ from augforge.models.tasks import PIPELINES, TASKS, backends_of
 
 OPEN_CLIP = re.compile(r"[\w.-]+/[\w.-]+")
 """What an `arch/pretrained` of open_clip looks like."""
-TRAINERS = {"night": "night", "paired": "paired", "classification": "classifier", "unconditional": "diffusion"}
+TRAINERS = {
+    "night": "night",
+    "paired": "paired",
+    "classification": "classifier",
+    "anomaly": "efficientad",
+    "unconditional": "diffusion",
+}
 """The trainer that makes the models of a task."""
 _OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety")
 _PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation", "outpainting", "autoencoder")
@@ -50,6 +56,8 @@ def ways_to_name(task: str) -> str:
         ways += ["the directory of a diffusers pipeline", "a .safetensors file", "hub:owner/name"]
     elif task in _OPEN_CLIP_TASKS:
         ways += ["a model directory", "hub:owner/name", "ARCH/PRETRAINED of open_clip"]
+    elif task == "attention":
+        ways += ["the directory of a vision transformer of timm or transformers", "hub:owner/name"]
     else:
         ways += ["a directory or file with its weights"]
     if task == "safety":

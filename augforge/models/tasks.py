@@ -20,10 +20,12 @@ TASKS: dict[str, tuple[str, ...]] = {
     "night": ("night",),
     "paired": ("paired",),
     "classification": ("classification", "efficientnet-lite2"),
+    "anomaly": ("anomaly",),
     "edges": ("edges",),
     "unconditional": ("unconditional",),
     "outpainting": ("unconditional", "inpainting"),
     "autoencoder": ("autoencoder", "image-to-image", "unclip"),
+    "attention": ("timm", "transformers"),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 

@@ -188,6 +188,10 @@ class Generator(Stage):
         """The class of what is generated from images of class `label`."""
         return label
 
+    def made_label(self, label: str | None, parents: Sequence[Sample], sampled_params: Mapping[str, Any]) -> str | None:
+        """The class of one image, once its parents and parameters are known; `child_label` unless they matter."""
+        return self.child_label(label)
+
     def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
         """How many images to generate of each class, given how many it has; by default up to the largest class.
 
@@ -234,6 +238,10 @@ class Generator(Stage):
     def pictures_of(self, parent: Sample) -> list[str]:
         """The names of the pictures of a parent that it is given."""
         return [name for name in parent.pictures if self.uses_pictures is None or name in self.uses_pictures]
+
+    def planned_scores(self, sampled_params: Mapping[str, Any]) -> Mapping[str, float]:
+        """What is known of an image before it is made, by names that stand among the scores of filters."""
+        return {}
 
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:
