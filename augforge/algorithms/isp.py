@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.light import from_light, to_light
 from augforge.data.ids import rng
 
 Values = NDArray[np.float64]
@@ -71,14 +72,14 @@ def reshoot(pixels: NDArray[np.uint8], camera: Mapping[str, Any], seed: int) -> 
 
 def unprocess(image: Values, camera: Mapping[str, Any]) -> Values:
     """(h, w, 3) what the sensor measured, linear, of an image in [0, 1]: tone, gamma, colours and gains inverted."""
-    light = _linear(_untoned(image))
+    light = to_light(_untoned(image))
     return light @ np.linalg.inv(_matrix(camera)).T / _gains(camera, errors=False)
 
 
 def process(measured: Values, camera: Mapping[str, Any]) -> Values:
     """(h, w, 3) the image in [0, 1] that a camera makes of what it measured."""
     light = (measured * _gains(camera, errors=True)) @ _matrix(camera).T
-    return _toned(_encoded(light.clip(0, 1)))
+    return _toned(from_light(light))
 
 
 def mosaic(measured: Values, pattern: str) -> Values:
@@ -126,16 +127,6 @@ def _gains(camera: Mapping[str, Any], errors: bool) -> Values:
     """(3,) what white balance multiplies the colours by."""
     wrong = [camera["red-error"], 0.0, camera["blue-error"]] if errors else [0.0, 0.0, 0.0]
     return np.array([camera["red"], 1.0, camera["blue"]]) * np.exp(wrong)
-
-
-def _linear(image: Values) -> Values:
-    """The light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
-
-
-def _encoded(light: Values) -> Values:
-    """The sRGB values of light in [0, 1]."""
-    return np.where(light <= 0.04045 / 12.92, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def _toned(image: Values) -> Values:
