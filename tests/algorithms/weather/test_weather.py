@@ -98,7 +98,7 @@ def test_transmittance_halves_at_ln2_over_beta_and_visibility_leaves_two_percent
 
 def test_contrast_falls_with_the_extinction_and_further_things_are_paler():
     depth = ground((48, 64))
-    contrasts = [fog(photo(), depth, beta, AIR).std() for beta in (0, 0.01, 0.03, 0.1)]
+    contrasts = [fog(photo(), np.full((48, 64), 30.0), beta, AIR).std() for beta in (0, 0.01, 0.03, 0.1)]
     assert contrasts == sorted(contrasts, reverse=True)
     stripes = np.zeros((48, 64, 3), np.uint8)
     seen = fog(stripes, depth, 0.02, AIR)[24:, 0, 0].astype(int)
