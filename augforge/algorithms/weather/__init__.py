@@ -5,7 +5,7 @@ After *Robust-Depth* (Saunders et al., *Self-supervised Monocular Depth Estimati
 w) in m; what is random in it is drawn before as plain JSON. At severity 0 every kind leaves every byte.
 """
 
-from augforge.algorithms.weather.depth import FAR, NEAR, from_disparity, ground, metres
+from augforge.algorithms.weather.depth import FAR, NEAR, from_disparity, gradient, metres
 from augforge.algorithms.weather.kinds import WEATHER, Kind
 
-__all__ = ["FAR", "NEAR", "WEATHER", "Kind", "from_disparity", "ground", "metres"]
+__all__ = ["FAR", "NEAR", "WEATHER", "Kind", "from_disparity", "gradient", "metres"]

@@ -12,20 +12,18 @@ FAR = 256.0
 """m: the sky, and the largest value of a depth picture whose scale is not given (that of KITTI's 16 bits)."""
 NEAR = 3.0
 """m: what a model of relative depth finds nearest."""
-CAMERA, HALF_ANGLE = 1.5, 25.0
-"""The assumed camera: m above the ground, and degrees from the middle of the image to its border."""
+BOTTOM, TOP = 3.0, 120.0
+"""m: the assumed depth of the lowest and the uppermost row."""
 
 
-def ground(size: tuple[int, int], far: float = FAR) -> Values:
-    """(h, w) the depth of an open plain: a level camera 1.5 m above the ground, with a vertical view of 50 degrees.
+def gradient(size: tuple[int, int]) -> Values:
+    """(h, w) a depth for pictures of which none is known: further away from row to row, from 3 m below to 120 m above.
 
-    The horizon is the middle of the image, all above it as far as it goes. Nothing that stands up is known: it has the
-    depth of what it hides.
+    Each row is further than the one below by the same factor, as on ground that rises slowly. Nothing that stands up is
+    known: it has the depth of its row.
     """
-    below = (np.arange(size[0]) + 0.5) / size[0] * 2 - 1
-    slope = np.maximum(below, 1e-9) * np.tan(np.deg2rad(HALF_ANGLE))
-    rows = np.where(below > 0, np.minimum(CAMERA / slope, far), far)
-    return np.repeat(rows[:, None], size[1], axis=1)
+    up = 1 - (np.arange(size[0]) + 0.5) / size[0]
+    return np.repeat((BOTTOM * (TOP / BOTTOM) ** up)[:, None], size[1], axis=1)
 
 
 def metres(picture: NDArray[Any], scale: float | None, far: float = FAR) -> Values:

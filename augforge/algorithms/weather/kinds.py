@@ -116,7 +116,7 @@ WEATHER: dict[str, Kind] = {
             "beta": Extinction(150, 600),
             "lying": Between(1.3, 2.2, rest=1),
             "falling": Group(
-                {"share": Between(0.02, 0.06), "size": Always(0.004, 0.009), "angle": Always(60, 120)},
+                {"share": Between(0.02, 0.06), "size": Always(0.002, 0.005), "angle": Always(60, 120)},
             ),
             "seed": Seed(),
         },

@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from augforge.algorithms.weather import FAR, from_disparity, ground, metres
+from augforge.algorithms.weather import from_disparity, gradient, metres
 
 
-def test_the_assumed_ground_is_as_far_as_a_camera_of_its_height_sees_it():
-    depth = ground((200, 3))
-    assert (depth[:100] == FAR).all() and (depth == depth[:, :1]).all()
-    below = depth[100:, 0]
-    assert (np.diff(below) <= 0).all() and below[0] > 100
-    angle = np.arctan(1.5 / below[-1])
-    assert abs(np.rad2deg(angle) - 25) < 0.2, "the lowest row is half of the view below the horizon"
-    assert abs(below[49] / below[99] - 2) < 0.02
+def test_the_assumed_depth_grows_by_one_factor_from_row_to_row():
+    depth = gradient((200, 3))
+    assert (depth == depth[:, :1]).all()
+    factors = depth[:-1, 0] / depth[1:, 0]
+    assert np.allclose(factors, 40 ** (1 / 200))
+    assert abs(depth[-1, 0] - 3) < 0.1 and abs(depth[0, 0] - 120) < 2
+    assert np.isclose(gradient((1, 1))[0, 0], np.sqrt(3 * 120))
 
 
 def test_a_picture_says_metres_by_its_scale_or_by_its_largest_number():
