@@ -33,6 +33,7 @@ KIND_HELP = {
     "cvat": "An XML file of CVAT for images 1.1, or the folder that holds it.",
     "openimages": "A folder with CSV files of Open Images, or one of them.",
     "segmentation": "A folder of images and masks in folders of their own, as Cityscapes has them.",
+    "video": "A video file, or a folder of videos or of folders of frames.",
     "hub": "A dataset on the Hugging Face Hub: owner/name.",
     "run": "The folder of another run.",
     "sample": "A small data set that comes with augforge: digits or streets.",
@@ -46,6 +47,7 @@ OPTION_HELP = {
     "splits": "Whether names of folders and files tell splits; true if not given.",
     "classes": "Whether folders are classes; true if not given.",
     "path": "The folder that the paths in the file start from.",
+    "every": "Take one of so many frames, from the first one on.",
     "corners": "How corners are written: inclusive (counted from 1, both in the box) or exclusive (from 0).",
 }
 

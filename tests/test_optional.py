@@ -24,6 +24,7 @@ BEHIND = {
     "augforge.engine.runners.generate_worker": ("torch accelerate", "`engine.workers.launch` starts it"),
     "augforge.engine.runners.train": ("accelerate", "`engine.workers.launch` starts it"),
     "augforge.evaluate": ("torch torchvision timm", "`evaluation.evaluate`, its only door"),
+    "augforge.io.video_frames": ("av", "`VideoFile.__init__`, before all else"),
     "augforge.models.backends": ("torch diffusers transformers", "`DiffusionBackend.__init__`, before all else"),
     "augforge.models.batches": ("torch", "a network is given to `in_batches`"),
     "augforge.models.classifier": ("torch", "`Classifier.__init__`, or a training"),
