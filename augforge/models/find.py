@@ -45,6 +45,8 @@ def ways_to_name(task: str) -> str:
         ways += ["the directory of a diffusers pipeline", "a .safetensors file", "hub:owner/name"]
     elif task in _OPEN_CLIP_TASKS:
         ways += ["a model directory", "hub:owner/name", "ARCH/PRETRAINED of open_clip"]
+    elif task == "depth-estimation":
+        ways += ["the directory of a depth model of transformers", "hub:owner/name"]
     else:
         ways += ["a directory or file with its weights"]
     if task == "safety":

@@ -21,6 +21,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "paired": ("paired",),
     "classification": ("classification", "efficientnet-lite2"),
     "edges": ("edges",),
+    "depth-estimation": ("transformers",),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 
