@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from augforge.data import images
+from augforge.data.pictures import kind_of
 from augforge.data.uniform import Uniform
 from augforge.errors import SourceError
 from augforge.optional import require
@@ -49,8 +50,9 @@ def as_tensors(
 ) -> Data:
     """The dataset with a transform that decodes each row when it is read; nothing is copied.
 
-    A row then has `image`, (3, h, w) float32 in [0, 1] (1 channel in mode "L"), `label`, int64, and `mask` where there
-    is one, (h, w) int64 labels or (h, w, 3) uint8; its other columns are as they were, but for annotations:
+    A row then has `image`, (3, h, w) float32 in [0, 1] (1 channel in mode "L"), `label`, int64, and, by their names,
+    the pictures that go with it: (h, w) int64 of a `mask`, of `instances` and of a `depth`, (h, w, 3) uint8 of others,
+    None where there is none. Its other columns are as they were, but for annotations:
 
     - `boxes` gives `target`, as the detectors of torchvision take it: `boxes`, (n, 4) float32 (x0, y0, x1, y1) in px;
       `labels`, (n,) int64, 1 for the first class, as 0 is the background (1 for all where no box has a class,
@@ -81,10 +83,17 @@ def as_tensors(
         if "image" not in part.column_names:
             raise SourceError("the dataset has no column 'image'", f"it has {', '.join(part.column_names)}")
     found = data if columns is None else data.select_columns(list(columns))
-    for name in ("image", "mask"):
-        if name in parts[0].column_names and (columns is None or name in columns):
-            found = found.cast_column(name, ImageFeature(decode=False))
-    return found.with_transform(_Reader(uniform, transform, _kinds(parts[0].features)))
+    pictures = _pictures(parts[0].features, columns)
+    for name in pictures:
+        found = found.cast_column(name, ImageFeature(decode=False))
+    return found.with_transform(_Reader(uniform, transform, _kinds(parts[0].features), pictures))
+
+
+def _pictures(features: Mapping[str, Any], columns: Sequence[str] | None) -> list[str]:
+    """The columns of pictures among those that are kept."""
+    from datasets import Image as ImageFeature
+
+    return [n for n, kind in features.items() if isinstance(kind, ImageFeature) and (columns is None or n in columns)]
 
 
 def _kinds(features: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,12 +118,17 @@ class _Reader:
     """Makes tensors of a batch of undecoded rows; a class, so that worker processes can be given it."""
 
     def __init__(
-        self, uniform: Uniform, transform: Callable[[Image.Image], Any] | None, kinds: Mapping[str, Any]
+        self,
+        uniform: Uniform,
+        transform: Callable[[Image.Image], Any] | None,
+        kinds: Mapping[str, Any],
+        pictures: Sequence[str],
     ) -> None:
         self._uniform, self._transform, self._kinds = uniform, transform, kinds
+        self._others = {name: partial(self._picture, name) for name in pictures if name != "image"}
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-        read: dict[str, Callable[[Any], Any]] = {"image": self._image, "mask": self._mask, "label": _label}
+        read: dict[str, Callable[[Any], Any]] = {"image": self._image, "label": _label, **self._others}
         found = {name: [read[name](cell) for cell in cells] if name in read else cells for name, cells in batch.items()}
         if not self._kinds.keys() & batch.keys():
             return found
@@ -148,13 +162,13 @@ class _Reader:
         image = self._uniform.decode(cell["bytes"])
         return _tensor(image) if self._transform is None else self._transform(image)
 
-    def _mask(self, cell: Mapping[str, Any] | None) -> Tensor | None:
+    def _picture(self, name: str, cell: Mapping[str, Any] | None) -> Tensor | None:
         import torch
 
         if cell is None:
             return None
-        mask = torch.from_numpy(images.decode_condition(self._uniform.mask(cell["bytes"])).copy())
-        return mask.long() if mask.ndim == 2 else mask
+        pixels = kind_of(name).decoded(self._uniform.picture(name, cell["bytes"]))
+        return torch.from_numpy(pixels.astype("int64") if pixels.ndim == 2 else pixels.copy())
 
 
 def _tensor(image: Image.Image) -> Tensor:

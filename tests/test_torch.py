@@ -151,8 +151,8 @@ def test_every_export_makes_one_mode_and_size_if_asked(mixed, tmp_path, to, mode
             assert image.mode == (mode or "RGB") and (size is None or image.size == (size, size))
             if size is None:
                 assert (np.asarray(image) == np.asarray(images.decode(seen[entry.carried["id"]]))).all()
-            if entry.mask:
-                assert images.decode_mask(source.read_mask(entry.locator)).shape[::-1] == image.size
+            if entry.pictures:
+                assert images.decode_mask(source.read_picture(entry.locator, "mask")).shape[::-1] == image.size
     assert "All images were made " + (mode or "RGB") in (tmp_path / "out" / "README.md").read_text()
     again = Recipe("again", 0, (SourceSpec(*detect(str(tmp_path / "out"))),), ())
     assert run(again, tmp_path / "again", device="cpu").dropped == 0

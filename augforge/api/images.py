@@ -71,11 +71,11 @@ class RunImage:
         return images.decode(self.data)
 
     @property
-    def mask(self) -> Image | None:
-        """The mask that goes with the image; None without one."""
+    def pictures(self) -> dict[str, Image]:
+        """The pictures that go with the image, by their names: `image.pictures["mask"]`."""
         from PIL import Image
 
-        return Image.open(BytesIO(self._archive.bytes_of(self.sample, "mask"))) if self.sample.mask else None
+        return {name: Image.open(BytesIO(self._archive.bytes_of(self.sample, name))) for name in self.sample.pictures}
 
     def __repr__(self) -> str:
         outcome = "kept" if self.kept else f"dropped by {self.sample.dropped_by}: {self.dropped}"
@@ -139,7 +139,7 @@ class Regenerated:
     """
 
     def __init__(self, remade: Remade) -> None:
-        self.sample, self.data, self.mask = remade.sample, remade.data, remade.mask
+        self.sample, self.data, self.pictures = remade.sample, remade.data, dict(remade.pictures)
         self.apart, self.equal = remade.apart, remade.equal
 
     @property

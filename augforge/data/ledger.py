@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
 from augforge.data.classes import Several, Shares, expected_counts, filed_under
+from augforge.data.pictures import parse_pictures
 from augforge.data.sample import On, Sample, is_evaluation
 from augforge.data.schema import ROWS, ledger_schema, samples_table, score_maps
 from augforge.errors import RecipeError, shortened
@@ -115,6 +116,7 @@ class Ledger:
                 **row,
                 "parents": tuple(row["parents"]),
                 "sampled_params": json.loads(row["sampled_params"]),
+                "pictures": parse_pictures(row["pictures"]),
                 "annotations": parse_annotations(row["annotations"]),
                 "kept": bool(self.kept[index]),
                 "dropped": self.dropped[index],

@@ -11,7 +11,7 @@ from typing import Any
 from augforge.data.files import SEAL, digest_of, read_sealed, unseal
 from augforge.errors import StoreError
 
-FORMAT = 4
+FORMAT = 5
 """The version of the run folder that this augforge writes; docs/format.md says what changed."""
 LEDGER = "samples.parquet"
 FILES = (LEDGER, "recipe.yaml", "recipe.lock", "README.md", "certificates.json")

@@ -22,8 +22,9 @@ class Sample:
     """One image and its whole provenance, as a row of the ledger.
 
     `ref` locates the encoded bytes ("0:cats/1.jpg" in source 0, "generated:…" in the parts of this run), `source` is
-    the same for people to read. `mask` is the SHA-256 of the encoded label mask of the image ("" if it has none),
-    `annotations` what else is known of its content, by the names of `augforge.data.annotations.KINDS`,
+    the same for people to read. `pictures` has the SHA-256 of the encoded pictures that go with the image, such as
+    its mask, by their names, `annotations` what else is known of its content, by the names of
+    `augforge.data.annotations.KINDS`,
     `labelled_by` the stage that gave the label if the source did not. `sampled_params` has every random parameter of
     the row, `generation_config` what all rows of a batch share (generator, options, model, device, versions), as JSON.
     """
@@ -43,7 +44,7 @@ class Sample:
     sampled_params: Mapping[str, Any] = field(default_factory=dict)
     generation_config: str | None = None
     note: str = ""
-    mask: str = ""
+    pictures: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
     labelled_by: str | None = None
     kept: bool = True

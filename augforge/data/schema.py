@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.data.annotations import dump_annotations
+from augforge.data.pictures import dump_pictures
 from augforge.data.sample import Sample
 
 ROWS = pa.schema(
@@ -29,7 +30,7 @@ ROWS = pa.schema(
         ("sampled_params", pa.string()),
         ("generation_config", pa.dictionary(pa.int32(), pa.string())),
         ("note", pa.string()),
-        ("mask", pa.string()),
+        ("pictures", pa.string()),
         ("annotations", pa.string()),
         ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
     ]
@@ -65,6 +66,7 @@ def _table(samples: Sequence[Sample]) -> pa.Table:
     columns = {
         "parents": [list(s.parents) for s in samples],
         "annotations": [dump_annotations(s.annotations) for s in samples],
+        "pictures": [dump_pictures(s.pictures) for s in samples],
         "sampled_params": [json.dumps(dict(s.sampled_params), sort_keys=True) for s in samples],
     }
     arrays = [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from augforge.data import images
 from augforge.data.annotations import Annotations, move_annotations
+from augforge.data.pictures import kind_of
 from augforge.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
@@ -61,24 +63,19 @@ class Uniform:
         """Encoded bytes of the image: the same ones if they are so already, else a PNG. BadImage as `decode`."""
         return data if self._is_so(data) else images.encode_png(self.decode(data))
 
-    def mask(self, data: bytes) -> bytes:
-        """Encoded bytes of the mask of an image, cut as the image is; without `size` the same ones."""
-        from PIL import Image
-
-        with Image.open(io.BytesIO(data)) as stored:
-            palette = stored.getpalette("RGB") if stored.mode == "P" else None
-        mask = Image.fromarray(images.decode_condition(data))
-        if self.size is None or mask.size == (self.size, self.size):
+    def picture(self, name: str, data: bytes) -> bytes:
+        """Encoded bytes of a picture that goes with an image, cut as the image is; without `size` the same ones."""
+        if self.size is None:
             return data
-        cut = mask.resize((self.size, self.size), Image.Resampling.NEAREST, box=_centre(*mask.size))
-        if palette and cut.mode == "L":
-            cut.putpalette(palette)
-        return images.encode_png(cut)
+        facts = images.inspect(data)
+        if (facts.width, facts.height) == (self.size, self.size):
+            return data
+        return kind_of(name).resized(data, (self.size, self.size), _centre(facts.width, facts.height))
 
-    def both(self, image: bytes, mask: bytes | None, was: Size) -> tuple[bytes, bytes | None, Size]:
-        """Image, mask and their size in px, from those that they had."""
+    def all(self, image: bytes, pictures: Mapping[str, bytes], was: Size) -> tuple[bytes, dict[str, bytes], Size]:
+        """Image, the pictures that go with it, and its size in px, from those that they had."""
         size = was if self.size is None else (self.size, self.size)
-        return self.image(image), None if mask is None else self.mask(mask), size
+        return self.image(image), {name: self.picture(name, data) for name, data in pictures.items()}, size
 
     def annotations(self, annotations: Annotations, was: Size) -> dict[str, Any]:
         """The annotations of an image of width and height `was`, scaled and cut as it is; without `size` the same ones.

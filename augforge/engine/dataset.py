@@ -18,6 +18,7 @@ from augforge.data.annotations import ParsedTexts, annotation_cells, annotation_
 from augforge.data.files import named, swap_folder, sync
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.pictures import parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.splits import in_order
 from augforge.data.store import Store
@@ -103,12 +104,14 @@ def _write(folder: Path, rows: _Rows, indices: Indices, split: str | None, bar: 
 class Filled:
     """Which columns and measures have a value in some kept sample; wholly empty ones are not written.
 
-    `annotations` has the features of the kinds of annotation that occur, by their names.
+    `annotations` has the features of the kinds of annotation that occur, by their names, `pictures` the names of
+    the pictures that do.
     """
 
     columns: frozenset[str]
     measures: tuple[str, ...]
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
 
 
 def filled_of(ledger: Ledger) -> Filled:
@@ -121,9 +124,9 @@ def filled_of(ledger: Ledger) -> Filled:
         "scores": bool(measures),
         "split": any(ledger.column("split", kept)),
         "caption": CAPTION in kinds or any(map(_prompt, set(ledger.column("sampled_params", kept)))),
-        "mask": any(ledger.column("mask", kept)),
     }
-    return Filled(frozenset(name for name, filled in there.items() if filled), measures, kinds)
+    pictures = {name for text in set(ledger.column("pictures", kept)) for name in parse_pictures(text)}
+    return Filled(frozenset(n for n, filled in there.items() if filled), measures, kinds, tuple(sorted(pictures)))
 
 
 def _prompt(sampled_params: str) -> str:
@@ -145,10 +148,10 @@ def dataset_features(classes: Sequence[str], filled: Filled) -> Any:
         "provenance": Value("string"),
         "split": Value("string"),
         CAPTION: Value("string"),
-        "mask": Image(),
     }
     always = {"image", "id", "origin", "weight", "provenance"}
     own = {name: kind for name, kind in every.items() if name in always | filled.columns}
+    own |= {name: Image() for name in filled.pictures}
     return Features(own | {name: kind for name, kind in filled.annotations.items() if name != CAPTION})
 
 
@@ -169,15 +172,20 @@ class _Rows:
         for sample, index in zip(samples, indices, strict=True):
             try:
                 data = self._pixels.bytes_of(sample)
-                mask = {"bytes": self._pixels.mask_of(sample), "path": None} if sample.mask else None
+                pictures = {name: self._picture(sample, name) for name in self._filled.pictures}
             except BadImage as error:
                 self.ledger.drop(index, UNREADABLE + error.message, "write")
                 continue
             row = self._row(sample, parents)
             yield {name: row[name] for name in self.features if name in row} | {
                 "image": {"bytes": data, "path": None},
-                **({"mask": mask} if "mask" in self._filled.columns else {}),
+                **pictures,
             }
+
+    def _picture(self, sample: Sample, name: str) -> dict[str, Any] | None:
+        """The cell of a picture that goes with a sample."""
+        there = name in sample.pictures
+        return {"bytes": self._pixels.picture_of(sample, name), "path": None} if there else None
 
     def _row(self, sample: Sample, parents: Mapping[str, Sample]) -> dict[str, Any]:
         """All but the pixels. Texts are never null and scores never missing, so that rows can be batched."""

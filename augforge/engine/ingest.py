@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from augforge.data import images
 from augforge.data.annotations import check_annotations, dump_annotations, parse_annotations
 from augforge.data.classes import one_label, said_labels
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
+from augforge.data.pictures import identity_of, parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
+from augforge.engine.facts import FACTS, facts_of
 from augforge.engine.rows import compute_rows
 from augforge.errors import BadImage
 from augforge.io import open_source
@@ -28,17 +29,6 @@ from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 
 UNREADABLE = "it can no longer be read: "
-FACTS = pa.schema(
-    [
-        ("key", pa.string()),
-        ("digest", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("note", pa.string()),
-        ("mask", pa.string()),
-        ("problem", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +92,6 @@ def known_samples(
 
 
 def _unread(f: Found) -> Sample:
-    mask = f.key if f.entry.mask else ""
     said = said_labels(f.entry.annotations)
     return Sample(
         key("unread", f.key),
@@ -111,7 +100,7 @@ def _unread(f: Found) -> Sample:
         digest=f.key,
         width=1,
         height=1,
-        mask=mask,
+        pictures=dict.fromkeys(f.entry.pictures, f.key),
         annotations=said,
     )
 
@@ -124,7 +113,7 @@ def _unknown(found: Sequence[Found], parts: Parts) -> list[Found]:
 def _entries(sources: Sequence[Source], told: Sequence[Understood] | None = None) -> Iterator[Found]:
     for number, source in enumerate(sources):
         for entry in source.entries() if told is None else understanding(source, told[number]):
-            stamps = [entry.stamp, entry.problem, *([entry.mask] if entry.mask else [])]
+            stamps = [entry.stamp, entry.problem, *([identity_of(entry.pictures)] if entry.pictures else [])]
             yield Found(number, entry, key("facts", source.where, entry.locator, *stamps))
 
 
@@ -143,36 +132,9 @@ def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
 
 def _inspect(sources: Sequence[Source], unknown: Sequence[Found], parts: Parts, progress: Progress) -> None:
     def look(batch: Sequence[Found]) -> list[dict[str, Any]]:
-        return [_facts(sources[found.number], found) for found in batch]
+        return [{"key": each.key, **facts_of(sources[each.number], each.entry)} for each in batch]
 
     compute_rows("read", unknown, look, parts, progress)
-
-
-def _facts(source: Source, found: Found) -> dict[str, Any]:
-    entry = found.entry
-    row = {"key": found.key, "digest": "", "width": 0, "height": 0, "note": "", "mask": "", "problem": entry.problem}
-    if entry.problem:
-        return row
-    try:
-        data = source.read(entry.locator)
-        row["digest"] = images.digest(data)
-        facts = images.inspect(data)
-        row |= {"width": facts.width, "height": facts.height, "note": facts.note}
-        return {**row, "mask": _mask_digest(source, entry, facts)} if entry.mask else row
-    except BadImage as error:
-        return {**row, "problem": error.message}
-
-
-def _mask_digest(source: Source, entry: Entry, image: images.Facts) -> str:
-    """The digest of an entry's mask; BadImage where it cannot be decoded or has not the size of the `image`."""
-    try:
-        data = source.read_mask(entry.locator)
-        mask = images.inspect(data)
-    except BadImage as error:
-        raise BadImage(f"its mask: {error.message}") from error
-    if (mask.width, mask.height) != (image.width, image.height):
-        raise BadImage(f"its mask is {mask.width}x{mask.height} px, the image {image.width}x{image.height}")
-    return images.digest(data)
 
 
 def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
@@ -205,16 +167,17 @@ def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) ->
 
 
 def _identity(f: Found, facts: Mapping[str, Any]) -> tuple[str | None, ...]:
-    """What makes a sample of a source that one: its bytes, its label, and its mask and annotations if it has any."""
+    """What makes a sample of a source that one: its bytes, its label, its pictures and its annotations."""
     said = dump_annotations(f.entry.annotations)
-    mask = facts["mask"]
+    pictures = identity_of(facts["pictures"])
     identity = facts["digest"] or f"no bytes: {f.entry.locator}"
-    return (identity, f.entry.label, *([mask] if mask else []), *([f"annotations: {said}"] if said else []))
+    return (identity, f.entry.label, *([pictures] if pictures else []), *([f"annotations: {said}"] if said else []))
 
 
 def _with_facts(sample: Sample, facts: Mapping[str, Any]) -> Sample:
     """The sample with what was found in its file; dropped if that cannot be used."""
-    found = replace(sample, **{name: facts[name] for name in ("digest", "width", "height", "note", "mask")})
+    seen = {name: facts[name] for name in ("digest", "width", "height", "note")}
+    found = replace(sample, **seen, pictures=parse_pictures(facts["pictures"]))
     problem = facts["problem"]
     if found.annotations and not problem:
         usable, wrong = check_annotations(found.annotations, (found.height, found.width))
@@ -224,7 +187,7 @@ def _with_facts(sample: Sample, facts: Mapping[str, Any]) -> Sample:
 
 
 def _fresh(source: Source, f: Found, same: tuple[str | None, ...], copy: int) -> Sample:
-    """A sample whose id follows from its content, its label, its mask and its annotations, if it has any."""
+    """A sample whose id follows from its content, its label, its pictures and its annotations, if it has any."""
     identity, label, *rest = same
     return Sample(
         id=key("real", identity, label, copy, *rest),
@@ -245,7 +208,7 @@ def _carried(f: Found) -> Sample:
     """A sample of another run, with its whole history."""
     carried = dict(f.entry.carried or {})
     sampled_params = carried.pop("sampled_params", None) or {}
-    said = carried.pop("annotations", None)
+    said, pictures = carried.pop("annotations", None), carried.pop("pictures", None)
     known = {
         name: value for name, value in carried.items() if name in Sample.__dataclass_fields__ and value is not None
     }
@@ -255,6 +218,7 @@ def _carried(f: Found) -> Sample:
             "label": f.entry.label,
             "split": f.entry.split,
             "annotations": f.entry.annotations or parse_annotations(said),
+            "pictures": parse_pictures(pictures),
             "parents": tuple(carried.get("parents") or ()),
             "scores": dict(carried.get("scores") or {}),
             "sampled_params": json.loads(sampled_params) if isinstance(sampled_params, str) else dict(sampled_params),
@@ -290,7 +254,7 @@ def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
 
 
 class Pixels:
-    """Finds the encoded bytes of any sample and of its mask: in its source, or in this run's parts."""
+    """Finds the encoded bytes of any sample and of its pictures: in its source, or in this run's parts."""
 
     def __init__(self, sources: Sequence[Source], specs: Sequence[SourceSpec] = ()) -> None:
         self._sources, self.specs = sources, tuple(specs)
@@ -307,17 +271,17 @@ class Pixels:
             raise BadImage("the file changed while the run was under way, or is damaged", "run again")
         return data
 
-    def mask_of(self, sample: Sample) -> bytes:
-        """The exact encoded bytes of its mask; BadImage as `bytes_of`, and if it has none."""
-        if not sample.mask:
-            raise BadImage("it has no mask")
+    def picture_of(self, sample: Sample, name: str) -> bytes:
+        """The exact encoded bytes of a picture that goes with it; BadImage as `bytes_of`, and if it has none."""
+        if name not in sample.pictures:
+            raise BadImage(f"it has no {name}")
         place, _, locator = sample.ref.partition(":")
         if place == "generated":
-            data = bytes(self.generated[locator].row(sample.id)["mask"])
+            data = bytes(dict(self.generated[locator].row(sample.id)["companions"])[name])
         else:
-            data = self._sources[int(place)].read_mask(locator)
-        if images.digest(data) != sample.mask:
-            raise BadImage("its mask changed while the run was under way, or is damaged", "run again")
+            data = self._sources[int(place)].read_picture(locator, name)
+        if images.digest(data) != sample.pictures[name]:
+            raise BadImage(f"its {name} changed while the run was under way, or is damaged", "run again")
         return data
 
     def column(self, refs: Sequence[str], name: str) -> list[Sequence[float] | None]:

@@ -8,6 +8,7 @@ from typing import Any
 from augforge import __version__
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
+from augforge.data.pictures import identity_of
 from augforge.data.store import FORMAT
 from augforge.engine.ingest import Pixels
 from augforge.engine.runners.duplicates import against_key
@@ -29,7 +30,7 @@ def listing_key(recipe: Recipe, sources: Sequence[Source], limit: int | None) ->
 def run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
     """What the whole result depends on: if it is unchanged, there is nothing to do."""
     rows = [
-        *zip(ledger.column("id"), ledger.column("digest"), ledger.column("ref"), ledger.column("mask"), strict=True)
+        *zip(*map(ledger.column, ("id", "digest", "ref")), map(identity_of, ledger.column("pictures")), strict=True)
     ]
     carried = [ledger.kept.tolist(), ledger.weight.tolist()]
     columns = [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]

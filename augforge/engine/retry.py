@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from augforge.data.store import Store
-from augforge.engine.ingest import FACTS, keys_of_problems
+from augforge.engine.facts import FACTS
+from augforge.engine.ingest import keys_of_problems
 from augforge.engine.runners.generate import GENERATED
 from augforge.errors import RecipeError
 from augforge.io import Source

@@ -39,7 +39,8 @@ class Entry:
     `locator` is what `Source.read` takes: unique in its source and stable. `stamp` changes whenever the bytes may
     have changed ("" where that is unknown). `carried` holds what an augforge run or dataset already knows of its
     sample (id, origin, parents, sampled parameters, …); `problem` says what is wrong with it if that is known
-    beforehand. `mask` is not empty where the image has a mask, and changes whenever that mask may have changed.
+    beforehand. `pictures` has, by their names, the pictures that go with the image, such as its `mask`: of each what
+    changes whenever it may have changed.
     `annotations` is what else the source says of the content, by the names of
     `augforge.data.annotations.KINDS`; values need not be sound yet.
     """
@@ -50,7 +51,7 @@ class Entry:
     stamp: str = ""
     carried: Mapping[str, Any] | None = None
     problem: str = ""
-    mask: str = ""
+    pictures: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -90,8 +91,8 @@ class Source(ABC):
         """A digest that changes whenever an entry may have changed; costs a listing at most."""
         total = hashlib.sha256(self.where.encode())
         for e in self.entries():
-            said = (repr(e.annotations),) if e.annotations else ()
-            total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, e.mask, *said)).encode())
+            said = [repr(more) for more in (e.pictures, e.annotations) if more]
+            total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, *said)).encode())
         return total.hexdigest()
 
     def empty_classes(self, met: Collection[str]) -> list[str]:
@@ -106,9 +107,9 @@ class Source(ABC):
         """What may have been meant otherwise, given what was counted: a sentence each, with what to do."""
         return ()
 
-    def read_mask(self, locator: str) -> bytes:
-        """The encoded bytes of the mask of an entry, exactly as they are stored; BadImage as `read`."""
-        raise BadImage("it has no mask")
+    def read_picture(self, locator: str, name: str) -> bytes:
+        """The encoded bytes of a picture that goes with an entry, exactly as they are stored; BadImage as `read`."""
+        raise BadImage(f"it has no {name}")
 
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """(n,) the list of numbers in a column of each of n entries, None where there is none.

@@ -77,6 +77,12 @@ def with_image(column: pa.Array) -> list[bool]:
     return [not empty for empty in nothing.to_pylist()]
 
 
+def pictures_there(batch: pa.RecordBatch, names: Sequence[str]) -> list[list[str]]:
+    """(n,) the names of those of some picture columns in which a row holds something."""
+    columns = [with_image(batch.column(name)) for name in names]
+    return [[name for name, column in zip(names, columns, strict=True) if column[row]] for row in range(batch.num_rows)]
+
+
 def numbers_at(
     locators: Sequence[str], where: str, name: str, column_of: Callable[[str], pa.ChunkedArray]
 ) -> list[Sequence[float] | None]:

@@ -23,7 +23,7 @@ from augforge.io.coco_own import (
 )
 from augforge.io.coco_reader import NOTES, CocoImages
 from augforge.io.own import BOXES, CAPTION
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, suffix_of, write_list
+from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, picture_folder, suffix_of, write_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class CocoWriter(Writer):
     def _write(self, row: Row, shard: Shard, number: int, outlet: Outlet) -> Line:
         image: Line = {"id": number, "file_name": row.file_name, "width": row.width, "height": row.height}
         outlet.put(f"images/{shard.split}/{image['file_name']}", row.image)
-        if row.mask is not None:
-            image["mask_file_name"] = f"{row.name}.{suffix_of(row.mask)}"
-            outlet.put(f"masks/{shard.split}/{image['mask_file_name']}", row.mask)
+        for name, data in row.pictures.items():
+            image[f"{name}_file_name"] = f"{row.name}.{suffix_of(data)}"
+            outlet.put(f"{picture_folder(name)}/{shard.split}/{row.name}.{suffix_of(data)}", data)
         image[OWN] = row.record() | {"said": beyond(row.label, row.annotations)}
         notes = notes_of(row.label, row.annotations, (row.height, row.width))
         return {"image": image, "notes": notes, "caption": row.annotations.get(CAPTION)}

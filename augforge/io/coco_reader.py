@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from augforge.data.pictures import MASK
 from augforge.errors import SourceError
 from augforge.io.base import Entry, existing, natural, only, split_name
 from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, number
@@ -16,7 +17,8 @@ from augforge.io.coco_own import completed, exact_corners, identity_of, own
 from augforge.io.columns import file_split
 from augforge.io.listed import ListedImages, label_of, twice
 from augforge.io.own import corners
-from augforge.io.records import known_of, text_of
+from augforge.io.records import known_of, named_pictures, text_of
+from augforge.io.writing import picture_folder
 
 NOTES = "annotations"
 TOP = (NOTES, "")
@@ -109,7 +111,6 @@ class CocoImages(ListedImages):
         if isinstance(ours, dict) and known:
             label, said = completed(label, said, ours.get("said"))
         stamp, problem = self._look(image.locator)
-        mask = self._mask(image)
         return Entry(
             locator=image.locator,
             label=label,
@@ -117,7 +118,7 @@ class CocoImages(ListedImages):
             stamp=stamp,
             carried=known,
             problem=problem,
-            mask=f"{mask} {self._look(mask)[0]}" if mask else "",
+            pictures=self._stamps(self._beside(image)),
             annotations=said,
         )
 
@@ -127,12 +128,17 @@ class CocoImages(ListedImages):
             return split_name(split) if split else None
         return file_split(file.path.relative_to(self._root).as_posix()) or file_split(locator)
 
-    def _mask(self, image: _Image) -> str:
-        """The path of an image's mask: of an export its own, of panoptic segments their picture."""
-        name, own = image.record.get("mask_file_name"), str(image.record.get("file_name"))
-        base = image.locator.removesuffix(own)
-        if isinstance(name, str) and name:
-            return f"{base.replace('images/', 'masks/', 1)}{name}"
+    def _beside(self, image: _Image) -> dict[str, str]:
+        """The paths of the pictures that go with an image: those that an export names, or its panoptic segments."""
+        base = image.locator.removesuffix(str(image.record.get("file_name")))
+        known = named_pictures(image.record)
+        own = {name: path for name, path in known.items() if name == MASK or "augforge" in image.record}
+        found = {name: f"{base.replace('images/', f'{picture_folder(name)}/', 1)}{path}" for name, path in own.items()}
+        segments = "" if MASK in found else self._segments(image)
+        return found | ({MASK: segments} if segments else {})
+
+    def _segments(self, image: _Image) -> str:
+        """The path of the picture of an image's panoptic segments, "" if there is none."""
         for file, key in image.told:
             for note in file.segments(key):
                 if isinstance(note.get("file_name"), str):
@@ -143,12 +149,12 @@ class CocoImages(ListedImages):
         stem = file.path.stem
         return self._first_there((f"{NOTES}/{stem}/", f"{stem}/", "panoptic/", f"{NOTES}/"), [name])
 
-    def _masks(self) -> dict[str, str]:
-        return self._mask_paths
+    def _beside_images(self) -> Mapping[str, Mapping[str, str]]:
+        return self._beside_paths
 
     @cached_property
-    def _mask_paths(self) -> dict[str, str]:
-        return {image.locator: mask for image in self._images() if (mask := self._mask(image))}
+    def _beside_paths(self) -> dict[str, dict[str, str]]:
+        return {image.locator: beside for image in self._images() if (beside := self._beside(image))}
 
     def _base(self, file: CocoFile) -> str:
         """The folder of the images of a file: the first of the usual ones that has one of the first few."""

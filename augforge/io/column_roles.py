@@ -135,13 +135,13 @@ class Roles:
 
     @cached_property
     def unread(self) -> list[str]:
-        """The columns that cannot be carried along: other pictures, and bytes."""
+        """The columns that cannot be carried along: bytes, and pictures whose name means something else."""
         return [name for name in self._others if name not in self.types]
 
     @cached_property
     def _others(self) -> list[str]:
         columns = self.columns
-        used = {columns.image, columns.mask, columns.label, self.several, self.shares, self.split, *self.own}
+        used = {columns.image, *columns.pictures, columns.label, self.several, self.shares, self.split, *self.own}
         used |= LEFT_OUT if columns.ours else set()
         return [name for name in self.schema.names if name not in used]
 

@@ -1,13 +1,15 @@
-"""Tables of images, in Arrow or Parquet: which column is the image, which the label, and which is the mask."""
+"""Tables of images, in Arrow or Parquet: which column is the image, which the label, and which pictures go with it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from augforge.data.pictures import KINDS as PICTURE_KINDS
+from augforge.data.pictures import is_free
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS
 from augforge.io.cells import is_binary, is_image_struct, is_list, is_text
@@ -34,8 +36,6 @@ PATH_NAMES = (
 URL_NAMES = ("url", "image_url", "img_url", "uri", "image_uri", "link")
 Form = Literal["one", "several", "shares"]
 """What a cell of the label column is: one label, a list of labels, or the share of every class."""
-MASK = "mask"
-"""The column of the label masks that go with the images."""
 OURS = ("id", "origin", "weight", "scores", "provenance", "caption")
 CHUNK = 4096
 
@@ -57,13 +57,13 @@ class TableFile:
 class Chunk:
     """Consecutive rows of a file, without their images.
 
-    Row `first` of the file comes first. `masked` says of every row whether it has a mask, `problems` what is wrong with
-    it; without `problems` nothing is.
+    Row `first` of the file comes first. `pictures` has the names of those that go with every row, `problems` what is
+    wrong with it; without `problems` nothing is.
     """
 
     first: int
     rows: Sequence[Mapping[str, Any]]
-    masked: Sequence[bool]
+    pictures: Sequence[Sequence[str]]
     problems: Sequence[str] = ()
 
 
@@ -71,15 +71,15 @@ class Chunk:
 class Columns:
     """The columns of a table that matter. `names` are the classes that the table declares, None if it declares none.
 
-    `extra` are the columns that only an augforge dataset has, and `split`; `mask` is the one of the masks. `form` is
-    what the label column holds; with `paths` the image column holds the paths of files.
+    `extra` are the columns that only an augforge dataset has, and `split`; `pictures` are those of further pictures.
+    `form` is what the label column holds; with `paths` the image column holds the paths of files.
     """
 
     image: str
     label: str | None
     names: tuple[str, ...] | None
     extra: tuple[str, ...]
-    mask: str | None = None
+    pictures: tuple[str, ...] = ()
     form: Form = "one"
     paths: bool = False
 
@@ -125,7 +125,8 @@ def find_columns(
     form, names = _label_form(schema, known, where, label) if label else ("one", None)
     ours = OURS if {"id", "origin", "provenance"} <= set(schema.names) else ()
     extra = tuple(n for n in (*ours, "split") if n in schema.names and (n != "split" or is_text(schema.field(n).type)))
-    return Columns(image, label, names, extra, _mask_column(schema, image), form, is_text(schema.field(image).type))
+    pictures = tuple(_picture_columns(schema, known, {image, label, *extra}))
+    return Columns(image, label, names, extra, pictures, form, is_text(schema.field(image).type))
 
 
 def file_split(relative: str) -> str | None:
@@ -189,19 +190,22 @@ def _no_image(schema: pa.Schema, where: str, texts: Sequence[str]) -> SourceErro
 
 def _image_candidates(schema: pa.Schema, features: Mapping[str, Any]) -> list[str]:
     """The columns that are declared as images, else the structs that hold some, else those of bytes."""
-    kinds = {name: schema.field(name).type for name in schema.names if name != MASK}
+    kinds = {name: schema.field(name).type for name in schema.names if name not in PICTURE_KINDS}
     structs = [name for name in kinds if is_image_struct(kinds[name])]
     plain = [name for name in kinds if is_binary(kinds[name])]
     declared = _declared_as("Image", features, [*structs, *plain])
     return declared or structs or plain
 
 
-def _mask_column(schema: pa.Schema, image: str) -> str | None:
-    """The column `mask`, if it holds images and is not the image itself."""
-    if MASK not in schema.names or image == MASK:
-        return None
-    kind = schema.field(MASK).type
-    return MASK if is_image_struct(kind) or is_binary(kind) else None
+def _picture_columns(schema: pa.Schema, features: Mapping[str, Any], used: Collection[str | None]) -> list[str]:
+    """The columns of pictures that go with the images: structs of images, declared ones, and bytes called as a kind."""
+    kinds = {name: schema.field(name).type for name in schema.names if name not in used and is_free(name)}
+    declared = _declared_as("Image", features, kinds)
+    return [
+        name
+        for name, kind in kinds.items()
+        if is_image_struct(kind) or (is_binary(kind) and (name in declared or name in PICTURE_KINDS))
+    ]
 
 
 def _label_column(schema: pa.Schema, features: Mapping[str, Any], where: str, chosen: str | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing_folder, file_stamp, files_fingerprint, no_split, only, split_name
-from augforge.io.cells import NO_IMAGE, image_bytes, numbers_at, picture, with_image
+from augforge.io.cells import NO_IMAGE, image_bytes, numbers_at, picture, pictures_there, with_image
 from augforge.io.columns import Chunk, TableFile
 from augforge.io.dataset_writer import DatasetWriter
 from augforge.io.table_files import CHUNK
@@ -83,22 +83,23 @@ class Dataset(Source):
 
     def read(self, locator: str) -> bytes:
         """The bytes in the image column of a row; of a row with a path and no bytes, those of the file."""
-        return self._bytes(locator, "image")
+        return self._bytes(locator, None)
 
-    def read_mask(self, locator: str) -> bytes:
-        """The bytes in the column `mask` of a row."""
-        return self._bytes(locator, "mask")
+    def read_picture(self, locator: str, name: str) -> bytes:
+        """The bytes in the column of that name of a row."""
+        return self._bytes(locator, name)
 
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """(n,) the lists of numbers in a column."""
         return numbers_at(locators, self.where, column, lambda file: self._column(file, column))
 
-    def _bytes(self, locator: str, what: str) -> bytes:
+    def _bytes(self, locator: str, name: str | None) -> bytes:
+        """The bytes in a column of pictures of a row, None for that of the image."""
         file, _, row = locator.rpartition("#")
         try:
-            cell = self._table(file).column(getattr(self._reader(file).columns, what))[int(row)].as_py()
+            cell = self._table(file).column(name or self._reader(file).columns.image)[int(row)].as_py()
         except (IndexError, KeyError, ValueError, TypeError, SourceError) as error:
-            raise BadImage(f"there is no {what} in row {locator}") from error
+            raise BadImage(f"there is no {name or 'image'} in row {locator}") from error
         return image_bytes(cell, self._root / self._files[file].inside)
 
     @property
@@ -139,14 +140,12 @@ class Dataset(Source):
         reader = self._reader(file)
         columns = reader.columns
         of_file = TableFile(file, split, file_stamp(self._root / file))
-        heavy = [name for name in (columns.image, columns.mask) if name and name not in reader.light]
+        heavy = [name for name in (columns.image, *columns.pictures) if name not in reader.light]
         first = 0
         for batch in self._table(file).select([*heavy, *reader.light]).to_batches(max_chunksize=CHUNK):
-            masked = with_image(batch.column(columns.mask)) if columns.mask else [False] * batch.num_rows
+            there = pictures_there(batch, columns.pictures)
             rows, problems = _rows_and_problems(batch, reader)
-            yield from reader.entries(
-                of_file, Chunk(first, rows, masked, problems), lambda path: self._look(file, path)
-            )
+            yield from reader.entries(of_file, Chunk(first, rows, there, problems), lambda path: self._look(file, path))
             first += batch.num_rows
 
     def _look(self, file: str, path: Any) -> tuple[str, str]:

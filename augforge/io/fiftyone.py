@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from augforge.data.pictures import MASK
 from augforge.io.writing import Line, Outlet, Row, Shard, Writer, write_list
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def fields_of(row: Row) -> Line:
     if "keypoints" in said:
         found["keypoints"] = {"_cls": "Keypoints", "keypoints": [keypoint(one, size) for one in said["keypoints"]]}
     found |= {name: said[name] for name in ("caption", "soft_label") if name in said}
-    return found | _extra(said) | ({"segmentation": _segmentation(row.mask)} if row.mask is not None else {})
+    return found | _extra(said) | ({"segmentation": _segmentation(row.pictures[MASK])} if MASK in row.pictures else {})
 
 
 def _extra(said: Mapping[str, Any]) -> Line:

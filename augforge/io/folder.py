@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from augforge.data.pictures import MASK
 from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
 from augforge.io.class_list import class_list, in_listed_order
@@ -18,7 +19,7 @@ from augforge.io.records import MANIFEST, METADATA, Records
 from augforge.io.splits import LAYOUT, folder_split, no_class, no_classes, paired_splits, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_names, suffix_of
+from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, picture_folder, safe_names, suffix_of
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -45,9 +46,10 @@ class FolderWriter(Writer):
         folder = "" if row.label is None else names[row.label]
         line = {"file_name": join(folder, row.file_name)}
         outlet.put(f"{split}/{line['file_name']}", row.image)
-        if row.mask is not None:
-            line["mask_file_name"] = f"{MASKS}/{join(folder, row.name)}.{suffix_of(row.mask)}"
-            outlet.put(f"{split}/{line['mask_file_name']}", row.mask)
+        for name, data in row.pictures.items():
+            path = f"{picture_folder(name)}/{join(folder, row.name)}.{suffix_of(data)}"
+            line[f"{name}_file_name"] = path
+            outlet.put(f"{split}/{path}", data)
         return line | record_of(row, self.about)
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
@@ -257,12 +259,12 @@ class Folder(Source):
         """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
         return self._tree.read(locator)
 
-    def read_mask(self, locator: str) -> bytes:
-        """The bytes of the mask of a file; BadImage if it is gone or unreadable."""
+    def read_picture(self, locator: str, name: str) -> bytes:
+        """The bytes of a picture that goes with a file; BadImage if it is gone or unreadable."""
         if self._records:
-            mask = self._records.mask(locator)
-            return self.read(mask) if mask else super().read_mask(locator)
-        return self._masks.read(locator)
+            path = self._records.pictures(locator).get(name)
+            return self.read(path) if path else super().read_picture(locator, name)
+        return self._masks.read(locator) if name == MASK else super().read_picture(locator, name)
 
     def _find_masks(self) -> dict[str, str]:
         """The folders called `masks` that hold masks, by the folder of the images that they belong to."""

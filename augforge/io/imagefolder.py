@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
+from augforge.data.pictures import KINDS
 from augforge.errors import SourceError
 from augforge.io.base import Entry, existing, existing_folder, natural, only, split_name
-from augforge.io.columns import file_split, path_column
+from augforge.io.columns import FILE_NAME, file_split, path_column
 from augforge.io.listed import ListedImages, twice
+from augforge.io.records import named_pictures
 from augforge.io.text_columns import meaning
 from augforge.io.text_rows import SUFFIXES, TableRow, TextTable, read_table
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
@@ -88,29 +90,41 @@ class ImageTable(ListedImages):
         if row.problem or not isinstance(name, str) or not name:
             return Entry(f"{table.name}#{row.number}", None, problem=row.problem or "it has no file name")
         locator = os.path.normpath(f"{table.base}{name}") if not name.startswith("/") else name
-        label, split, said = meaning(row.values, table.column, table.content.types)
+        pictures = self._beside(table, row)
+        used = {f"{name}_{FILE_NAME}" for name in pictures}
+        values = {name: value for name, value in row.values.items() if name not in used}
+        label, split, said = meaning(values, table.column, table.content.types)
         stamp, problem = self._look(locator)
-        mask = self._mask(table, row)
         return Entry(
             locator=locator,
             label=label,
             split=split_name(split) if split else file_split(locator),
             stamp=stamp,
             problem=problem,
-            mask=f"{mask} {self._look(mask)[0]}" if mask else "",
+            pictures=self._stamps(pictures),
             annotations=said,
         )
 
-    def _mask(self, table: _Table, row: TableRow) -> str:
-        name = row.values.get("mask_file_name")
-        return os.path.normpath(f"{table.base}{name}") if isinstance(name, str) and name else ""
+    def _beside(self, table: _Table, row: TableRow) -> dict[str, str]:
+        """The paths of the pictures that go with an image: a mask, and each `NAME_file_name` that is a file there."""
+        named = {
+            name: os.path.normpath(f"{table.base}{path}")
+            for name, path in named_pictures(row.values).items()
+            if f"{name}_{FILE_NAME}" != table.column
+        }
+        return {name: path for name, path in named.items() if name in KINDS or not self._look(path)[1]}
 
-    def _masks(self) -> dict[str, str]:
-        return self._mask_paths
+    def _beside_images(self) -> Mapping[str, Mapping[str, str]]:
+        return self._paths
 
     @cached_property
-    def _mask_paths(self) -> dict[str, str]:
-        return {entry.locator: entry.mask.rpartition(" ")[0] for entry in self._all if entry.mask}
+    def _paths(self) -> dict[str, dict[str, str]]:
+        """Paths hold blanks; stamps do not."""
+        return {
+            entry.locator: {name: stamp.rpartition(" ")[0] for name, stamp in entry.pictures.items()}
+            for entry in self._all
+            if entry.pictures
+        }
 
 
 class ImageFolder(ImageTable):
@@ -145,7 +159,8 @@ class ImageFolder(ImageTable):
     @cached_property
     def _unnamed(self) -> list[str]:
         known = {os.path.normpath(f"{t.base}{r.values.get(t.column)}") for t in self._tables for r in t.content.rows}
-        known |= {self._mask(table, row) for table in self._tables for row in table.content.rows}
+        beside = (self._beside(table, row) for table in self._tables for row in table.content.rows)
+        known.update(path for pictures in beside for path in pictures.values())
         return [name for name in _image_files(self._root) if name not in known]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,9 +37,13 @@ class ListedImages(Source):
         """The remarks."""
         return self.remarks
 
-    def _masks(self) -> dict[str, str]:
-        """The paths of the masks by the locators of their images."""
+    def _beside_images(self) -> Mapping[str, Mapping[str, str]]:
+        """The paths of the pictures that go with images, by the locators of these and by their names."""
         return {}
+
+    def _stamps(self, pictures: Mapping[str, str]) -> dict[str, str]:
+        """`Entry.pictures` of an image, from the paths of what goes with it."""
+        return {name: f"{path} {self._look(path)[0]}" for name, path in pictures.items()}
 
     def read(self, locator: str) -> bytes:
         """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
@@ -52,10 +56,10 @@ class ListedImages(Source):
         except (OSError, ValueError) as error:
             raise BadImage(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
-    def read_mask(self, locator: str) -> bytes:
-        """The bytes of the mask that belongs to a file."""
-        masks = self._masks()
-        return self.read(masks[locator]) if locator in masks else super().read_mask(locator)
+    def read_picture(self, locator: str, name: str) -> bytes:
+        """The bytes of a picture that belongs to a file."""
+        path = self._beside_images().get(locator, {}).get(name)
+        return super().read_picture(locator, name) if path is None else self.read(path)
 
     def _look(self, locator: str) -> tuple[str, str]:
         """Stamp and problem of a file."""

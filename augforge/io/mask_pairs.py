@@ -1,11 +1,13 @@
-"""Which picture is the mask of which image, where they lie in folders of their own and their names say so."""
+"""Which picture is the mask of which image, or shows its instances, by folders and names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from augforge.data.pictures import INSTANCES, MASK
 
 IMAGE_FOLDERS = frozenset({
     "leftimg8bit", "images", "image", "imgs", "img", "jpegimages", "rgb", "701_stillsraw_full",
@@ -25,6 +27,8 @@ MASK_ENDINGS = (
     "_seg", "_segmentation", "_gt", "_l", "_p", "",
 )  # fmt: skip
 """What stands behind the name of the image in that of a mask, in lower case; the first counts."""
+INSTANCE_ENDINGS = ("_gtfine_instanceids", "_gtcoarse_instanceids", "_instanceids", "_instances", "_instance")
+"""Likewise, of a picture of the instances."""
 
 
 class Role(NamedTuple):
@@ -32,13 +36,14 @@ class Role(NamedTuple):
 
     name: str
     rank: tuple[int, int] | None
+    kind: str = MASK
 
 
 @dataclass(slots=True)
 class Pairs:
-    """The masks by their images, "" of an image without one, and the pictures in folders of masks that are of none."""
+    """The pictures that go with each image, by their names, and those in folders of masks that are of none."""
 
-    masks: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
 
@@ -46,17 +51,25 @@ def paired(locators: Iterable[str]) -> Pairs:
     """Find the masks among the pictures of a folder, by their paths inside of it."""
     listed = list(locators)
     folders = {above for locator in listed for above in _above(locator)}
-    images: dict[str, str] = {}
-    masks: dict[str, tuple[tuple[int, int], str]] = {}
-    for locator in listed:
-        name, rank = _role(locator, folders)
-        if rank is None:
-            images[locator] = name
-        else:
-            masks[name] = min(masks.get(name, (rank, locator)), (rank, locator))
-    found = {locator: masks[name][1] if name in masks else "" for locator, name in images.items()}
-    used = {*found, *found.values()}
+    roles = {locator: _role(locator, folders) for locator in listed}
+    others = _best(roles)
+    found = {locator: _of_name(role.name, others) for locator, role in roles.items() if role.rank is None}
+    used = {*found, *(path for pictures in found.values() for path in pictures.values())}
     return Pairs(found, [locator for locator in listed if locator not in used])
+
+
+def _best(roles: Mapping[str, Role]) -> dict[tuple[str, str], tuple[tuple[int, int], str]]:
+    """By name and kind, the rank and the path of the picture that counts."""
+    best: dict[tuple[str, str], tuple[tuple[int, int], str]] = {}
+    for locator, (name, rank, kind) in roles.items():
+        if rank is not None:
+            best[name, kind] = min(best.get((name, kind), (rank, locator)), (rank, locator))
+    return best
+
+
+def _of_name(name: str, others: Mapping[tuple[str, str], tuple[Any, str]]) -> dict[str, str]:
+    """The pictures that go with the image of a name."""
+    return {kind: others[name, kind][1] for kind in (MASK, INSTANCES) if (name, kind) in others}
 
 
 def _role(locator: str, folders: Collection[str]) -> Role:
@@ -74,6 +87,9 @@ def _role(locator: str, folders: Collection[str]) -> Role:
     stem = name.rpartition(".")[0] or name
     if rank is None:
         return Role("/".join([*plain, _without(stem, IMAGE_ENDINGS)[0]]), None)
+    bare, ending = _without(stem, INSTANCE_ENDINGS)
+    if bare != stem:
+        return Role("/".join([*plain, bare]), (rank, ending), INSTANCES)
     stem, ending = _without(stem, MASK_ENDINGS)
     return Role("/".join([*plain, stem]), (rank, ending))
 

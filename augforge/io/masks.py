@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from augforge.data.pictures import MASK
 from augforge.errors import BadImage
 from augforge.io.base import Entry, file_stamp
 
@@ -75,7 +76,7 @@ class Masks:
                 shared = f"its mask {os.path.basename(path)} fits {claims[path]} images"  # noqa: PTH119  # likewise
                 yield replace(entry, problem=entry.problem or shared)
             else:
-                yield replace(entry, mask=f"{path} {_stamp(path)}")
+                yield replace(entry, pictures={**entry.pictures, MASK: f"{path} {_stamp(path)}"})
 
 
 def tails(locator: str) -> Iterator[str]:

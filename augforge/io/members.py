@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
+from augforge.data.pictures import MASK, is_free
 from augforge.io.tree import SUFFIXES
 
 LARGEST = 256 << 20
@@ -30,12 +31,11 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Members:
-    """The members of one sample. `others` are its further pictures, by what they are called: "depth.png"."""
+    """The members of one sample. `pictures` go with its image, by what they are called before the suffix: "depth"."""
 
     image: Place | None = None
-    mask: Place | None = None
     texts: dict[str, Place] = field(default_factory=dict)
-    others: dict[str, Place] = field(default_factory=dict)
+    pictures: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -83,29 +83,32 @@ def _fits(sample: Members, kind: str, suffix: str, place: Place) -> bool:
     """Whether a member has a place in its sample, which it takes."""
     if kind in TEXTS:
         return sample.texts.setdefault(kind, place) is place
-    if kind.removesuffix(f".{suffix}") in MASKS and sample.mask is None:
-        sample.mask = place
+    name = kind.removesuffix(f".{suffix}")
+    if name in MASKS and MASK not in sample.pictures:
+        sample.pictures[MASK] = place
         return True
     if kind == suffix:
         first = sample.image is None
         sample.image = sample.image or place
         return first
-    return sample.others.setdefault(kind, place) is place
+    free = name if is_free(name) else f"{name}_picture"
+    return sample.pictures.setdefault(free, place) is place
 
 
 def _settle(sample: Members) -> list[str]:
     """Find the image of a sample that has none called `ID.png`; returns the pictures of which nobody can tell what
     they are.
     """
-    if sample.image is not None or not sample.others:
+    others = [name for name in sample.pictures if name != MASK]
+    if sample.image is not None or not others:
         return []
-    known = (kind for kind in sample.others if kind.rpartition(".")[0] in PICTURES)
-    chosen = next(known, None)
-    sample.image = sample.others.pop(chosen or next(iter(sample.others)))
+    chosen = next((name for name in others if name in PICTURES), None)
+    sample.image = sample.pictures.pop(chosen or others[0])
     if chosen:
         return []
-    unclear, sample.others = list(sample.others), {}
-    return unclear
+    for name in others[1:]:
+        del sample.pictures[name]
+    return others[1:]
 
 
 def _is_junk(name: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import Entry, Source, existing, file_stamp, files_fingerprint, only
-from augforge.io.cells import image_bytes, numbers_at, picture, with_image
+from augforge.io.cells import image_bytes, numbers_at, picture, pictures_there
 from augforge.io.columns import LABEL_NAMES, Chunk, TableFile
 from augforge.io.parquet_writer import ParquetWriter
 from augforge.io.splits import configurations, hive_keys, table_split
@@ -124,10 +124,10 @@ class Parquet(Source):
         file = self._file_of(locator)
         return self._bytes(locator, file.rows.columns.image)
 
-    def read_mask(self, locator: str) -> bytes:
-        """The bytes in the column `mask` of a row, likewise."""
-        mask = self._file_of(locator).rows.columns.mask
-        return super().read_mask(locator) if mask is None else self._bytes(locator, mask)
+    def read_picture(self, locator: str, name: str) -> bytes:
+        """The bytes in the column of that name of a row, likewise."""
+        there = name in self._file_of(locator).rows.columns.pictures
+        return self._bytes(locator, name) if there else super().read_picture(locator, name)
 
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """(n,) the lists of numbers in a column."""
@@ -202,25 +202,27 @@ class Parquet(Source):
             return
         reader = self._file(name).rows
         file = TableFile(name, split, file_stamp(self._root / name), hive_keys(name))
-        masked = self._masked(name)
+        there = self._pictures(name)
         first = 0
         for rows, problems in self._light_rows(name):
-            chunk = Chunk(first, rows, list(islice(masked, len(rows))), problems)
+            chunk = Chunk(first, rows, list(islice(there, len(rows))), problems)
             yield from reader.entries(file, chunk, lambda path: self._look(name, path))
             first += len(rows)
 
-    def _masked(self, name: str) -> Iterator[bool]:
-        """Whether each row of a file has a mask. Their bytes are only read where some rows have none.
+    def _pictures(self, name: str) -> Iterator[list[str]]:
+        """The names of the pictures that go with each row of a file. Their bytes are only read where some have none.
 
         Where they are damaged there is one, which cannot be read.
         """
         data, reader = self._file(name)
-        mask = reader.columns.mask
-        if mask is not None and not data.all_there(mask):
+        names = list(reader.columns.pictures)
+        doubtful = [each for each in names if not data.all_there(each)]
+        sure = [each for each in names if each not in doubtful]
+        if doubtful:
             with suppress(*damage()):
-                for batch in data.batches([mask], 0, len(data.starts) - 1):
-                    yield from with_image(batch.column(0))
-        yield from repeat(mask is not None)
+                for batch in data.batches(doubtful, 0, len(data.starts) - 1):
+                    yield from ([*sure, *there] for there in pictures_there(batch, doubtful))
+        yield from repeat(names)
 
     def _light_rows(self, name: str) -> Iterator[tuple[list[dict[str, Any]], list[str]]]:
         """The rows of a file without their images, and what is wrong with each, in chunks."""
@@ -244,7 +246,7 @@ class Parquet(Source):
         return {str(value) for value in values if value is not None}
 
     def _cells(self, name: str, group: int, column: str) -> Group:
-        """A column of images or masks of a row group, from memory if it was read lately."""
+        """A column of pictures of a row group, from memory if it was read lately."""
         wanted = name, group, column
         with self._lock:
             if wanted in self._groups:

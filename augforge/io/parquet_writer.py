@@ -34,7 +34,7 @@ class ParquetWriter(Writer):
         """The columns."""
         names = [name for name in features_of(self.about) if name != "scores"]
         columns: dict[str, Any] = {name: {"column": name} for name in names}
-        for name in ("image", *(["mask"] if self.about.masks else [])):
+        for name in ("image", *self.about.pictures):
             columns[name] = {"column": name, "path": "bytes"}
         if self.about.classes:
             columns["label"] = {"column": "label", "type": "sc:Integer"}

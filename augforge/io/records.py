@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from augforge.data.pictures import is_free
 from augforge.errors import SourceError
 from augforge.io.base import Entry, natural, split_name
 from augforge.io.cells import carried
@@ -60,6 +61,12 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def named_pictures(record: Mapping[str, Any]) -> dict[str, str]:
+    """The files of the pictures that go with an image, as a record names them: `mask_file_name` is its mask."""
+    ends = {key.removesuffix("_file_name"): value for key, value in record.items() if key.endswith("_file_name")}
+    return {name: path for name, path in ends.items() if is_free(name) and isinstance(path, str) and path}
+
+
 def declared_classes(folder: Path) -> list[str]:
     """The classes that the manifest of an export names, in their order; [] if there is no manifest."""
     try:
@@ -78,13 +85,15 @@ class Records:
     def __init__(self, root: Path, folders: Iterable[str], where: str) -> None:
         self._root = root
         self._by_path: dict[str, dict[str, Any]] = {}
+        self._pictures: dict[str, dict[str, str]] = {}
         for base in ("", *folders):
             path = root / base / METADATA
             above = f"{base}/" if base else ""
             for record in _lines(path, where) if path.is_file() else ():
-                mask = text_of(record.get("mask_file_name"))
-                self._by_path[above + record["file_name"]] = record | {"mask_file_name": above + mask if mask else ""}
-        self._masks = {record["mask_file_name"] for record in self._by_path.values()}
+                path = above + record["file_name"]
+                self._by_path[path] = record
+                self._pictures[path] = {name: above + file for name, file in named_pictures(record).items()}
+        self._beside = {file for pictures in self._pictures.values() for file in pictures.values()}
 
     def __bool__(self) -> bool:
         return bool(self._by_path)
@@ -95,38 +104,37 @@ class Records:
         met = {label for label in labels if label is not None}
         return declared_classes(self._root) or sorted(met, key=natural)
 
-    def mask(self, path: str) -> str:
-        """The path of the mask of an image, "" if it has none."""
-        return str(self._by_path[path]["mask_file_name"]) if path in self._by_path else ""
+    def pictures(self, path: str) -> Mapping[str, str]:
+        """The paths of the pictures that go with an image, by their names."""
+        return self._pictures.get(path, {})
 
     def annotate(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Entries with what is recorded of them, less those that are masks; images that are gone have that problem."""
+        """Entries with what is recorded, less masks and the like; images that are gone have that problem."""
         waiting = dict(self._by_path)
         for entry in entries:
             record = waiting.pop(entry.locator, None)
             if record is not None:
-                yield _recorded(entry, record)
-            elif entry.locator not in self._masks:
+                yield self._recorded(entry, record)
+            elif entry.locator not in self._beside:
                 yield entry
         for path, record in waiting.items():
-            yield _recorded(Entry(path, None, problem="missing file"), record)
+            yield self._recorded(Entry(path, None, problem="missing file"), record)
+
+    def _recorded(self, entry: Entry, record: Mapping[str, Any]) -> Entry:
+        split, known = text_of(record.get("split")), known_of(record)
+        return replace(
+            entry,
+            label=label_of(record, _is_labelled(record)),
+            split=split_name(split) if split else None,
+            carried=known,
+            pictures=self.pictures(entry.locator),
+            annotations={**entry.annotations, **annotations_of(record, known)},
+        )
 
 
 def _is_labelled(record: Mapping[str, Any]) -> bool:
     """Whether an image has a label, as its record says, or else the class folder that it is in."""
     return bool(record.get("labelled", "/" in record["file_name"]))
-
-
-def _recorded(entry: Entry, record: Mapping[str, Any]) -> Entry:
-    split, known = text_of(record.get("split")), known_of(record)
-    return replace(
-        entry,
-        label=label_of(record, _is_labelled(record)),
-        split=split_name(split) if split else None,
-        carried=known,
-        mask=record["mask_file_name"],
-        annotations={**entry.annotations, **annotations_of(record, known)},
-    )
 
 
 def _lines(path: Path, where: str) -> Iterator[dict[str, Any]]:

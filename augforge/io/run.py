@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from augforge.data.pictures import parse_pictures
 from augforge.data.record import FORMAT, check_ledger, format_of
 from augforge.errors import BadImage, SourceError, StoreError
 from augforge.io.base import Entry, Source, existing_folder, files_fingerprint, only
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 AGAIN = "run the command that made it again"
 NEEDED = frozenset({
     "id", "label", "origin", "kept", "dropped", "parents", "stage", "seed", "source", "split", "digest", "weight",
-    "scores", "sampled_params",
+    "scores", "sampled_params", "pictures",
 })  # fmt: skip
 ELSEWHERE = frozenset({"label", "split", "ref"})
 """Columns that are not carried: the entry has its own, and `ref` only means something to the run that wrote it."""
@@ -88,9 +89,9 @@ class Run(Source):
         """The bytes of a kept sample; a run does not keep those of dropped ones."""
         return self._dataset.read(self._place(locator))
 
-    def read_mask(self, locator: str) -> bytes:
-        """The bytes of the mask of a kept sample."""
-        return self._dataset.read_mask(self._place(locator))
+    def read_picture(self, locator: str, name: str) -> bytes:
+        """The bytes of a picture that goes with a kept sample."""
+        return self._dataset.read_picture(self._place(locator), name)
 
     def _place(self, locator: str) -> str:
         """The row of the dataset that holds a sample."""
@@ -107,8 +108,8 @@ class Run(Source):
             for batch in ledger.iter_batches(CHUNK):
                 for row in batch.to_pylist(maps_as_pydicts="strict"):
                     known = {name: value for name, value in row.items() if name not in ELSEWHERE}
-                    mask = row.get("mask") or ""
-                    yield Entry(row["id"], row["label"], row["split"], row["digest"] or "", known, mask=mask)
+                    pictures = parse_pictures(row.get("pictures"))
+                    yield Entry(row["id"], row["label"], row["split"], row["digest"] or "", known, pictures=pictures)
 
     def _ledger(self) -> pq.ParquetFile:
         import pyarrow as pa

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from augforge.data.images import digest
+from augforge.data.pictures import MASK
 from augforge.errors import BadImage
 from augforge.io import sample_sets as samples
 from augforge.io.base import Entry, Source, natural, split_name
@@ -33,8 +34,8 @@ class SampleSource(Source):
         split = "train" if self._split == samples.UNLABELLED else self._split
         for picture in self._pictures.values():
             mask = self._mask(picture.path)
-            stamp = "" if mask is None else digest(mask)
-            yield Entry(picture.path, picture.label, split, digest(picture.data), mask=stamp)
+            pictures = {} if mask is None else {MASK: digest(mask)}
+            yield Entry(picture.path, picture.label, split, digest(picture.data), pictures=pictures)
 
     def read(self, locator: str) -> bytes:
         """The PNG bytes of a picture."""
@@ -42,10 +43,10 @@ class SampleSource(Source):
             raise BadImage(f"there is no picture {locator}")
         return self._pictures[locator].data
 
-    def read_mask(self, locator: str) -> bytes:
+    def read_picture(self, locator: str, name: str) -> bytes:
         """The PNG bytes of a picture's mask."""
-        mask = self._mask(locator)
-        return super().read_mask(locator) if mask is None else mask
+        mask = self._mask(locator) if name == MASK else None
+        return super().read_picture(locator, name) if mask is None else mask
 
     def _mask(self, locator: str) -> bytes | None:
         picture = self._pictures.get(locator)

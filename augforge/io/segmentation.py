@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from augforge.data.pictures import MASK
 from augforge.errors import SourceError
 from augforge.io.annotated import AnnotatedImages, counted, folders_below
 from augforge.io.base import Entry, existing_folder
@@ -36,7 +37,7 @@ class Segmentation(AnnotatedImages):
         self.where = f"segmentation {value}"
         self._root = existing_folder(value)
         self._split = split
-        if not any(self._pairs.masks.values()):
+        if not any(self._pairs.beside.values()):
             raise SourceError(
                 f"{self.where}: no picture in it is the mask of another",
                 "put images/a.jpg beside masks/a.png, or name the folder of the masks: folder with the option masks",
@@ -49,7 +50,9 @@ class Segmentation(AnnotatedImages):
     @property
     def remarks(self) -> list[str]:
         """Images without a mask."""
-        return counted([image for image, mask in self._pairs.masks.items() if not mask], "image", "without a mask")
+        return counted(
+            [image for image, there in self._pairs.beside.items() if MASK not in there], "image", "without a mask"
+        )
 
     def unused(self) -> Mapping[str, int]:
         """Pictures that are the mask of none, by the last word of their names, and other files, by their suffixes."""
@@ -63,18 +66,17 @@ class Segmentation(AnnotatedImages):
         return paired(self._images)
 
     def _found(self) -> Iterator[Entry]:
-        for locator, mask in self._pairs.masks.items():
-            stamp = f"{mask} {self._look(mask)[0]}" if mask else ""
-            yield replace(self._images[locator], split=path_split(locator), mask=stamp)
+        for locator, beside in self._pairs.beside.items():
+            yield replace(self._images[locator], split=path_split(locator), pictures=self._stamps(beside))
 
-    def _masks(self) -> dict[str, str]:
-        return {locator: mask for locator, mask in self._pairs.masks.items() if mask}
+    def _beside_images(self) -> Mapping[str, Mapping[str, str]]:
+        return self._pairs.beside
 
 
 def holds_masks(folder: Path) -> bool:
     """Whether a folder has pictures in folders of masks, and images of their names elsewhere."""
     found = [above + name for above, names in folders_below(folder, DEEP) for name in names if _is_image(name)]
-    masks = {mask for mask in paired(found).masks.values() if mask}
+    masks = {there[MASK] for there in paired(found).beside.values() if MASK in there}
     parts = ({part.lower() for part in mask.split("/")[:-1]} for mask in masks)
     return any(not OTHERS & each or (set(MASK_FOLDERS) - OTHERS) & each for each in parts)
 

@@ -49,7 +49,7 @@ class RowReader(Roles):
                 stamp=stamp,
                 carried=known,
                 problem=problem,
-                mask=str(self.columns.mask) if chunk.masked[number] else "",
+                pictures={name: name for name in chunk.pictures[number]},
                 annotations=_without_prompt(said, known) if known else said,
             )
 

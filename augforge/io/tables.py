@@ -35,7 +35,7 @@ def features_of(about: About) -> Any:
         "split": Value("string"),
         "caption": Value("string") if about.captions else None,
         "sha256": Value("string"),
-        "mask": Image() if about.masks else None,
+        **{name: Image() for name in about.pictures},
     }
     own = {name: kind for name, kind in every.items() if kind is not None}
     return Features(own | columns_of(about))
@@ -67,7 +67,7 @@ def feature_list(about: About) -> list[dict[str, Any]]:
         listed.append({"name": "scores", "struct": [{"name": name, "dtype": "float64"} for name in about.measures]})
     texts = ("provenance", "split", *(["caption"] if about.captions else []), "sha256")
     listed += [{"name": name, "dtype": "string"} for name in texts]
-    listed += [{"name": "mask", "dtype": "image"}] if about.masks else []
+    listed += [{"name": name, "dtype": "image"} for name in about.pictures]
     return listed + _listed(columns_of(about))
 
 
@@ -87,12 +87,19 @@ def groups(rows: Iterable[Row], about: About, schema: pa.Schema) -> Iterator[pa.
     size = 0
     for row in rows:
         group.append(_cells(row, about, places))
-        size += len(row.image) + len(row.mask or b"")
+        size += len(row.image) + sum(map(len, row.pictures.values()))
         if len(group) == GROUP_ROWS or size >= GROUP_BYTES:
             yield pa.Table.from_pylist(group, schema=schema)
             group, size = [], 0
     if group:
         yield pa.Table.from_pylist(group, schema=schema)
+
+
+def _picture(row: Row, name: str) -> dict[str, Any] | None:
+    """The cell of a picture that goes with an image."""
+    if name not in row.pictures:
+        return None
+    return {"bytes": row.pictures[name], "path": f"{row.name}.{name}.{suffix_of(row.pictures[name])}"}
 
 
 def _cells(row: Row, about: About, places: dict[str, int]) -> dict[str, Any]:
@@ -108,6 +115,6 @@ def _cells(row: Row, about: About, places: dict[str, int]) -> dict[str, Any]:
         "split": row.split or "",
         "caption": row.caption or "",
         "sha256": row.sha256,
-        "mask": None if row.mask is None else {"bytes": row.mask, "path": f"{row.name}.mask.{suffix_of(row.mask)}"},
+        **{name: _picture(row, name) for name in about.pictures},
         **annotation_cells(row.annotations, about.annotations, about.classes),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from augforge.io.columns import FILE_NAME, LABEL_NAMES
+from augforge.io.columns import LABEL_NAMES
 from augforge.io.listed import label_of
 from augforge.io.own import corners
 from augforge.io.records import text_of
@@ -25,8 +25,7 @@ def meaning(
     `objects` has boxes in COCO's (x, y, width, height), as the data sets of the Hugging Face hub have them. All other
     columns are `extra`.
     """
-    hidden = (path, f"mask_{FILE_NAME}")
-    left = {name: value for name, value in row.items() if name not in hidden and value not in (None, "")}
+    left = {name: value for name, value in row.items() if name != path and value not in (None, "")}
     label, several = _take_label(left)
     said = {**several, **take_caption(left), **_take_objects(left)}
     split = text_of(left.pop("split", None))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from augforge.data.classes import is_soft, plain, said_labels, shares_of
+from augforge.data.pictures import MASK
 from augforge.io.base import labels_met
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Understood:
     unlabelled: int = 0
     several: int = 0
     soft: int = 0
-    masks: int = 0
+    pictures: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     bad: int = 0
     classes: dict[str, float] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class Understood:
             return
         self.images += 1
         self.bad += bool(entry.problem)
-        self.masks += bool(entry.mask)
+        self.pictures.update(dict.fromkeys(entry.pictures, 1))
         shares = shares_of(entry.label, said_labels(entry.annotations))
         self.unlabelled += not shares
         if entry.label is None and len(shares) > 1:
@@ -87,7 +89,7 @@ class Understood:
         return (
             (self.several, f"{_many(self.several, 'image')} with several labels"),
             (self.soft, f"{_many(self.soft, 'image')} with a soft label"),
-            (self.masks, _many(self.masks, "mask")),
+            *((count, _companions(name, count)) for name, count in self.pictures.items()),
             (self.dropped, f"{self.dropped:,} more that it had dropped"),
             (self.bad, f"{self.bad:,} of them cannot be used"),
         )
@@ -108,6 +110,11 @@ def understanding(source: Source, told: Understood) -> Iterator[Entry]:
         yield entry
     told.empty = tuple(source.empty_classes(met))
     told.unused, told.notes = source.unused(), tuple(source.notes(told))
+
+
+def _companions(name: str, count: int) -> str:
+    """Such as "3 masks"; other names are not in the plural of English: "3 with depth"."""
+    return _many(count, "mask") if name == MASK else f"{count:,} with {name}"
 
 
 def _many(count: int, one: str, more: str = "") -> str:

@@ -7,7 +7,7 @@ corner beyond the last pixel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -21,13 +21,12 @@ from augforge.io.listed import label_of
 from augforge.io.splits import path_split
 from augforge.io.voc_objects import box_of
 from augforge.io.voc_sets import SETS, ImageSets
-from augforge.io.voc_writer import VocWriter
+from augforge.io.voc_writer import FOLDERS, VocWriter
 from augforge.io.xml import parsed, root_name, text
 
 PICTURES = ("JPEGImages", "images", "Images")
 """The folders, beside that of the annotations, in which images are looked for."""
 NOTES = frozenset({"Annotations", "annotations"})
-MASKS, INSTANCES = "SegmentationClass", "SegmentationObject"
 FIRST = {"inclusive": 1, "exclusive": 0}
 DEEP = 3
 PEEKED = 20
@@ -42,8 +41,9 @@ class Voc(AnnotatedImages):
     in the other order are the same box. Coordinates are of the upright picture.
 
     Splits are those of `ImageSets/Main` (`trainval` alone is training), else those that names of folders and files
-    tell. `SegmentationClass/NAME.png` is the mask. `difficult`, `truncated`, `occluded`, `pose` and all else that is
-    said of an object are attributes of its box. An image without an XML file is not annotated.
+    tell. `SegmentationClass/NAME.png` is the mask, `SegmentationObject/NAME.png` shows the instances. `difficult`,
+    `truncated`, `occluded`, `pose` and all else that is said of an object are attributes of its box. An image without
+    an XML file is not annotated.
     """
 
     writer = VocWriter
@@ -69,16 +69,21 @@ class Voc(AnnotatedImages):
         loose = [locator for locator in self._images if self._sets.named and locator not in self._sets.named]
         used = set(self._told.values())
         doubled = [path for path in self._files if path not in used]
-        gone, read = list(self._sets.unknown), {*self._images, *self._masks().values()}
-        inside = [path for path in self._pictures if path not in read]
+        gone, inside = list(self._sets.unknown), self._unread
         return [
             *counted(bare, "image", "not annotated"),
             *counted(doubled, "XML file", "of an image that another one tells of"),
             *counted(loose, "image", f"in no list of {SETS}"),
             *counted(gone, "name", f"in a list of {SETS}, but of no image"),
             *counted(list(self._with_parts), "XML file", "read without the parts of its objects", "XML files"),
-            *counted(inside, "mask", "not read"),
+            *counted(inside, "picture", "not read"),
         ]
+
+    @property
+    def _unread(self) -> list[str]:
+        """Pictures in folders of masks that go with no image."""
+        beside = {path for there in self._beside_images().values() for path in there.values()}
+        return [path for path in self._pictures if path not in self._images and path not in beside]
 
     @property
     def _images(self) -> dict[str, Entry]:
@@ -168,9 +173,7 @@ class Voc(AnnotatedImages):
 
     def _found(self) -> Iterator[Entry]:
         for locator, entry in self._images.items():
-            mask = self._mask(locator)
-            stamped = f"{mask} {self._pictures[mask].stamp}" if mask else ""
-            bare = replace(entry, split=self._split_of(locator), mask=stamped)
+            bare = replace(entry, split=self._split_of(locator), pictures=self._stamps(self._beside(locator)))
             yield self._annotated(bare, self._told[locator]) if locator in self._told else bare
         for locator, path in self._told.items():
             if locator not in self._images:
@@ -202,20 +205,21 @@ class Voc(AnnotatedImages):
     def _lines(self, path: str) -> list[str]:
         return self.read(path).decode("utf-8-sig", errors="replace").splitlines()
 
-    def _mask(self, locator: str) -> str:
-        """The path of the mask of an image, "" if it has none."""
+    def _beside(self, locator: str) -> dict[str, str]:
+        """The paths of the mask of an image and of its instances, if they are there; and of what an export names."""
         folder, _, name = locator.rpartition("/")
-        path = f"{_above(folder)}{MASKS}/{name.rpartition('.')[0]}.png"
-        return path if path in self._pictures else ""
+        paths = {kind: f"{_above(folder)}{base}/{name.rpartition('.')[0]}.png" for kind, base in FOLDERS.items()}
+        usual = {kind: path for kind, path in paths.items() if path in self._pictures}
+        return {**self._records.pictures(locator), **usual}
 
-    def _masks(self) -> dict[str, str]:
-        return {locator: mask for locator in self._images if (mask := self._mask(locator))}
+    def _beside_images(self) -> Mapping[str, Mapping[str, str]]:
+        return {locator: there for locator in self._images if (there := self._beside(locator))}
 
 
 def _is_mask(folder: str, told: set[str]) -> bool:
     """Whether the pictures in a folder are masks. `told` are the folders of XML files."""
     parts = set(folder.split("/"))
-    return bool(parts & {MASKS, INSTANCES}) or (bool(parts & NOTES) and folder not in told)
+    return bool(parts & set(FOLDERS.values())) or (bool(parts & NOTES) and folder not in told)
 
 
 def _above(folder: str) -> str:

@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from augforge.data.annotations.base import DIGITS
+from augforge.data.pictures import INSTANCES, MASK
 from augforge.errors import StoreError
 from augforge.io.voc_objects import CORNERS, FLAGS
 from augforge.io.voc_sets import SETS
-from augforge.io.writing import Line, Outlet, Row, Shard
+from augforge.io.writing import Line, Outlet, Row, Shard, picture_folder
 from augforge.io.yolo_writer import KEYS, DetectionWriter, labelled
 
+FOLDERS = {MASK: "SegmentationClass", INSTANCES: "SegmentationObject"}
 FORBIDDEN = re.compile("[^\\t\\n\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """What an XML file cannot hold."""
 
@@ -27,9 +29,10 @@ class VocWriter(DetectionWriter):
     def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
         line: Line = {"file_name": f"JPEGImages/{row.file_name}", "boxes": "boxes" in row.annotations}
         outlet.put(line["file_name"], row.image)
-        if row.mask is not None:
-            line["mask_file_name"] = f"SegmentationClass/{row.name}.png"
-            outlet.put(line["mask_file_name"], row.mask)
+        for name, data in row.pictures.items():
+            path = f"{FOLDERS.get(name) or picture_folder(name)}/{row.name}.png"
+            line[f"{name}_file_name"] = path
+            outlet.put(path, data)
         if line["boxes"]:
             outlet.put(f"Annotations/{row.name}.xml", annotation(row))
         return line
@@ -50,7 +53,7 @@ def annotation(row: Row) -> bytes:
     size = SubElement(root, "size")
     for side, value in (("width", row.width), ("height", row.height), ("depth", 3)):
         SubElement(size, side).text = str(value)
-    SubElement(root, "segmented").text = str(int(row.mask is not None))
+    SubElement(root, "segmented").text = str(int(MASK in row.pictures))
     for box in labelled(row):
         root.append(_object(box))
     indent(root)

@@ -15,8 +15,6 @@ from augforge.io.own import record_features, record_of
 from augforge.io.webdataset_reader import Archived
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, safe_name, suffix_of
 
-MASK = "mask"
-
 
 class WebDatasetWriter(Writer):
     """`train-00000-of-00003.tar`; the same rows give the same bytes. The label is a number in `.cls`."""
@@ -66,8 +64,8 @@ def _members(row: Row, record: Line, places: Mapping[str, int]) -> Iterator[tupl
     if row.label is not None:
         yield "cls", str(places[row.label]).encode()
     yield "json", dumped(record)
-    if row.mask is not None:
-        yield f"{MASK}.{suffix_of(row.mask)}", row.mask
+    for name, data in row.pictures.items():
+        yield f"{name}.{suffix_of(data)}", data
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

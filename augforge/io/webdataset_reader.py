@@ -38,7 +38,7 @@ class Archived(Source):
 
     A locator is `train-00000.tar#ID`. An archive may be compressed: `.tar.gz`, `.tgz`, `.tar.zst` (see `Archives`).
     The image is `ID.jpg` or of another suffix; a second picture with words before its suffix, such as `ID.depth.png`,
-    is named in the `extra` column of its kind, and `ID.mask.png` or `ID.seg.png` is the mask.
+    goes with it by that name, and `ID.mask.png` or `ID.seg.png` is the mask.
 
     The label is what `ID.json` says under `label`, else the number or text in `ID.cls`; numbers are names where
     `classes.txt` lies beside the archives. `ID.txt` is the caption. Keys of `ID.json` mean what columns of a table mean
@@ -103,18 +103,19 @@ class Archived(Source):
 
     def read(self, locator: str) -> bytes:
         """The bytes of the image of a sample."""
-        return self._bytes(locator, "image")
+        return self._bytes(locator, None)
 
-    def read_mask(self, locator: str) -> bytes:
-        """The bytes of the mask of a sample."""
-        return self._bytes(locator, "mask")
+    def read_picture(self, locator: str, name: str) -> bytes:
+        """The bytes of a picture that goes with the image of a sample."""
+        return self._bytes(locator, name)
 
-    def _bytes(self, locator: str, what: str) -> bytes:
+    def _bytes(self, locator: str, what: str | None) -> bytes:
+        """The bytes of a picture of a sample, None for the image."""
         name, _, stem = locator.partition("#")
-        sample = self._scans(name).samples.get(stem) if name in self._names else None
-        place = getattr(sample, what, None)
+        sample = self._scans(name).samples.get(stem, Members()) if name in self._names else Members()
+        place = sample.image if what is None else sample.pictures.get(what)
         if place is None:
-            raise BadImage(f"there is no {what} {locator}")
+            raise BadImage(f"there is no {what or 'image'} {locator}")
         return self._archives.part(name, *place)
 
     def _all(self) -> Iterator[Entry]:
@@ -148,30 +149,29 @@ class Archived(Source):
 
     def _entry(self, name: str, stem: str, sample: Members, stamp: str) -> Entry:
         record = parsed(self._text(name, sample, "json")) or {}
-        locator, mask = f"{name}#{stem}", stamp if sample.mask else ""
+        locator, pictures = f"{name}#{stem}", dict.fromkeys(sample.pictures, stamp)
         if (carried := known_of(record)) is not None:
             own = text_of(record.get("split"))
             label = label_of(record, "cls" in sample.texts) if "label" in record else self._class_of(name, sample)
             split = split_name(own) if own else None
             said = annotations_of(record, carried)
-            return Entry(locator, label, split, stamp, carried, mask=mask, annotations=said)
+            return Entry(locator, label, split, stamp, carried, pictures=pictures, annotations=said)
         label, said_split, said = meaning(record, "", {})
         if label is None and "labels" not in said and "label" not in record:
             label = self._class_of(name, sample)
         split = evaluation_first(split_name(said_split) if said_split else None, _split_of(name, stem))
-        said = self._with_members(name, stem, sample, said)
-        return Entry(locator, label, split, stamp, mask=mask, annotations=said)
+        said = self._with_caption(name, sample, said)
+        return Entry(locator, label, split, stamp, pictures=pictures, annotations=said)
 
-    def _with_members(self, name: str, stem: str, sample: Members, said: dict[str, Any]) -> dict[str, Any]:
-        """What a record says, with the caption of a text file, and the names of further pictures."""
+    def _with_caption(self, name: str, sample: Members, said: dict[str, Any]) -> dict[str, Any]:
+        """What a record says, with the caption of a text file."""
         text = next(filter(None, (self._text(name, sample, kind) for kind in CAPTIONS)), b"")
         caption = text.decode(errors="replace").strip()
-        extra = {kind: f"{name}#{stem}.{kind}" for kind in sample.others}
-        if caption and said.get("caption", caption) != caption:
-            extra["txt"] = caption
-        typed = {kind: {"type": "string", "value": value} for kind, value in extra.items()}
         told = {"caption": caption} if caption else {}
-        return told | said | ({"extra": {**said.get("extra", {}), **typed}} if typed else {})
+        if caption and said.get("caption", caption) != caption:
+            other = {"txt": {"type": "string", "value": caption}}
+            return told | said | {"extra": {**said.get("extra", {}), **other}}
+        return told | said
 
     def _class_of(self, name: str, sample: Members) -> str | None:
         text = self._text(name, sample, "cls").decode(errors="replace").strip()

@@ -33,9 +33,9 @@ class Wrapped(Source):
         """As the source."""
         return self._source.read(locator)
 
-    def read_mask(self, locator: str) -> bytes:
+    def read_picture(self, locator: str, name: str) -> bytes:
         """As the source."""
-        return self._source.read_mask(locator)
+        return self._source.read_picture(locator, name)
 
     def numbers(self, locators: Sequence[str], column: str) -> list[Sequence[float] | None]:
         """As the source."""

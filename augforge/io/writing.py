@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar
 
 from augforge.data.formats import HEAD, kind_of
+from augforge.data.pictures import MASK
 from augforge.errors import StoreError
 from augforge.io.base import SPLITS
 
@@ -29,7 +30,7 @@ SAME = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "tiff": "tif", "dib": "bmp",
 LONGEST = 80
 """Bytes of the longest name that is made from a label or an id."""
 RESERVED = frozenset({
-    *SPLITS, "images", "masks", "annotations", "data", "metadata", "__macosx", "con", "prn", "aux", "nul",
+    *SPLITS, "images", "masks", "pictures", "annotations", "data", "metadata", "__macosx", "con", "prn", "aux", "nul",
     *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
 })  # fmt: skip
 """Names, in lower case, that mean something to a disk or to a reader of folders."""
@@ -41,7 +42,8 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image as it is published. `image` and `mask` are encoded bytes, `sha256` is the digest of `image`.
+    """One image as it is published. `image` and the `pictures` that go with it, by name, are encoded bytes, `sha256` is
+    the digest of `image`.
 
     `marked` says whether the image carries its mark; None where none is due. `name` is what its files are called, safe
     and unlike any other in their folder, and `ending` the suffix that its file had in its source, "" if there was none.
@@ -56,13 +58,13 @@ class Row:
     scores: Mapping[str, float]
     provenance: str
     image: bytes
-    mask: bytes | None
     width: int
     height: int
     sha256: str
     name: str
     ending: str = ""
     marked: bool | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self) -> Line:
@@ -95,16 +97,17 @@ class Row:
 class About:
     """What is known of an export before its first row. `splits` has the rows of each split, by the names of files.
 
-    A table has no column of labels without `classes`, none of scores without `measures`, and none of captions or masks
-    where no row has one. `annotations` has the features of the kinds of annotation that occur, by name. `shape` says
-    what images were made, such as "RGB, 64x64 px"; "" if they are as they were.
+    A table has no column of labels without `classes`, none of scores without `measures`, and none of captions where no
+    row has one. `pictures` are the names of those that go with some image, `annotations` has the features of the kinds
+    of annotation that occur, by name. `shape` says what images were made, such as "RGB, 64x64 px"; "" if they are as
+    they were.
     """
 
     name: str
     classes: Sequence[str]
     measures: Sequence[str]
     captions: bool
-    masks: bool
+    pictures: Sequence[str]
     splits: Mapping[str, int]
     shape: str = ""
     annotations: Mapping[str, Any] = field(default_factory=dict)
@@ -273,6 +276,11 @@ def safe_names(texts: Iterable[str]) -> dict[str, str]:
         names[text] = name
         taken.add(name.casefold())
     return names
+
+
+def picture_folder(name: str) -> str:
+    """The folder of the pictures of a name that go with images, beside those of the images."""
+    return "masks" if name == MASK else f"pictures/{safe_name(name)}"
 
 
 def split_file_name(split: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -100,8 +100,8 @@ class Yolo(AnnotatedImages):
             entry = self._images.get(locator)
             yield self._annotated(self._other(locator, split) if entry is None else replace(entry, split=split))
 
-    def _masks(self) -> dict[str, str]:
-        return {entry.locator: entry.mask for entry in self._all if entry.mask}
+    def _beside_images(self) -> Mapping[str, Mapping[str, str]]:
+        return {entry.locator: entry.pictures for entry in self._all if entry.pictures}
 
     def _annotated(self, entry: Entry) -> Entry:
         path = _label_path(entry.locator)

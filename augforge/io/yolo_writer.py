@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from augforge.errors import StoreError
 from augforge.io.records import METADATA
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, suffix_of
+from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, picture_folder, suffix_of
 from augforge.io.yolo_lines import written
 
 KEYS = {"validation": "val"}
@@ -72,9 +72,10 @@ class YoloWriter(DetectionWriter):
     def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
         line: Line = {"file_name": f"images/{split}/{row.file_name}", "boxes": "boxes" in row.annotations}
         outlet.put(line["file_name"], row.image)
-        if row.mask is not None:
-            line["mask_file_name"] = f"masks/{split}/{row.name}.{suffix_of(row.mask)}"
-            outlet.put(line["mask_file_name"], row.mask)
+        for name, data in row.pictures.items():
+            path = f"{picture_folder(name)}/{split}/{row.name}.{suffix_of(data)}"
+            line[f"{name}_file_name"] = path
+            outlet.put(path, data)
         if line["boxes"]:
             size, numbers = (row.height, row.width), {name: place for place, name in enumerate(self.about.classes)}
             text = "".join(written(box, numbers[box["label"]], size) for box in labelled(row))

@@ -14,10 +14,10 @@ from augforge.data.record import no_run
 from augforge.errors import RecipeError, StoreError, did_you_mean
 
 Kind = Literal["added", "removed", "changed"]
-COLUMNS = ("id", "label", "kept", "dropped", "dropped_by", "digest", "mask", "annotations", "split", "weight")
+COLUMNS = ("id", "label", "kept", "dropped", "dropped_by", "digest", "pictures", "annotations", "split", "weight")
 COMPARED = {
     "digest": "other bytes",
-    "mask": "another mask",
+    "pictures": "another mask, or another of the pictures that go with it",
     "annotations": "other annotations",
     "label": "another label",
     "split": "another split",

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from augforge.data.annotations import parse_annotations
+from augforge.data.pictures import parse_pictures
 from augforge.data.record import AGAIN, check_ledger, no_run
 from augforge.errors import StoreError
 
@@ -57,6 +58,7 @@ def _life(path: Path, identity: str, above: set[str]) -> Lineage:
     row: dict[str, Any] = rows[0]
     row["sampled_params"] = json.loads(row["sampled_params"] or "{}")
     row["generation_config"] = json.loads(row["generation_config"]) if row["generation_config"] else None
+    row["pictures"] = parse_pictures(row.get("pictures"))
     row["annotations"] = parse_annotations(row.get("annotations"))
     row["scores"] = dict(row["scores"] or ())
     ids = [parent for parent in row.pop("parents") or () if parent not in above]

@@ -25,6 +25,7 @@ from augforge import __version__
 from augforge.data import images
 from augforge.data.ids import canonical, key, unit
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.pictures import identity_of
 from augforge.data.sample import Sample
 from augforge.errors import StoreError
 from augforge.models import find_model, model_digest
@@ -124,20 +125,23 @@ def _without_plan(sampled_params: str) -> str:
 
 
 def _pixels(ledger: Ledger) -> str:
-    """A digest of the bytes of every kept image and mask, whatever the order."""
+    """A digest of the bytes of every kept image and of what goes with it, whatever the order."""
     kept = ledger.visible()
-    columns = [ledger.column(name, kept) for name in ("id", "digest", "mask", "annotations")]
-    return key(sorted([*row, said] if said else row for *row, said in zip(*columns, strict=True)))
+    columns = [ledger.column(name, kept) for name in ("id", "digest", "pictures", "annotations")]
+    rows = ((*own, identity_of(pictures), said) for *own, pictures, said in zip(*columns, strict=True))
+    return key(sorted(list(row if row[-1] else row[:-1]) for row in rows))
 
 
 def _sources(recipe: Recipe, ledger: Ledger) -> list[Lock]:
     """For each source its images, and a digest of each; of a large source a digest of each folder."""
     files: list[dict[str, str]] = [{} for _ in recipe.sources]
-    columns = [ledger.column(name) for name in ("ref", "digest", "label", "split", "mask", "annotations")]
-    for ref, digest, label, split, mask, said in zip(*columns, strict=True):
+    columns = [ledger.column(name) for name in ("ref", "digest", "label", "split", "pictures", "annotations")]
+    for ref, digest, label, split, pictures, said in zip(*columns, strict=True):
         place, _, locator = ref.partition(":")
         if place.isdecimal():
-            files[int(place)][locator] = key(digest, label, split, mask, *([said] if said else []))[:SHORT]
+            files[int(place)][locator] = key(digest, label, split, identity_of(pictures), *([said] if said else []))[
+                :SHORT
+            ]
     return [_source(spec.plain(), listed) for spec, listed in zip(recipe.sources, files, strict=True)]
 
 

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from augforge import __version__
+from augforge.data.pictures import kind_of
 from augforge.io.writing import About, Writer
 from augforge.publish.about import RunFacts
 
@@ -47,7 +48,6 @@ CONTEXT: dict[str, Any] = {
 CONFORMS = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 FIELDS: dict[str, tuple[str | list[str], str]] = {
     "image": ("sc:ImageObject", "The image."),
-    "mask": ("sc:ImageObject", "The mask of the image; its pixels say what is seen there."),
     "file_name": ("sc:Text", "The file of the image."),
     "label": (["sc:Text", "cr:Label"], "The class."),
     "id": ("sc:Text", "The sample's id: a hash of its content, or of what made it."),
@@ -116,6 +116,11 @@ def croissant(
         "distribution": [*_objects(lies, files), *_sets(lies)],
         **({"recordSet": [_records(lies, about), *_things(lies)]} if lies["columns"] else {}),
     }
+
+
+def _meaning(name: str) -> tuple[str | list[str], str]:
+    """Type and description of a column; what is none of those of every export is a picture."""
+    return FIELDS.get(name) or ("sc:ImageObject", kind_of(name).about)
 
 
 def _description(to: str, facts: RunFacts) -> str:
@@ -205,7 +210,7 @@ def _sets(lies: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _records(lies: Mapping[str, Any], about: About) -> dict[str, Any]:
-    columns = {name: where for name, where in lies["columns"].items() if name in FIELDS}
+    columns = {name: where for name, where in lies["columns"].items() if name in FIELDS or name in about.pictures}
     return {
         "@type": "cr:RecordSet",
         "@id": "images",
@@ -236,9 +241,9 @@ def _part(parent: str, name: str, lies: Mapping[str, str], files: str = "files")
 def _field(name: str, lies: Mapping[str, Any]) -> dict[str, Any]:
     if "parts" in lies:
         inner = [_part(f"images/{name}", part, {"column": name, "path": path}) for part, path in lies["parts"].items()]
-        about = {"@type": "cr:Field", "@id": f"images/{name}", "name": name, "description": FIELDS[name][1]}
+        about = {"@type": "cr:Field", "@id": f"images/{name}", "name": name, "description": _meaning(name)[1]}
         return {**about, "repeated": True, "subField": inner}
-    kind, description = FIELDS[name]
+    kind, description = _meaning(name)
     transform = {"transform": {"jsonPath": lies["path"]}} if "path" in lies else {}
     extract = {key: value for key, value in lies.items() if key in ("column", "jsonPath")}
     return {

@@ -19,6 +19,7 @@ from augforge.data import images
 from augforge.data.annotations import ParsedTexts, annotation_features, parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
+from augforge.data.pictures import parse_pictures
 from augforge.data.record import LEDGER, no_run
 from augforge.data.uniform import Uniform
 from augforge.errors import RecipeError, SourceError, StoreError
@@ -119,9 +120,9 @@ class Published:
         kind = self.table.schema.field("scores").type if "scores" in columns else pa.null()
         measures = [field.name for field in kind] if pa.types.is_struct(kind) else []
         shape = self.uniform.told if self.uniform else ""
-        captions, masks = "caption" in columns, "mask" in columns
+        captions, pictures = "caption" in columns, self._pictures
         said = annotation_features(ParsedTexts(map(self._annotations.get, self._cells_of("id"))), self.classes)
-        return About(name, self.classes, measures, captions, masks, counts or {"train": 0}, shape, said)
+        return About(name, self.classes, measures, captions, pictures, counts or {"train": 0}, shape, said)
 
     def shards(self, about: About, writer: Writer) -> list[Shard]:
         """All shards, split by split; the same for the same rows."""
@@ -145,6 +146,13 @@ class Published:
         return ends or [0]
 
     @cached_property
+    def _pictures(self) -> list[str]:
+        """The names of the pictures that go with the images: columns of the dataset that the ledger knows."""
+        texts = set(self._facts.column("pictures").to_pylist())
+        names = {name for text in texts for name in parse_pictures(text)}
+        return [name for name in self.table.column_names if name in names]
+
+    @cached_property
     def _order(self) -> Indices:
         """(n,) the rows split by split, the splits in the order in which they are met."""
         names = list(dict.fromkeys(self._split_names.tolist()))
@@ -156,15 +164,15 @@ class Published:
 
     @cached_property
     def _sizes(self) -> Any:
-        """(n,) bytes of every image with its mask; read from offsets, not from pixels."""
-        names = [name for name in ("image", "mask") if name in self.table.column_names]
+        """(n,) bytes of every image with what goes with it; read from offsets, not from pixels."""
+        names = ["image", *self._pictures]
         fields = [pc.struct_field(self.table.column(name), "bytes") for name in names]
         lengths = [pc.binary_length(column).combine_chunks() for column in fields]
         return np.sum([[length or 0 for length in column.tolist()] for column in lengths], axis=0, dtype=np.int64)
 
     @cached_property
     def _facts(self) -> pa.Table:
-        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "source", "annotations")
+        names = ("id", "origin", "parents", "kept", "digest", "width", "height", "source", "annotations", "pictures")
         return self.ledger.read(columns=list(names))
 
     @cached_property
@@ -202,7 +210,13 @@ class Published:
     def key_of(self, shard: Shard, about: About, kind: str) -> str:
         """What the files of a shard depend on."""
         marks = None if self.marker is None else (self.marker.signer.certificate if self.marker.signer else "")
-        columns = [list(about.classes), list(about.measures), about.captions, about.masks, repr(about.annotations)]
+        columns = [
+            list(about.classes),
+            list(about.measures),
+            about.captions,
+            list(about.pictures),
+            repr(about.annotations),
+        ]
         options = [kind, __version__, marks, self.private, *columns, about.shape]
         place = [shard.split, shard.number, shard.total, shard.first]
         places = self._rows_of(shard)
@@ -217,7 +231,7 @@ class Published:
             StoreError: the bytes of an image are not those that the ledger knows.
         """
         places = self._rows_of(shard)
-        pixels = [name for name in ("image", "mask") if name in self.table.column_names]
+        pixels = ["image", *self._pictures]
         for start in range(0, len(places), AT_ONCE):
             part = places[start : start + AT_ONCE]
             cells = self.table.select(pixels).take(pa.array(part)).to_pylist()
@@ -245,17 +259,17 @@ class Published:
         image = cell["image"]["bytes"]
         if digest and images.digest(image) != digest:
             raise StoreError(f"{self.folder}: the image of sample {light['id']} is damaged in its dataset", AGAIN)
-        mask = (cell.get("mask") or {}).get("bytes")
+        pictures = {name: cell[name]["bytes"] for name in self._pictures if (cell[name] or {}).get("bytes")}
         light = {**light, "annotations": parse_annotations(light["annotations"])}
         if self.uniform:
             light = {**light, "annotations": self.uniform.annotations(light["annotations"], (width, height))}
-            image, mask, (width, height) = self.uniform.both(image, mask, (width, height))
+            image, pictures, (width, height) = self.uniform.all(image, pictures, (width, height))
         marked = None
         if self.marker is not None and light["origin"] == "synthetic":
             new = self._marked(image, light["id"], parents, self.marker)
             image, marked = new or image, new is not None
         sha256 = images.digest(image)
-        return Row(**light, image=image, mask=mask, width=width, height=height, sha256=sha256, marked=marked)
+        return Row(**light, image=image, pictures=pictures, width=width, height=height, sha256=sha256, marked=marked)
 
     def _marked(self, image: bytes, identity: str, parents: Sequence[str], marker: Marker) -> bytes | None:
         above = [self._by_id[parent][0] for parent in parents if parent in self._by_id]

@@ -15,6 +15,7 @@ from augforge.data.annotations import check_annotations, describe_annotations
 from augforge.data.classes import filed_under, one_label, plain, said_labels, shares_of
 from augforge.data.files import named, write_atomically
 from augforge.data.ids import unit
+from augforge.data.pictures import MASK
 from augforge.errors import BadImage, SourceError, StoreError
 from augforge.io.understood import Understood, understanding, understood
 from augforge.printable import printable
@@ -43,7 +44,7 @@ class Example:
     label: str | None
     split: str | None
     annotations: Mapping[str, Any]
-    mask: bool
+    pictures: tuple[str, ...]
     picture: Image.Image = field(repr=False)
     problem: str = ""
     wrong: tuple[str, ...] = ()
@@ -51,7 +52,13 @@ class Example:
     def plain(self) -> dict[str, Any]:
         """As JSON, the annotations in words."""
         said = {"label": self.label, "split": self.split, "annotations": describe_annotations(self.annotations)}
-        return {"image": self.locator, **said, "mask": self.mask, "problem": self.problem, "wrong": list(self.wrong)}
+        return {
+            "image": self.locator,
+            **said,
+            "pictures": list(self.pictures),
+            "problem": self.problem,
+            "wrong": list(self.wrong),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class Inspection:
             "several-labels": told.several,
             "soft-labels": told.soft,
             "splits": told.splits,
-            "masks": told.masks,
+            "pictures": dict(told.pictures),
             "annotations": {name: {"images": i, "things": n} for name, (i, n) in self.annotations.items()},
             "dropped": told.dropped,
             "unusable": told.bad,
@@ -193,11 +200,11 @@ def _example(source: Source, entry: Entry) -> Example:
         if entry.problem:
             raise BadImage(entry.problem)
         image = decode(source.read(entry.locator))
-        mask = decode_condition(source.read_mask(entry.locator)) if entry.mask else None
+        mask = decode_condition(source.read_picture(entry.locator, MASK)) if MASK in entry.pictures else None
     except BadImage as error:
         empty = Image.new("RGB", (SIDE, SIDE), (235, 235, 235))
-        return Example(entry.locator, entry.label, entry.split, {}, bool(entry.mask), empty, error.message)
+        return Example(entry.locator, entry.label, entry.split, {}, tuple(entry.pictures), empty, error.message)
     usable, wrong = check_annotations(entry.annotations, (image.height, image.width))
     picture = annotated(image, usable, mask, SIDE)
     label = one_label(entry.label, usable)
-    return Example(entry.locator, label, entry.split, usable, mask is not None, picture, "", tuple(wrong))
+    return Example(entry.locator, label, entry.split, usable, tuple(entry.pictures), picture, "", tuple(wrong))

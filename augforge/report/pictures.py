@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from augforge.data import images
+from augforge.data.pictures import parse_pictures
 from augforge.errors import AugforgeError, BadImage, SourceError
 from augforge.io import open_source
 from augforge.io.base import Source
@@ -34,11 +35,12 @@ class Pictures:
         """The encoded bytes of the image of a ledger row (id, kept, ref, digest)."""
         return self._read(row, "image", row["digest"])
 
-    def mask(self, row: Mapping[str, Any]) -> bytes:
-        """The encoded bytes of its mask."""
-        if not row["mask"]:
-            raise BadImage("it has no mask")
-        return self._read(row, "mask", row["mask"])
+    def beside(self, row: Mapping[str, Any], name: str) -> bytes:
+        """The encoded bytes of a picture that goes with it."""
+        digests = parse_pictures(row["pictures"])
+        if name not in digests:
+            raise BadImage(f"it has no {name}")
+        return self._read(row, name, digests[name])
 
     def _read(self, row: Mapping[str, Any], what: str, digest: str) -> bytes:
         data = self._bytes(row, what)
@@ -61,7 +63,9 @@ class Pictures:
         if name not in self._made:
             self._made[name] = _index(self._folder / "parts" / name)
         table, row = self._made[name].get(identity, (None, 0))
-        cell = None if table is None else table.column(what)[row].as_py()
+        column = "image" if what == "image" else "companions"
+        cell = None if table is None else table.column(column)[row].as_py()
+        cell = dict(cell or ()).get(what) if column == "companions" else cell
         if not cell:
             raise BadImage("the part that held it is gone")
         return bytes(cell)
@@ -86,7 +90,7 @@ class Pictures:
 
 def _of_source(source: Source, locator: str, what: str) -> bytes:
     try:
-        return source.read(locator) if what == "image" else source.read_mask(locator)
+        return source.read(locator) if what == "image" else source.read_picture(locator, what)
     except BadImage:
         raise
     except (SourceError, OSError) as error:

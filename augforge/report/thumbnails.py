@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +17,7 @@ from PIL import Image
 
 from augforge.data import images
 from augforge.data.ids import unit
+from augforge.data.pictures import MASK, parse_pictures
 from augforge.data.preprocessing import decode
 from augforge.errors import BadImage
 from augforge.progress import Progress
@@ -60,7 +61,7 @@ def make_thumbnails(findings: Findings, budget: int, progress: Progress | None =
     """
     made = Thumbnails()
     pictures = Pictures(findings.folder, findings.recipe)
-    rows = findings.rows.select(["id", "kept", "ref", "digest", "mask", "annotations", "width", "height"])
+    rows = findings.rows.select(["id", "kept", "ref", "digest", "pictures", "annotations", "width", "height"])
     order = list(islice(in_order(findings), MOST))
     side = side_for(len(order))
     with (progress or Progress()).bar("thumbnails", len(order)) as bar, ThreadPoolExecutor(THREADS) as threads:
@@ -129,7 +130,7 @@ def _thumbnail(pictures: Pictures, row: dict[str, Any], side: int) -> tuple[str,
     """Picture, mask and what is drawn over them ("" if it has none), or why there is no picture."""
     try:
         picture = _small(decode(pictures.image(row), side), side)
-        mask = _mask(images.decode_condition(pictures.mask(row)), picture.size) if row["mask"] else ""
+        mask = _mask(images.decode_condition(pictures.beside(row, MASK)), picture.size) if _has_mask(row) else ""
     except BadImage as error:
         return error.message
     drawn = shapes(row["annotations"], (row["height"], row["width"]))
@@ -140,6 +141,10 @@ def _small(image: Image.Image, side: int) -> Image.Image:
     image = image.copy()
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return image
+
+
+def _has_mask(row: Mapping[str, Any]) -> bool:
+    return MASK in parse_pictures(row["pictures"])
 
 
 def _mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> str:

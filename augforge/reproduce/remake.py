@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ import numpy as np
 from augforge.data import images
 from augforge.data.annotations import dump_annotations
 from augforge.data.ledger import Ledger
+from augforge.data.pictures import digests_of
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.ingest import Pixels, known_samples, open_sources
-from augforge.engine.runners.generate import GENERATED, encoded
+from augforge.engine.runners.generate import GENERATED, companions, encoded
 from augforge.engine.runners.train import trained_model
 from augforge.errors import AugforgeError, BadImage, ModelError, StoreError
 from augforge.io.run import Run
@@ -45,14 +46,18 @@ class Remade:
     sample: Sample
     data: bytes
     apart: float
-    mask: bytes | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
     annotations: str = ""
 
     @property
+    def same_pictures(self) -> bool:
+        """Whether the pictures that go with it are those of the ledger, to the byte."""
+        return digests_of(self.pictures) == dict(self.sample.pictures)
+
+    @property
     def equal(self) -> bool:
-        """Whether image, mask and annotations are those of the ledger, to the byte."""
-        mask = images.digest(self.mask) if self.mask is not None else ""
-        same = images.digest(self.data) == self.sample.digest and mask == self.sample.mask
+        """Whether image, pictures and annotations are those of the ledger, to the byte."""
+        same = images.digest(self.data) == self.sample.digest and self.same_pictures
         return same and self.annotations == dump_annotations(self.sample.annotations)
 
 
@@ -74,12 +79,13 @@ class Archive:
         self._before: dict[int, Archive] = {}
 
     def bytes_of(self, sample: Sample, what: str = "image") -> bytes:
-        """The bytes of an image (or of its `mask`): from the dataset, from the source, or from what the run made.
+        """The bytes of an image, or of a picture that goes with it, by its name: from the dataset, from the source, or
+        from what the run made.
 
         Raises:
             BadImage: they are gone, or have another digest.
         """
-        digest = sample.digest if what == "image" else sample.mask
+        digest = sample.digest if what == "image" else sample.pictures.get(what, "")
         archive, met = self, set[str]()
         while (data := archive.own_bytes(sample, what)) is None:
             met.add(os.path.realpath(archive.folder))
@@ -93,11 +99,11 @@ class Archive:
     def own_bytes(self, sample: Sample, what: str) -> bytes | None:
         """The bytes as far as this run and its sources have them; None where the run that is its source must know."""
         with suppress(BadImage):
-            return self._run.read(sample.id) if what == "image" else self._run.read_mask(sample.id)
+            return self._run.read(sample.id) if what == "image" else self._run.read_picture(sample.id, what)
         if self._place_before(sample) is not None:
             return None
         found = replace(sample, ref=self._refs.get(sample.id, ""))
-        return self._pixels.bytes_of(found) if what == "image" else self._pixels.mask_of(found)
+        return self._pixels.bytes_of(found) if what == "image" else self._pixels.picture_of(found, what)
 
     def _place_before(self, sample: Sample) -> int | None:
         """Which of the sources a sample came from, if that is a run."""
@@ -167,7 +173,7 @@ def _of_one_config(
                 if sample in samples:
                     data = encoded(picture)
                     said = dump_annotations(picture.annotations)
-                    yield Remade(sample, data, _apart(archive, sample, data), picture.encoded_mask(), said)
+                    yield Remade(sample, data, _apart(archive, sample, data), picture.encoded_pictures(), said)
 
 
 def _batches(archive: Archive, stage: Generator, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
@@ -220,8 +226,7 @@ def _input(archive: Archive, stage: Generator, sample: Sample) -> GenerationInpu
         raise StoreError(f"the parent {missing[0]} of {sample.id} is not in the ledger", "the run folder is not whole")
     parents = tuple(known[parent] for parent in sample.parents)
     pictures = tuple(images.decode(archive.bytes_of(parent)) for parent in parents)
-    masks = tuple(archive.bytes_of(p, "mask") if p.mask else None for p in parents) if stage.uses_masks else ()
-    return GenerationInput(Job(sample, parents), pictures, masks)
+    return GenerationInput(Job(sample, parents), pictures, companions(stage, parents, archive.bytes_of))
 
 
 def why_not_reproducible(archive: Archive, sample: Sample) -> str:

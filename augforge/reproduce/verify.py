@@ -159,8 +159,9 @@ def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> I
     try:
         if images.digest(dataset.read(locator)) != sample.digest:
             yield Finding(where, "its image has another digest than the ledger says")
-        if sample.mask and images.digest(dataset.read_mask(locator)) != sample.mask:
-            yield Finding(where, "its mask has another digest than the ledger says")
+        for name, digest in sample.pictures.items():
+            if images.digest(dataset.read_picture(locator, name)) != digest:
+                yield Finding(where, f"its {name} has another digest than the ledger says")
     except BadImage as error:
         yield Finding(where, error.message)
     if label != sample.label:
@@ -195,6 +196,6 @@ def _compared(made: Remade, verdict: Verdict) -> Iterator[Finding]:
 def _problem(made: Remade) -> str:
     """What is wrong with an image that was made again; "" where it is within 1/255."""
     if made.apart <= 1:
-        same = (made.mask is None) == (not made.sample.mask) and (made.apart > 0 or made.equal)
+        same = made.pictures.keys() == made.sample.pictures.keys() and (made.apart > 0 or made.equal)
         return "" if same else "made again from its provenance it has another mask, or other annotations"
     return f"made again from its provenance it differs by up to {made.apart:g}/255"

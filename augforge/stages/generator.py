@@ -34,34 +34,35 @@ class Job:
 class GeneratedImage:
     """A generated image (h, w, 3), float in [0, 1] or NaN, and what to record about it beside its sampled parameters.
 
-    `mask` is its label map (h, w), or an image (h, w, 3) used as the mask, if it has one. The engine adds `mask_like`,
-    the encoded mask of its first parent, whose mode and palette are kept.
+    `pictures` are the decoded pictures that go with it, by their names, such as its `mask`: a label map (h, w), or an
+    image (h, w, 3); see `augforge.data.pictures`. The engine adds `like`, the encoded ones of its first parent, whose
+    modes and palettes are kept.
     `annotations` are those of the generated image: what a generator does not hand on is gone.
     """
 
     pixels: NDArray[np.float32]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    mask: NDArray[np.uint8] | None = None
+    pictures: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
-    mask_like: bytes | None = None
+    like: Mapping[str, bytes] = field(default_factory=dict)
 
-    def encoded_mask(self) -> bytes | None:
-        """The mask as PNG bytes, None without one."""
-        from augforge.data.mask_modes import encode_mask_like
+    def encoded_pictures(self) -> dict[str, bytes]:
+        """The pictures as PNG bytes; ValueError for a mask that has not the size of the image."""
+        from augforge.data.pictures import encode_pictures
 
-        return None if self.mask is None else encode_mask_like(self.mask, self.mask_like)
+        return encode_pictures(self.pictures, self.like, self.pixels.shape[:2]) if self.pictures else {}
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationInput:
     """A job with the decoded images of its parents, RGB, in the order of the parents.
 
-    `masks` are the encoded bytes of their masks, None for a parent without one; () unless the generator uses masks.
+    `pictures` has, for each, the encoded pictures that go with it, by name; () unless the generator uses some.
     """
 
     job: Job
     images: tuple[Image, ...]
-    masks: tuple[bytes | None, ...] = ()
+    pictures: tuple[Mapping[str, bytes], ...] = ()
 
 
 MOST_AT_ONCE = 4096
@@ -69,9 +70,9 @@ MOST_AT_ONCE = 4096
 
 
 def like_parents(items: Sequence[GenerationInput], made: Sequence[GeneratedImage]) -> list[GeneratedImage]:
-    """The images that were made of `items`, whose masks are to be stored as those of their parents are."""
+    """The images that were made of `items`, whose masks and the like are to be stored as those of their parents are."""
     pairs = zip(items, made, strict=True)
-    return [replace(image, mask_like=item.masks[0]) if item.masks else image for item, image in pairs]
+    return [replace(image, like=item.pictures[0]) if item.pictures else image for item, image in pairs]
 
 
 SampledParams = tuple[Sequence["Sample"], Mapping[str, Any]]
@@ -96,7 +97,7 @@ class Generator(Stage):
     """Generates new samples of each class, conditioned on real ones.
 
     With `needs_labels` false it is conditioned on unlabelled images, too: they count as one more class, called None,
-    and what is generated from them is unlabelled. With `uses_masks` it is given the masks of the parents.
+    and what is generated from them is unlabelled. It is given the parents' pictures that `uses_pictures` names.
     """
 
     verb: ClassVar[str] = "generate"
@@ -115,7 +116,8 @@ class Generator(Stage):
         }
     )
     needs_labels: ClassVar[bool] = True
-    uses_masks: ClassVar[bool] = False
+    uses_pictures: ClassVar[frozenset[str] | None] = frozenset()
+    """The names of those of the parents' pictures that it is given; None for all of them."""
     trained: ClassVar[bool] = True
     """Whether a trained model makes the images, which their marks say."""
 
@@ -218,6 +220,10 @@ class Generator(Stage):
 
         `label` is the class, None only if `needs_labels` is false. All randomness must follow from `seed`.
         """
+
+    def pictures_of(self, parent: Sample) -> list[str]:
+        """The names of the pictures of a parent that it is given."""
+        return [name for name in parent.pictures if self.uses_pictures is None or name in self.uses_pictures]
 
     @abstractmethod
     def load(self, device: str) -> LoadedGenerator:

@@ -108,7 +108,7 @@ def test_images_are_those_of_the_ledger(
     for image in found:
         assert digest(image.data) == image.sample.digest  # dropped ones too: from the source, or what was generated
         size = (image.sample.width, image.sample.height)
-        assert image.image.size == size and image.image.mode == "RGB" and image.mask is None
+        assert image.image.size == size and image.image.mode == "RGB" and image.pictures == {}
         assert (image.dropped is None) == image.kept
 
 

@@ -41,7 +41,7 @@ def ledger():
 def test_samples_come_back_equal(ledger):
     samples = [
         Sample(id="x", label=None, sampled_params={"box": [0.1, 0.2]}, note="é", scores={"clip": 0.5}, weight=2.0),
-        Sample(id="m", label="a", mask="ab" * 32, labelled_by="1-pseudo-label-confidence"),
+        Sample(id="m", label="a", pictures={"mask": "ab" * 32}, labelled_by="1-pseudo-label-confidence"),
         Sample(id="y", label="a", kept=False, dropped="bad", dropped_by="source", parents=("x", "z"), seed=2**62),
     ]
     ledger.extend(samples)

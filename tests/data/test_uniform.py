@@ -84,15 +84,15 @@ def test_the_centre_is_cropped_and_the_shorter_side_scaled():
 def test_a_mask_goes_with_its_image_and_keeps_its_labels():
     labels = np.repeat(np.array([[3, 7, 200]], dtype=np.uint8), 10, axis=1).repeat(10, axis=0)
     for mask in (Image.fromarray(labels), Image.fromarray(labels.astype(np.uint16))):
-        cut = images.decode_mask(Uniform("RGB", 5).mask(encoded(mask)))
+        cut = images.decode_mask(Uniform("RGB", 5).picture("mask", encoded(mask)))
         assert cut.shape == (5, 5) and (cut == 7).all()
-    assert Uniform("RGB").mask(encoded(Image.fromarray(labels))) == encoded(Image.fromarray(labels))
+    assert Uniform("RGB").picture("mask", encoded(Image.fromarray(labels))) == encoded(Image.fromarray(labels))
 
 
 def test_a_palette_mask_keeps_its_palette():
     mask = Image.fromarray(np.array([[0, 1], [2, 1]], dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)).convert("P")
     mask.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
-    with Image.open(io.BytesIO(Uniform("RGB", 4).mask(encoded(mask)))) as cut:
+    with Image.open(io.BytesIO(Uniform("RGB", 4).picture("mask", encoded(mask)))) as cut:
         assert cut.mode == "P" and cut.size == (4, 4) and set(np.unique(np.asarray(cut))) == {0, 1, 2}
         assert cut.convert("RGB").getpixel((3, 0)) == (255, 0, 0)
 

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from augforge.data.ids import key
 from augforge.data.images import decode_mask, digest, encode_mask
-from augforge.data.mask_modes import encode_mask_like
+from augforge.data.pictures import dump_pictures, parse_pictures
+from augforge.data.pictures.mask_modes import encode_mask_like
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
@@ -42,7 +43,7 @@ class Mirror(Generator):
 
     name: ClassVar[str] = "mirror"
     needs_labels: ClassVar[bool] = False
-    uses_masks: ClassVar[bool] = True
+    uses_pictures: ClassVar[frozenset[str] | None] = frozenset({"mask"})
     suffix: str = ""
     crooked: bool = False
 
@@ -59,10 +60,15 @@ class Mirror(Generator):
     def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
         made = []
         for item in batch:
-            (mask,) = item.masks
-            assert (mask is None) == (not item.job.parents[0].mask)
+            mask = item.pictures[0].get("mask")
+            assert (mask is None) == (not item.job.parents[0].pictures)
             label = None if mask is None else decode_mask(mask)[:, :: -1 if not self.crooked else 2]
-            made.append(GeneratedImage(np.asarray(item.images[0], dtype=np.float32)[:, ::-1] / 255, mask=label))
+            made.append(
+                GeneratedImage(
+                    np.asarray(item.images[0], dtype=np.float32)[:, ::-1] / 255,
+                    pictures={} if label is None else {"mask": label},
+                )
+            )
         return made
 
 
@@ -71,10 +77,10 @@ class Blind(Mirror):
 
     name: ClassVar[str] = "blind"
     needs_labels: ClassVar[bool] = True
-    uses_masks: ClassVar[bool] = False
+    uses_pictures: ClassVar[frozenset[str] | None] = frozenset()
 
     def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
-        assert all(item.masks == () for item in batch)
+        assert all(item.pictures == () for item in batch)
         return [GeneratedImage(np.asarray(item.images[0], dtype=np.float32)[:, ::-1] / 255) for item in batch]
 
 
@@ -129,7 +135,7 @@ def test_masks_come_last_in_the_dataset_with_their_bytes(camvid, tmp_path):
     }
     for row in rows(tmp_path / "out").values():
         data = masks.get(Path(row["source"]).name)
-        assert row["mask"] == (digest(data) if data else "") and row["split"] == "train"
+        assert row["pictures"] == (dump_pictures({"mask": digest(data)}) if data else "") and row["split"] == "train"
     assert load_from_disk(str(tmp_path / "out" / "dataset")).column_names[-1] == "mask"
     decoded = load_from_disk(str(tmp_path / "out" / "dataset"))[0]["mask"]
     assert decoded.size == (32, 32)
@@ -140,7 +146,7 @@ def test_without_masks_nothing_is_as_it_was_not(pictures, tmp_path):
     run(recipe(pictures), tmp_path / "out")
     assert "mask" not in load_from_disk(str(tmp_path / "out" / "dataset")).column_names
     for row in rows(tmp_path / "out").values():
-        assert row["id"] == key("real", row["digest"], row["label"], 0) and row["mask"] == ""
+        assert row["id"] == key("real", row["digest"], row["label"], 0) and row["pictures"] == ""
 
 
 def test_streets_with_a_flat_folder_of_masks(streets, tmp_path):
@@ -211,7 +217,7 @@ def test_masks_go_on_into_other_runs(camvid, tmp_path, kind):
     run(recipe(SourceSpec(kind, str(tmp_path / where))), tmp_path / "two")
     run(recipe(SourceSpec("run", str(tmp_path / "two"))), tmp_path / "three")
     first, last = rows(tmp_path / "one"), rows(tmp_path / "three")
-    assert {i: row["mask"] for i, row in last.items()} == {i: row["mask"] for i, row in first.items()}
+    assert {i: row["pictures"] for i, row in last.items()} == {i: row["pictures"] for i, row in first.items()}
     assert masks_in(tmp_path / "three") == masks_in(tmp_path / "one")
     assert {data for data in masks_in(tmp_path / "three").values() if data} == set(masks.values())
 
@@ -220,15 +226,15 @@ def test_a_mask_that_changes_under_way_is_not_used(camvid, tmp_path):
     folder, _ = camvid
     sources = open_sources(recipe(folder))
     ledger, _ = read_sources(sources, Store(tmp_path / "store"), Progress())
-    sample = next(s for s in ledger.samples(ledger.visible()) if s.mask)
-    plain = next(s for s in ledger.samples(ledger.visible()) if not s.mask)
+    sample = next(s for s in ledger.samples(ledger.visible()) if s.pictures)
+    plain = next(s for s in ledger.samples(ledger.visible()) if not s.pictures)
     pixels = Pixels(sources)
-    assert digest(pixels.mask_of(sample)) == sample.mask
+    assert digest(pixels.picture_of(sample, "mask")) == sample.pictures["mask"]
     with pytest.raises(BadImage, match="it has no mask"):
-        pixels.mask_of(plain)
+        pixels.picture_of(plain, "mask")
     write_masks(folder / "train" / "masks", [Path(sample.source).name], seed=5)
     with pytest.raises(BadImage, match="its mask changed"):
-        pixels.mask_of(sample)
+        pixels.picture_of(sample, "mask")
 
 
 def test_made_images_have_masks(streets, tmp_path):
@@ -243,11 +249,11 @@ def test_made_images_have_masks(streets, tmp_path):
         (parent,) = row["parents"]
         source = masks.get(names[parent])
         if source is None:
-            assert found[identity] is None and row["mask"] == ""
+            assert found[identity] is None and row["pictures"] == ""
         else:
             assert (decode_mask(found[identity]) == decode_mask(source)[:, ::-1]).all()
-            assert row["mask"] == digest(found[identity])
-    assert sum(row["origin"] == "synthetic" and row["mask"] != "" for row in ledger.values()) == 4
+            assert parse_pictures(row["pictures"]) == {"mask": digest(found[identity])}
+    assert sum(row["origin"] == "synthetic" and row["pictures"] != "" for row in ledger.values()) == 4
     shutil.rmtree(tmp_path / "out" / "dataset")
     again = run(recipe(folder, stages=[Mirror(per_class=4, batch=3)]), tmp_path / "out", progress=NoModels())
     assert again.computed == 0 and masks_in(tmp_path / "out") == found
@@ -302,26 +308,26 @@ def test_labels_without_a_colour_become_greys_of_their_level():
 
 def test_who_does_not_ask_for_masks_gets_none(streets, tmp_path):
     run(recipe(streets[0], stages=[Blind(per_class=2, batch=4)]), tmp_path / "out")
-    assert not any(row["mask"] for row in rows(tmp_path / "out").values() if row["origin"] == "synthetic")
+    assert not any(row["pictures"] for row in rows(tmp_path / "out").values() if row["origin"] == "synthetic")
 
 
 def test_a_mask_of_another_size_is_a_defect(streets, tmp_path):
-    with pytest.raises(ValueError, match=r"a mask of \(32, 16\) was made"):
+    with pytest.raises(ValueError, match=r"mask: \(32, 16\) was made"):
         run(recipe(streets[0], stages=[Mirror(per_class=1, batch=2, crooked=True)]), tmp_path / "out")
 
 
 def test_a_parent_whose_mask_went_away_costs_its_children(streets, tmp_path, monkeypatch):
     folder, _ = streets
-    read = Pixels.mask_of
+    read = Pixels.picture_of
     lost = []
 
-    def once(self, sample):
+    def once(self, sample, name):
         if not lost or lost == [sample.id]:
             lost[:] = [sample.id]
             raise BadImage("gone")
-        return read(self, sample)
+        return read(self, sample, name)
 
-    monkeypatch.setattr(Pixels, "mask_of", once)
+    monkeypatch.setattr(Pixels, "picture_of", once)
     run(recipe(folder, stages=[Mirror(per_class=3, batch=4)]), tmp_path / "out")
     reasons = [row["dropped"] for row in rows(tmp_path / "out").values() if not row["kept"]]
     assert sorted(reasons) == ["a parent cannot be read: gone", "it can no longer be read: gone"]
@@ -413,6 +419,6 @@ def test_who_gave_a_label_is_not_forgotten(tmp_path):
 def test_a_folder_of_an_older_format_is_refused_with_the_remedy(version, pictures, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text(json.dumps({"format": version}))
-    with pytest.raises(StoreError, match=f"in format {version}, this augforge writes format 4") as caught:
+    with pytest.raises(StoreError, match=f"in format {version}, this augforge writes format 5") as caught:
         run(recipe(pictures), tmp_path / "out")
     assert "new folder" in caught.value.hint

@@ -71,7 +71,7 @@ def test_a_link_and_a_mask_that_lead_out(tmp_path):
     masked, link = source.entries()
     assert link.problem == "its name leads out of the source"
     with pytest.raises(BadImage, match="leads out"):
-        source.read_mask(masked.locator)
+        source.read_picture(masked.locator, "mask")
 
 
 def test_missing_repeated_and_senseless_images_cost_their_rows(tmp_path):

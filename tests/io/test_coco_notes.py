@@ -156,7 +156,10 @@ def test_panoptic_segments(tmp_path):
     source = open_source(*detect(str(tmp_path)))
     (entry,) = source.entries()
     assert entry.annotations["boxes"] == [{"box": [1, 1, 5, 5], "label": "car", "id": "300"}]
-    assert source.read_mask(entry.locator) == (tmp_path / "annotations" / "panoptic_val2017" / "a.png").read_bytes()
+    assert (
+        source.read_picture(entry.locator, "mask")
+        == (tmp_path / "annotations" / "panoptic_val2017" / "a.png").read_bytes()
+    )
 
 
 def test_a_json_that_is_no_coco_is_no_source(tmp_path):

@@ -172,4 +172,4 @@ def test_masks_belong_to_their_images(tmp_path):
     pictures(tmp_path, ["a.png", "m/a.png"])
     (tmp_path / "metadata.csv").write_text("file_name,mask_file_name\na.png,m/a.png\n")
     source, (entry,) = read(tmp_path)
-    assert entry.mask and source.read_mask("a.png") == PNGS[1] and source.remarks == []
+    assert entry.pictures and source.read_picture("a.png", "mask") == PNGS[1] and source.remarks == []

@@ -36,7 +36,7 @@ def write(root: Path, *paths: str, data: bytes = PICTURE) -> Path:
 
 def masks_of(source) -> dict[str, bytes | None]:
     """The mask of every entry, by its locator."""
-    return {e.locator: source.read_mask(e.locator) if e.mask else None for e in source.entries()}
+    return {e.locator: source.read_picture(e.locator, "mask") if e.pictures else None for e in source.entries()}
 
 
 def test_images_beside_masks_are_no_classes(tmp_path):
@@ -54,7 +54,7 @@ def test_images_beside_masks_are_no_classes(tmp_path):
     }
     assert {(e.label, e.split) for e in source.entries()} == {(None, "train"), (None, "test")}
     with pytest.raises(BadImage, match="no mask"):
-        source.read_mask("test/images/a.png")
+        source.read_picture("test/images/a.png", "mask")
 
 
 def test_images_beside_masks_without_splits_in_any_case(tmp_path):
@@ -98,7 +98,7 @@ def test_a_class_called_masks_stays_a_class(tmp_path, files, data):
     source = open_source("folder", str(tmp_path))
     assert source.classes() == ["bare", "hats", "masks"]
     assert sum(e.label == "masks" for e in source.entries()) == len(files)
-    assert not any(e.mask for e in source.entries())
+    assert not any(e.pictures for e in source.entries())
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=4, unique=True), st.lists(st.sampled_from("abcd"), max_size=4))
@@ -128,7 +128,9 @@ def test_a_folder_of_masks_can_be_named(tmp_path):
         "test/cat/c.png": mask(3),
     }
     again = open_source("folder", str(tmp_path / "set"), masks=str(tmp_path / "else"))
-    assert again.read_mask("train/dog/b.png") == mask(2)  # without having listed anything, as another process does
+    assert again.read_picture("train/dog/b.png", "mask") == mask(
+        2
+    )  # without having listed anything, as another process does
 
 
 def test_a_named_folder_of_masks_within_is_no_class(tmp_path):
@@ -152,7 +154,7 @@ def test_a_mask_that_fits_two_images_is_given_to_none(tmp_path):
     write(tmp_path / "set", "cat/0.png", "dog/0.png", "dog/1.png")
     write(tmp_path / "masks", "0.png", "1.png", data=mask(1))
     source = open_source("folder", str(tmp_path / "set"), masks=str(tmp_path / "masks"))
-    found = {e.locator: (e.problem, bool(e.mask)) for e in source.entries()}
+    found = {e.locator: (e.problem, bool(e.pictures)) for e in source.entries()}
     shared = ("its mask 0.png fits 2 images", False)
     assert found == {"cat/0.png": shared, "dog/0.png": shared, "dog/1.png": ("", True)}
 
@@ -174,7 +176,7 @@ def test_the_stamp_of_a_mask_changes_with_it(tmp_path):
     (before,) = source.entries()
     os.utime(tmp_path / "masks" / "a.png", ns=(1, 1))
     (after,) = source.entries()
-    assert before.mask != after.mask and before.stamp == after.stamp
+    assert before.pictures != after.pictures and before.stamp == after.stamp
     write(tmp_path, "images/b.png")
     write(tmp_path, "masks/b.png", data=mask(2))
     assert masks_of(source) == {"images/a.png": mask(1), "images/b.png": mask(2)}  # listed anew every time
@@ -188,10 +190,10 @@ def test_masks_may_not_lead_out_or_block(tmp_path):
     (root / "masks" / "b.png").symlink_to("nowhere.png")
     os.mkfifo(root / "masks" / "c.png")
     source = open_source("folder", str(root))
-    assert all(e.mask for e in source.entries())
+    assert all(e.pictures for e in source.entries())
     for name, reason in (("a", "leads out"), ("b", "No such file"), ("c", "not a regular file")):
         with pytest.raises(BadImage, match=reason):
-            source.read_mask(f"images/{name}.png")
+            source.read_picture(f"images/{name}.png", "mask")
 
 
 def test_one_class_for_all_images(tmp_path):
@@ -222,7 +224,7 @@ def test_the_column_mask_of_a_dataset(tmp_path):
     first, second, _ = source.entries()
     assert source.read(first.locator) == PICTURE
     with pytest.raises(BadImage, match="no image in this row"):
-        source.read_mask(second.locator)
+        source.read_picture(second.locator, "mask")
 
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -255,7 +257,7 @@ def test_where_all_rows_have_a_mask_listing_reads_none(tmp_path, monkeypatch):
     pq.write_table(table, tmp_path / "a.parquet")
     source = open_source("parquet", str(tmp_path / "a.parquet"))
     monkeypatch.setattr(ParquetData, "batches", None)
-    assert all(e.mask for e in source.entries())
+    assert all(e.pictures for e in source.entries())
 
 
 def test_a_column_mask_alone_is_not_taken_for_the_image(tmp_path):
@@ -264,12 +266,12 @@ def test_a_column_mask_alone_is_not_taken_for_the_image(tmp_path):
         open_source("parquet", str(tmp_path / "a.parquet"))
     chosen = open_source("parquet", str(tmp_path / "a.parquet"), image="mask")
     (entry,) = chosen.entries()
-    assert chosen.read(entry.locator) == PICTURE and not entry.mask
+    assert chosen.read(entry.locator) == PICTURE and not entry.pictures
     data = Dataset.from_dict(
         {"image": [CELLS[0]], "mask": ["x"]}, features=Features({"image": Image(), "mask": Value("string")})
     )
     data.save_to_disk(str(tmp_path / "d"))
-    assert not any(e.mask for e in open_source("dataset", str(tmp_path / "d")).entries())
+    assert not any(e.pictures for e in open_source("dataset", str(tmp_path / "d")).entries())
 
 
 def test_the_masks_of_a_sample_data_set(monkeypatch):
@@ -284,4 +286,4 @@ def test_the_masks_of_a_sample_data_set(monkeypatch):
     assert source.classes() == ["day"]
     assert masks_of(source) == {"day/0.png": mask(1), "a.png": None}
     with pytest.raises(BadImage):
-        source.read_mask("a.png")
+        source.read_picture("a.png", "mask")

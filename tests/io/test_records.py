@@ -57,6 +57,6 @@ def test_names_and_masks_cannot_lead_out(tmp_path, name):
     entries = {entry.locator: entry for entry in source.entries()}
     assert entries[name].problem
     with pytest.raises(BadImage):
-        source.read_mask("cat/0.png")
+        source.read_picture("cat/0.png", "mask")
     with pytest.raises(BadImage):
         source.read(name)

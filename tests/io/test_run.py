@@ -17,7 +17,7 @@ ROW = {
     "id": "", "label": "cat", "origin": "real", "kept": True, "dropped": None, "dropped_by": None, "parents": [],
     "stage": "source", "seed": None, "source": "folder f: a.png", "split": None, "digest": "d", "width": 8,
     "height": 9, "ref": "0:a.png", "sampled_params": "{}", "generation_config": None, "note": "",
-    "mask": "", "annotations": "", "labelled_by": None, "weight": 1.0, "scores": [],
+    "pictures": "", "annotations": "", "labelled_by": None, "weight": 1.0, "scores": [],
 }  # fmt: skip
 
 

@@ -52,9 +52,9 @@ def test_cityscapes(tmp_path):
         ("leftImg8bit/train/bonn/bonn_1_leftImg8bit.png", None, "train"),
         ("leftImg8bit/val/frankfurt/frankfurt_1_leftImg8bit.png", None, "validation"),
     ]
-    assert [source.read_mask(e.locator) for e in entries] == [mask(0), mask(1), mask(2)]
-    assert source.classes() == [] and told.masks == 3
-    assert dict(told.unused) == {"_color.png": 3, "_instanceIds.png": 3, ".json": 3}
+    assert [source.read_picture(e.locator, "mask") for e in entries] == [mask(0), mask(1), mask(2)]
+    assert source.classes() == [] and told.pictures == {"mask": 3, "instances": 3}
+    assert dict(told.unused) == {"_color.png": 3, ".json": 3}
     assert [e.split for e in opened(tmp_path, split="val")[1]] == ["validation"]
 
 
@@ -76,7 +76,7 @@ def test_layouts(tmp_path, name):
     images, masks = LAYOUTS[name]
     write(tmp_path, [*images, *masks])
     source, entries, _ = opened(tmp_path)
-    found = {e.locator: source.read_mask(e.locator) for e in entries}
+    found = {e.locator: source.read_picture(e.locator, "mask") for e in entries}
     assert found == {image: (tmp_path / path).read_bytes() for image, path in zip(images, masks, strict=True)}
     first, second = (next(e.split for e in entries if e.locator == image) for image in images)
     assert first in (None, "train") and second in ("validation", "test")
@@ -85,13 +85,13 @@ def test_layouts(tmp_path, name):
 def test_the_finer_mask_counts():
     images = ["leftImg8bit/train/x/a_leftImg8bit.png"]
     masks = ["gtCoarse/train/x/a_gtCoarse_labelIds.png", "gtFine/train/x/a_gtFine_labelIds.png"]
-    assert paired([*masks, *images]).masks == {images[0]: masks[1]}
+    assert paired([*masks, *images]).beside == {images[0]: {"mask": masks[1]}}
 
 
 def test_an_image_without_a_mask_is_said(tmp_path):
     write(tmp_path, ["images/a.png", "images/b.png", "labels/a.png", "labels/c.png"])
     _, entries, told = opened(tmp_path)
-    assert [bool(e.mask) for e in entries] == [True, False]
+    assert [bool(e.pictures) for e in entries] == [True, False]
     assert list(told.notes) == ["1 image is without a mask: images/b.png"] and dict(told.unused) == {".png": 1}
 
 
@@ -118,5 +118,5 @@ def test_no_image_of_an_evaluation_split_is_a_parent(tmp_path):
     run(Recipe("r", 1, (spec,), (stage,)), tmp_path / "out")
     ledger = rows(tmp_path / "out")
     made = [row for row in ledger.values() if row["origin"] == "synthetic"]
-    assert len(made) == 4 and all(row["mask"] for row in made if row["kept"])
+    assert len(made) == 4 and all(row["pictures"] for row in made if row["kept"])
     assert {ledger[parent]["split"] for row in made for parent in row["parents"]} == {"train"}

@@ -322,13 +322,15 @@ def test_columns_that_cannot_be_carried_are_said(tmp_path):
     columns = {
         "image": pa.array(images(1), IMAGE),
         "depth": pa.array([{"bytes": b"d", "path": None}], IMAGE),
+        "origin": pa.array([{"bytes": b"o", "path": None}], IMAGE),
         "raw": [b"x"],
         "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int8())),
         "odd": pa.array([{"a, b": 1}]),
     }
     source, (entry,) = read(write(tmp_path / "t.parquet", columns))
     assert entry.annotations == {} and source.read(entry.locator) == PNGS[0]
-    assert [remark.split(" ")[1] for remark in source.remarks] == ["'depth'", "'raw'", "'map'", "'odd'"]
+    assert list(entry.pictures) == ["depth"]
+    assert [remark.split(" ")[1] for remark in source.remarks] == ["'origin'", "'raw'", "'map'", "'odd'"]
     assert "holds other pictures" in source.remarks[0] and "it is not read" in source.remarks[1]
 
 
@@ -567,10 +569,12 @@ def test_a_damaged_group_of_masks_costs_its_rows(tmp_path):
     (tmp_path / "t.parquet").write_bytes(content)
     source, entries = read(where)
     assert (
-        len(entries) == 30 and source.read_mask(entries[1].locator) == PNGS[1] and all(e.mask for e in entries[10:20])
+        len(entries) == 30
+        and source.read_picture(entries[1].locator, "mask") == PNGS[1]
+        and all(e.pictures for e in entries[10:20])
     )
     with pytest.raises(BadImage, match="row group 1 of its file is damaged"):
-        source.read_mask(entries[11].locator)
+        source.read_picture(entries[11].locator, "mask")
 
 
 def test_a_text_that_is_no_utf8_costs_its_row(tmp_path):

@@ -115,7 +115,7 @@ def test_files_of_one_name_in_several_folders_are_not_confused(tmp_path):
     assert source.remarks == [
         "1 image is not annotated: b/images/1.png",
         "1 XML file is of an image that another one tells of: test/1.xml",
-        "1 mask is not read: a/annotations/trimaps/1.png",
+        "1 picture is not read: a/annotations/trimaps/1.png",
     ]
 
 
@@ -124,7 +124,8 @@ def test_nothing_vanishes(tmp_path):
                    "Annotations/a.xml": voc_xml(), "Annotations/gone.xml": voc_xml("gone.jpg"),
                    "Annotations/b.xml": voc_xml(), "Annotations/b2.xml": voc_xml("b.jpg"),
                    "Annotations/odd.xml": "<html/>", "Annotations/out.xml": voc_xml("../../../out.jpg"),
-                   "ImageSets/Main/train.txt": "a\nb\nlost\n", "SegmentationObject/a.png": picture()})  # fmt: skip
+                   "ImageSets/Main/train.txt": "a\nb\nlost\n", "SegmentationObject/a.png": picture(),
+                   "SegmentationObject/of_none.png": picture()})  # fmt: skip
     source = open_source("voc", str(tmp_path))
     problems = {entry.locator: entry.problem for entry in source.entries()}
     odd = "its annotation Annotations/odd.xml is damaged: its root is 'html', not annotation"
@@ -141,7 +142,7 @@ def test_nothing_vanishes(tmp_path):
         "1 XML file is of an image that another one tells of: Annotations/b2.xml",
         "1 image is in no list of ImageSets: JPEGImages/bare.jpg",
         "1 name is in a list of ImageSets, but of no image: lost",
-        "1 mask is not read: SegmentationObject/a.png",
+        "1 picture is not read: SegmentationObject/of_none.png",
     ]
     assert "boxes" not in next(e for e in source.entries() if e.locator == "JPEGImages/bare.jpg").annotations
 
@@ -159,7 +160,7 @@ def test_masks_are_of_the_segmented_classes(tmp_path):
     put(tmp_path, {"SegmentationClass/a.png": mask})
     entry = one(tmp_path, voc_xml())
     source = open_source("voc", str(tmp_path))
-    assert entry.mask and source.read_mask(entry.locator) == mask
+    assert entry.pictures and source.read_picture(entry.locator, "mask") == mask
 
 
 @pytest.mark.parametrize(

@@ -63,10 +63,10 @@ def test_masks_and_several_images_of_a_name(tmp_path):
     write(tmp_path / "x.tar", [("1.png", PNGS[0]), ("1.mask.png", PNGS[1]), ("2.png", PNGS[2]), ("2.jpg", PNGS[3])])
     source = open_source("webdataset", str(tmp_path / "x.tar"))
     first, second, extra = source.entries()
-    assert source.read_mask(first.locator) == PNGS[1] and not second.mask
+    assert source.read_picture(first.locator, "mask") == PNGS[1] and not second.pictures
     assert extra.problem == "there is another image of its name"
     with pytest.raises(BadImage):
-        source.read_mask(second.locator)
+        source.read_picture(second.locator, "mask")
 
 
 HOSTILE = {

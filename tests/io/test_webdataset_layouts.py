@@ -197,12 +197,13 @@ def test_what_a_mac_and_tar_leave_is_passed_over(tmp_path):
     assert not told.unused
 
 
-def test_a_second_picture_of_a_sample_is_named_beside_the_image(tmp_path):
+def test_a_second_picture_of_a_sample_goes_with_the_image(tmp_path):
     write(tmp_path / "x.tar", [("0.depth.png", PNGS[0]), ("0.jpg", PNGS[1]), ("0.seg.png", PNGS[2])])
     source = opened(tmp_path)
     (entry,) = source.entries()
-    assert source.read(entry.locator) == PNGS[1] and source.read_mask(entry.locator) == PNGS[2]
-    assert entry.annotations == {"extra": {"depth.png": {"type": "string", "value": "x.tar#0.depth.png"}}}
+    assert source.read(entry.locator) == PNGS[1] and source.read_picture(entry.locator, "mask") == PNGS[2]
+    assert set(entry.pictures) == {"mask", "depth"} and source.read_picture(entry.locator, "depth") == PNGS[0]
+    assert entry.annotations == {}
 
 
 @pytest.mark.parametrize("names", [("0.depth.png", "0.rgb.png"), ("0.rgb.png", "0.depth.png")])

@@ -39,8 +39,8 @@ def test_every_sample_comes_back_with_its_bytes_label_split_mask_and_history(fin
         entry = entries[identity]
         assert (entry.label, entry.split, entry.problem) == (row["label"], row["split"], "")
         assert source.read(entry.locator) == row["image"]["bytes"]
-        assert bool(entry.mask) == (row["mask"] is not None)
-        assert not entry.mask or source.read_mask(entry.locator) == row["mask"]["bytes"]
+        assert bool(entry.pictures) == (row["mask"] is not None)
+        assert not entry.pictures or source.read_picture(entry.locator, "mask") == row["mask"]["bytes"]
         carried = entry.carried
         assert (carried["origin"], carried["weight"]) == (row["origin"], row["weight"])
         assert carried["scores"] == {name: value for name, value in row["scores"].items() if value is not None}
@@ -171,7 +171,8 @@ def test_an_export_can_be_a_source_of_a_run(finished, tmp_path):
         after = rows(tmp_path / f"run-{to}")
         assert after.keys() == before.keys() and all(row["kept"] for row in after.values())
         assert all(
-            after[i]["parents"] == before[i]["parents"] and after[i]["mask"] == before[i]["mask"] for i in before
+            after[i]["parents"] == before[i]["parents"] and after[i]["pictures"] == before[i]["pictures"]
+            for i in before
         )
 
 

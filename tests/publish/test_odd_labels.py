@@ -46,7 +46,7 @@ def test_odd_labels_come_back_as_they_were(odd, tmp_path, to):
     entries = list(source.entries())
     assert Counter(entry.label for entry in entries) == dict.fromkeys(ODD, 2)
     assert sorted(source.classes()) == sorted(label for label in ODD if label is not None)
-    assert not any(entry.problem for entry in entries) and sum(bool(entry.mask) for entry in entries) == len(ODD)
+    assert not any(entry.problem for entry in entries) and sum(bool(entry.pictures) for entry in entries) == len(ODD)
     run(Recipe("again", 0, (SourceSpec(*detect(str(tmp_path / "out"))),), ()), tmp_path / "again", device="cpu")
     before, after = (
         {row["id"]: row["label"] for row in pq.read_table(path / "samples.parquet").to_pylist()}

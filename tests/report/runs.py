@@ -19,7 +19,7 @@ from augforge.data.files import seal
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
 from augforge.data.sample import Sample
-from augforge.data.store import Store
+from augforge.data.store import FORMAT, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders, stored_vectors, vectors_key
 from augforge.engine.finish import write_ledger, write_result
@@ -95,7 +95,7 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     _vectors(store, ledger.column("digest"))
     embedders = Embedders(store, pixels, "cpu", Progress())
     write_result(recipe, RunContext(ledger, embedders, certificates={SELECTOR: CERTIFICATE}))
-    (store.folder / "run.json").write_bytes(seal({"format": 4, "key": "x", "summary": {}}))
+    (store.folder / "run.json").write_bytes(seal({"format": FORMAT, "key": "x", "summary": {}}))
     (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
     return store.folder
 
@@ -124,14 +124,20 @@ def _ledger(source: Path, per_class: int) -> tuple[Ledger, list[dict[str, Any]]]
                 width=40,
                 height=40,
                 ref="generated:generate-x-1",
-                mask=images.digest(labels),
+                pictures={"mask": images.digest(labels)},
                 sampled_params={"prompt": f"a photo of {label}", "lam": 0.1 * place},
                 generation_config=json.dumps(MAKER),
                 **_synthetic_fate(place),
             )
             samples.append(sample)
             made.append(
-                {**dict.fromkeys(GENERATED.names), "id": sample.id, "image": data, "mask": labels, "digest": digest}
+                {
+                    **dict.fromkeys(GENERATED.names),
+                    "id": sample.id,
+                    "image": data,
+                    "companions": [("mask", labels)],
+                    "digest": digest,
+                }
             )
     ledger = Ledger(EVIL)
     ledger.extend(samples)

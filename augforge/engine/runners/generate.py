@@ -18,6 +18,7 @@ from augforge.data import images
 from augforge.data.annotations import dump_annotations, parse_annotations
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import canonical
+from augforge.data.pictures import digests_of, dump_pictures, parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
@@ -38,9 +39,9 @@ GENERATED = pa.schema(
     [
         ("id", pa.string()),
         ("image", pa.large_binary()),
-        ("mask", pa.large_binary()),
+        ("companions", pa.map_(pa.string(), pa.large_binary())),
         ("digest", pa.string()),
-        ("mask_digest", pa.string()),
+        ("pictures", pa.string()),
         ("annotations", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -176,7 +177,7 @@ def generate_batches(
     generation_config = generation_config_of(stage, loaded.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
-        return batch, *_load(batch, pixels, stage.uses_masks, loaded.refusal)
+        return batch, *_load(batch, pixels, stage, loaded.refusal)
 
     def work(inputs: tuple[Batch, list[GenerationInput], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
         batch, ready, problems = inputs
@@ -196,7 +197,7 @@ def generate_batches(
                 _row(job, made[job.sample.id], generation_config, batch.number, slot)
                 for slot, job in enumerate(batch.jobs)
             ]
-            writer.add(rows, sum(len(row["image"]) + len(row["mask"] or b"") for row in rows))
+            writer.add(rows, sum(map(_size, rows)))
             count(len(rows))
             bar.advance(len(rows))
 
@@ -228,7 +229,7 @@ def _check_pixels(stage: Generator, pixels: NDArray[np.float32]) -> None:
 
 
 def _load(
-    batch: Batch, pixels: Pixels, with_masks: bool, refusal: Callable[[Job], str]
+    batch: Batch, pixels: Pixels, stage: Generator, refusal: Callable[[Job], str]
 ) -> tuple[list[GenerationInput], dict[str, str]]:
     """The jobs with their parents' pixels, each decoded once, and for the others why they cannot be made."""
     ready, problems = [], {}
@@ -245,8 +246,7 @@ def _load(
             continue
         try:
             pictures = tuple(map(picture, job.parents))
-            masks = tuple(pixels.mask_of(p) if p.mask else None for p in job.parents) if with_masks else ()
-            ready.append(GenerationInput(job, pictures, masks))
+            ready.append(GenerationInput(job, pictures, companions(stage, job.parents, pixels.picture_of)))
         except BadImage as error:
             problems[job.sample.id] = f"a parent cannot be read: {error.message}"
     return ready, problems
@@ -260,8 +260,8 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
         "slot": slot,
         "problem": "",
         "facts": "{}",
-        "mask": None,
-        "mask_digest": "",
+        "companions": [],
+        "pictures": "",
         "annotations": "",
     }
     if isinstance(made, str):
@@ -272,7 +272,7 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
     return {
         **row,
         **made_row,
-        **_mask(made),
+        **_companions(made),
         "annotations": dump_annotations(made.annotations),
         "facts": canonical(dict(made.facts)),
     }
@@ -289,14 +289,24 @@ def encoded(made: GeneratedImage) -> bytes:
     return images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
 
 
-def _mask(made: GeneratedImage) -> dict[str, Any]:
-    """The encoded mask of a picture, and its digest; a mask of another size is a defect of the generator."""
-    data = made.encoded_mask()
-    if made.mask is None or data is None:
-        return {}
-    if made.mask.shape[:2] != made.pixels.shape[:2]:
-        raise ValueError(f"a mask of {made.mask.shape} was made for a picture of {made.pixels.shape}")
-    return {"mask": data, "mask_digest": images.digest(data)}
+def _companions(made: GeneratedImage) -> dict[str, Any]:
+    """The encoded pictures that go with an image, and their digests."""
+    encoded = made.encoded_pictures()
+    return {"companions": sorted(encoded.items()), "pictures": dump_pictures(digests_of(encoded))}
+
+
+def companions(
+    stage: Generator, parents: Sequence[Sample], read: Callable[[Sample, str], bytes]
+) -> tuple[dict[str, bytes], ...]:
+    """The encoded pictures of the parents that a generator is given; () if it uses none. BadImage as `read`."""
+    if stage.uses_pictures is not None and not stage.uses_pictures:
+        return ()
+    return tuple({name: read(parent, name) for name in stage.pictures_of(parent)} for parent in parents)
+
+
+def _size(row: Mapping[str, Any]) -> int:
+    """Bytes of the pixels of a row."""
+    return len(row["image"]) + sum(len(data) for _, data in row["companions"])
 
 
 def generation_config_of(stage: Generator, facts: Mapping[str, Any]) -> str:
@@ -315,14 +325,14 @@ def _says(fact: Any, option: Any) -> bool:
 
 def finished(jobs: Sequence[Job], parts: Parts, name: str) -> Iterator[Sample]:
     """The planned samples with what became of them."""
-    columns = [column for column in GENERATED.names if column not in ("image", "mask")]
+    columns = [column for column in GENERATED.names if column not in ("image", "companions")]
     rows = parts.rows([job.sample.id for job in jobs], columns)
     for planned, row in zip((job.sample for job in jobs), rows, strict=True):
         problem = row["problem"] or None
         yield replace(
             planned,
             digest=row["digest"],
-            mask=row["mask_digest"],
+            pictures=parse_pictures(row["pictures"]),
             annotations=parse_annotations(row["annotations"]),
             width=row["width"],
             height=row["height"],

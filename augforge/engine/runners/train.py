@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
+from augforge.data.pictures import MASK, identity_of
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
@@ -81,8 +82,10 @@ def file_digests(stage: Trainer) -> list[str]:
 
 
 def data_digests(roles: Roles) -> dict[str, str]:
-    """A digest of each role's images, labels and masks."""
-    return {role: key([[s.digest, s.label, s.mask] for s in samples]) for role, samples in roles.items()}
+    """A digest of each role's images, labels, masks and the like."""
+    return {
+        role: key([[s.digest, s.label, identity_of(s.pictures)] for s in samples]) for role, samples in roles.items()
+    }
 
 
 def trained_row(stage: Trainer, identity: str, folder: Path) -> Model:
@@ -219,7 +222,9 @@ def train_here(task: Task, pixels: Pixels, progress: Progress) -> None:
     if stage.batch % accelerator.num_processes:
         raise RecipeError(f"a batch of {stage.batch} cannot be divided among {accelerator.num_processes} processes")
     pictures = {
-        role: TrainingImages(samples, pixels.bytes_of, pixels.mask_of if stage.masks else None)
+        role: TrainingImages(
+            samples, pixels.bytes_of, (lambda sample: pixels.picture_of(sample, MASK)) if stage.masks else None
+        )
         for role, samples in task.roles.items()
     }
     training_task = stage.training_task(pictures, context_for(accelerator, task.seed, stage.steps))

@@ -228,5 +228,7 @@ def _extended_header(name: bytes, body: bytes) -> bytes:
         width, height, alpha = (wide & 0x3FFF) - 1, (high & 0x3FFF) - 1, 0
     else:
         raise ValueError("no picture where one is expected")
+    if min(width, height) < 0:
+        raise ValueError("a picture without pixels")
     flags = _XMP_FLAG | (_ALPHA_FLAG if alpha else 0)
     return b"".join([bytes([flags, 0, 0, 0]), width.to_bytes(3, "little"), height.to_bytes(3, "little")])

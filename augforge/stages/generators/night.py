@@ -26,6 +26,7 @@ from augforge.stages.stage import Share, Task
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
     from augforge.algorithms.geometry import Geometry
@@ -43,7 +44,6 @@ class Night(FollowingGenerator):
 
     name: ClassVar[str] = "night"
     needs_labels: ClassVar[bool] = False
-    uses_masks: ClassVar[bool] = True
     decision_options: ClassVar[frozenset[str]] = FollowingGenerator.decision_options | {"ratio"}
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
 
@@ -114,14 +114,13 @@ class Night(FollowingGenerator):
         seen = MadeNights(translator.reference, translator.size)
 
         def make(batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
-            views = [self._views(item) for item in batch]
+            views = [self._view(item) for item in batch]
             made: list[GeneratedImage | None] = [None] * len(batch)
-            for places in places_by([image.size for image, _ in views]):
-                pictures = translator.translate([views[place][0] for place in places])
+            for places in places_by([view.size for view in views]):
+                pictures = translator.translate([views[place] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
-                    said = self.annotations_after(batch[place].job.parents[0], self._geometry(batch[place]))
-                    made[place] = GeneratedImage(pixels, mask=views[place][1], annotations=said)
-                    seen.add(batch[place].job.sample.id, views[place][0], pixels)
+                    made[place] = self._followed(batch[place], pixels)
+                    seen.add(batch[place].job.sample.id, views[place], pixels)
             return [picture for picture in made if picture is not None]
 
         return LoadedGenerator(make, translator.facts, seen.summary, self._refusal)
@@ -130,18 +129,11 @@ class Night(FollowingGenerator):
         width, height = job.parents[0].width, job.parents[0].height
         return too_large(width, height) if self.size is None else too_long(width, height, self.size)
 
-    def _views(self, item: GenerationInput) -> tuple[Image.Image, np.ndarray[Any, np.dtype[np.uint8]] | None]:
-        """The input image, and its mask under the same geometric transform."""
-        import numpy as np
-        from PIL import Image
-
-        from augforge.data.images import decode_condition
-
-        image = self._view(item, item.images[0], smooth=True)
-        if not item.masks or item.masks[0] is None:
-            return image, None
-        mask = decode_condition(item.masks[0])
-        return image, np.asarray(self._view(item, Image.fromarray(mask), smooth=mask.ndim == 3))
+    def _followed(self, item: GenerationInput, pixels: NDArray[np.float32]) -> GeneratedImage:
+        """A translated image with what its parent's mask and annotations became."""
+        geometry = self._geometry(item)
+        said = self.annotations_after(item.job.parents[0], geometry)
+        return GeneratedImage(pixels, pictures=self.pictures_after(item, geometry), annotations=said)
 
     def _geometry(self, item: GenerationInput) -> Geometry:
         """What `_view` does, as operations."""
@@ -156,10 +148,11 @@ class Night(FollowingGenerator):
             ops.append(Resize(round((bottom - top) * scale), round((right - left) * scale)))
         return Geometry(tuple(ops))
 
-    def _view(self, item: GenerationInput, image: Image.Image, smooth: bool) -> Image.Image:
+    def _view(self, item: GenerationInput) -> Image.Image:
+        """The input image: of the parent, perhaps a part of it, mirrored and resized."""
         from PIL import Image
 
-        sampled_params = item.job.sample.sampled_params
+        image, sampled_params = item.images[0], item.job.sample.sampled_params
         if "crop" in sampled_params:
             left, top, right, bottom = sampled_params["crop"]
             image = image.crop((left, top, right, bottom))
@@ -168,7 +161,7 @@ class Night(FollowingGenerator):
         if self.size is not None:
             scale = self.size / min(image.size)
             sides = (round(image.width * scale), round(image.height * scale))
-            image = image.resize(sides, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
+            image = image.resize(sides, Image.Resampling.BICUBIC)
         return image
 
 

@@ -37,7 +37,7 @@ class Paired(Generator):
 
     name: ClassVar[str] = "paired"
     needs_labels: ClassVar[bool] = False
-    uses_masks: ClassVar[bool] = True
+    uses_pictures: ClassVar[frozenset[str] | None] = frozenset({"mask"})
     example: ClassVar[Mapping[str, Any]] = {"per-class": 2}
 
     model: Annotated[str, Task("paired")] = Field(..., description="The trained model: a directory, or a recipe's.")
@@ -101,13 +101,17 @@ class Paired(Generator):
             for places in places_by([view.shape for view in views]):
                 pictures = drawer.draw([views[place] for place in places], [seeds[place] for place in places])
                 for place, pixels in zip(places, pictures, strict=True):
-                    made[place] = GeneratedImage(pixels, mask=views[place].mask)
+                    made[place] = GeneratedImage(pixels, pictures=_named(views[place].mask))
             return [made[place] for place in range(len(batch))]
 
         def refusal(job: Job) -> str:
             return too_long(job.parents[0].width, job.parents[0].height, drawer.size)
 
         return LoadedGenerator(make, drawer.facts, refusal=refusal)
+
+
+def _named(mask: Any) -> dict[str, Any]:
+    return {} if mask is None else {"mask": mask}
 
 
 def _varied(item: GenerationInput) -> tuple[Any, Any]:
@@ -118,7 +122,7 @@ def _varied(item: GenerationInput) -> tuple[Any, Any]:
     from augforge.data.images import decode_condition
 
     geometry = Geometry.from_plain(item.job.sample.sampled_params["geometry"])
-    mask = item.masks[0] if item.masks else None
+    mask = item.pictures[0].get("mask") if item.pictures else None
     image = geometry.apply(np.asarray(item.images[0]))
     if mask is None:
         return image, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,10 +22,6 @@ from augforge.stages.generators.bounds import too_long
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.stage import words_of
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 class Shifts(FollowingGenerator):
     """Make a validation set of training images: one strong transform each, in the split `validation`.
@@ -39,7 +35,6 @@ class Shifts(FollowingGenerator):
 
     name: ClassVar[str] = "shifts"
     needs_labels: ClassVar[bool] = False
-    uses_masks: ClassVar[bool] = True
     trained: ClassVar[bool] = False
     validation: ClassVar[float] = 1.0
     """All of them are held out: nothing is conditioned on them, or trained with them."""
@@ -137,15 +132,6 @@ class Shifts(FollowingGenerator):
             resize.move(image, "bicubic", None), sampled_params["parameters"]
         )
         moves = Geometry((resize, *Geometry.from_plain(sampled_params["parameters"].get("geometry", [])).ops))
-        mask = _moved_mask(item.masks[0], moves) if item.masks and item.masks[0] is not None else None
+        pixels = shifted.astype(np.float32) / np.float32(255)
         said = self.annotations_after(item.job.parents[0], moves)
-        return GeneratedImage(shifted.astype(np.float32) / np.float32(255), mask=mask, annotations=said)
-
-
-def _moved_mask(data: bytes, moves: Any) -> NDArray[np.uint8]:
-    """A label map, of the nearest pixels, or a picture in a mask's place, after the same moves as its image."""
-    from augforge.data.images import decode_condition
-
-    mask = decode_condition(data)
-    moved: NDArray[np.uint8] = moves.apply_label(mask) if mask.ndim == 2 else moves.apply(mask)
-    return moved
+        return GeneratedImage(pixels, pictures=self.pictures_after(item, moves), annotations=said)

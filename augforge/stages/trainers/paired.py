@@ -10,6 +10,7 @@ from pydantic import Field
 
 from augforge.data.files import is_file
 from augforge.data.ids import unit
+from augforge.data.pictures import MASK, parse_pictures
 from augforge.data.sample import is_evaluation
 from augforge.errors import RecipeError
 from augforge.stages.trainer import Trainer
@@ -112,7 +113,9 @@ class TrainPaired(Trainer):
         evaluation = [is_evaluation(split) for split in ledger.column("split", indices)]
         usable = ~np.array(evaluation, dtype=bool)
         if self.masks:
-            usable &= np.array([bool(mask) for mask in ledger.column("mask", indices)], dtype=bool)
+            usable &= np.array(
+                [MASK in parse_pictures(text) for text in ledger.column("pictures", indices)], dtype=bool
+            )
         if usable.sum() < 2:
             hint = "give the masks' folder (`masks:` of the source), or another `condition`" if self.masks else ""
             raise RecipeError(f"train paired: {usable.sum()} training images with what `{self.condition}` needs", hint)

@@ -133,6 +133,12 @@ def test_damaged_files_never_raise(name, data):
     add_mark(cut, MADE, "abc")
 
 
+def test_a_webp_file_that_says_it_has_no_width_is_not_marked():
+    content = bytearray(FILES["webp"])
+    content[26:28] = b"\x00\x00"  # the width in the frame header of VP8
+    assert add_mark(bytes(content), MADE, "abc") is None
+
+
 def test_a_packed_packet_is_unpacked_within_bounds():
     bomb = zlib.compress(b"x" * (64 << 20))
     body = b"iTXtXML:com.adobe.xmp\x00\x01\x00\x00\x00" + bomb
