@@ -4,6 +4,7 @@
     Recipe, stage        what to do: sources and stages; `check`, `plan`, `run`, `rebuild`
     Run                  a run folder: its dataset and ledger, `why`, `images`, `report`, `evaluate`, `export`, …
     train                train a model on your own images
+    undo                 what a model says of a generated image, back in the coordinates of its source
     samples, check_marks, list_stages, list_models, list_recipes
     AugforgeError        every error that you can fix, with a hint
 
@@ -29,6 +30,7 @@ __all__ = [
     "samples",
     "stage",
     "train",
+    "undo",
 ]
 
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         samples,
         stage,
         train,
+        undo,
     )
 else:  # a type checker would take every name for one that is there
 

@@ -5,6 +5,7 @@ run          Run: a run folder and everything that can be asked of it
 images       RunImages: the images of a run, kept and dropped ones
 models       train
 sources      inspect
+             undo: what a model says of a generated image, back in the coordinates of its source (`provenance.undo`)
 lists        samples, check_marks, list_stages, list_models, list_recipes
 shown        how these objects look in a notebook
 """
@@ -15,6 +16,7 @@ from augforge.api.recipe import Recipe, stage
 from augforge.api.run import Run
 from augforge.api.sources import inspect
 from augforge.errors import AugforgeError
+from augforge.provenance.undo import undo
 
 __all__ = [
     "AugforgeError",
@@ -28,4 +30,5 @@ __all__ = [
     "samples",
     "stage",
     "train",
+    "undo",
 ]

@@ -271,10 +271,12 @@ def _upright(image: Image.Image, picture: Image.Image) -> tuple[Image.Image, str
     return (picture, "") if turn is None else (picture.transpose(turn), TURNED)
 
 
-def degenerate(picture: NDArray[np.float32], what: str = "the model returned") -> str:
-    """Why an image (h, w, 3) in [0, 1] is broken: NaN or infinite values, or one constant colour; else ""."""
+def degenerate(picture: NDArray[np.float32] | NDArray[np.uint8], what: str = "the model returned") -> str:
+    """Why an image (h, w, 3), uint8 or in [0, 1], is broken: NaN or infinite values, or one colour; else ""."""
     import numpy as np
 
+    if picture.dtype == np.uint8:
+        return f"{what} a constant picture" if (picture == picture[0, 0]).all() else ""
     if not np.isfinite(picture).all():
         return f"{what} NaN or infinite pixels"
     spread = picture.max(axis=(0, 1)) - picture.min(axis=(0, 1))

@@ -1,10 +1,11 @@
-"""The images of one class that a generator may be conditioned on, and stable fair choices among them."""
+"""The images that a generator may be conditioned on, class by class, and stable fair choices among them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import chain, islice
 
 from augforge.data.ids import unit
 from augforge.data.sample import Sample
@@ -34,13 +35,36 @@ class Pool:
         for turn in range(count):
             yield self.samples[turn % len(self.samples)], turn // len(self.samples)
 
-    def partner(self, parent: Sample, variant: int) -> Sample | None:
-        """Another image than `parent` (other content), or None where there is none."""
+    def partner(
+        self, parent: Sample, variant: int, fits: Callable[[Sample], bool] = lambda sample: True
+    ) -> Sample | None:
+        """Another image than `parent` (other content) that `fits`, or None where there is none."""
         start = bisect_left(self._places, unit("start", parent.id, variant))
-        others = (s for s in self._from(start) if s.digest != parent.digest)
+        others = (s for s in self._from(start) if s.digest != parent.digest and fits(s))
         window = list(islice(others, WINDOW))
         return min(window, key=lambda other: unit("pair", parent.id, variant, other.id), default=None)
 
     def _from(self, start: int) -> Iterator[Sample]:
         for step in range(len(self.samples)):
             yield self.samples[(start + step) % len(self.samples)]
+
+
+class Pools(Mapping[str | None, Pool]):
+    """The conditioning images of every class, by label; under None those without one. None is for evaluation."""
+
+    def __init__(self, pools: Mapping[str | None, Pool]) -> None:
+        self._pools = dict(pools)
+
+    def __getitem__(self, label: str | None) -> Pool:
+        return self._pools[label]
+
+    def __iter__(self) -> Iterator[str | None]:
+        return iter(self._pools)
+
+    def __len__(self) -> int:
+        return len(self._pools)
+
+    @cached_property
+    def together(self) -> Pool:
+        """The images of all classes as one pool: its `partner` may be of another class."""
+        return Pool(chain.from_iterable(pool.samples for pool in self._pools.values()))

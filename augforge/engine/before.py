@@ -9,6 +9,7 @@ from augforge.errors import RecipeError
 from augforge.models.devices import check_device
 from augforge.optional import require
 from augforge.recipe import Recipe
+from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.stage import Stage
 
 
@@ -23,7 +24,7 @@ def check_before(stages: Sequence[Stage], device: str, yes: bool = False) -> Non
     check_device(device)
     for stage in stages:
         processes = getattr(stage, "processes", 1)
-        if ":" in device and processes > 1:
+        if ":" in device and processes > 1 and not isinstance(stage, OperatorGenerator):
             raise RecipeError(
                 f"{stage.verb} {stage.name}: {processes} processes need a GPU each, and {device} is one",
                 "give --device cuda; CUDA_VISIBLE_DEVICES says which ones",

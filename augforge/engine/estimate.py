@@ -121,12 +121,12 @@ def outlook(
     rate: Rate | None,
 ) -> Outlook:
     """The classes with what is still `todo` of each, its cost by a measured `rate`, and warnings."""
-    each = None if rate is None else rate.seconds_per_image / stage.processes
+    total = sum(todo.values())
+    each = None if rate is None else rate.seconds_per_image / stage.processes_for(total)
     with_cost = tuple(
         replace(one, todo=todo[label], seconds=None if each is None else each * todo[label])
         for label, one in classes.items()
     )
-    total = sum(todo.values())
     until = stage.until_accepted is not None
     if rate is None or each is None:
         return Outlook(with_cost, warnings_of(with_cost, until), until)

@@ -11,12 +11,13 @@ import numpy as np
 
 from augforge.data.ids import key, seed_of, unit
 from augforge.data.ledger import Ledger
-from augforge.data.pool import Pool
+from augforge.data.pool import Pool, Pools
 from augforge.data.sample import On, Sample, is_evaluation
 from augforge.engine.one_label import needs_one_label
 from augforge.errors import RecipeError, did_you_mean
 from augforge.models import find_model, model_key
-from augforge.stages.generator import Generator, Job
+from augforge.stages.generator import Generator, Job, SampledParams, required
+from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.stage import kebab
 
 
@@ -73,9 +74,9 @@ def plan_by_class(
 ) -> dict[str | None, Iterator[Job]]:
     """The images to generate of each class, `target` of it; the first ones are the same for every amount."""
     conditioning = ledger.conditioning(stage.split, not stage.needs_labels)
-    pools = {label: Pool(samples, stage.shots) for label, samples in conditioning.items()}
+    pools = Pools({label: Pool(samples, stage.shots) for label, samples in conditioning.items()})
     split = next((s.split for pool in pools.values() for s in pool.samples), None)
-    planner = _Planner(stage, stage_key(stage, seed), title, split)
+    planner = _Planner(stage, stage_key(stage, seed), title, split, pools)
     return {label: planner.jobs(label, pools[label], count) for label, count in target.items()}
 
 
@@ -87,6 +88,7 @@ class _Planner:
     fingerprint: str
     title: str
     split: str | None
+    pools: Pools
 
     def jobs(self, label: str | None, pool: Pool, count: int) -> Iterator[Job]:
         """The first `count` images of a class, conditioned on those in `pool`."""
@@ -96,7 +98,7 @@ class _Planner:
 
     def _job(self, label: str | None, pool: Pool, parent: Sample | None, variant: int) -> Job:
         seed = seed_of(key(self.fingerprint, parent.id if parent else label, variant))
-        parents, sampled_params = self.stage.sample_params(label, parent, pool, variant, seed)
+        parents, sampled_params = self._drawn(label, pool, parent, variant, seed)
         ids = [p.id for p in parents]
         identity = key(self.fingerprint, label, ids, sampled_params)
         held_out = unit("validation", identity) < getattr(self.stage, "validation", 0.0)
@@ -111,6 +113,12 @@ class _Planner:
             sampled_params=sampled_params,
         )
         return Job(sample, tuple(parents))
+
+    def _drawn(self, label: str | None, pool: Pool, parent: Sample | None, variant: int, seed: int) -> SampledParams:
+        """What the stage draws; an operator sees the images of all classes."""
+        if isinstance(self.stage, OperatorGenerator):
+            return self.stage.draw(label, required(parent), self.pools, variant, seed)
+        return self.stage.sample_params(label, parent, pool, variant, seed)
 
 
 def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Job]:

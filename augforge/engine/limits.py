@@ -52,7 +52,7 @@ def _check(where: str, stage: Generator, asked: int, rate: Rate, size: tuple[int
         return
     keys = "".join(f"key {kebab(name)!r}: " for name in stage.amounts_given)
     how = "at the rate measured here" if rate.device else "at one image a second (no rate was measured here)"
-    hours = asked * rate.seconds_per_image / stage.processes / 3600
+    hours = asked * rate.seconds_per_image / stage.processes_for(asked) / 3600
     gigabytes = asked * size[0] * size[1] * 3 / 1e9
     raise RecipeError(
         f"{where}: {keys}{_told(asked)} new images are over {MOST:,}; that is {_told(math.ceil(hours))} hours "

@@ -40,12 +40,12 @@ def measured_rate(folder: Path) -> Rate | None:
 
 
 @contextmanager
-def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Callable[[int], None]]:
+def recording(folder: Path, facts: Mapping[str, Any], devices: int = 1) -> Iterator[Callable[[int], None]]:
     """Measure the time of the block, in which the yielded function is told how many images were made.
 
     What was measured before on the same device is added to, on another one replaced. `facts` are those of a
     `LoadedGenerator`. Several processes may leave their rate in one folder: the last one stands, and is that of one
-    device like the others.
+    device like the others. Images that are counted here for several `devices` took each of them so much longer.
     """
     started, images = time.monotonic(), 0
 
@@ -58,7 +58,7 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Callable[[int]
     finally:
         if images:
             device, name = str(facts.get("device", "cpu")), str(facts.get("device-name", ""))
-            _add(folder, Rate(images, time.monotonic() - started, device, name))
+            _add(folder, Rate(images, (time.monotonic() - started) * devices, device, name))
 
 
 def _add(folder: Path, rate: Rate) -> None:

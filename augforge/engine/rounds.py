@@ -17,9 +17,11 @@ from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan_by_class
 from augforge.engine.limits import check_amounts
 from augforge.engine.runners.generate import generate_jobs, generator_parts
+from augforge.engine.runners.operate import operate_jobs
 from augforge.engine.runners.table import run_stage
 from augforge.recipe.acceptance import ENOUGH, TRIES, accepting
 from augforge.stages.generator import Generator, Job
+from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.stage import Stage
 
 Block = Sequence[tuple[str, Stage]]
@@ -83,7 +85,10 @@ class Rounds:
         self._ledger.restore(self._start)
         before = len(self._ledger.visible())
         self._context.progress.stage(self.title)
-        did = generate_jobs(self.stage, jobs, self._context)
+        if isinstance(self.stage, OperatorGenerator):
+            did = operate_jobs(self.stage, jobs, self._context)
+        else:
+            did = generate_jobs(self.stage, jobs, self._context)
         rows = [self._row(self.title, before, did, "generated")]
         for title, stage in self.filters:
             self._context.progress.stage(title)

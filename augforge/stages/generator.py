@@ -34,13 +34,15 @@ class Job:
 class GeneratedImage:
     """A generated image (h, w, 3), float in [0, 1] or NaN, and what to record about it beside its sampled parameters.
 
+    Of an operator it may be uint8, which is stored as it is.
+
     `pictures` are the decoded pictures that go with it, by their names, such as its `mask`: a label map (h, w), or an
     image (h, w, 3); see `augforge.data.pictures`. The engine adds `like`, the encoded ones of its first parent, whose
     modes and palettes are kept.
     `annotations` are those of the generated image: what a generator does not hand on is gone.
     """
 
-    pixels: NDArray[np.float32]
+    pixels: NDArray[np.float32] | NDArray[np.uint8]
     facts: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
@@ -200,6 +202,10 @@ class Generator(Stage):
     processes: int = Field(
         default=1, ge=1, le=1024, description="Divide the batches among this many processes, one device each."
     )
+
+    def processes_for(self, images: int) -> int:
+        """Processes that generate so many `images` side by side."""
+        return self.processes
 
     def default_batch_size(self, device: str) -> int:
         """How many images to generate per call on `device`; measured where memory is the limit."""

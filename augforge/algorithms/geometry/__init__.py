@@ -6,7 +6,7 @@ there, save the declared value for what lies outside. An operation is logged as 
 operations, undone in reverse order, all of them consumed) is that of AugUndo (Wu et al., ECCV 2024).
 """
 
-from augforge.algorithms.geometry.base import Op
+from augforge.algorithms.geometry.base import Op, Order
 from augforge.algorithms.geometry.bend import Jigsaw, Perspective, Shear
 from augforge.algorithms.geometry.chain import VOID, Geometry, Log
 from augforge.algorithms.geometry.fields import Fields
@@ -24,6 +24,7 @@ __all__ = [
     "Jigsaw",
     "Log",
     "Op",
+    "Order",
     "Perspective",
     "Resize",
     "Shear",

@@ -116,6 +116,10 @@ class Geometry:
         """Where the points of an image of `size` go, for its annotations."""
         return GeometryMap(self, size)
 
+    def back_map(self, size: Size) -> BackMap:
+        """Where the points of what came out of an image of `size` came from, for annotations."""
+        return BackMap(self, size)
+
     def valid(self, size: Size) -> NDArray[np.bool_]:
         """(h', w') of the output: which pixels show something of the input of `size`."""
         return self.apply_label(np.ones(size, bool), void=False)
@@ -150,6 +154,30 @@ class GeometryMap:
     def label_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(h, w) a label map moved, 0 outside."""
         return self._geometry.apply_label(labels, void=0)
+
+
+class BackMap:
+    """The way back of a `GeometryMap`: from the image that came out to the one that went in, of the size `after`."""
+
+    def __init__(self, geometry: Geometry, after: Size) -> None:
+        there = geometry.point_map(after)
+        self._geometry = geometry
+        self.before, self.after = there.after, after
+        self.lines, self.mirrored = there.lines, there.mirrored
+
+    def points(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) where the points (x, y) came from; perhaps from outside."""
+        rows, columns = xy[:, 1] - 0.5, xy[:, 0] - 0.5
+        sizes = [self.after]
+        for op in self._geometry.ops:
+            sizes.append(op.size(sizes[-1]))
+        for op, size in zip(reversed(self._geometry.ops), sizes[-2::-1], strict=True):
+            rows, columns = op.source((rows, columns), size)
+        return np.stack([columns + 0.5, rows + 0.5], axis=1)
+
+    def label_map(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h, w) a label map moved back, 0 where nothing is known."""
+        return self._geometry.undo_label(labels, self.after, void=0)
 
 
 def _op(step: Mapping[str, Any]) -> Op:

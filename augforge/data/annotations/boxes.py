@@ -139,7 +139,7 @@ def _cut(box: Sequence[float], size: Size) -> list[float] | None:
 
 
 def _moved(one: dict[str, Any], point_map: PointMap, min_visibility: float) -> dict[str, Any] | None:
-    whole = _around(one["box"], point_map)
+    whole = around(one["box"], point_map)
     inside = _cut(whole, point_map.after)
     if inside is None or _area(inside) < min_visibility * _area(whole):
         return None
@@ -155,7 +155,7 @@ def _area(box: Sequence[float]) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _around(box: Sequence[float], point_map: PointMap) -> list[float]:
+def around(box: Sequence[float], point_map: PointMap) -> list[float]:
     """The box around where the points of a box went."""
     points = point_map.points(_points(box, point_map.lines))
     edge = TINY if point_map.lines == "cut" else 0.0

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from PIL import Image
 
 from augforge.data import images
@@ -29,6 +28,7 @@ from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
 from augforge.engine.one_label import told
 from augforge.engine.rates import recording
+from augforge.engine.runners.checked import checked
 from augforge.engine.workers import Task, generate_in_processes
 from augforge.errors import BadImage, StoreError, shortened
 from augforge.models import trained_rows
@@ -52,7 +52,6 @@ GENERATED = pa.schema(
         ("facts", pa.string()),
     ]
 )
-TOLERANCE = 1e-3  # how far a pixel may lie outside [0, 1]: rounding, not another range
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,15 @@ def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Par
 
 def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str, int]:
     """Generate what the plan asks for and add it to the ledger; counts what was generated and what was there."""
+    say_what_is_asked(stage, context)
+    jobs = list(plan(stage, context.ledger, context.seed, title))
+    if jobs:
+        say_what_is_not_made(stage, title, context)
+    return generate_jobs(stage, jobs, context)
+
+
+def say_what_is_asked(stage: Generator, context: RunContext) -> None:
+    """Refuse too many images, and say what there is to say before a stage is planned."""
     folder = generator_parts(stage, context.store, context.seed)[1].folder
     if (asked := check_amounts(stage, context.ledger, folder, context.yes)) > MOST // 10:
         context.progress.say(f"{stage.name}: planning {asked:,} images")
@@ -78,11 +86,13 @@ def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str
         context.progress.say(
             f"{stage.name}: {told(several.values())}: they count for their classes, and condition nothing"
         )
-    jobs = list(plan(stage, context.ledger, context.seed, title))
-    if jobs and (without := _without_parents(stage, context)):
+
+
+def say_what_is_not_made(stage: Generator, title: str, context: RunContext) -> None:
+    """Say which classes get none of the images that are planned."""
+    if without := _without_parents(stage, context):
         names = shortened([str(label) for label in without])
         context.progress.say(f"{title}: nothing is generated of {names}: no image to learn from may condition it")
-    return generate_jobs(stage, jobs, context)
 
 
 def _without_parents(stage: Generator, context: RunContext) -> list[str | None]:
@@ -177,7 +187,7 @@ def generate_batches(
     generation_config = generation_config_of(stage, loaded.facts)
 
     def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
-        return batch, *_load(batch, pixels, stage, loaded.refusal)
+        return batch, *load_inputs(batch.jobs, pixels, stage, loaded.refusal)
 
     def work(inputs: tuple[Batch, list[GenerationInput], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
         batch, ready, problems = inputs
@@ -185,7 +195,7 @@ def generate_batches(
         if ready:
             padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
             pictures = like_parents(ready, checked(stage, loaded.generate(padded), len(padded))[: len(ready)])
-            made |= {item.job.sample.id: _or_why(picture, stage) for item, picture in zip(ready, pictures, strict=True)}
+            made |= {item.job.sample.id: or_why(picture, stage) for item, picture in zip(ready, pictures, strict=True)}
         return batch, made
 
     rate = recording(parts.folder, loaded.facts)
@@ -194,10 +204,10 @@ def generate_batches(
         def save(result: tuple[Batch, dict[str, Any]]) -> None:
             batch, made = result
             rows = [
-                _row(job, made[job.sample.id], generation_config, batch.number, slot)
+                row_of(job, made[job.sample.id], generation_config, batch.number, slot)
                 for slot, job in enumerate(batch.jobs)
             ]
-            writer.add(rows, sum(map(_size, rows)))
+            writer.add(rows, sum(map(size_of, rows)))
             count(len(rows))
             bar.advance(len(rows))
 
@@ -206,30 +216,8 @@ def generate_batches(
         progress.say(f"{stage.name}: {text}")
 
 
-def checked(stage: Generator, images: Sequence[GeneratedImage], count: int) -> Sequence[GeneratedImage]:
-    """The images of a full batch of `count`; a generator that gives something else is defective.
-
-    Raises:
-        ValueError: there are more or fewer, or one is not float (h, w, 3) in [0, 1] (NaN is allowed).
-    """
-    if len(images) != count:
-        raise ValueError(f"generate: {stage.name} gave {len(images)} images for a batch of {count}")
-    for image in images:
-        _check_pixels(stage, image.pixels)
-    return images
-
-
-def _check_pixels(stage: Generator, pixels: NDArray[np.float32]) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or not np.issubdtype(pixels.dtype, np.floating):
-        raise ValueError(f"generate: {stage.name} gave {pixels.dtype} {pixels.shape}, not float (height, width, 3)")
-    finite = np.isfinite(pixels)
-    known = pixels if finite.all() else pixels[finite]  # a copy only where something is missing
-    if known.size and (known.min() < -TOLERANCE or known.max() > 1 + TOLERANCE):
-        raise ValueError(f"generate: {stage.name} gave values {known.min():g} to {known.max():g}, not within 0 to 1")
-
-
-def _load(
-    batch: Batch, pixels: Pixels, stage: Generator, refusal: Callable[[Job], str]
+def load_inputs(
+    jobs: Sequence[Job], pixels: Pixels, stage: Generator, refusal: Callable[[Job], str]
 ) -> tuple[list[GenerationInput], dict[str, str]]:
     """The jobs with their parents' pixels, each decoded once, and for the others why they cannot be made."""
     ready, problems = [], {}
@@ -240,7 +228,7 @@ def _load(
             seen[parent.id] = images.decode(pixels.bytes_of(parent))
         return seen[parent.id]
 
-    for job in batch.jobs:
+    for job in jobs:
         if problem := refusal(job):
             problems[job.sample.id] = problem
             continue
@@ -252,7 +240,10 @@ def _load(
     return ready, problems
 
 
-def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: int, slot: int) -> dict[str, Any]:
+def row_of(
+    job: Job, made: GeneratedImage | str, generation_config: str, batch: int = 0, slot: int = 0
+) -> dict[str, Any]:
+    """The row of what was made for a job, or of why nothing was."""
     row: dict[str, Any] = {
         "id": job.sample.id,
         "generation_config": generation_config,
@@ -278,7 +269,7 @@ def _row(job: Job, made: GeneratedImage | str, generation_config: str, batch: in
     }
 
 
-def _or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
+def or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
     """A generated image, or why it is broken."""
     what = "the model returned" if stage.trained else f"{stage.name} made"
     return images.degenerate(made.pixels, what) or made
@@ -286,7 +277,9 @@ def _or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
 
 def encoded(made: GeneratedImage) -> bytes:
     """The PNG bytes of a generated image."""
-    return images.encode_png(Image.fromarray(np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)))
+    whole = made.pixels.dtype == np.uint8
+    pixels = made.pixels if whole else np.rint(made.pixels * 255.0).clip(0, 255).astype(np.uint8)
+    return images.encode_png(Image.fromarray(pixels))
 
 
 def _companions(made: GeneratedImage) -> dict[str, Any]:
@@ -304,7 +297,7 @@ def companions(
     return tuple({name: read(parent, name) for name in stage.pictures_of(parent)} for parent in parents)
 
 
-def _size(row: Mapping[str, Any]) -> int:
+def size_of(row: Mapping[str, Any]) -> int:
     """Bytes of the pixels of a row."""
     return len(row["image"]) + sum(len(data) for _, data in row["companions"])
 

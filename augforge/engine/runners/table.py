@@ -12,12 +12,14 @@ from augforge.engine.runners.duplicates import run_duplicates
 from augforge.engine.runners.filter import run_filter
 from augforge.engine.runners.generate import run_generator
 from augforge.engine.runners.label import run_labeler, run_splitter
+from augforge.engine.runners.operate import run_operator
 from augforge.engine.runners.select import run_selector
 from augforge.engine.runners.subsample import run_subsampler
 from augforge.engine.runners.train import run_trainer
 from augforge.stages.filter import Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.generator import Generator
+from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.labeler import Labeler
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
@@ -29,6 +31,7 @@ Runner = Callable[[Any, str, RunContext], dict[str, int]]
 
 RUNNERS: Mapping[type[Stage], Runner] = {
     Generator: run_generator,
+    OperatorGenerator: run_operator,
     Filter: run_filter,
     Duplicates: run_duplicates,
     Selector: run_selector,

@@ -43,3 +43,7 @@ class FollowingGenerator(Generator):
         return move_annotations(
             parent.annotations, geometry.point_map((parent.height, parent.width)), self.min_visibility
         )
+
+    def moved_by(self, parent: Sample, geometry: Geometry) -> dict[str, Any]:
+        """What is recorded of how a parent's upright image was moved: enough to `augforge.undo` it."""
+        return {"moved": {"size": [parent.height, parent.width], "ops": geometry.plain()}}

@@ -131,9 +131,9 @@ class Night(FollowingGenerator):
 
     def _followed(self, item: GenerationInput, pixels: NDArray[np.float32]) -> GeneratedImage:
         """A translated image with what its parent's mask and annotations became."""
-        geometry = self._geometry(item)
-        said = self.annotations_after(item.job.parents[0], geometry)
-        return GeneratedImage(pixels, pictures=self.pictures_after(item, geometry), annotations=said)
+        parent, moves = item.job.parents[0], self._geometry(item)
+        pictures, said = self.pictures_after(item, moves), self.annotations_after(parent, moves)
+        return GeneratedImage(pixels, self.moved_by(parent, moves), pictures=pictures, annotations=said)
 
     def _geometry(self, item: GenerationInput) -> Geometry:
         """What `_view` does, as operations."""

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from augforge.data.ids import rng
-from augforge.data.pool import Pool
+from augforge.data.pool import Pools
 from augforge.data.sample import Sample
-from augforge.stages.generator import (
-    GeneratedImage,
-    GenerationInput,
-    Job,
-    LoadedGenerator,
-    SampledParams,
-    required,
-)
+from augforge.stages.generator import GeneratedImage, GenerationInput, Job, SampledParams
 from augforge.stages.generators.bounds import too_long
-from augforge.stages.generators.following import FollowingGenerator
+from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.stage import words_of
 
 
-class Shifts(FollowingGenerator):
+class Shifts(OperatorGenerator):
     """Make a validation set of training images: one strong transform each, in the split `validation`.
 
     It shows how robust a model is to shifts that it was not trained on, without touching the test set (*Crafting
@@ -34,10 +27,9 @@ class Shifts(FollowingGenerator):
     """
 
     name: ClassVar[str] = "shifts"
-    needs_labels: ClassVar[bool] = False
-    trained: ClassVar[bool] = False
     validation: ClassVar[float] = 1.0
     """All of them are held out: nothing is conditioned on them, or trained with them."""
+    made_with: ClassVar[tuple[str, ...]] = ("numpy", "pillow", "scikit-image", "scipy")
     example: ClassVar[Mapping[str, Any]] = {"per-class": 3, "size": 32}
 
     fold: Literal["1", "2", "all"] = Field(default="all", description="Sample from the families of this fold.")
@@ -72,54 +64,23 @@ class Shifts(FollowingGenerator):
             raise ValueError(f"{others[0]} is no family of fold {self.fold}: {', '.join(FOLDS[self.fold])}")
         return self
 
-    def default_batch_size(self, device: str) -> int:
-        """One at a time: there is no model."""
-        return 1
-
     def packages(self) -> tuple[str, ...]:
         """What some of the transforms are made of."""
         return ("skimage",)
 
-    @property
-    def balances(self) -> bool:
-        """Without an amount every image has its turn once."""
-        return self.balance_to is not None
-
-    def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
-        """As for every generator; without an amount, `choose_parents` takes every image once."""
-        return super().target_counts(counts) if self.has_amount else {label: int(n) for label, n in counts.items()}
-
-    def choose_parents(self, pool: Pool, count: int) -> Iterator[tuple[Sample | None, int]]:
-        """The images in turn; once each if no amount is given."""
-        return pool.cycle(count if self.has_amount else len(pool))
-
-    def sample_params(
-        self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int
-    ) -> SampledParams:
+    def draw(self, label: str | None, parent: Sample, pools: Pools, variant: int, seed: int) -> SampledParams:
         """Family, operation and parameters."""
         from augforge.algorithms.shifts import FOLDS, draw
 
         families = self.families or FOLDS[self.fold]
-        return [required(parent)], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
+        return [parent], {"variant": variant, **draw(families, self.severity, rng(seed, "shift"))}
 
-    def load(self, device: str) -> LoadedGenerator:
-        """Nothing to load; the versions of what computes are recorded."""
-        from importlib.metadata import version
-
-        versions = {name: version(name) for name in ("numpy", "pillow", "scikit-image", "scipy")}
-        return LoadedGenerator(self._make, {"device": "cpu", "versions": versions}, refusal=self._refusal)
-
-    def _refusal(self, job: Job) -> str:
+    def refusal(self, job: Job) -> str:
+        """That the image would be too large."""
         return too_long(job.parents[0].width, job.parents[0].height, self.size)
 
-    def _make(self, batch: Sequence[GenerationInput]) -> list[GeneratedImage]:
-        made: dict[str, GeneratedImage] = {}
-        for item in batch:  # a batch is filled up with copies of its last job
-            if item.job.sample.id not in made:
-                made[item.job.sample.id] = self._shifted(item)
-        return [made[item.job.sample.id] for item in batch]
-
-    def _shifted(self, item: GenerationInput) -> GeneratedImage:
+    def operate(self, item: GenerationInput) -> GeneratedImage:
+        """The parent resized, and transformed as was drawn."""
         import numpy as np
 
         from augforge.algorithms.geometry import Geometry, Resize
@@ -132,6 +93,4 @@ class Shifts(FollowingGenerator):
             resize.move(image, "bicubic", None), sampled_params["parameters"]
         )
         moves = Geometry((resize, *Geometry.from_plain(sampled_params["parameters"].get("geometry", [])).ops))
-        pixels = shifted.astype(np.float32) / np.float32(255)
-        said = self.annotations_after(item.job.parents[0], moves)
-        return GeneratedImage(pixels, pictures=self.pictures_after(item, moves), annotations=said)
+        return self.followed(item, shifted.astype(np.float32) / np.float32(255), moves)
