@@ -26,6 +26,7 @@ def tiny_unclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_unclip: Path) -> dict[str, str]:
     """A tiny model for every task that a stage can ask for."""
+    from tests.tiny import save_tiny_depth
     from tests.tiny_backends import save_tiny_sd, save_tiny_variation
 
     folder = tmp_path_factory.mktemp("models")
@@ -39,6 +40,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
     return {
         **{task: trained[name] for name, task in TRAINERS.items()},
         "edges": "edge-operator",
+        "depth-estimation": str(save_tiny_depth(folder / "tiny-depth")),
         "image-text": str(tiny_clip),
         "safety": str(tiny_clip),
         "image-embedding": str(tiny_clip),

@@ -24,7 +24,8 @@ from augforge.stages.stage import kebab
 def stage_key(stage: Generator, seed: int) -> str:
     """What an image of this stage depends on beside its parents: options, model weights, seed, code version."""
     tasks = stage.tasks()
-    models = {option: model_key(find_model(getattr(stage, option), task)) for option, task in tasks.items()}
+    given = {option: name for option in tasks if (name := getattr(stage, option)) is not None}
+    models = {option: model_key(find_model(name, tasks[option])) for option, name in given.items()}
     named = {kebab(option) for option in tasks}  # what a model is called does not matter, what it is does
     options = {option: value for option, value in stage.measured_options().items() if option not in named}
     return key(stage.name, stage.version, options, models, seed)

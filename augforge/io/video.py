@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from augforge.errors import BadImage, SourceError
 from augforge.io.annotated import folders_below
 from augforge.io.base import Entry, Source, existing, file_stamp, natural, only
-from augforge.io.splits import LAYOUT, folder_split, no_classes, paired_splits, path_split
+from augforge.io.splits import LAYOUT, evaluation_first, folder_split, no_classes, paired_splits, path_split
 from augforge.io.table_files import holds_only
 from augforge.io.tree import SUFFIXES as PICTURES
 from augforge.io.tree import Tree
@@ -128,7 +128,8 @@ class Video(Source):
 
     def _every_entry(self) -> Iterator[Entry]:
         for video, frames in self._videos.items():
-            label, split = self._label(video), path_split(f"{video}.x" if frames else video)
+            inside = path_split(f"{video}/x") if frames else None
+            label, split = self._label(video), evaluation_first(inside, path_split(f"{video}.x" if frames else video))
             if frames:
                 for name in frames[:: self._every]:
                     yield Entry(f"{video}#{name}", label, split, self._stamp(f"{video}/{name}"))

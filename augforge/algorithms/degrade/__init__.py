@@ -5,8 +5,8 @@ after NegVSR (*NegVSR: Augmenting Negatives for Generalized Noise Modeling in Re
 et al., AAAI 2024).
 """
 
-from augforge.algorithms.degrade.chain import STEPS, apply_chain, draw_chain
+from augforge.algorithms.degrade.chain import DRAWS, MINED, STEPS, apply_chain, draw_chain
 from augforge.algorithms.degrade.noise_bank import Limits, mine, spread
 from augforge.algorithms.degrade.patches import turn_patches
 
-__all__ = ["STEPS", "Limits", "apply_chain", "draw_chain", "mine", "spread", "turn_patches"]
+__all__ = ["DRAWS", "MINED", "STEPS", "Limits", "apply_chain", "draw_chain", "mine", "spread", "turn_patches"]

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.degrade.noise_bank import spread
 from augforge.data.ids import rng
 
 Pixels = NDArray[np.uint8]
+MINED = "mined-noise"
 WAYS = ("bilinear", "bicubic", "box", "lanczos")
 """Pillow's filters that images are resized with."""
 
@@ -29,12 +31,17 @@ def draw_chain(
     return [{"step": name, **DRAWS[name](random, strength)} for strength in strengths for name in steps]
 
 
-def apply_chain(pixels: Pixels, chain: Sequence[Mapping[str, Any]]) -> Pixels:
-    """An image (h, w, 3) after the steps, of the same size."""
+def apply_chain(pixels: Pixels, chain: Sequence[Mapping[str, Any]], bank: NDArray[np.float32] | None = None) -> Pixels:
+    """An image (h, w, 3) after the steps, of the same size; mined noise is of a `bank` (n, s, s, 3), if it has any."""
+    made = pixels.copy()
     for step in chain:
         options = dict(step)
-        pixels = STEPS[options.pop("step")](pixels, **options)
-    return pixels.copy() if not chain else pixels
+        name = options.pop("step")
+        if name == MINED:
+            made = made if bank is None or not len(bank) else mined_noise(made, bank, **options)
+        else:
+            made = STEPS[name](made, **options)
+    return made
 
 
 def blur(pixels: Pixels, across: float, along: float, angle: float) -> Pixels:
@@ -70,6 +77,11 @@ def noise(pixels: Pixels, deviation: float, shot: float, grey: bool, seed: int) 
     return _rounded(values + drawn * np.sqrt(deviation**2 + shot * values))
 
 
+def mined_noise(pixels: Pixels, bank: NDArray[np.float32], strength: float, seed: int) -> Pixels:
+    """Noise of patches (n, s, s, 3), n >= 1, times `strength`."""
+    return _rounded(pixels + strength * spread(bank, pixels.shape[:2], rng(seed, MINED)).astype(np.float64))
+
+
 def jpeg(pixels: Pixels, quality: int) -> Pixels:
     """Written as JPEG of a quality of 1 to 95, colours at half the size, and read again."""
     from PIL import Image
@@ -100,14 +112,19 @@ def _draw_jpeg(random: np.random.Generator, severity: float) -> dict[str, Any]:
     return {"quality": round(95 - severity * random.uniform(0, 65))}
 
 
+def _draw_mined(random: np.random.Generator, severity: float) -> dict[str, Any]:
+    return {"strength": float(severity * random.uniform(0.5, 1.5)), "seed": int(random.integers(2**31))}
+
+
 DRAWS: dict[str, Callable[[np.random.Generator, float], dict[str, Any]]] = {
     "blur": _draw_blur,
     "resize": _draw_resize,
     "noise": _draw_noise,
+    MINED: _draw_mined,
     "jpeg": _draw_jpeg,
 }
 STEPS: dict[str, Callable[..., Pixels]] = {"blur": blur, "resize": resize, "noise": noise, "jpeg": jpeg}
-"""What can be done to an image, in the usual order."""
+"""What can be done to an image by itself, in the usual order."""
 
 
 def _filtered(pixels: Pixels, kernel: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ def mine(frames: Sequence[NDArray[np.uint8]], limits: Limits | None = None) -> N
     return noise
 
 
-def spread(noise: NDArray[np.float32], size: tuple[int, int], random: np.random.Generator) -> Noise:
+def spread(noise: NDArray[np.float32], size: tuple[int, ...], random: np.random.Generator) -> Noise:
     """(h, w, 3) noise for an image of `size` from n >= 1 patches (n, s, s, 3): tiles, each a random one, turned and
     mirrored at random; the first row and column of tiles is cut at random.
     """

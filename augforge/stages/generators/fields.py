@@ -17,6 +17,7 @@ from augforge.stages.generators.sized import SizedOperator
 from augforge.stages.stage import Share
 
 GEOMETRY = ("rotate", "scale", "shear", "shift")
+CORRELATION, EXPONENT = 0.5, 6.0
 COLOURS = ("brightness", "contrast", "saturation", "hue")
 
 
@@ -43,11 +44,11 @@ class Fields(SizedOperator):
     saturation: float = Field(default=0.25, ge=0, le=4, description="Amplitude of the logarithm of the saturation.")
     hue: float = Field(default=0.03, ge=0, le=1, description="Amplitude of the hue, in turns of the colour circle.")
     correlation: tuple[str, ...] = Field(
-        default=("0.5",),
+        default=(f"{CORRELATION:g}",),
         description="Correlation length in shares of the shorter side: of all parameters, or as hue=0.2 of one.",
     )
     exponent: tuple[str, ...] = Field(
-        default=("6",),
+        default=(f"{EXPONENT:g}",),
         description="How fast the power falls with the frequency, over 2: of all parameters, or as hue=3 of one.",
     )
 
@@ -85,7 +86,7 @@ class Fields(SizedOperator):
 
     def _specs(self, names: Sequence[str]) -> list[list[Any]]:
         """Parameter, amplitude, correlation length and exponent of each."""
-        lengths, exponents = _by_parameter(self.correlation), _by_parameter(self.exponent)
+        lengths, exponents = _by_parameter(self.correlation, CORRELATION), _by_parameter(self.exponent, EXPONENT)
         return [[name, self.severity * getattr(self, name), lengths[name], exponents[name]] for name in names]
 
 
@@ -108,8 +109,7 @@ def _each(given: Any, above: float, most: float) -> tuple[str, ...]:
     return words
 
 
-def _by_parameter(words: Sequence[str]) -> dict[str, float]:
-    """The number of each parameter: the last that was given for it or for all, those for it first."""
-    default = {"": 0.5}
+def _by_parameter(words: Sequence[str], default: float) -> dict[str, float]:
+    """The number of each parameter: its own, else the one for all, else the default; the last given counts."""
     named = {name: float(number) for name, _, number in (word.rpartition("=") for word in words)}
-    return {name: named.get(name, named.get("", default[""])) for name in (*GEOMETRY, *COLOURS)}
+    return {name: named.get(name, named.get("", default)) for name in (*GEOMETRY, *COLOURS)}
