@@ -39,7 +39,7 @@ class Weather(SizedOperator):
 
     name: ClassVar[str] = "weather"
     made_with: ClassVar[tuple[str, ...]] = ("numpy", "pillow", "scipy")
-    example: ClassVar[Mapping[str, Any]] = {"kind": "fog", "per-class": 3, "size": 32}
+    example: ClassVar[Mapping[str, Any]] = {"kind": "fog,night", "per-class": 3, "size": 32}
 
     kind: tuple[str, ...] = Field(
         ...,
