@@ -152,7 +152,7 @@ WRITES = frozenset({
 LISTS = {
     name: Entry("", f"{HERE}.look_commands:list_{name}", sentence, f"augforge list {name}")
     for name, sentence in {
-        "stages": "List the stages, by verb.",
+        "stages": "List the stages, by verb, each with an example.",
         "models": "List the models of the table: what each can do, its licence and size.",
         "recipes": "List the recipes in the folder `recipes/` below the current one.",
     }.items()

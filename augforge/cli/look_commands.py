@@ -57,8 +57,15 @@ def samples(
 
 
 def list_stages(json: AsJson = False) -> None:
-    """List the stages, by verb."""
-    _show_list("stages", json)
+    """List the stages, by verb, each with a command as an example."""
+    from augforge.cli.render.listing import show_stages
+    from augforge.cli.stage_commands import stage_example
+    from augforge.recipe.listing import listing
+
+    def example(verb: str, name: str) -> str:
+        return stage_example(verb, name, f"augforge {verb} {name}").replace(" photos ", " sample:digits ")
+
+    show_stages([{**row, "example": example(row["verb"], row["name"])} for row in listing("stages")], json)
 
 
 def list_models(json: AsJson = False) -> None:

@@ -81,6 +81,8 @@ REHEARSED = frozenset({"steps", "size", "width", "blocks", "downs", "scales", "d
 """Options whose values in a stage's `example` make a rehearsal quick, and nothing that one would want."""
 EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
+    ("generate", "img2img"): "--model builtin-sd --per-class 2 --strength 0.5",
+    ("generate", "text2img"): "--model builtin-sd --per-class 2 --templates usual",
     ("filter", "duplicates"): "--by embedding",
     ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
     ("select", "max-loss"): "--model models/classifier --share 0.5",
