@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from augforge.algorithms.light import from_light, to_light
 from augforge.data.ids import rng
 
-Values = NDArray[np.float64]
+Values = NDArray[Any]
+"""Numbers of 32 or 64 bits: what comes out has as many as what went in."""
 PATTERNS = ("rggb", "bggr", "grbg", "gbrg")
 """The colours of the four pixels of a cell, row by row."""
 LEAST_SHOT, MOST_SHOT = 1e-4, 1.2e-2
@@ -57,7 +58,7 @@ def draw_camera(random: np.random.Generator, severity: float, loses: bool) -> di
 
 def reshoot(pixels: NDArray[np.uint8], camera: Mapping[str, Any], seed: int) -> NDArray[np.uint8]:
     """An image (h, w, 3) as the camera that `draw_camera` gave would have taken it; its noise follows from `seed`."""
-    linear = unprocess(pixels.astype(np.float64) / 255, camera) * 2.0 ** camera["exposure"]
+    linear = unprocess(pixels.astype(np.float32) / np.float32(255), camera) * np.float32(2.0 ** camera["exposure"])
     clean = mosaic(linear, camera["pattern"])
     noisy = clean + sensor_noise(clean, camera["shot"], camera["read"], rng(seed, "sensor"))
     noisy = np.minimum(noisy, np.maximum(clean, 1.0))  # a full well holds no more
@@ -65,7 +66,7 @@ def reshoot(pixels: NDArray[np.uint8], camera: Mapping[str, Any], seed: int) -> 
     if (noisy != clean).any():
         measured = measured + demosaic(noisy - clean, camera["pattern"])
     if camera["loss"]:
-        measured = measured + camera["loss"] * (demosaic(clean, camera["pattern"]) - linear)
+        measured = measured + np.float32(camera["loss"]) * (demosaic(clean, camera["pattern"]) - linear)
     made: NDArray[np.uint8] = np.rint(process(measured, camera) * 255).astype(np.uint8)
     return made
 
@@ -73,18 +74,19 @@ def reshoot(pixels: NDArray[np.uint8], camera: Mapping[str, Any], seed: int) -> 
 def unprocess(image: Values, camera: Mapping[str, Any]) -> Values:
     """(h, w, 3) what the sensor measured, linear, of an image in [0, 1]: tone, gamma, colours and gains inverted."""
     light = to_light(_untoned(image))
-    return light @ np.linalg.inv(_matrix(camera)).T / _gains(camera, errors=False)
+    back = np.linalg.inv(_matrix(camera)).T / _gains(camera, errors=False)
+    return np.asarray(light @ back.astype(image.dtype))
 
 
 def process(measured: Values, camera: Mapping[str, Any]) -> Values:
     """(h, w, 3) the image in [0, 1] that a camera makes of what it measured."""
-    light = (measured * _gains(camera, errors=True)) @ _matrix(camera).T
-    return _toned(from_light(light))
+    there = _gains(camera, errors=True)[:, None] * _matrix(camera).T
+    return _toned(from_light(measured @ there.astype(measured.dtype)))
 
 
 def mosaic(measured: Values, pattern: str) -> Values:
     """(h, w) the colour of each pixel that its filter lets through, of (h, w, 3)."""
-    return np.asarray((measured * _filters(measured.shape[:2], pattern)).sum(axis=2))
+    return np.asarray((measured * _filters(measured.shape[:2], pattern, measured.dtype)).sum(axis=2))
 
 
 def demosaic(bayer: Values, pattern: str) -> Values:
@@ -94,7 +96,7 @@ def demosaic(bayer: Values, pattern: str) -> Values:
     """
     from scipy.ndimage import correlate
 
-    filters = _filters(bayer.shape, pattern)
+    filters = _filters(bayer.shape, pattern, bayer.dtype)
     planes = []
     for colour in range(3):
         passed = filters[..., colour]
@@ -107,12 +109,13 @@ def sensor_noise(bayer: Values, shot: float, read: float, random: np.random.Gene
     """(h, w) Gaussian noise of the variance shot * signal + read."""
     if not shot and not read:
         return np.zeros_like(bayer)
-    return np.asarray(random.standard_normal(bayer.shape) * np.sqrt(shot * np.maximum(bayer, 0) + read))
+    drawn = random.standard_normal(bayer.shape, dtype=np.float32)
+    return np.asarray(drawn * np.sqrt(shot * np.maximum(bayer, 0) + read)).astype(bayer.dtype)
 
 
-def _filters(size: tuple[int, ...], pattern: str) -> Values:
+def _filters(size: tuple[int, ...], pattern: str, dtype: np.dtype[Any]) -> Values:
     """(h, w, 3) 1 where a pixel has the colour red, green or blue."""
-    filters = np.zeros((*size[:2], 3))
+    filters = np.zeros((*size[:2], 3), dtype)
     for place, colour in enumerate(pattern):
         filters[place // 2 :: 2, place % 2 :: 2, "rgb".index(colour)] = 1.0
     return filters
@@ -131,7 +134,7 @@ def _gains(camera: Mapping[str, Any], errors: bool) -> Values:
 
 def _toned(image: Values) -> Values:
     """The S-shaped curve 3 x^2 - 2 x^3 of many cameras."""
-    return image * image * (3 - 2 * image)
+    return np.asarray(image * image * (3 - 2 * image))
 
 
 def _untoned(image: Values) -> Values:

@@ -72,14 +72,14 @@ def noise(pixels: Pixels, deviation: float, shot: float, grey: bool, seed: int) 
     """Gaussian noise of a standard deviation in grey levels, and of a variance of `shot` for each grey level; the same
     in all channels if `grey`.
     """
-    values = pixels.astype(np.float64)
-    drawn = rng(seed, "noise").standard_normal((*pixels.shape[:2], 1 if grey else 3))
-    return _rounded(values + drawn * np.sqrt(deviation**2 + shot * values))
+    values = pixels.astype(np.float32)
+    drawn = rng(seed, "noise").standard_normal((*pixels.shape[:2], 1 if grey else 3), dtype=np.float32)
+    return _rounded(values + drawn * np.sqrt(np.float32(deviation**2) + np.float32(shot) * values))
 
 
 def mined_noise(pixels: Pixels, bank: NDArray[np.float32], strength: float, seed: int) -> Pixels:
     """Noise of patches (n, s, s, 3), n >= 1, times `strength`."""
-    return _rounded(pixels + strength * spread(bank, pixels.shape[:2], rng(seed, MINED)).astype(np.float64))
+    return _rounded(pixels + np.float32(strength) * spread(bank, pixels.shape[:2], rng(seed, MINED)))
 
 
 def jpeg(pixels: Pixels, quality: int) -> Pixels:
@@ -127,13 +127,16 @@ STEPS: dict[str, Callable[..., Pixels]] = {"blur": blur, "resize": resize, "nois
 """What can be done to an image by itself, in the usual order."""
 
 
-def _filtered(pixels: Pixels, kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.ndimage import correlate
+def _filtered(pixels: Pixels, kernel: NDArray[np.float64]) -> NDArray[np.float32]:
+    """An image convolved with a kernel that is the same from both ends; the edge goes on outside."""
+    from scipy.signal import oaconvolve
 
-    planes = [correlate(pixels[..., c].astype(np.float64), kernel, mode="nearest") for c in range(pixels.shape[2])]
+    radius = len(kernel) // 2
+    wide = np.pad(pixels.astype(np.float32), [(radius, radius), (radius, radius), (0, 0)], mode="edge")
+    planes = [oaconvolve(wide[..., c], kernel.astype(np.float32), mode="valid") for c in range(pixels.shape[2])]
     return np.stack(planes, axis=-1)
 
 
-def _rounded(values: NDArray[np.float64]) -> Pixels:
+def _rounded(values: NDArray[np.float32]) -> Pixels:
     made: Pixels = np.rint(values).clip(0, 255).astype(np.uint8)
     return made

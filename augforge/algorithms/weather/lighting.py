@@ -25,10 +25,11 @@ def night(
     noise has the variance shot * light + read.
     """
     light = light_of(pixels)
-    light = light + paleness * ((light @ GREY)[..., None] - light)
-    light = light * np.exp(tint) * 2.0**-stops
-    drawn = rng(seed, "night").standard_normal(light.shape)
-    return pixels_of(light + drawn * np.sqrt(noise["shot"] * light + noise["read"]))
+    light += np.float32(paleness) * ((light @ GREY)[..., None] - light)
+    light *= (np.exp(tint) * 2.0**-stops).astype(np.float32)
+    drawn = rng(seed, "night").standard_normal(light.shape, dtype=np.float32)
+    drawn *= np.sqrt(np.float32(noise["shot"]) * light + np.float32(noise["read"]))
+    return pixels_of(light + drawn)
 
 
 def twilight(pixels: Pixels, stops: float, above: Sequence[float], below: Sequence[float]) -> Pixels:
@@ -37,7 +38,7 @@ def twilight(pixels: Pixels, stops: float, above: Sequence[float], below: Sequen
     """
     down = ((np.arange(len(pixels)) + 0.5) / len(pixels))[:, None, None]
     gains = np.exp((1 - down) * np.asarray(above) + down * np.asarray(below))
-    return pixels_of(light_of(pixels) * gains * 2.0**-stops)
+    return pixels_of(light_of(pixels) * (gains * 2.0**-stops).astype(np.float32))
 
 
 def glare(pixels: Pixels, row: float, column: float, strength: float, radius: float) -> Pixels:
@@ -48,8 +49,8 @@ def glare(pixels: Pixels, row: float, column: float, strength: float, radius: fl
     height, width = pixels.shape[:2]
     down, right = (np.arange(height) + 0.5) - row * height, (np.arange(width) + 0.5) - column * width
     far = (down[:, None] ** 2 + right**2) / (radius * min(height, width)) ** 2
-    scattered = strength / (1 + far)
-    return pixels_of(light_of(pixels) + scattered[..., None] * (1.0, 0.96, 0.88))
+    scattered = (strength / (1 + far)).astype(np.float32)
+    return pixels_of(light_of(pixels) + scattered[..., None] * np.array([1.0, 0.96, 0.88], np.float32))
 
 
 def motion_blur(pixels: Pixels, length: float, angle: float) -> Pixels:

@@ -77,10 +77,12 @@ class Degrade(SizedOperator):
         return [parent, *frames], drawn
 
     def refusal(self, job: Job) -> str:
-        """That an image is too large, or too small to become `downscale` times smaller."""
+        """That an image is too large, or would become too small."""
+        from augforge.data.images import MIN_SIDE
+
         width, height = job.parents[0].width, job.parents[0].height
-        if (self.size or min(width, height)) < self.downscale:
-            return f"its parent of {width}x{height} px cannot become {self.downscale} times smaller"
+        if (self.size or min(width, height)) // self.downscale < MIN_SIDE:
+            return f"its parent of {width}x{height} px would be under {MIN_SIDE} px when {self.downscale} times smaller"
         return super().refusal(job)
 
     def operate(self, item: GenerationInput) -> GeneratedImage:

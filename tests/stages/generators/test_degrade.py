@@ -50,7 +50,7 @@ def test_a_smaller_image_is_of_its_target_cut_to_a_multiple(tmp_path):
     tiny = made_by("degrade", write_images(tmp_path / "tiny", {"cat": 2}, size=8), tmp_path / "none", downscale=16)
     assert tiny == []
     reasons = {row["dropped"] for row in ledger(tmp_path / "none").values() if row["origin"] == "synthetic"}
-    assert reasons == {"its parent of 8x8 px cannot become 16 times smaller"}
+    assert reasons == {"its parent of 8x8 px would be under 2 px when 16 times smaller"}
 
 
 def test_a_negative_has_the_pixels_of_its_image_in_turned_patches(tmp_path):
