@@ -13,6 +13,7 @@ EXTRAS = {
     "accelerate": "train",
     "av": "video",
     "c2pa": "c2pa",
+    "cleanlab": "labels",
     "cryptography": "c2pa",
     "diffusers": "generate",
     "faiss": "select",

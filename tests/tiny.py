@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 VOCABULARY = 300
 SIDE = 32
@@ -136,4 +137,18 @@ def save_tiny_depth(folder: Path) -> Path:
     torch.manual_seed(5)
     DPTForDepthEstimation(config).save_pretrained(folder)
     DPTImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_vit(folder: Path, **options: Any) -> Path:
+    """A vision transformer of timm at 32 px with two blocks and 16 patches, saved as timm's are."""
+    import timm
+    import torch
+
+    layers = {"img_size": SIDE, "patch_size": 8, "embed_dim": WIDTH, "depth": 2, "num_heads": 4, **options}
+    net = timm.create_model("vit_tiny_patch16_224", num_classes=3, **layers)
+    generator = torch.Generator().manual_seed(0)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.3, generator=generator)
+    timm.models.save_for_hf(net, folder, model_config={}, model_args=layers, safe_serialization=True)
     return folder

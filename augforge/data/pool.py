@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain, islice
 
 from augforge.data.ids import unit
+from augforge.data.likeness import Likeness
 from augforge.data.sample import Sample
 
 WINDOW = 16  # candidates looked at per choice; more would be fairer and slower
@@ -50,10 +51,13 @@ class Pool:
 
 
 class Pools(Mapping[str | None, Pool]):
-    """The conditioning images of every class, by label; under None those without one. None is for evaluation."""
+    """The conditioning images of every class, by label; under None those without one. None is for evaluation.
 
-    def __init__(self, pools: Mapping[str | None, Pool]) -> None:
-        self._pools = dict(pools)
+    `likeness` says how alike they are, for a generator that plans by it.
+    """
+
+    def __init__(self, pools: Mapping[str | None, Pool], likeness: Likeness | None = None) -> None:
+        self._pools, self.likeness = dict(pools), likeness
 
     def __getitem__(self, label: str | None) -> Pool:
         return self._pools[label]

@@ -22,6 +22,7 @@ from augforge.io.video_frames import SUFFIXES, VideoFile
 from augforge.optional import require
 
 if TYPE_CHECKING:
+    from augforge.io.listing import Listing
     from augforge.io.understood import Understood
 
 OPEN = 4
@@ -178,6 +179,6 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def holds_videos(folder: Path) -> bool:
+def holds_videos(listing: Listing) -> bool:
     """Whether videos lie in a folder or below it, and no pictures."""
-    return holds_only(folder, SUFFIXES)
+    return holds_only(listing, SUFFIXES)

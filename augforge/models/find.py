@@ -15,10 +15,16 @@ from augforge.models.tasks import PIPELINES, TASKS, backends_of
 
 OPEN_CLIP = re.compile(r"[\w.-]+/[\w.-]+")
 """What an `arch/pretrained` of open_clip looks like."""
-TRAINERS = {"night": "night", "paired": "paired", "classification": "classifier"}
+TRAINERS = {
+    "night": "night",
+    "paired": "paired",
+    "classification": "classifier",
+    "anomaly": "efficientad",
+    "unconditional": "diffusion",
+}
 """The trainer that makes the models of a task."""
 _OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety")
-_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation")
+_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation", "outpainting", "autoencoder")
 
 
 def find_model(name: str, task: str) -> Model:
@@ -47,6 +53,8 @@ def ways_to_name(task: str) -> str:
         ways += ["a model directory", "hub:owner/name", "ARCH/PRETRAINED of open_clip"]
     elif task == "depth-estimation":
         ways += ["the directory of a depth model of transformers", "hub:owner/name"]
+    elif task == "attention":
+        ways += ["the directory of a vision transformer of timm or transformers", "hub:owner/name"]
     else:
         ways += ["a directory or file with its weights"]
     if task == "safety":

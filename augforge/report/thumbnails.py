@@ -113,17 +113,23 @@ def in_order(findings: Findings) -> Iterator[int]:
 
     The rows of each stratum (the stage that made them, the class, whether and by what they were dropped) are in the
     order of a hash of their ids, and the strata take turns; parents come just before the first of their children, and
-    an image just before the first that went as its near-duplicate. Withheld rows are left out.
+    an image just before the first that went as its near-duplicate. First of all come those whose label is likely wrong
+    and those with a heat map, which somebody has to look at. Withheld rows are left out.
     """
     ids = findings.rows.column("id").to_pylist()
     parents, places = findings.rows.column("parents").to_pylist(), {identity: row for row, identity in enumerate(ids)}
     hidden, seen, twins = findings.hidden, set(), dict(findings.pairs)
-    for row in _by_turns(findings, ids):
+    for row in (*_doubtful(findings), *_by_turns(findings, ids)):
         before = [places[parent] for parent in parents[row] or () if parent in places]
         for one in (*before, *([twins[row]] if row in twins else []), row):
             if one not in seen and not hidden[one]:
                 seen.add(one)
                 yield one
+
+
+def _doubtful(findings: Findings) -> list[int]:
+    """The rows that somebody has to look at."""
+    return [*(row for row, _ in findings.mislabelled), *(heat.row for heat in findings.heat)]
 
 
 def _by_turns(findings: Findings, ids: Sequence[str]) -> list[int]:

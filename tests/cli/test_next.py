@@ -50,7 +50,7 @@ def test_what_follows_a_run_can_be_typed_as_it_stands(finished, capsys):
         assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("trainer", ["night", "paired", "classifier"])
+@pytest.mark.parametrize("trainer", ["night", "paired", "classifier", "diffusion"])
 def test_what_follows_a_training_is_a_command_with_these_options(trainer):
     for words, _ in after_training(trainer, Path("model")):
         parse(["augforge", *map(str, words)])

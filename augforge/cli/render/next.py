@@ -28,11 +28,17 @@ def after_run(folder: Path) -> list[Step]:
     ]
 
 
+MAKERS = {"diffusion": "outpaint"}
+"""The generator that uses a trainer's models, where it has another name."""
+
+
 def after_training(trainer: str, folder: Path) -> list[Step]:
     """What to do with a model that was trained; a classifier judges, the others generate."""
     if trainer == "classifier":
         return [(("filter", "classifier", "SOURCE", "--model", folder, "--out", "DIR"), "judge images by it")]
-    return [(("generate", trainer, "SOURCE", "--model", folder, "--out", "DIR"), "make images with it")]
+    return [
+        (("generate", MAKERS.get(trainer, trainer), "SOURCE", "--model", folder, "--out", "DIR"), "make images with it")
+    ]
 
 
 def first_id(folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from augforge.models.translators import NightTranslator
 
 DEPTH, NIGHT = "depth", "night"
+KindName = Literal["fog", "rain", "snow", "night", "dawn", "dusk", "glare", "motion-blur"]
 
 
 class Weather(SizedOperator):
@@ -41,10 +42,7 @@ class Weather(SizedOperator):
     made_with: ClassVar[tuple[str, ...]] = ("numpy", "pillow", "scipy")
     example: ClassVar[Mapping[str, Any]] = {"kind": "fog,night", "per-class": 3, "size": 32}
 
-    kind: tuple[str, ...] = Field(
-        ...,
-        description="Some of fog, rain, snow, night, dawn, dusk, glare, motion-blur: of several, each is as likely.",
-    )
+    kind: tuple[KindName, ...] = Field(..., description="What the weather is like: of several, each is as likely.")
     severity: Share = Field(default=1.0, description="How strong: 0 leaves the image alone, 1 is full strength.")
     depth_scale: float | None = Field(
         default=None,

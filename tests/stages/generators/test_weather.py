@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from augforge.data.ids import rng
 from augforge.errors import RecipeError
 from augforge.models.depth import DepthEstimator
 from augforge.recipe import build_stage
+from augforge.stages.generators.weather import KindName
 from tests.conftest import write_images
 from tests.stages.generators.made import ledger, made_by
 
@@ -113,6 +115,10 @@ def test_a_translator_makes_the_nights_and_nothing_else(tmp_path, tiny_models):
         elif severity == 1 and (0.5, parent) in nights:
             between = nights[0.5, parent]["pixels"].astype(float)
             assert np.abs(between - (row["pixels"].astype(float) + row["before"]) / 2).max() <= 1
+
+
+def test_every_kind_can_be_asked_for():
+    assert get_args(KindName) == tuple(WEATHER)
 
 
 def test_wrong_options_are_refused():
