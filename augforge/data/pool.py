@@ -6,10 +6,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from augforge.data.ids import unit
-from augforge.data.likeness import Likeness
 from augforge.data.sample import Sample
+
+if TYPE_CHECKING:
+    from augforge.data.likeness import Likeness
 
 WINDOW = 16  # candidates looked at per choice; more would be fairer and slower
 
