@@ -97,16 +97,20 @@ def _each(given: Any, above: float, most: float) -> tuple[str, ...]:
     texts = given if isinstance(given, list | tuple) else [given]
     words = tuple(word.strip() for text in texts for word in str(text).split(",") if word.strip())
     for word in words:
-        name, equals, number = word.rpartition("=")
-        if equals and name not in (*GEOMETRY, *COLOURS):
-            raise ValueError(f"{name!r} is none of {', '.join((*GEOMETRY, *COLOURS))}")
-        try:
-            value = float(number)
-        except ValueError:
-            raise ValueError(f"{word!r} is neither a number nor, as hue={above + 1}, one of a parameter") from None
-        if not (math.isfinite(value) and above < value <= most):
-            raise ValueError(f"{word!r}: it is over {above:g} and at most {most:g}")
+        _check_word(word, above, most)
     return words
+
+
+def _check_word(word: str, above: float, most: float) -> None:
+    name, equals, number = word.rpartition("=")
+    if equals and name not in (*GEOMETRY, *COLOURS):
+        raise ValueError(f"{name!r} is none of {', '.join((*GEOMETRY, *COLOURS))}")
+    try:
+        value = float(number)
+    except ValueError:
+        raise ValueError(f"{word!r} is neither a number nor, as hue={above + 1:g}, one of a parameter") from None
+    if not (math.isfinite(value) and above < value <= most):
+        raise ValueError(f"{word!r}: it is over {above:g} and at most {most:g}")
 
 
 def _by_parameter(words: Sequence[str], default: float) -> dict[str, float]:
