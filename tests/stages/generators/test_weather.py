@@ -13,6 +13,7 @@ from augforge.algorithms.weather import WEATHER, gradient, metres
 from augforge.data.ids import rng
 from augforge.errors import RecipeError
 from augforge.models.depth import DepthEstimator
+from augforge.publish.rows import _without_model
 from augforge.recipe import build_stage
 from augforge.stages.generators.weather import KindName
 from tests.conftest import write_images
@@ -47,7 +48,7 @@ def test_without_a_depth_an_image_is_what_its_row_and_the_gradient_say(tmp_path,
         drawn = row["drawn"]
         assert (row["pixels"] == WEATHER[kind](row["before"], gradient((32, 32)), drawn["parameters"])).all()
         assert drawn.get("depth") == ("gradient" if WEATHER[kind].uses_depth else None)
-        assert (row["pixels"] != row["before"]).any()
+        assert (row["pixels"] != row["before"]).any() and _without_model(json.dumps(drawn))
 
 
 def test_severity_0_leaves_every_byte_of_every_kind(tmp_path):
@@ -107,6 +108,7 @@ def test_a_translator_makes_the_nights_and_nothing_else(tmp_path, tiny_models):
         assert {row["drawn"]["kind"] for row in rows} == {"night", "dusk"}
         for row in rows:
             assert ("translated" in row["drawn"]) == (row["drawn"]["kind"] == "night")
+            assert not _without_model(json.dumps(row["drawn"])), "it is marked as an image of a trained model"
             if "translated" in row["drawn"]:
                 nights[severity, row["drawn"]["parents"][0]["id"]] = row
     for (severity, parent), row in nights.items():
