@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from PIL import Image
 from scipy import ndimage
 
 from augforge.algorithms.mix import around
+from augforge.cli.stage_options import choices_of
 from augforge.data.annotations import segmentation
 from augforge.data.images import decode, decode_mask, encode_mask
 from augforge.data.pool import Pool, Pools
@@ -76,9 +77,10 @@ def rows(cls: type[OperatorGenerator]) -> list[Row]:
 
 def _kinds(cls: type[OperatorGenerator]) -> Iterator[tuple[str, dict[str, Any]]]:
     option = next((name for name in KINDS if name in cls.model_fields), None)
-    named = _choices(cls.model_fields[option].annotation) if option else ()
-    yield from ((str(value), {str(option): value}) for value in named)
-    if not named:
+    named = choices_of(cls.model_fields[option].annotation) if option else []
+    if option and named:
+        yield from ((str(value), {option: value}) for value in named)
+    else:
         yield cls.name, {}
 
 

@@ -56,6 +56,8 @@ def ways_to_name(task: str) -> str:
         ways += ["the directory of a diffusers pipeline", "a .safetensors file", "hub:owner/name"]
     elif task in _OPEN_CLIP_TASKS:
         ways += ["a model directory", "hub:owner/name", "ARCH/PRETRAINED of open_clip"]
+    elif task == "depth-estimation":
+        ways += ["the directory of a depth model of transformers", "hub:owner/name"]
     elif task == "attention":
         ways += ["the directory of a vision transformer of timm or transformers", "hub:owner/name"]
     else:
