@@ -71,6 +71,7 @@ REQUIRED = {
     ("hardness", "teacher"): {"student": "efficientnet-lite2"},
     ("hardness", "student"): {"teacher": "efficientnet-lite2"},
     ("facility-location", "classifier"): {"proxy": "outer-product"},
+    ("pre-screen", "model"): {"positive": ["cat"]},
 }
 """What else the stages need that are asked about."""
 
