@@ -14,10 +14,15 @@ Nothing is copied: each row is decoded when it is read, by the function that the
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
+from augforge.algorithms.curriculum import share_at, within
+from augforge.data.ids import rng
 from augforge.data.pictures import kind_of
 from augforge.data.uniform import Uniform
 from augforge.errors import SourceError
@@ -25,12 +30,15 @@ from augforge.optional import require
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
+    from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
 
-__all__ = ["NO_LABEL", "as_tensors", "collate"]
+__all__ = ["NO_LABEL", "Curriculum", "as_tensors", "collate"]
 
 require("torch", who="augforge.torch")
+from torch.utils.data import Sampler  # noqa: E402  # after it was asked for
+
 NO_LABEL = -100
 """The label of an image without one: the class that `torch.nn.functional.cross_entropy` ignores."""
 ORIENTATION, SIDEWAYS = 0x0112, 5
@@ -114,6 +122,56 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {n: [row[n] for row in rows] if n == TARGET else _stacked([row[n] for row in rows]) for n in names}
 
 
+class Curriculum(Sampler[int]):
+    """A sampler that shows a training the easiest augmented images first, and more of them with every epoch (MADAug).
+
+    All images that are not augmented are shown in every epoch. Tell it which epoch begins, as a `DistributedSampler`:
+
+        curriculum = Curriculum(data["train"])
+        loader = DataLoader(data["train"], sampler=curriculum, batch_size=32, collate_fn=collate)
+        for epoch in range(120):
+            curriculum.set_epoch(epoch)
+            for batch in loader: ...
+
+    Args:
+        data: a dataset with images of `generate madaug`; their rows have the difficulty and the schedule.
+        seed: of the order in which the images are shown, which is another one in every epoch.
+        difficulty: (n,) for each row of `data` how difficult it is, NaN for what is not augmented, instead of what the
+            rows say. It may be replaced between epochs, such as by the losses of the model so far.
+
+    Raises:
+        SourceError: no row has a difficulty.
+    """
+
+    def __init__(self, data: Dataset, *, seed: int = 0, difficulty: NDArray[np.float64] | None = None) -> None:
+        plain = data.with_format(None)
+        scores = plain["scores"] if "scores" in plain.column_names else []
+        said = np.array([row.get("difficulty", np.nan) for row in scores], dtype=np.float64)
+        augmented = np.flatnonzero(~np.isnan(said))
+        if not len(augmented):
+            raise SourceError("no row has a difficulty", "make images with `generate madaug` first")
+        schedule = json.loads(plain[int(augmented[0])]["provenance"])
+        self._schedule = (float(schedule["warm-up"]), float(schedule["start"]))
+        self.difficulty = said if difficulty is None else difficulty
+        self.epoch, self._seed = 0, seed
+
+    @property
+    def share(self) -> float:
+        """The share of the augmented images that this epoch uses, in [0, 1]."""
+        return share_at(self.epoch, *self._schedule)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch begins, from 0."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        chosen = within(np.asarray(self.difficulty, dtype=np.float64), self.share)
+        return iter(rng(self._seed, f"epoch {self.epoch}").permutation(chosen).tolist())
+
+    def __len__(self) -> int:
+        return len(within(np.asarray(self.difficulty, dtype=np.float64), self.share))
+
+
 class _Reader:
     """Makes tensors of a batch of undecoded rows; a class, so that worker processes can be given it."""
 
@@ -173,7 +231,6 @@ class _Reader:
 
 def _tensor(image: Image.Image) -> Tensor:
     """(c, h, w) float32 in [0, 1]."""
-    import numpy as np
     import torch
 
     pixels = torch.from_numpy(np.array(image, ndmin=3 if image.mode == "RGB" else 2))

@@ -163,6 +163,12 @@ LAYOUTS: dict[str, tuple[Layout, str]] = {
     "splits above classes, val": (files("{split}/{label}/{n}.png"), "val"),
     "splits above classes, Testing": (files("{split}/{label}/{n}.png"), "Testing"),
     "splits deeper": (files("birds/{split}/{label}/{n}.png"), "valid"),
+    "splits below a folder that is no class": (files("birds/{split}/{label}/{n}.png"), "val_set"),
+    "splits two folders down": (files("all/birds/{split}/{label}/{n}.png"), "test"),
+    "splits of years above classes": (files("{split}2017/{label}/{n}.png"), "val"),
+    "splits with a word more": (files("{split}-set/{label}/{n}.png"), "Test"),
+    "splits with a word more, inside": (files("{label}/{split}_images/{n}.png"), "validation"),
+    "splits below classes, of a year": (files("{label}/{split}2017/{n}.png"), "val"),
     "splits below classes": (files("{label}/{split}/{n}.png"), "test"),
     "splits in the names of files": (files("{label}/{split}_{n}.png"), "dev"),
     "splits in the names of files, last": (files("{label}/{n}-{split}.png"), "eval"),
@@ -182,10 +188,16 @@ ASKING: dict[str, tuple[Layout, str]] = {
     "splits below a folder of a layout": (files("photos/{split}/{label}/{n}.png"), "valid"),
     "splits as part of the names of classes": (files("{label}_{split}/{n}.png"), "val"),
     "years beside splits, without annotations": (files("{split}2017/{label}{n}.png"), "val"),
-    "splits with a word more": (files("{split}-set/{label}/{n}.png"), "Test"),
     "splits below images, without labels": (files("images/{split}/{n}{label}.png"), "val"),
+    "several folders above splits": (files("{label}s/{split}/small {label}/{n}.png"), "val"),
+    "a folder above splits beside a class": (lambda root, name: _beside(root, name), "test"),
 }
 """Where a class would have to be guessed: the run stops with a question."""
+
+
+def _beside(root: Path, name: str) -> Path:
+    boxes.put(root, {"cow/1.png": boxes.picture()})
+    return files("birds/{split}/{label}/{n}.png")(root, name)
 
 
 def cases() -> Iterator[Any]:

@@ -13,6 +13,7 @@ from augforge.data.pictures import is_free
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS
 from augforge.io.cells import is_binary, is_image_struct, is_list, is_text
+from augforge.io.splits import evaluation_first
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -130,9 +131,11 @@ def find_columns(
 
 
 def file_split(relative: str) -> str | None:
-    """The split that a file's path tells, by the rules of `datasets`: a split's name as a word of its own."""
-    words = re.split(r"[-._ /0-9]+", relative.lower())
-    return next((SPLITS[word] for word in words if word in SPLITS), None)
+    """The split that a file's path tells, as for `datasets`: a split's name as a word of its own.
+
+    Where several are told, one to evaluate on goes first.
+    """
+    return evaluation_first(*map(SPLITS.get, re.split(r"[-._ /0-9]+", relative.lower())))
 
 
 def features_of(schema: pa.Schema, otherwise: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def open_tower(model: Model, device: str = "auto") -> ClipTower | Tower:
     backend = vision_backend(folder)
     if backend == "open_clip":
         return ClipTower(model, device)
-    if backend is None:
+    if backend not in ("transformers", "timm"):
         raise ModelError(f"{model.name!r} has no config.json of a model that embeds images", "which model is it?")
     refuse_pickled(folder)
     opened = {"transformers": _open_transformers, "timm": _open_timm}[backend]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.geometry.base import Lines, Op, Points, Size
+from augforge.algorithms.geometry.base import Lines, Op, Points, Size, grid, nearest, size_of
 from augforge.data.ids import rng
 
 Matrix = NDArray[np.float64]
@@ -44,6 +44,51 @@ class Shear(Op):
         rows, columns = points
         across, down = (way * float(np.tan(np.deg2rad(angle))) for angle in (self.across, self.down))
         return rows + down * (columns - (size[1] - 1) / 2), columns + across * (rows - (size[0] - 1) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Op):
+    """Any affine map on a canvas that stays: the output's (x, y) comes from (ax + by + c, dx + ey + f).
+
+    `matrix` is (a, b, c, d, e, f), the coordinates counted from the corner of the first pixel, as Pillow has it; the
+    pixels of a label map are those that Pillow takes.
+    """
+
+    matrix: tuple[float, float, float, float, float, float]
+    name: ClassVar[str] = "linear"
+
+    def __post_init__(self) -> None:
+        a, b, c, d, e, f = self.matrix
+        object.__setattr__(self, "matrix", (a, b, c, d, e, f))
+        if a * e == b * d:
+            raise ValueError("a linear map has an inverse")
+
+    @property
+    def mirrors(self) -> bool:
+        """Where the map turns a plane over."""
+        a, b, _, d, e, _ = self.matrix
+        return a * e < b * d
+
+    def source(self, points: Points, size: Size) -> Points:
+        """By the matrix."""
+        a, b, c, d, e, f = self.matrix
+        x, y = points[1] + 0.5, points[0] + 0.5
+        return d * x + e * y + f - 0.5, a * x + b * y + c - 0.5
+
+    def target(self, points: Points, size: Size) -> Points:
+        """By its inverse."""
+        a, b, c, d, e, f = self.matrix
+        x, y, area = points[1] + 0.5 - c, points[0] + 0.5 - f, a * e - b * d
+        return (a * y - d * x) / area - 0.5, (e * x - b * y) / area - 0.5
+
+    def move_label(self, labels: NDArray[Any], void: float) -> NDArray[Any]:
+        """By Pillow, which moves images by the same map."""
+        from PIL import Image
+
+        if labels.dtype != np.uint8 or labels.ndim != 2:
+            return nearest(labels, self.source(grid(size_of(labels)), size_of(labels)), void)
+        canvas = Image.fromarray(labels)
+        return np.asarray(canvas.transform(canvas.size, Image.Transform.AFFINE, self.matrix, fillcolor=int(void)))
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ class FollowingGenerator(Generator):
         """The annotations of a parent after its upright image went through `geometry`."""
         from augforge.data.annotations import move_annotations
 
-        if not parent.annotations:
-            return {}
+        if not parent.annotations or not geometry.ops:
+            return dict(parent.annotations)
         return move_annotations(
             parent.annotations, geometry.point_map((parent.height, parent.width)), self.min_visibility
         )
