@@ -11,6 +11,7 @@ from augforge.errors import AugforgeError
 
 EXTRAS = {
     "accelerate": "train",
+    "av": "video",
     "c2pa": "c2pa",
     "cleanlab": "labels",
     "cryptography": "c2pa",

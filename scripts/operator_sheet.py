@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from PIL import Image
 from scipy import ndimage
 
 from augforge.algorithms.mix import around
+from augforge.cli.stage_options import choices_of
 from augforge.data.annotations import segmentation
 from augforge.data.images import decode, decode_mask, encode_mask
 from augforge.data.pool import Pool, Pools
@@ -46,6 +47,8 @@ STRENGTHS = ("severity", "magnitude", "amplitude", "strength")
 KINDS = ("op", "kind")
 """Options that say which of several operators it is: a row for each value."""
 SEED = 5
+TRIES, CHANGED = 12, 3.0
+"""Seeds that are tried until the mean value of an image changes by so much, of 255."""
 SIDE = 144
 QUALITY = 75
 SCENES = 24
@@ -54,43 +57,55 @@ LABELS = ("busy", "quiet")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operator with its options, at several strengths of one option (none: drawn several times)."""
+    """One operator with its options, at several strengths, each with what stands below; without any, drawn anew."""
 
     title: str
     options: Mapping[str, Any]
-    strength: str | None
-    values: Sequence[float]
+    strengths: Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def operators() -> dict[str, type[OperatorGenerator]]:
-    """The operators of the catalog by their names."""
+    """The operators of the catalog by their names, but for those that pair images and change none."""
     known = ((name, stage_class(verb, name)) for verb, name in STAGES if verb == "generate")
-    return {name: cls for name, cls in known if issubclass(cls, OperatorGenerator)}
+    return {name: cls for name, cls in known if issubclass(cls, OperatorGenerator) and not cls.plans_by_likeness}
 
 
 def rows(cls: type[OperatorGenerator]) -> list[Row]:
     """What is drawn of an operator: a row for each of its kinds."""
-    strength = next((name for name in STRENGTHS if name in cls.model_fields), None)
-    values = _thirds(cls, strength) if strength else [0.0, 1.0, 2.0]
-    return [Row(title, options, strength, values) for title, options in _kinds(cls)]
+    return [Row(title, options, list(_strengths(cls))) for title, options in _kinds(cls)]
 
 
 def _kinds(cls: type[OperatorGenerator]) -> Iterator[tuple[str, dict[str, Any]]]:
     option = next((name for name in KINDS if name in cls.model_fields), None)
-    named = get_args(cls.model_fields[option].annotation) if option else ()
+    named = choices_of(cls.model_fields[option].annotation) if option else []
     if option and named:
         yield from ((str(value), {option: value}) for value in named)
     else:
         yield cls.name, {}
 
 
-def _thirds(cls: type[OperatorGenerator], option: str) -> list[float]:
-    """A third, two thirds and all of an option: of its bound where that is a share, else of its default."""
-    field = cls.model_fields[option]
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The values of a Literal, or of one in a tuple of several."""
+    if get_origin(kind) is tuple:
+        return _choices(get_args(kind)[0])
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _strengths(cls: type[OperatorGenerator]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A third, two thirds and all of the option that says how strong, or of all amplitudes together."""
+    fields = cls.model_fields
+    named = next((name for name in STRENGTHS if name in fields), None)
+    scaled = [named] if named else [n for n, f in fields.items() if (f.description or "").startswith("Amplitude")]
+    for part in (1, 2, 3) if scaled else ():
+        given = {name: _part(fields[name], part) for name in scaled}
+        yield (f"{named} {given[named]:.2g}" if named else f"amplitudes x {part / 3:.2g}"), given
+
+
+def _part(field: Any, part: int) -> float:
+    """A third (two, three) of an option: of its bound where it is a severity, else of its default."""
     most = next((mark.le for mark in field.metadata if hasattr(mark, "le")), None)
-    full = most if most is not None and most <= 1 else field.default
-    thirds = [full * part / 3 for part in (1, 2, 3)]
-    return [round(third) for third in thirds] if isinstance(field.default, int) else thirds
+    full = most if most is not None and most <= 1 and field.default >= 0.5 else field.default
+    return round(full * part / 3) if isinstance(field.default, int) else full * part / 3
 
 
 def picture(cls: type[OperatorGenerator]) -> Image.Image | None:
@@ -102,37 +117,47 @@ def picture(cls: type[OperatorGenerator]) -> Image.Image | None:
 def _cells(cls: type[OperatorGenerator], row: Row) -> list[tuple[Image.Image, list[str]]]:
     """The first scene, and what becomes of it; nothing where it cannot be made."""
     parent, first = scenes()[0]
-    shown = [(_drawn(first, parent.annotations), [row.title, str(parent.label)])]
     more = {"partner": "other-class"} if "partner" in cls.model_fields else {}
-    for number, value in enumerate(row.values):
-        given = {row.strength: value} if row.strength else {}
-        try:
-            stage = build_stage("generate", cls.name, {**more, **row.options, **given})
-            made, label = _made(stage, 0 if row.strength else number)
-        except AugforgeError as error:
-            print(f"{cls.name} {row.title}: {error.message}")
-            return []
-        text = f"{row.strength} {value:.2g}" if row.strength else f"draw {number + 1}"
-        soft = made.annotations.get("soft_label", {})
+    strengths = row.strengths or [(f"draw {number}", {}) for number in (1, 2, 3)]
+    try:
+        stages = [build_stage("generate", cls.name, {**more, **row.options, **given}) for _, given in strengths]
+        seeds = [_telling_seed(stages[-1])] * len(stages) if row.strengths else [SEED + n for n in range(len(stages))]
+        made = [_made(stage, seed) for stage, seed in zip(stages, seeds, strict=True)]
+    except AugforgeError as error:
+        print(f"{cls.name} {row.title}: {error.message}")
+        return []
+    shown = [(_drawn(first, parent.annotations), [row.title, str(parent.label)])]
+    for (text, _), (image, label) in zip(strengths, made, strict=True):
+        soft = image.annotations.get("soft_label", {})
         shares = ", ".join(f"{name} {share:.2f}" for name, share in soft.items())
-        shown.append((_drawn(_picture(made), made.annotations), [text, label or shares]))
+        shown.append((_drawn(_picture(image), image.annotations), [text, label or shares]))
     return shown
 
 
-def _made(stage: Any, variant: int) -> tuple[GeneratedImage, str | None]:
-    """The first scene through a stage, drawn with a seed that is the same at every strength. BadImage if it cannot."""
+def _telling_seed(stage: Any) -> int:
+    """A seed that is drawn with at every strength: the first by which the image is seen to change."""
+    before = np.asarray(scenes()[0][1]).astype(int)
+    for seed in range(SEED, SEED + TRIES):
+        after = np.asarray(_picture(_made(stage, seed)[0])).astype(int)
+        if after.shape != before.shape or np.abs(after - before).mean() >= CHANGED:
+            return seed
+    return SEED
+
+
+def _made(stage: Any, seed: int) -> tuple[GeneratedImage, str | None]:
+    """The first scene through a stage. BadImage if it cannot be made."""
     known = {sample.id: image for sample, image in scenes()}
     pools = Pools({name: Pool(sample for sample, _ in scenes() if sample.label == name) for name in LABELS})
     parent = scenes()[0][0]
-    parents, drawn = stage.draw(parent.label, parent, pools, variant, SEED + variant)
+    parents, drawn = stage.draw(parent.label, parent, pools, 0, seed)
     ids = tuple(each.id for each in parents)
-    sample = Sample("made", stage.child_label(parent.label), "synthetic", ids, sampled_params=drawn)
-    job = Job(sample, tuple(parents))
+    label = stage.made_label(parent.label, parents, drawn)
+    job = Job(Sample("made", label, "synthetic", ids, sampled_params=drawn), tuple(parents))
     if why := stage.refusal(job):
         raise BadImage(why)
     masks = tuple({"mask": _masks()[each]} for each in ids)
     item = GenerationInput(job, tuple(known[each] for each in ids), masks)
-    return stage.load("cpu").generate([item])[0], sample.label
+    return stage.load("cpu").generate([item])[0], label
 
 
 @cache

@@ -34,6 +34,7 @@ KIND_HELP = {
     "openimages": "A folder with CSV files of Open Images, or one of them.",
     "label-studio": "A JSON file that Label Studio exported, or the folder that holds it.",
     "segmentation": "A folder of images and masks in folders of their own, as Cityscapes has them.",
+    "video": "A video file, or a folder of videos or of folders of frames.",
     "hub": "A dataset on the Hugging Face Hub: owner/name.",
     "run": "The folder of another run.",
     "sample": "A small data set that comes with augforge: digits or streets.",
@@ -48,6 +49,7 @@ OPTION_HELP = {
     "sizes": "Whether annotations for a picture of another size are left out; true if not given.",
     "classes": "Whether folders are classes; true if not given.",
     "path": "The folder that the paths in the file start from.",
+    "every": "Take one of so many frames, from the first one on.",
     "corners": "How corners are written: inclusive (counted from 1, both in the box) or exclusive (from 0).",
 }
 

@@ -26,7 +26,7 @@ def tiny_unclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_unclip: Path) -> dict[str, str]:
     """A tiny model for every task that a stage can ask for."""
-    from tests.tiny import save_tiny_vit
+    from tests.tiny import save_tiny_depth, save_tiny_vit
     from tests.tiny_backends import save_tiny_sd, save_tiny_variation
 
     folder = tmp_path_factory.mktemp("models")
@@ -42,6 +42,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
         **{task: trained[name] for name, task in TRAINERS.items()},
         "attention": str(save_tiny_vit(folder / "tiny-vit")),
         "edges": "edge-operator",
+        "depth-estimation": str(save_tiny_depth(folder / "tiny-depth")),
         "image-text": str(tiny_clip),
         "safety": str(tiny_clip),
         "image-embedding": str(tiny_clip),

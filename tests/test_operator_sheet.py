@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import pytest
 from pydantic import Field
 
 from augforge.data.annotations import segmentation
@@ -23,11 +24,19 @@ class Whirl(OperatorGenerator):
     magnitude: int = Field(default=9, ge=0, le=30, description="How far.")
 
 
+class Wave(OperatorGenerator):
+    """Another, with several strengths."""
+
+    name = "wave"
+    hue: float = Field(default=0.06, ge=0, le=1, description="Amplitude of the hue.")
+    shift: float = Field(default=0.3, ge=0, description="Amplitude of the shift.")
+
+
 def test_every_operator_of_the_catalog_is_in_the_page_with_its_picture_or_how_to_make_it():
     known = [name for verb, name in STAGES if issubclass(stage_class(verb, name), OperatorGenerator)]
-    assert {"shifts", "mix", "edges"} <= set(known) and list(operators()) == known
+    assert {"shifts", "mix", "edges"} <= set(operators()) and set(known) - set(operators()) == {"triplets"}
     text = page()
-    for name in known:
+    for name in operators():
         section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         assert (f"({'../images/operators/' + name}.webp)" in section) == (FOLDER / f"{name}.webp").is_file()
         assert ".webp)" in section or COMMAND in section
@@ -41,14 +50,24 @@ def test_the_pictures_are_small():
 
 
 def test_an_operator_is_drawn_at_three_strengths_in_each_of_its_kinds():
-    assert [(row.title, row.strength, list(row.values)) for row in rows(Whirl)] == [
-        ("left", "magnitude", [3, 6, 9]),
-        ("right", "magnitude", [3, 6, 9]),
+    strengths = [(f"magnitude {value}", {"magnitude": value}) for value in (3, 6, 9)]
+    assert [(row.title, row.options, row.strengths) for row in rows(Whirl)] == [
+        ("left", {"kind": "left"}, strengths),
+        ("right", {"kind": "right"}, strengths),
     ]
     assert [row.title for row in rows(operators()["mix"])] == [
         "mixup", "cutmix", "resizemix", "transmix", "copy-paste",
     ]  # fmt: skip
-    assert [round(value, 2) for value in rows(operators()["mix"])[0].values] == [0.33, 0.67, 1]
+    assert [text for text, _ in rows(operators()["mix"])[0].strengths] == [
+        "severity 0.33",
+        "severity 0.67",
+        "severity 1",
+    ]
+    assert [(text, given["hue"], given["shift"]) for text, given in rows(Wave)[0].strengths] == [
+        ("amplitudes x 0.33", pytest.approx(0.02), pytest.approx(0.1)),
+        ("amplitudes x 0.67", pytest.approx(0.04), pytest.approx(0.2)),
+        ("amplitudes x 1", pytest.approx(0.06), pytest.approx(0.3)),
+    ]
 
 
 def test_a_picture_has_what_the_operator_made():

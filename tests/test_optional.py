@@ -27,6 +27,7 @@ BEHIND = {
     "augforge.engine.runners.generate_worker": ("torch accelerate", "`engine.workers.launch` starts it"),
     "augforge.engine.runners.train": ("accelerate", "`engine.workers.launch` starts it"),
     "augforge.evaluate": ("torch torchvision timm", "`evaluation.evaluate`, its only door"),
+    "augforge.io.video_frames": ("av", "`VideoFile.__init__`, before all else"),
     "augforge.models.anomaly": ("torch", "`AnomalyDetector.__init__`, or a training"),
     "augforge.models.autoencoder": ("torch diffusers", "`load` of the generator that imports it"),
     "augforge.models.backends": ("torch diffusers transformers", "`DiffusionBackend.__init__`, before all else"),

@@ -125,6 +125,21 @@ def save_tiny_clip(folder: Path) -> Path:
     return folder
 
 
+def save_tiny_depth(folder: Path) -> Path:
+    """DPTForDepthEstimation at 32 px with about 30 thousand parameters; it answers in inverse depths."""
+    import torch
+    from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessor
+
+    config = DPTConfig(
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16, image_size=SIDE, patch_size=8,
+        backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8] * 4, fusion_hidden_size=8, initializer_range=0.5,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    DPTForDepthEstimation(config).save_pretrained(folder)
+    DPTImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
+    return folder
+
+
 def save_tiny_vit(folder: Path, **options: Any) -> Path:
     """A vision transformer of timm at 32 px with two blocks and 16 patches, saved as timm's are."""
     import timm

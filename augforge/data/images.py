@@ -276,7 +276,8 @@ def degenerate(picture: NDArray[np.float32] | NDArray[np.uint8], what: str = "th
     import numpy as np
 
     if picture.dtype == np.uint8:
-        return f"{what} a constant picture" if (picture == picture[0, 0]).all() else ""
+        constant = (picture[0] == picture[0, 0]).all() and (picture == picture[0, 0]).all()
+        return f"{what} a constant picture" if constant else ""
     if not np.isfinite(picture).all():
         return f"{what} NaN or infinite pixels"
     spread = picture.max(axis=(0, 1)) - picture.min(axis=(0, 1))

@@ -72,6 +72,25 @@ class Pools(Mapping[str | None, Pool]):
         return len(self._pools)
 
     @cached_property
+    def videos(self) -> Mapping[str, list[Sample]]:
+        """The frames of each video of a source that names them VIDEO#FRAME, in the order in which they are shown."""
+        found: dict[str, list[Sample]] = {}
+        for sample in chain.from_iterable(pool.samples for pool in self._pools.values()):
+            if video := sample.ref.rpartition("#")[0]:
+                found.setdefault(video, []).append(sample)
+        return {video: sorted(frames, key=lambda frame: frame.ref) for video, frames in found.items()}
+
+    def around(self, frame: Sample, count: int) -> list[Sample]:
+        """Up to `count` neighbouring frames of a video, `frame` among them and all of its size; it alone if there are
+        none.
+        """
+        frames = self.videos.get(frame.ref.rpartition("#")[0], [frame])
+        alike = [other for other in frames if (other.width, other.height) == (frame.width, frame.height)]
+        place = next(n for n, other in enumerate(alike) if other.id == frame.id)
+        first = max(0, min(place - count // 2, len(alike) - count))
+        return alike[first : first + count]
+
+    @cached_property
     def together(self) -> Pool:
         """The images of all classes as one pool: its `partner` may be of another class."""
         return Pool(chain.from_iterable(pool.samples for pool in self._pools.values()))

@@ -26,6 +26,7 @@ from augforge.io.open_images_files import is_notes
 from augforge.io.segmentation import holds_masks
 from augforge.io.splits import folder_split, own_split
 from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
+from augforge.io.video import holds_videos, is_video
 from augforge.io.voc import holds_voc
 from augforge.io.wrapped import NamedSplit, OneClass
 from augforge.io.writing import Writer
@@ -49,6 +50,7 @@ KINDS: dict[str, str] = {
     "cvat": "augforge.io.cvat:Cvat",
     "openimages": "augforge.io.open_images:OpenImages",
     "segmentation": "augforge.io.segmentation:Segmentation",
+    "video": "augforge.io.video:Video",
     "label-studio": "augforge.io.label_studio_reader:LabelStudio",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
@@ -245,6 +247,7 @@ SIGNS: dict[str, Callable[[Listing], bool]] = {
     "labelme": holds_labelme,
     "openimages": holds_open_images,
     "segmentation": holds_masks,
+    "video": holds_videos,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
 FILES: dict[str, Callable[[Path], bool]] = {
@@ -256,5 +259,6 @@ FILES: dict[str, Callable[[Path], bool]] = {
     "openimages": is_notes,
     "table": is_table,
     "webdataset": lambda path: is_archive(path.name),
+    "video": is_video,
 }
 """How an annotation file of each kind is known, in this order."""

@@ -22,6 +22,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "classification": ("classification", "efficientnet-lite2"),
     "anomaly": ("anomaly",),
     "edges": ("edges",),
+    "depth-estimation": ("transformers",),
     "unconditional": ("unconditional",),
     "outpainting": ("unconditional", "inpainting"),
     "autoencoder": ("autoencoder", "image-to-image", "unclip"),

@@ -91,6 +91,19 @@ def test_pixels_are_near_those_of_torchvisions_tensors(name: str, magnitude: flo
     assert (apart <= 2).mean() > 0.98
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["Sharpness", "Posterize", "Solarize", "Invert"]),
+    st.floats(0, 0.999),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_operations_on_arrays_are_pillows_to_the_bit(name: str, share: float, height: int, width: int) -> None:
+    image = Image.fromarray(rng(height * 10 + width).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    magnitude = {"Sharpness": 4 * share - 1, "Posterize": 1 + int(8 * share), "Solarize": share, "Invert": 0.0}[name]
+    assert (applied(image, [(name, magnitude)])[0] == np.asarray(theirs(image, name, magnitude, "nearest"))).all()
+
+
 def test_the_wrong_shear_is_another() -> None:
     """The known wrong variant: about the middle, or by the magnitude as an angle."""
     right = np.asarray(applied(picture(), [("ShearX", 0.3)])[0])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.geometry.base import Lines, Op, Order, Points, Size, as_dtype, size_of
 from augforge.algorithms.geometry.bend import Jigsaw, Linear, Perspective, Shear
+from augforge.algorithms.geometry.fields import Fields
 from augforge.algorithms.geometry.sector import Sector
 from augforge.data.ids import rng
 
@@ -241,6 +242,7 @@ _EVERY: tuple[type[Op], ...] = (
     Affine,
     Linear,
     Warp,
+    Fields,
     Shear,
     Perspective,
     Jigsaw,

@@ -27,6 +27,6 @@ def mixed(
     mixture = np.float32(1 - sum(weight for _, weight in chains)) * original.astype(np.float32)
     for chain, weight in chains:
         made, _ = applied(image, chain, interpolation, fill)
-        mixture += np.float32(weight) * np.asarray(made, dtype=np.float32)
+        mixture += np.float32(weight) * made
     rounded: NDArray[np.uint8] = np.rint(mixture).clip(0, 255).astype(np.uint8)
     return rounded

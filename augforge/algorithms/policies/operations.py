@@ -6,28 +6,36 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from augforge.algorithms.geometry import Geometry, Linear, Op, Shift
+from augforge.algorithms.policies.pixels import Pixels, invert, posterize, sharpen, solarize
 
 Steps = Sequence[tuple[str, float]]
 """Operations with their magnitudes, in their order."""
+Picture = Image.Image | Pixels
 Interpolation = Literal["nearest", "bilinear"]
 WAYS = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR}
 
-PHOTOMETRIC: Mapping[str, Callable[[Image.Image, float], Image.Image]] = {
+ON_IMAGES: Mapping[str, Callable[[Image.Image, float], Image.Image]] = {
     "Identity": lambda image, m: image,
     "Brightness": lambda image, m: ImageEnhance.Brightness(image).enhance(1 + m),
     "Color": lambda image, m: ImageEnhance.Color(image).enhance(1 + m),
     "Contrast": lambda image, m: ImageEnhance.Contrast(image).enhance(1 + m),
-    "Sharpness": lambda image, m: ImageEnhance.Sharpness(image).enhance(1 + m),
-    "Posterize": lambda image, m: ImageOps.posterize(image, int(m)),
-    "Solarize": lambda image, m: image if m >= 1 else ImageOps.solarize(image, 255 * m),  # type: ignore[arg-type]
     "AutoContrast": lambda image, m: ImageOps.autocontrast(image),
     "Equalize": lambda image, m: ImageOps.equalize(image),
-    "Invert": lambda image, m: ImageOps.invert(image),
 }
-"""Magnitudes: a factor less 1, bits that are kept, the value from which pixels are inverted as a share of 255."""
+"""Operations of Pillow images. Magnitudes: a factor less 1."""
+ON_ARRAYS: Mapping[str, Callable[[Pixels, float], Pixels]] = {
+    "Sharpness": lambda pixels, m: sharpen(pixels, 1 + m),
+    "Posterize": lambda pixels, m: posterize(pixels, int(m)),
+    "Solarize": lambda pixels, m: solarize(pixels, m),
+    "Invert": lambda pixels, m: invert(pixels),
+}
+"""Operations of arrays. Magnitudes: a factor less 1, bits that are kept, the share of 255 from which values are
+inverted."""
+PHOTOMETRIC = (*ON_IMAGES, *ON_ARRAYS)
 GEOMETRIC: Mapping[str, Callable[[float, int, int], Op]] = {
     "ShearX": lambda m, height, width: Linear((1, math.tan(_angle(m)), 0, 0, 1, 0)),
     "ShearY": lambda m, height, width: Linear((1, 0, 0, math.sin(_angle(m)) / math.cos(_angle(m)), 1, 0)),
@@ -40,21 +48,28 @@ GEOMETRIC: Mapping[str, Callable[[float, int, int], Op]] = {
 
 def applied(
     image: Image.Image, steps: Steps, interpolation: Interpolation = "nearest", fill: int = 0
-) -> tuple[Image.Image, Geometry]:
-    """An RGB image after the operations, and how they moved it; `fill` (0 to 255) lies where nothing is known.
+) -> tuple[Pixels, Geometry]:
+    """(h, w, 3) an RGB image after the operations, and how they moved it; `fill` (0 to 255) where nothing is known.
 
     Raises:
         ValueError: there is no such operation.
     """
     moves: list[Op] = []
+    picture: Picture = image
     for name, magnitude in steps:
         op = geometry_of(name, magnitude, (image.height, image.width))
         if op is not None:
-            image = _moved(image, op, interpolation, fill)
+            picture = _moved(_image(picture), op, interpolation, fill)
             moves.append(op)
-        elif name in PHOTOMETRIC:
-            image = PHOTOMETRIC[name](image, magnitude)
-    return image, Geometry(tuple(moves))
+        elif name in ON_ARRAYS:
+            picture = ON_ARRAYS[name](np.asarray(picture), magnitude)
+        elif name in ON_IMAGES:
+            picture = ON_IMAGES[name](_image(picture), magnitude)
+    return np.asarray(picture), Geometry(tuple(moves))
+
+
+def _image(picture: Picture) -> Image.Image:
+    return picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
 
 
 def geometry_of(name: str, magnitude: float, size: tuple[int, int]) -> Op | None:

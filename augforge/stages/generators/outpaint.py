@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from augforge.algorithms.geometry import Sector
     from augforge.algorithms.outpainting import Accepted, Canvas, Region
     from augforge.models.backends import Backend
+    from augforge.models.table import Model
 
 OPS = ("depth", "tilt", "width", "translate")
 STEPS = 250
@@ -94,6 +95,16 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         return self
 
     @property
+    def row(self) -> Model:
+        """The model's row of the table; of one that the recipe is still to train a row that says so."""
+        from augforge.models.find import is_there
+        from augforge.models.table import Model
+
+        if is_there(self.model, self.task):
+            return super().row
+        return Model(self.model, ("unconditional",), f"trained:{self.model}", "", "still to be trained")
+
+    @property
     def asks_about_classes(self) -> bool:
         """Whether the model reads the prompt."""
         from augforge.models.backends import backend_class
@@ -119,9 +130,9 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
     def _steps(self) -> int:
         if self.steps is not None or self.backend_name != "unconditional":
             return super()._steps
-        from augforge.models.backends.steps import most_steps, trained_steps
+        from augforge.models.backends.steps import USUAL, most_steps, trained_steps
 
-        return most_steps(trained_steps(self.row, self.revision), STEPS)
+        return most_steps(trained_steps(self.row, self.revision) or USUAL, STEPS)
 
     def sample_params(
         self, label: str | None, parent: Sample | None, pool: Pool, variant: int, seed: int

@@ -22,10 +22,8 @@ class PolicyGenerator(OperatorGenerator):
 
     def operate(self, item: GenerationInput) -> GeneratedImage:
         """The first parent after the operations that were drawn."""
-        import numpy as np
-
         from augforge.algorithms.policies import applied
 
         steps: list[Any] = item.job.sample.sampled_params["steps"]
-        image, moves = applied(item.images[0], steps, self.interpolation, self.fill)
-        return self.followed(item, np.asarray(image), moves)
+        pixels, moves = applied(item.images[0], steps, self.interpolation, self.fill)
+        return self.followed(item, pixels, moves)

@@ -15,7 +15,9 @@ from augforge.data.sample import Sample
 from augforge.engine.run import run
 from augforge.errors import ModelError, RecipeError
 from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.recipe.build import parse_stages
 from augforge.reproduce.remake import Archive, remake
+from augforge.stages.catalog import stage_class
 from augforge.stages.generators.outpaint import Outpaint
 from tests.conftest import write_images
 from tests.test_laws import rows
@@ -174,3 +176,19 @@ def test_warps_follow_from_the_seed_alone():
         Sample("a", "cat", seed=6, sampled_params={"moved": {"ops": [one[4].plain()]}}), (32, 32)
     )
     assert recorded == one[4]
+
+
+def test_a_recipe_paints_with_the_model_that_it_trains(tmp_path):
+    folder = write_images(tmp_path / "set", {"cat": 4}, size=16)
+    trainer = {**stage_class("train", "diffusion").example, "timesteps": 21, "as": "mine"}
+    painter = {**QUICK, "steps": 7, "model": "mine", "per-class": 3}
+    stages = parse_stages([{"train": "diffusion", **trainer}, {"generate": "outpaint", **painter}])
+    recipe = Recipe("x", 1, (SourceSpec("folder", str(folder)),), stages)
+    summary = run(recipe, tmp_path / "out", device="cpu")
+    assert summary.work[-1]["generated"] == 3
+    made = [row for row in rows(tmp_path / "out").values() if row["origin"] == "synthetic"]
+    config = json.loads(made[0]["generation_config"])
+    assert (config["steps"], config["scheduler"], config["model"]["name"]) == (7, "RePaintScheduler", "mine")
+    archive = Archive(tmp_path / "out")
+    again = list(remake(archive, list(archive.ledger.samples(archive.ledger.visible("synthetic"))), "cpu"))
+    assert len(again) == 3 and all(one.apart <= 1 for one in again)
