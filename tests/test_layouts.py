@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +28,7 @@ from augforge.io import detect, open_source
 from augforge.io.base import Entry
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.io import layouts as boxes
+from tests.io.test_video import write_lossless
 from tests.test_laws import rows
 
 LABELS = ("cat", "dog")
@@ -159,6 +161,26 @@ def dataset_dict(root: Path, name: str) -> Path:
     return root
 
 
+def videos(root: Path, name: str) -> Path:
+    """A lossless video of each class in each split."""
+    for split, label in dict.fromkeys((split, label) for split, label, _ in EVERY):
+        path = root / (name if split == "eval" else split) / label / "clip.mkv"
+        path.parent.mkdir(parents=True)
+        shown = [photo(*one) for one in EVERY if one[:2] == (split, label)]
+        write_lossless(path, [np.asarray(Image.open(io.BytesIO(data))) for data in shown])
+    return root
+
+
+def evaluation_frames() -> set[str]:
+    """As the frames of a video are read."""
+    found = set()
+    for one in EVERY:
+        stream = io.BytesIO()
+        Image.open(io.BytesIO(photo(*one))).save(stream, "PNG", compress_level=1)
+        found |= {digest(stream.getvalue())} if one[0] == "eval" else set()
+    return found
+
+
 LAYOUTS: dict[str, tuple[Layout, str]] = {
     "splits above classes, val": (files("{split}/{label}/{n}.png"), "val"),
     "splits above classes, Testing": (files("{split}/{label}/{n}.png"), "Testing"),
@@ -203,6 +225,7 @@ def _beside(root: Path, name: str) -> Path:
 def cases() -> Iterator[Any]:
     for name, (write, split) in LAYOUTS.items():
         yield pytest.param(lambda root, w=write, s=split: (w(root, s), evaluation_photos()), id=name)
+    yield pytest.param(lambda root: (videos(root, "val"), evaluation_frames()), id="videos")
     for name, (_, place) in boxes.LAYOUTS.items():
         yield pytest.param(lambda root, w=place: (w(root), evaluation_boxes()), id=name)
 

@@ -20,7 +20,8 @@ def to_light(image: NDArray[Any]) -> NDArray[Any]:
 def from_light(light: NDArray[Any]) -> NDArray[Any]:
     """The sRGB values in [0, 1] of light, of the same dtype; below 0 and above 1 it is cut off."""
     light = light.clip(0, 1)
-    return np.where(light <= 0.04045 / 12.92, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    encoded = 1.055 * light ** (1 / 2.4) - 0.055
+    return np.where(light <= 0.04045 / 12.92, light * 12.92, encoded)
 
 
 def light_of(pixels: NDArray[np.uint8]) -> Light:
@@ -30,9 +31,8 @@ def light_of(pixels: NDArray[np.uint8]) -> Light:
 
 def pixels_of(light: NDArray[Any]) -> NDArray[np.uint8]:
     """The image of light, each value rounded to the nearest number; below 0 and above 1 it is cut off."""
-    return np.searchsorted(_BETWEEN, light).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(from_light(light) * 255).astype(np.uint8)
+    return pixels
 
 
 _LIGHT = to_light(np.arange(256) / 255).astype(np.float32)
-_BETWEEN = to_light((np.arange(255) + 0.5) / 255).astype(np.float32)
-"""The light halfway between two numbers."""

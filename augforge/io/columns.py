@@ -216,7 +216,8 @@ def _label_column(schema: pa.Schema, features: Mapping[str, Any], where: str, ch
         _check_there(schema, where, "label", chosen)
         return chosen
     declared = _declared_as("ClassLabel", features, schema.names)
-    return _pick(declared or [n for n in LABEL_NAMES if n in schema.names][:1], LABEL_NAMES, where, "label")
+    named = [n for n in LABEL_NAMES if n in schema.names and not is_image_struct(schema.field(n).type)]
+    return _pick(declared or named[:1], LABEL_NAMES, where, "label")
 
 
 def _pick(found: list[str], preferred: tuple[str, ...], where: str, option: str) -> str | None:

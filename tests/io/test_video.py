@@ -39,6 +39,16 @@ def write_video(path, count=20, codec="libx264", pixels="yuv444p", **options):
     return path
 
 
+def write_lossless(path, frames):
+    """A video of frames (h, w, 3) that loses nothing."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "bgr0"
+        for pixels in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="bgr0")))
+        file.mux(stream.encode(None))
+
+
 def number_of(data):
     """Which frame a picture shows."""
     return round((np.asarray(Image.open(io.BytesIO(data)))[30:, 30:].mean() - 40) / 10)
@@ -71,12 +81,8 @@ def test_a_frame_is_the_same_in_whatever_order_frames_are_read(tmp_path, name):
 
 def test_lossless_frames_are_the_pixels_that_were_written(tmp_path):
     path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("ffv1", rate=10)
-        stream.height, stream.width, stream.pix_fmt = 32, 32, "bgr0"
-        pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="bgr0")))
-        file.mux(stream.encode(None))
+    pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    write_lossless(path, [pixels])
     assert (VideoFile(path).frame(0) == pixels).all()
 
 

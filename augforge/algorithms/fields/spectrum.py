@@ -37,7 +37,9 @@ def periodic_field(size: Size, spacing: float, spec: FieldSpec, random: np.rando
     (k^2 + k0^2)^(-exponent/2), where k0 = 1 / (2 pi correlation): a Matérn field of smoothness exponent/2 - 1.
     White noise goes through the square root of that; with a very long correlation all that remains is one number.
     """
-    down, right = np.fft.fftfreq(size[0], spacing), np.fft.rfftfreq(size[1], spacing)
+    from scipy import fft
+
+    down, right = fft.fftfreq(size[0], spacing), fft.rfftfreq(size[1], spacing)
     lowest = 1 / (2 * np.pi * spec.correlation)
     relative = (down[:, None] ** 2 + right**2) / lowest**2 + 1
     power = relative ** (-spec.exponent / 2)
@@ -46,14 +48,14 @@ def periodic_field(size: Size, spacing: float, spec: FieldSpec, random: np.rando
     if size[1] % 2 == 0:
         twice[-1] = 1.0
     variance = (power * twice).sum() / (size[0] * size[1])
-    white = np.fft.rfft2(random.standard_normal(size))
-    field: Values = np.fft.irfft2(white * np.sqrt(power / variance), s=size) * spec.amplitude
+    white = fft.rfft2(random.standard_normal(size))
+    field: Values = fft.irfft2(white * np.sqrt(power / variance), s=size) * spec.amplitude
     return field
 
 
 def gaussian_field(size: Size, spec: FieldSpec, random: np.random.Generator) -> Values:
     """(h, w) a field whose opposite edges have nothing to do with each other: the corner of one twice as large."""
-    return periodic_field((2 * size[0], 2 * size[1]), 1 / min(size), spec, random)[: size[0], : size[1]]
+    return periodic_field(_twice(size), 1 / min(size), spec, random)[: size[0], : size[1]]
 
 
 def node_field(size: Size, spec: FieldSpec, seed: int) -> Values:
@@ -61,8 +63,7 @@ def node_field(size: Size, spec: FieldSpec, seed: int) -> Values:
     shorter side: of pictures of one shape it is the same, however large they are.
     """
     nodes = node_count(size)
-    wide = (2 * nodes[0], 2 * nodes[1])
-    field = periodic_field(wide, 1 / _intervals(size), spec, rng(seed, f"field {spec.parameter}"))
+    field = periodic_field(_twice(nodes), 1 / _intervals(size), spec, rng(seed, f"field {spec.parameter}"))
     return field[: nodes[0], : nodes[1]]
 
 
@@ -74,3 +75,10 @@ def node_count(size: Size) -> Size:
 
 def _intervals(size: Size) -> int:
     return max(1, min(NODES, MOST_NODES * min(size) // max(size)))
+
+
+def _twice(size: Size) -> Size:
+    """At least twice as high and wide, and soon transformed."""
+    from scipy.fft import next_fast_len
+
+    return int(next_fast_len(2 * size[0], real=True)), int(next_fast_len(2 * size[1], real=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from PIL import Image
 from augforge.algorithms.degrade import apply_chain, mine, turn_patches
 from augforge.data.ids import rng
 from augforge.errors import RecipeError
+from augforge.io import open_source
 from augforge.recipe import build_stage
 from tests.conftest import write_images
 from tests.stages.generators.made import ledger, made_by, pixels_of
@@ -93,6 +96,18 @@ def test_no_frame_of_an_evaluation_split_lends_its_noise(tmp_path):
     rows = made_by("degrade", tmp_path / "set", tmp_path / "out", reader="video", steps="mined-noise")
     real = ledger(tmp_path / "out")
     assert rows and {real[p["id"]]["split"] for row in rows for p in row["drawn"]["parents"]} == {"train"}
+
+
+def test_unlabelled_pairs_are_read_again_with_their_targets(tmp_path):
+    write_frames(tmp_path / "set" / "wall")
+    rows = made_by("degrade", tmp_path / "set", tmp_path / "out", reader="video")
+    source = open_source("dataset", str(tmp_path / "out" / "dataset"))
+    entries = {entry.carried["id"]: entry for entry in source.entries()}
+    for row in rows:
+        entry = entries[row["id"]]
+        assert entry.label is None
+        shown = Image.open(io.BytesIO(source.read_picture(entry.locator, "target")))
+        assert (pixels_of(shown) == row["before"]).all()
 
 
 def test_other_steps_are_refused():
