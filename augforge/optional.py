@@ -11,7 +11,9 @@ from augforge.errors import AugforgeError
 
 EXTRAS = {
     "accelerate": "train",
+    "av": "video",
     "c2pa": "c2pa",
+    "cleanlab": "labels",
     "cryptography": "c2pa",
     "diffusers": "generate",
     "faiss": "select",

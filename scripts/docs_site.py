@@ -133,5 +133,16 @@ def _stages() -> str:
     return stages_page()
 
 
-GENERATED: dict[str, Callable[[], str]] = {"reference/commands.md": _commands, "reference/stages.md": _stages}
+def _operators() -> str:
+    sys.path.insert(0, str(ROOT))
+    from scripts.operator_sheet import page
+
+    return page()
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "reference/commands.md": _commands,
+    "reference/stages.md": _stages,
+    "reference/operators.md": _operators,
+}
 """Pages that are made of the code, and what writes them."""

@@ -32,7 +32,9 @@ KIND_HELP = {
     "labelme": "A folder with JSON files of LabelMe.",
     "cvat": "An XML file of CVAT for images 1.1, or the folder that holds it.",
     "openimages": "A folder with CSV files of Open Images, or one of them.",
+    "label-studio": "A JSON file that Label Studio exported, or the folder that holds it.",
     "segmentation": "A folder of images and masks in folders of their own, as Cityscapes has them.",
+    "video": "A video file, or a folder of videos or of folders of frames.",
     "hub": "A dataset on the Hugging Face Hub: owner/name.",
     "run": "The folder of another run.",
     "sample": "A small data set that comes with augforge: digits or streets.",
@@ -44,8 +46,10 @@ OPTION_HELP = {
     "boxes": "How boxes in `objects` are written: xywh (as in COCO, if not given) or xyxy (two corners).",
     "masks": "The folder of the images' masks.",
     "splits": "Whether names of folders and files tell splits; true if not given.",
+    "sizes": "Whether annotations for a picture of another size are left out; true if not given.",
     "classes": "Whether folders are classes; true if not given.",
     "path": "The folder that the paths in the file start from.",
+    "every": "Take one of so many frames, from the first one on.",
     "corners": "How corners are written: inclusive (counted from 1, both in the box) or exclusive (from 0).",
 }
 
@@ -104,6 +108,8 @@ def _source(kind: str) -> dict[str, Any]:
     types = {p.name: {"type": "boolean"} if isinstance(p.default, bool) else text for p in options}
     if kind not in SPLIT_KNOWN:
         types.setdefault("splits", {"type": "boolean"})
+    if getattr(import_module(module), name).declares_sizes:
+        types.setdefault("sizes", {"type": "boolean"})
     properties = {option: {**known, "description": OPTION_HELP[option]} for option, known in types.items()}
     return {
         "type": "object",

@@ -26,6 +26,7 @@ def tiny_unclip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_unclip: Path) -> dict[str, str]:
     """A tiny model for every task that a stage can ask for."""
+    from tests.tiny import save_tiny_depth, save_tiny_vit
     from tests.tiny_backends import save_tiny_sd, save_tiny_variation
 
     folder = tmp_path_factory.mktemp("models")
@@ -34,11 +35,14 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
         "classifier": {"embedder": str(tiny_clip)},
         "night": {"steps": 40, "rate": 0.01},
         "paired": {"steps": 20, "rate": 0.01},
+        "efficientad": {"features": str(tiny_clip)},
     }
     trained = {name: str(train_tiny(name, folder, special.get(name, {}))) for name in TRAINERS}
     return {
         **{task: trained[name] for name, task in TRAINERS.items()},
+        "attention": str(save_tiny_vit(folder / "tiny-vit")),
         "edges": "edge-operator",
+        "depth-estimation": str(save_tiny_depth(folder / "tiny-depth")),
         "image-text": str(tiny_clip),
         "safety": str(tiny_clip),
         "image-embedding": str(tiny_clip),
@@ -46,10 +50,18 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path, tiny_
         "text-to-image": plain,
         "image-to-image": plain,
         "variation": str(save_tiny_variation(folder / "tiny-variation")),
+        "outpainting": trained["diffusion"],
+        "autoencoder": plain,
     }
 
 
-TRAINERS = {"night": "night", "paired": "paired", "classifier": "classification"}
+TRAINERS = {
+    "night": "night",
+    "paired": "paired",
+    "classifier": "classification",
+    "efficientad": "anomaly",
+    "diffusion": "unconditional",
+}
 """Our trainers, and the tasks of what they train."""
 
 

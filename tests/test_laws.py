@@ -17,6 +17,7 @@ from augforge.errors import RecipeError
 from augforge.progress import Bar, Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.stages.catalog import STAGES, VERBS, stage_class
+from augforge.stages.stage import kebab
 from tests.conftest import write_images
 from tests.saved import saved
 
@@ -38,7 +39,7 @@ def recipe_of(
     built = []
     for verb, name, options in stages:
         cls = stage_class(verb, name)
-        named = {option: models[task] for option, task in cls.tasks().items()}
+        named = {kebab(option): models[task] for option, task in cls.tasks().items()}
         small = {"batch": 4} if verb == "generate" else {}
         built.append(build_stage(verb, name, {**named, **small, **cls.example, **options}))
     return Recipe("law", seed, tuple(SourceSpec("folder", str(path)) for path in sources), tuple(built))

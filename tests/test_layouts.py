@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +28,7 @@ from augforge.io import detect, open_source
 from augforge.io.base import Entry
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.io import layouts as boxes
+from tests.io.test_video import write_lossless
 from tests.test_laws import rows
 
 LABELS = ("cat", "dog")
@@ -159,10 +161,36 @@ def dataset_dict(root: Path, name: str) -> Path:
     return root
 
 
+def videos(root: Path, name: str) -> Path:
+    """A lossless video of each class in each split."""
+    for split, label in dict.fromkeys((split, label) for split, label, _ in EVERY):
+        path = root / (name if split == "eval" else split) / label / "clip.mkv"
+        path.parent.mkdir(parents=True)
+        shown = [photo(*one) for one in EVERY if one[:2] == (split, label)]
+        write_lossless(path, [np.asarray(Image.open(io.BytesIO(data))) for data in shown])
+    return root
+
+
+def evaluation_frames() -> set[str]:
+    """As the frames of a video are read."""
+    found = set()
+    for one in EVERY:
+        stream = io.BytesIO()
+        Image.open(io.BytesIO(photo(*one))).save(stream, "PNG", compress_level=1)
+        found |= {digest(stream.getvalue())} if one[0] == "eval" else set()
+    return found
+
+
 LAYOUTS: dict[str, tuple[Layout, str]] = {
     "splits above classes, val": (files("{split}/{label}/{n}.png"), "val"),
     "splits above classes, Testing": (files("{split}/{label}/{n}.png"), "Testing"),
     "splits deeper": (files("birds/{split}/{label}/{n}.png"), "valid"),
+    "splits below a folder that is no class": (files("birds/{split}/{label}/{n}.png"), "val_set"),
+    "splits two folders down": (files("all/birds/{split}/{label}/{n}.png"), "test"),
+    "splits of years above classes": (files("{split}2017/{label}/{n}.png"), "val"),
+    "splits with a word more": (files("{split}-set/{label}/{n}.png"), "Test"),
+    "splits with a word more, inside": (files("{label}/{split}_images/{n}.png"), "validation"),
+    "splits below classes, of a year": (files("{label}/{split}2017/{n}.png"), "val"),
     "splits below classes": (files("{label}/{split}/{n}.png"), "test"),
     "splits in the names of files": (files("{label}/{split}_{n}.png"), "dev"),
     "splits in the names of files, last": (files("{label}/{n}-{split}.png"), "eval"),
@@ -182,15 +210,22 @@ ASKING: dict[str, tuple[Layout, str]] = {
     "splits below a folder of a layout": (files("photos/{split}/{label}/{n}.png"), "valid"),
     "splits as part of the names of classes": (files("{label}_{split}/{n}.png"), "val"),
     "years beside splits, without annotations": (files("{split}2017/{label}{n}.png"), "val"),
-    "splits with a word more": (files("{split}-set/{label}/{n}.png"), "Test"),
     "splits below images, without labels": (files("images/{split}/{n}{label}.png"), "val"),
+    "several folders above splits": (files("{label}s/{split}/small {label}/{n}.png"), "val"),
+    "a folder above splits beside a class": (lambda root, name: _beside(root, name), "test"),
 }
 """Where a class would have to be guessed: the run stops with a question."""
+
+
+def _beside(root: Path, name: str) -> Path:
+    boxes.put(root, {"cow/1.png": boxes.picture()})
+    return files("birds/{split}/{label}/{n}.png")(root, name)
 
 
 def cases() -> Iterator[Any]:
     for name, (write, split) in LAYOUTS.items():
         yield pytest.param(lambda root, w=write, s=split: (w(root, s), evaluation_photos()), id=name)
+    yield pytest.param(lambda root: (videos(root, "val"), evaluation_frames()), id="videos")
     for name, (_, place) in boxes.LAYOUTS.items():
         yield pytest.param(lambda root, w=place: (w(root), evaluation_boxes()), id=name)
 

@@ -19,19 +19,28 @@ from tests.conftest import write_images
 
 ROOT = Path(__file__).parents[1]
 BEHIND = {
+    "augforge.algorithms.efficientad": ("torch", "maps of a network are given to its functions"),
     "augforge.algorithms.guidance": ("torch", "a diffusion pipeline is given to its functions"),
+    "augforge.algorithms.musc": ("torch", "maps of a network are given to its functions"),
+    "augforge.algorithms.repaint": ("torch diffusers", "`models.backends`, its only door"),
     "augforge.data.preprocessing": ("torch", "`Preprocessing.normalised` is for networks, which are loaded by then"),
     "augforge.engine.runners.generate_worker": ("torch accelerate", "`engine.workers.launch` starts it"),
     "augforge.engine.runners.train": ("accelerate", "`engine.workers.launch` starts it"),
     "augforge.evaluate": ("torch torchvision timm", "`evaluation.evaluate`, its only door"),
+    "augforge.io.video_frames": ("av", "`VideoFile.__init__`, before all else"),
+    "augforge.models.anomaly": ("torch", "`AnomalyDetector.__init__`, or a training"),
+    "augforge.models.attention": ("torch", "`load` of `generate mix`, which asks for them"),
+    "augforge.models.autoencoder": ("torch diffusers", "`load` of the generator that imports it"),
     "augforge.models.backends": ("torch diffusers transformers", "`DiffusionBackend.__init__`, before all else"),
     "augforge.models.batches": ("torch", "a network is given to `in_batches`"),
     "augforge.models.classifier": ("torch", "`Classifier.__init__`, or a training"),
     "augforge.models.devices": ("torch", "`pick_device` comes before `setting`"),
     "augforge.models.edges": ("torch safetensors", "only trainings import it"),
+    "augforge.models.patches": ("torch", "`PatchNetwork.__init__`"),
     "augforge.models.tensors": ("torch", "only trainings, networks and `models.translators` import it"),
     "augforge.models.translators": ("torch", "`load` of the generators that import it"),
     "augforge.models.vision": ("torch", "`open_tower` picks a device first"),
+    "augforge.training.diffusion": ("diffusers", "`packages` of the stage, its only door"),
     "augforge.publish.marks.sign": ("c2pa cryptography", "`Signer.__init__`, or `check` where c2pa is installed"),
 }
 """Modules (with those below them) that import packages without asking, which packages, and what has asked before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 VOCABULARY = 300
 SIDE = 32
@@ -121,4 +122,33 @@ def save_tiny_clip(folder: Path) -> Path:
     model = open_clip.model.CLIP(**{key: config[key] for key in ("embed_dim", "vision_cfg", "text_cfg")})
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    return folder
+
+
+def save_tiny_depth(folder: Path) -> Path:
+    """DPTForDepthEstimation at 32 px with about 30 thousand parameters; it answers in inverse depths."""
+    import torch
+    from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessor
+
+    config = DPTConfig(
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16, image_size=SIDE, patch_size=8,
+        backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8] * 4, fusion_hidden_size=8, initializer_range=0.5,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    DPTForDepthEstimation(config).save_pretrained(folder)
+    DPTImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_vit(folder: Path, **options: Any) -> Path:
+    """A vision transformer of timm at 32 px with two blocks and 16 patches, saved as timm's are."""
+    import timm
+    import torch
+
+    layers = {"img_size": SIDE, "patch_size": 8, "embed_dim": WIDTH, "depth": 2, "num_heads": 4, **options}
+    net = timm.create_model("vit_tiny_patch16_224", num_classes=3, **layers)
+    generator = torch.Generator().manual_seed(0)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.3, generator=generator)
+    timm.models.save_for_hf(net, folder, model_config={}, model_args=layers, safe_serialization=True)
     return folder

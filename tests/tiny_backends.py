@@ -9,6 +9,7 @@ from tests.tiny import SIDE, WIDTH, clip_tokenizer, save_tiny_unclip
 LAYERS = {"hidden_size": WIDTH, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2}
 __all__ = [
     "save_tiny_adapter",
+    "save_tiny_ddpm",
     "save_tiny_flux",
     "save_tiny_kandinsky",
     "save_tiny_sd",
@@ -37,6 +38,19 @@ def save_tiny_sd(folder: Path) -> Path:
         requires_safety_checker=False,
     )
     pipe.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_ddpm(folder: Path) -> Path:
+    """DDPMPipeline at 32 px, of 30 steps."""
+    import torch
+    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
+    from augforge.models.networks.unconditional import unet_config
+
+    torch.manual_seed(0)
+    net = UNet2DModel(**unet_config(32, 8, 2, 1))
+    DDPMPipeline(net, DDPMScheduler(num_train_timesteps=30)).save_pretrained(folder)
     return folder
 
 

@@ -11,9 +11,10 @@ PANELS: dict[str, dict[str, str]] = {
         "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries yes",
         "From which images": "of shots split validation label",
         "Conditioning": "mode alpha lam dropout rescale fallback crop-min-area strength scale noise-level "
-        "vary warp prompt templates fold families severity",
+        "vary warp prompt templates fold families severity direction amplitude components neighbours detail",
+        "Warp": "ops probability depth tilt widen translate roi erode empty-label min-label-inside retries",
         "Guidance": "guidance negative perp-neg negtome negtome-alpha negtome-threshold negtome-min-side",
-        "Model": "model steps size width height",
+        "Model": "model steps size width height jump-length jump-samples eta",
         "Speed": "batch processes dtype attention cache compile micro-batch decode-batch",
         RUN: ALWAYS,
         RARE: "backend scheduler revision variant allow-pickle config adapter adapter-subfolder adapter-weights "
@@ -31,10 +32,10 @@ PANELS: dict[str, dict[str, str]] = {
     },
     "train": {
         "From which images": "shots split held-out",
-        "Network": "arch backbone embedder weights condition by-class size width blocks upsampling downs scales "
-        "style instances",
-        "Training": "steps batch rate loss flip edge-weight darken-weight cycle-weight identity-weight feature-weight "
-        "pixel-weight perceptual teacher",
+        "Network": "arch backbone embedder weights condition by-class size fit width levels blocks upsampling "
+        "downs scales style instances",
+        "Training": "steps batch rate timesteps schedule ema loss flip edge-weight darken-weight cycle-weight "
+        "identity-weight feature-weight pixel-weight perceptual teacher",
         "Speed": "precision processes",
         RUN: f"resume checkpoint-every eval-every {ALWAYS}",
     },

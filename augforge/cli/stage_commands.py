@@ -77,10 +77,17 @@ SOURCES = Annotated[
         show_default=False,
     ),
 ]
-REHEARSED = frozenset({"steps", "size", "width", "blocks", "downs", "scales", "day", "night"})
+REHEARSED = frozenset(
+    {"steps", "size", "width", "blocks", "downs", "scales", "day", "night", "levels", "timesteps", "batch"}
+)
 """Options whose values in a stage's `example` make a rehearsal quick, and nothing that one would want."""
 EXAMPLES = {
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
+    ("generate", "outpaint"): "--model builtin-sd --per-class 2",
+    ("generate", "latent-shift"): "--model builtin-sd --per-class 2",
+    ("generate", "edges"): "--purpose validation",
+    ("generate", "img2img"): "--model builtin-sd --per-class 2 --strength 0.5",
+    ("generate", "text2img"): "--model builtin-sd --per-class 2 --templates usual",
     ("filter", "duplicates"): "--by embedding",
     ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
     ("select", "max-loss"): "--model models/classifier --share 0.5",
@@ -124,15 +131,20 @@ def stage_example(verb: str, name: str, words: str) -> str:
     """A whole command that begins with `words`, from the `example` of the stage's class."""
     cls = stage_class(verb, name)
     arguments = [f"--{kebab(key)} {SAMPLES.get(key, key)}" for key in _arguments(cls)] or ["photos"]
-    usual = [f"--{kebab(key)} {value}" for key, value in cls.example.items() if kebab(key) not in REHEARSED]
-    options = [EXAMPLES[verb, name]] if (verb, name) in EXAMPLES else usual
+    usual = [
+        f"--{kebab(key)} {each}"
+        for key, value in cls.example.items()
+        for each in (value if isinstance(value, list) else [value])
+        if kebab(key) not in REHEARSED
+    ]
+    options = EXAMPLES.get((verb, name), " ".join(usual))
     required = [
         f"--{kebab(key)} models/{name}"
         for key, info in cls.model_fields.items()
-        if info.is_required() and kebab(key) not in cls.example
+        if info.is_required() and kebab(key) not in cls.example and f"--{kebab(key)} " not in options
     ]
     folder = "models" if verb == "train" else "runs"
-    return " ".join([words, *arguments, *required, *options, f"--out {folder}/{name}"])
+    return " ".join(filter(None, [words, *arguments, *required, options, f"--out {folder}/{name}"]))
 
 
 def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:

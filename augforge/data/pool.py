@@ -6,9 +6,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from augforge.data.ids import unit
 from augforge.data.sample import Sample
+
+if TYPE_CHECKING:
+    from augforge.data.likeness import Likeness
 
 WINDOW = 16  # candidates looked at per choice; more would be fairer and slower
 
@@ -50,10 +54,13 @@ class Pool:
 
 
 class Pools(Mapping[str | None, Pool]):
-    """The conditioning images of every class, by label; under None those without one. None is for evaluation."""
+    """The conditioning images of every class, by label; under None those without one. None is for evaluation.
 
-    def __init__(self, pools: Mapping[str | None, Pool]) -> None:
-        self._pools = dict(pools)
+    `likeness` says how alike they are, for a generator that plans by it.
+    """
+
+    def __init__(self, pools: Mapping[str | None, Pool], likeness: Likeness | None = None) -> None:
+        self._pools, self.likeness = dict(pools), likeness
 
     def __getitem__(self, label: str | None) -> Pool:
         return self._pools[label]
@@ -63,6 +70,25 @@ class Pools(Mapping[str | None, Pool]):
 
     def __len__(self) -> int:
         return len(self._pools)
+
+    @cached_property
+    def videos(self) -> Mapping[str, list[Sample]]:
+        """The frames of each video of a source that names them VIDEO#FRAME, in the order in which they are shown."""
+        found: dict[str, list[Sample]] = {}
+        for sample in chain.from_iterable(pool.samples for pool in self._pools.values()):
+            if video := sample.ref.rpartition("#")[0]:
+                found.setdefault(video, []).append(sample)
+        return {video: sorted(frames, key=lambda frame: frame.ref) for video, frames in found.items()}
+
+    def around(self, frame: Sample, count: int) -> list[Sample]:
+        """Up to `count` neighbouring frames of a video, `frame` among them and all of its size; it alone if there are
+        none.
+        """
+        frames = self.videos.get(frame.ref.rpartition("#")[0], [frame])
+        alike = [other for other in frames if (other.width, other.height) == (frame.width, frame.height)]
+        place = next(n for n, other in enumerate(alike) if other.id == frame.id)
+        first = max(0, min(place - count // 2, len(alike) - count))
+        return alike[first : first + count]
 
     @cached_property
     def together(self) -> Pool:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from augforge.data.files import SEAL, digest_of, read_sealed, unseal
+from augforge.data.label_errors import NAME as LABEL_ERRORS
 from augforge.errors import StoreError
 
 FORMAT = 5
 """The version of the run folder that this augforge writes; docs/format.md says what changed."""
 LEDGER = "samples.parquet"
-FILES = (LEDGER, "recipe.yaml", "recipe.lock", "README.md", "certificates.json")
+FILES = (LEDGER, "recipe.yaml", "recipe.lock", "README.md", "certificates.json", LABEL_ERRORS)
 AGAIN = "run the command that made it again"
 
 Record = dict[str, dict[str, Any]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from augforge.data.label_errors import LabelError
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.engine.embedding import Drop, Embedders, dropper
@@ -19,7 +20,8 @@ class RunContext:
     """The run that a stage is part of.
 
     The context itself never changes; what a run adds to lies in it: rows and decisions in `ledger`, the models that it
-    trains in `models` by the names that later stages use, and what selectors certify in `certificates` by stage title.
+    trains in `models` by the names that later stages use, and what selectors certify in `certificates` and
+    which labels they take for wrong in `label_errors`, by stage title.
     `yes` says that the user insists on more images than `augforge.engine.limits` lets pass.
     `flat` asks for a dataset/ without folders of splits.
     """
@@ -29,6 +31,7 @@ class RunContext:
     seed: int = 0
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
+    label_errors: dict[str, list[LabelError]] = field(default_factory=dict)
     allow_empty: bool = False
     yes: bool = False
     flat: bool = False

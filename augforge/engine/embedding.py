@@ -45,6 +45,7 @@ ADAPTERS = {
     "image-embedding": "augforge.models.loading:load_embedder",
     "safety": "augforge.models.loading:load_embedder",
     "classification": "augforge.models.loading:load_classifier",
+    "anomaly": "augforge.models.anomaly:AnomalyDetector",
 }
 """What loads a model of each task that makes vectors."""
 

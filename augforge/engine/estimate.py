@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -66,19 +67,35 @@ def tried_so_far(folder: Path, title: str) -> dict[str, tuple[int, int]]:
     """What the ledger of the last run into `folder` says of the images of a stage: made and accepted, by class.
 
     An image is accepted unless its generator or a filter dropped it; not being chosen by a selector is no rejection.
+    One that has no label of its own counts for the class of its first parent.
     """
     path = folder / "samples.parquet"
     if not path.is_file():
         return {}
-    columns = ["label", "stage", "dropped", "dropped_by"]
+    columns = ["label", "stage", "dropped", "dropped_by", "parents"]
     rows = pq.read_table(path, columns=columns, filters=[("stage", "=", title)]).to_pylist()
+    labels = _labels(path, rows)
     made, accepted = Counter[str](), Counter[str]()
-    for row in rows:
-        by = row["dropped_by"] or ""
-        rejected = row["dropped"] != ENOUGH and (by == title or by.partition("-")[2].startswith("filter-"))
-        made[row["label"] or ""] += 1
-        accepted[row["label"] or ""] += not rejected
+    for label, row in zip(labels, rows, strict=True):
+        made[label] += 1
+        accepted[label] += not _rejected(row, title)
     return {label: (made[label], accepted[label]) for label in made}
+
+
+def _rejected(row: Mapping[str, Any], title: str) -> bool:
+    """Whether the stage `title` or a filter dropped an image."""
+    by = row["dropped_by"] or ""
+    return row["dropped"] != ENOUGH and (by == title or by.partition("-")[2].startswith("filter-"))
+
+
+def _labels(path: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The label of each row of a ledger, or that of its first parent; "" without one."""
+    firsts = [row["parents"][0] if row["label"] is None and row["parents"] else "" for row in rows]
+    known: dict[str, str] = {}
+    if any(firsts):
+        parents = pq.read_table(path, columns=["id", "label"], filters=[("id", "in", set(firsts))]).to_pylist()
+        known = {row["id"]: row["label"] for row in parents if row["label"]}
+    return [row["label"] or known.get(first, "") for row, first in zip(rows, firsts, strict=True)]
 
 
 def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str | None, ClassOutlook]:
@@ -88,7 +105,7 @@ def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str |
     overall = accepted / made if made else None
     found = {}
     for label, target in amounts(stage, ledger).items():
-        mine = tried.get(stage.child_label(label) or "", (0, 0))
+        mine = tried.get(_counted_as(stage, label), (0, 0))
         share = mine[1] / mine[0] if mine[0] else overall
         tries = _tries(stage, target, mine, share)
         expected = None if share is None else _expected(stage, target, tries, share)
@@ -96,6 +113,11 @@ def class_outlooks(stage: Generator, ledger: Ledger, tried: Tried) -> dict[str |
         ratio = target / count if count else None
         found[label] = ClassOutlook(label or "", count, target, ratio, *mine, share, tries, expected)
     return found
+
+
+def _counted_as(stage: Generator, label: str | None) -> str:
+    """The class for which `tried_so_far` counts the images made of one of class `label`."""
+    return stage.child_label(label) or label or ""
 
 
 def _tries(stage: Generator, target: int, mine: tuple[int, int], share: float | None) -> int:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augforge.data.files import named, sync, sync_folder, write_atomically
+from augforge.data.label_errors import write_label_errors
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.engine.context import RunContext
@@ -33,6 +34,7 @@ def write_result(recipe: Recipe, context: RunContext, together: Mapping[str, int
     write_atomically(store.folder / "recipe.yaml", recipe.yaml().encode())
     certified = json.dumps(certificates, indent=1).encode()
     write_atomically(store.folder / "certificates.json", certified)
+    write_label_errors(store.folder, chain.from_iterable(context.label_errors.values()))
     card = dataset_card(recipe, ledger, certificates, together or {})
     write_atomically(store.folder / "README.md", card.encode())
 

@@ -24,6 +24,7 @@ from augforge.engine.rows import compute_rows
 from augforge.errors import BadImage
 from augforge.io import open_source
 from augforge.io.base import Entry, Source
+from augforge.io.sizes import ADVICE, fitting, is_left_out
 from augforge.io.understood import Understood, understanding, understood
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
@@ -163,7 +164,7 @@ def _samples(sources: Sequence[Source], found: Sequence[Found], parts: Parts) ->
         same = _identity(f, facts)
         sample = _fresh(sources[f.number], f, same, copies[same]) if f.entry.carried is None else _carried(f)
         copies[same] += 1
-        yield _with_facts(sample, facts)
+        yield _with_facts(sample, facts, f.entry.size)
 
 
 def _identity(f: Found, facts: Mapping[str, Any]) -> tuple[str | None, ...]:
@@ -174,14 +175,15 @@ def _identity(f: Found, facts: Mapping[str, Any]) -> tuple[str | None, ...]:
     return (identity, f.entry.label, *([pictures] if pictures else []), *([f"annotations: {said}"] if said else []))
 
 
-def _with_facts(sample: Sample, facts: Mapping[str, Any]) -> Sample:
-    """The sample with what was found in its file; dropped if that cannot be used."""
+def _with_facts(sample: Sample, facts: Mapping[str, Any], size: tuple[int, int] | None) -> Sample:
+    """The sample with what was found in its file; dropped if that cannot be used. Its annotations are for `size`."""
     seen = {name: facts[name] for name in ("digest", "width", "height", "note")}
     found = replace(sample, **seen, pictures=parse_pictures(facts["pictures"]))
     problem = facts["problem"]
     if found.annotations and not problem:
-        usable, wrong = check_annotations(found.annotations, (found.height, found.width))
-        note = "; ".join(filter(None, [found.note, *wrong]))
+        fit, other = fitting(found.annotations, size, images.Facts(found.width, found.height, found.note))
+        usable, wrong = check_annotations(fit, (found.height, found.width))
+        note = "; ".join(filter(None, [found.note, other, *wrong]))
         found = replace(found, label=one_label(found.label, usable), annotations=usable, note=note)
     return replace(found, kept=False, dropped=problem, dropped_by="source") if problem else found
 
@@ -245,12 +247,19 @@ def refuse_too_many_bad(found: Mapping[str, Any], max_bad: float) -> str | None:
 
 
 def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
-    """One line for every reason for which source images cannot be used, with the first image of each."""
+    """One line for every reason for which source images cannot be used, with the first image of each; and one for
+    those whose annotations are for a picture of another size.
+    """
     for reason, count in ledger.drops_by_stage().get("source", {}).items():
         here = (ledger.dropped_by == "source") & (ledger.dropped == reason)
         first = next(iter(ledger.samples(np.flatnonzero(here)[:1])))
         which = first.source or first.id
         progress.say(f"{which}: {reason}" + (f"; and {count - 1:,} more images like it" if count > 1 else ""))
+    others = np.flatnonzero([is_left_out(note) for note in ledger.column("note")])
+    for first in ledger.samples(others[:1]):
+        which = f"{first.source or first.id}: {first.note}"
+        many = "1 image is" if len(others) == 1 else f"{len(others):,} images are"
+        progress.say(f"{many} not of the size that its annotations are for. {which}. To use them, {ADVICE}")
 
 
 class Pixels:

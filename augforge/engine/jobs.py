@@ -11,6 +11,7 @@ import numpy as np
 
 from augforge.data.ids import key, seed_of, unit
 from augforge.data.ledger import Ledger
+from augforge.data.likeness import Likeness
 from augforge.data.pool import Pool, Pools
 from augforge.data.sample import On, Sample, is_evaluation
 from augforge.engine.one_label import needs_one_label
@@ -24,7 +25,8 @@ from augforge.stages.stage import kebab
 def stage_key(stage: Generator, seed: int) -> str:
     """What an image of this stage depends on beside its parents: options, model weights, seed, code version."""
     tasks = stage.tasks()
-    models = {option: model_key(find_model(getattr(stage, option), task)) for option, task in tasks.items()}
+    named_models = {option: (getattr(stage, option), task) for option, task in tasks.items()}
+    models = {option: model_key(find_model(*given)) for option, given in named_models.items() if given[0] is not None}
     named = {kebab(option) for option in tasks}  # what a model is called does not matter, what it is does
     options = {option: value for option, value in stage.measured_options().items() if option not in named}
     return key(stage.name, stage.version, options, models, seed)
@@ -70,11 +72,16 @@ def _without_parents(
 
 
 def plan_by_class(
-    stage: Generator, ledger: Ledger, seed: int, title: str, target: Mapping[str | None, int]
+    stage: Generator,
+    ledger: Ledger,
+    seed: int,
+    title: str,
+    target: Mapping[str | None, int],
+    likeness: Likeness | None = None,
 ) -> dict[str | None, Iterator[Job]]:
     """The images to generate of each class, `target` of it; the first ones are the same for every amount."""
     conditioning = ledger.conditioning(stage.split, not stage.needs_labels)
-    pools = Pools({label: Pool(samples, stage.shots) for label, samples in conditioning.items()})
+    pools = Pools({label: Pool(samples, stage.shots) for label, samples in conditioning.items()}, likeness)
     split = next((s.split for pool in pools.values() for s in pool.samples), None)
     planner = _Planner(stage, stage_key(stage, seed), title, split, pools)
     return {label: planner.jobs(label, pools[label], count) for label, count in target.items()}
@@ -104,7 +111,7 @@ class _Planner:
         held_out = unit("validation", identity) < getattr(self.stage, "validation", 0.0)
         sample = Sample(
             id=identity,
-            label=self.stage.child_label(label),
+            label=self.stage.made_label(label, parents, sampled_params),
             origin="synthetic",
             parents=tuple(ids),
             stage=self.title,
@@ -122,9 +129,10 @@ class _Planner:
         return self.stage.sample_params(label, parent, pool, variant, seed)
 
 
-def plan(stage: Generator, ledger: Ledger, seed: int, title: str) -> Iterator[Job]:
+def plan(stage: Generator, ledger: Ledger, seed: int, title: str, likeness: Likeness | None = None) -> Iterator[Job]:
     """Every image that the stage should make, in order; nothing is loaded and no pixel is read."""
-    yield from chain.from_iterable(plan_by_class(stage, ledger, seed, title, amounts(stage, ledger)).values())
+    planned = plan_by_class(stage, ledger, seed, title, amounts(stage, ledger), likeness)
+    yield from chain.from_iterable(planned.values())
 
 
 def _coupled(jobs: Iterator[Job], size: int) -> Iterator[Job]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan_by_class
+from augforge.engine.likeness import likeness_for
 from augforge.engine.limits import check_amounts
 from augforge.engine.runners.generate import generate_jobs, generator_parts
 from augforge.engine.runners.operate import operate_jobs
@@ -56,6 +57,7 @@ class Rounds:
         self.stage, self.target = stage, stage.until_accepted
         self._context, self._ledger = context, context.ledger
         self._start = context.ledger.copy()
+        self._likeness = likeness_for(stage, self.title, context)
         self._computed: Counter[str] = Counter()
 
     def run(self) -> list[dict[str, Any]]:
@@ -77,7 +79,7 @@ class Rounds:
             asked = {label: max(asked[label], again[label]) for label in asked}
 
     def _planned(self, asked: Mapping[str | None, int]) -> Jobs:
-        plan = plan_by_class(self.stage, self._start, self._context.seed, self.title, asked)
+        plan = plan_by_class(self.stage, self._start, self._context.seed, self.title, asked, self._likeness)
         return {label: list(each) for label, each in plan.items()}
 
     def _round(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:

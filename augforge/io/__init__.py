@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
@@ -11,18 +12,21 @@ from typing import Any
 
 from augforge.errors import SourceError
 from augforge.io.archives import holds_archives, is_archive
-from augforge.io.base import SPLITS, Entry, Source, existing, split_name
+from augforge.io.base import Entry, Source, existing, split_name
 from augforge.io.braces import is_list
 from augforge.io.coco_notes import looks_like_coco
 from augforge.io.coco_reader import annotation_files
 from augforge.io.cvat import cvat_files, is_cvat
 from augforge.io.imagefolder import holds_metadata, is_table
+from augforge.io.label_studio_reader import holds_tasks, is_tasks
 from augforge.io.labelme import holds_labelme, is_labelme
+from augforge.io.listing import Listing
 from augforge.io.open_images import holds_open_images
 from augforge.io.open_images_files import is_notes
 from augforge.io.segmentation import holds_masks
-from augforge.io.splits import own_split
+from augforge.io.splits import folder_split, own_split
 from augforge.io.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES, holds_only
+from augforge.io.video import holds_videos, is_video
 from augforge.io.voc import holds_voc
 from augforge.io.wrapped import NamedSplit, OneClass
 from augforge.io.writing import Writer
@@ -46,6 +50,8 @@ KINDS: dict[str, str] = {
     "cvat": "augforge.io.cvat:Cvat",
     "openimages": "augforge.io.open_images:OpenImages",
     "segmentation": "augforge.io.segmentation:Segmentation",
+    "video": "augforge.io.video:Video",
+    "label-studio": "augforge.io.label_studio_reader:LabelStudio",
     "hub": "augforge.io.hub:Hub",
     "run": "augforge.io.run:Run",
     "sample": "augforge.io.sample:SampleSource",
@@ -54,7 +60,6 @@ SPLIT_KNOWN = frozenset({"hub", "run", "sample"})
 """Kinds of sources whose name says nothing of a split: what they hold does."""
 WRITERS: dict[str, str] = {
     "fiftyone": "augforge.io.fiftyone:FiftyOneWriter",
-    "label-studio": "augforge.io.label_studio:LabelStudioWriter",
 }
 """Formats that are written and not read."""
 ENDINGS = {
@@ -72,7 +77,8 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
     """Open the source `kind: value`, such as `folder: data/digits`, with the options that its format has.
 
     The option `class` is had by all: every image of the source is of that class. A file or folder whose own name is
-    that of an evaluation split holds images of it, unless the option `splits` is false.
+    that of an evaluation split holds images of it, unless the option `splits` is false. Where annotations come with the
+    size of their picture and that has another one, they are left out, unless the option `sizes` is false.
 
     Raises:
         SourceError: the kind or an option is unknown, or the source cannot be opened.
@@ -98,17 +104,22 @@ def _named_split(kind: str, value: str, options: Mapping[str, Any]) -> str | Non
 
 
 def _opened(kind: str, value: str, options: Mapping[str, Any]) -> Source:
-    """The source with the options of its format. `splits`, which names are read by, is known to all but SPLIT_KNOWN."""
+    """The source with the options of its format. `splits`, which names are read by, is known to all but SPLIT_KNOWN;
+    `sizes` to those that declare sizes.
+    """
+    from augforge.io.sizes import AnySize
+
     cls = _class_of(kind)
     known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    beside = set() if kind in SPLIT_KNOWN else {"splits"}
+    beside = {"sizes"} if cls.declares_sizes else set()
+    beside |= set() if kind in SPLIT_KNOWN else {"splits"}
     _check_options(f"{kind} {value}", options, [*known, *beside])
     own = {name: chosen for name, chosen in options.items() if name in known}
     try:
         source: Source = cls(value, **own)  # type: ignore[call-arg]  # each kind takes its value
     except OSError as error:
         raise SourceError(f"{kind} {value} cannot be opened: {error}", "check the path and its permissions") from error
-    return source
+    return AnySize(source) if cls.declares_sizes and not options.get("sizes", True) else source
 
 
 def _check_options(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -195,14 +206,15 @@ def _kind_of_folder(folder: Path) -> str:
 
 
 def _sign_in(folder: Path) -> str:
-    there = {path.name for path in folder.iterdir()}
+    listing = Listing(folder)
+    there = set(os.listdir(folder))  # noqa: PTH208 - hidden ones too
     if "samples.parquet" in there:
         return "run"
     if _is_saved_dataset(there):
         return "dataset"
     if {"parts", ".lock"} <= there:
         raise SourceError(f"the run in {folder} has no result yet", "run the command that began it again to go on")
-    return next((kind for kind, is_one in SIGNS.items() if is_one(folder)), "folder")
+    return next((kind for kind, is_one in SIGNS.items() if is_one(listing)), "folder")
 
 
 def _is_saved_dataset(names: set[str]) -> bool:
@@ -210,38 +222,43 @@ def _is_saved_dataset(names: set[str]) -> bool:
     return "dataset_dict.json" in names or {"dataset_info.json", "state.json"} <= names
 
 
-def _holds_tables(folder: Path, suffixes: Collection[str]) -> bool:
+def _holds_tables(listing: Listing, suffixes: Collection[str]) -> bool:
     """Whether files of some endings lie in a folder, or in one in it that is named as a split, a Hive key or `data`; or
     anywhere below it, if there is no image file.
     """
-    inner = [path for path in folder.iterdir() if path.name.lower() in (*SPLITS, "data") or "=" in path.name]
-    for place in (folder, *filter(Path.is_dir, inner)):
-        if any(path.suffix.lower() in suffixes for path in place.iterdir() if not path.name.startswith(".")):
+    for below in listing.folders(1):
+        name = below.above.rstrip("/")
+        near = not name or folder_split(name) or name.lower() == "data" or "=" in name
+        if near and any(Path(file).suffix.lower() in suffixes for file in below.files):
             return True
-    return holds_only(folder, suffixes)
+    return holds_only(listing, suffixes)
 
 
-SIGNS: dict[str, Callable[[Path], bool]] = {
-    "coco": lambda folder: bool(annotation_files(folder)),
+SIGNS: dict[str, Callable[[Listing], bool]] = {
+    "coco": lambda listing: bool(annotation_files(listing)),
     "imagefolder": holds_metadata,
     "webdataset": holds_archives,
-    "parquet": lambda folder: _holds_tables(folder, PARQUET_SUFFIXES),
-    "arrow": lambda folder: _holds_tables(folder, ARROW_SUFFIXES),
-    "cvat": lambda folder: bool(cvat_files(folder)),
+    "parquet": lambda listing: _holds_tables(listing, PARQUET_SUFFIXES),
+    "arrow": lambda listing: _holds_tables(listing, ARROW_SUFFIXES),
+    "cvat": lambda listing: bool(cvat_files(listing)),
+    "label-studio": holds_tasks,
     "yolo": holds_yolo,
     "voc": holds_voc,
     "labelme": holds_labelme,
     "openimages": holds_open_images,
     "segmentation": holds_masks,
+    "video": holds_videos,
 }
 """How a folder of each kind is known, in this order; what is none of them is a folder of class folders."""
 FILES: dict[str, Callable[[Path], bool]] = {
     "coco": lambda path: path.suffix.lower() == ".json" and looks_like_coco(path),
+    "label-studio": is_tasks,
     "labelme": is_labelme,
     "cvat": is_cvat,
     "yolo": is_data_file,
     "openimages": is_notes,
     "table": is_table,
     "webdataset": lambda path: is_archive(path.name),
+    "video": is_video,
 }
 """How an annotation file of each kind is known, in this order."""

@@ -98,12 +98,12 @@ def folders_below(root: Path, depth: int | None = None) -> Iterator[tuple[str, l
         inside = Path(folder).relative_to(root).as_posix().removeprefix(".")
         above = f"{inside}/" if inside else ""
         deep = depth is not None and above.count("/") >= depth
-        shown = [] if deep else sorted(filter(_is_shown, folders), key=natural)
-        folders[:] = [name for name in shown if _leads_on(Path(folder, name), real, met)]
-        yield above, list(filter(_is_shown, files))
+        shown = [] if deep else sorted(filter(is_shown, folders), key=natural)
+        folders[:] = [name for name in shown if leads_on(Path(folder, name), real, met)]
+        yield above, list(filter(is_shown, files))
 
 
-def _leads_on(folder: Path, root: Path, met: set[Path]) -> bool:
+def leads_on(folder: Path, root: Path, met: set[Path]) -> bool:
     """Whether a folder is to be entered: it is none that a link shows again, or outside of the root."""
     if not folder.is_symlink():
         return True
@@ -114,7 +114,8 @@ def _leads_on(folder: Path, root: Path, met: set[Path]) -> bool:
     return True
 
 
-def _is_shown(name: str) -> bool:
+def is_shown(name: str) -> bool:
+    """Whether a file or folder counts: it is not hidden, and its name is no path."""
     return not name.startswith(".") and name != "__MACOSX" and "\\" not in name
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from augforge.errors import BadImage, SourceError
-from augforge.io.annotated import folders_below
+from augforge.io.listing import Listing
 from augforge.io.tree import SUFFIXES
 
 Opener = Callable[[IO[bytes]], Any]
@@ -171,16 +171,16 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(tuple(OPENERS)) and not name.startswith(".")
 
 
-def holds_archives(folder: Path) -> bool:
+def holds_archives(listing: Listing) -> bool:
     """Whether tar archives lie at the top of a folder.
 
     Those that are compressed or lie further down count if no images or Parquet files are there.
     """
-    if any(folder.glob("*.tar")):
+    if any(name.endswith(".tar") for name in listing.top.files):
         return True
     found = False
-    for above, names in folders_below(folder, DEEP):
-        if any(name.rpartition(".")[2].lower() in (*SUFFIXES, "parquet") for name in names):
+    for below in listing.folders(DEEP):
+        if any(name.rpartition(".")[2].lower() in (*SUFFIXES, "parquet") for name in below.files):
             return False
-        found = found or any(is_archive(above + name) for name in names)
+        found = found or any(map(is_archive, below.files))
     return found

@@ -32,6 +32,10 @@ SPLITS = {
 """The names of splits that folders and files go by, in lower case, and what augforge calls them."""
 
 
+MISSING = "missing file"
+"""The problem of an image of which a file tells, and that is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One image that a source offers, before its bytes are read.
@@ -42,7 +46,8 @@ class Entry:
     beforehand. `pictures` has, by their names, the pictures that go with the image, such as its `mask`: of each what
     changes whenever it may have changed.
     `annotations` is what else the source says of the content, by the names of
-    `augforge.data.annotations.KINDS`; values need not be sound yet.
+    `augforge.data.annotations.KINDS`; values need not be sound yet. `size` is the width and height in px of the picture
+    that they are for, if the source says so.
     """
 
     locator: str
@@ -53,6 +58,7 @@ class Entry:
     problem: str = ""
     pictures: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
 
 
 class Source(ABC):
@@ -64,6 +70,8 @@ class Source(ABC):
     """What writes the format, if it can be written."""
     format: ClassVar[str] = "source"
     """What a source of this kind is called, such as "image folder"."""
+    declares_sizes: ClassVar[bool] = False
+    """Whether annotations come with the size of the picture that they are for."""
     _split: str | None = None
     """The split that alone is read, if any."""
 
@@ -91,7 +99,7 @@ class Source(ABC):
         """A digest that changes whenever an entry may have changed; costs a listing at most."""
         total = hashlib.sha256(self.where.encode())
         for e in self.entries():
-            said = [repr(more) for more in (e.pictures, e.annotations) if more]
+            said = [repr(more) for more in (e.pictures, e.annotations, e.size) if more]
             total.update(repr((e.locator, e.label, e.split, e.stamp, e.problem, *said)).encode())
         return total.hexdigest()
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from augforge.data.pictures import MASK
 from augforge.errors import SourceError
+from augforge.io.annotated import one_split
 from augforge.io.base import Entry, existing, natural, only, split_name
 from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, number
 from augforge.io.coco_own import completed, exact_corners, identity_of, own
 from augforge.io.columns import file_split
 from augforge.io.listed import ListedImages, label_of, twice
+from augforge.io.listing import Listing
 from augforge.io.own import corners
 from augforge.io.records import known_of, named_pictures, text_of
+from augforge.io.sizes import said_size
 from augforge.io.writing import picture_folder
 
 NOTES = "annotations"
@@ -45,12 +49,14 @@ class CocoImages(ListedImages):
     Boxes become (x0, y0, x1, y1). An image whose things are of one category has that label; of several, `labels`.
     """
 
+    declares_sizes = True
+
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)
         self.where = f"coco {value}"
         self._split = split
         if path.is_dir():
-            self._root, self._files = path, annotation_files(path)
+            self._root, self._files = path, annotation_files(Listing(path))
         else:
             self._root, self._files = (path.parent.parent if path.parent.name == NOTES else path.parent), [path]
         if not self._files:
@@ -120,13 +126,17 @@ class CocoImages(ListedImages):
             problem=problem,
             pictures=self._stamps(self._beside(image)),
             annotations=said,
+            size=said_size(record.get("width"), record.get("height")),
         )
 
     def _split_of(self, file: CocoFile, locator: str, ours: Record | None) -> str | None:
         if ours is not None:
             split = text_of(ours.get("split"))
             return split_name(split) if split else None
-        return file_split(file.path.relative_to(self._root).as_posix()) or file_split(locator)
+        named = file_split(file.path.relative_to(self._root).as_posix())
+        if named is None:
+            return file_split(locator)
+        return one_split(locator, [named], self._split is not None, f"{self.where}: {file.path.name}")
 
     def _beside(self, image: _Image) -> dict[str, str]:
         """The paths of the pictures that go with an image: those that an export names, or its panoptic segments."""
@@ -171,12 +181,14 @@ def _annotations_are(count: int, what: str) -> list[str]:
     return [f"{count:,} annotation{'s are' if count > 1 else ' is'} {what}"] if count else []
 
 
-def annotation_files(folder: Path) -> list[Path]:
+def annotation_files(listing: Listing) -> list[Path]:
     """The annotation files of COCO in a folder: in `annotations`, at its top, or in folders of its top."""
-    for pattern in (f"{NOTES}/*.json", "*.json", "*/_annotations.coco.json"):
-        found = [path for path in folder.glob(pattern) if not path.name.startswith(".") and looks_like_coco(path)]
-        if found:
-            return sorted(found, key=lambda path: (_rank(path), natural(path.relative_to(folder).as_posix())))
+    near = list(listing.folders(1))
+    notes = [below for below in near if below.above == f"{NOTES}/"]
+    for folders, pattern in ((notes, "*.json"), (near[:1], "*.json"), (near[1:], "_annotations.coco.json")):
+        paths = (listing.root / (f.above + name) for f in folders for name in f.files if fnmatchcase(name, pattern))
+        if found := list(filter(looks_like_coco, paths)):
+            return sorted(found, key=lambda path: (_rank(path), natural(path.relative_to(listing.root).as_posix())))
     return []
 
 

@@ -13,6 +13,7 @@ from augforge.data.pictures import is_free
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS
 from augforge.io.cells import is_binary, is_image_struct, is_list, is_text
+from augforge.io.splits import evaluation_first
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -130,9 +131,11 @@ def find_columns(
 
 
 def file_split(relative: str) -> str | None:
-    """The split that a file's path tells, by the rules of `datasets`: a split's name as a word of its own."""
-    words = re.split(r"[-._ /0-9]+", relative.lower())
-    return next((SPLITS[word] for word in words if word in SPLITS), None)
+    """The split that a file's path tells, as for `datasets`: a split's name as a word of its own.
+
+    Where several are told, one to evaluate on goes first.
+    """
+    return evaluation_first(*map(SPLITS.get, re.split(r"[-._ /0-9]+", relative.lower())))
 
 
 def features_of(schema: pa.Schema, otherwise: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -213,7 +216,8 @@ def _label_column(schema: pa.Schema, features: Mapping[str, Any], where: str, ch
         _check_there(schema, where, "label", chosen)
         return chosen
     declared = _declared_as("ClassLabel", features, schema.names)
-    return _pick(declared or [n for n in LABEL_NAMES if n in schema.names][:1], LABEL_NAMES, where, "label")
+    named = [n for n in LABEL_NAMES if n in schema.names and not is_image_struct(schema.field(n).type)]
+    return _pick(declared or named[:1], LABEL_NAMES, where, "label")
 
 
 def _pick(found: list[str], preferred: tuple[str, ...], where: str, option: str) -> str | None:

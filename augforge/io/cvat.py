@@ -10,10 +10,12 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from augforge.errors import SourceError
-from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, one_split
+from augforge.io.annotated import AnnotatedImages, classes_met, counted, normal, one_split
 from augforge.io.base import Entry, existing, split_name
 from augforge.io.cvat_shapes import read_shapes, tags
 from augforge.io.listed import label_of
+from augforge.io.listing import Listing
+from augforge.io.sizes import said_size
 from augforge.io.splits import path_split
 from augforge.io.xml import elements, root_name, text
 
@@ -33,12 +35,13 @@ class Cvat(AnnotatedImages):
     """
 
     format = "CVAT for images"
+    declares_sizes = True
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         given = existing(value)
         self.where, self._split = f"cvat {value}", split
         self._root = given if given.is_dir() else given.parent
-        self._files = cvat_files(given) if given.is_dir() else [given]
+        self._files = cvat_files(Listing(given)) if given.is_dir() else [given]
         if not self._files:
             raise SourceError(f"{self.where}: there is no annotation file of CVAT in it", "give the XML file")
         self._declared: dict[str, None] = {}
@@ -82,7 +85,8 @@ class Cvat(AnnotatedImages):
         split = path_split(locator) if subset.lower() == NO_SUBSET else self._of_subset(locator, subset)
         found = self._images.get(locator)
         entry = self._other(locator, split) if found is None else replace(found, split=split)
-        return replace(entry, label=label, annotations=said)
+        size = said_size(image.get("width"), image.get("height"))
+        return replace(entry, label=label, annotations=said, size=size)
 
     def _of_subset(self, locator: str, subset: str) -> str:
         return one_split(locator, [split_name(subset)], self._split is not None, f"{self.where}: its subset")
@@ -98,10 +102,9 @@ def is_cvat(path: Path) -> bool:
     return path.suffix.lower() == ".xml" and root_name(path) == ROOT
 
 
-def cvat_files(folder: Path) -> list[Path]:
+def cvat_files(listing: Listing) -> list[Path]:
     """The annotation files of CVAT in a folder, or else one below it."""
     for depth in (0, 1):
-        first = islice(files_below(folder, ".xml", depth), PEEKED)
-        if found := [folder / path for path in first if is_cvat(folder / path)]:
+        if found := list(filter(is_cvat, islice(listing.files(".xml", depth), PEEKED))):
             return found
     return []

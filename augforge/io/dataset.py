@@ -13,7 +13,7 @@ from augforge.io.base import Entry, Source, existing_folder, file_stamp, files_f
 from augforge.io.cells import NO_IMAGE, image_bytes, numbers_at, picture, pictures_there, with_image
 from augforge.io.columns import Chunk, TableFile
 from augforge.io.dataset_writer import DatasetWriter
-from augforge.io.table_files import CHUNK
+from augforge.io.table_files import CHUNK, check_offsets
 from augforge.io.table_rows import RowReader, Wanted, all_classes, labels_in, python_rows
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Dataset(Source):
 
         try:
             table = pa.ipc.open_stream(pa.memory_map(str(self._root / file))).read_all()
-            table.validate(full=True)  # of a damaged or hostile file, an offset may point anywhere
+            check_offsets(table)
             return table
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.where}: {file} is missing or damaged: {error}", AGAIN) from error
@@ -219,7 +219,10 @@ class Dataset(Source):
         reader = self._reader(file)
         if reader.columns.label is None or not reader.plain:
             return labels_in(self._rows(file))
-        values = self._table(file).column(reader.columns.label).unique().to_pylist()
+        try:
+            values = self._table(file).column(reader.columns.label).unique().to_pylist()
+        except ValueError:  # a text that is no UTF-8
+            return labels_in(self._rows(file))
         return {str(value) for value in values if value is not None}
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from augforge.data.pictures import MASK
 from augforge.errors import SourceError
 from augforge.io.base import Entry, Source, existing_folder, natural, no_split, only, split_name
+from augforge.io.class_bases import Base, class_bases, holds_splits
 from augforge.io.class_list import class_list, in_listed_order
 from augforge.io.masks import Masks, are_masks
 from augforge.io.own import ANNOTATIONS, OBJECTS, has_objects, record_of, without
 from augforge.io.records import MANIFEST, METADATA, Records
-from augforge.io.splits import LAYOUT, folder_split, no_class, no_classes, paired_splits, path_split
+from augforge.io.splits import LAYOUT, is_split_like, no_class, no_classes, no_one_class, paired_splits, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
 from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, picture_folder, safe_names, suffix_of
@@ -80,7 +81,8 @@ class FolderWriter(Writer):
 class Folder(Source):
     """A class per sub-folder; images that lie outside class folders have no label.
 
-    If all top folders are named as splits (train, val, test, …), the class folders are looked for below them. A split
+    If all top folders are named as splits (train, val_set, test, …), the class folders are looked for below them, and
+    so they are in a lone folder that holds only such ones (`birds/train/cat`); of several, the user is asked. A split
     that a folder further down or a word of a file's name names (`cat/val/1.jpg`, `val_1.jpg`) counts, too, so that no
     image of an evaluation split is taken for one to train on. A folder that is named as one of a layout (`images`,
     `data`, …) is never a class. With `splits` false no name is a split, with `classes` false no folder is a class.
@@ -129,13 +131,9 @@ class Folder(Source):
         self._masks = Masks(folders)
         self._masks_real = {os.path.realpath(folder) for folder in folders.values()}
 
-    def _find_bases(self) -> list[tuple[str | None, str]]:
-        """The folders above those of the classes, each with its split: the root, and those that are named as splits."""
-        tops = self._image_folders("")
-        splits = {name: folder_split(name) if self._read_splits else None for name in tops}
-        if tops and all(splits.values()):
-            return [(None, ""), *((split, name) for name, split in splits.items())]
-        return [(None, "")]
+    def _find_bases(self) -> list[Base]:
+        """The folders above those of the classes, each with its split."""
+        return class_bases(self._tree, self._image_folders("")) if self._read_splits else [(None, "")]
 
     def _refuse_layouts(self) -> None:
         """SourceError where a folder would be a class that is named as a split, or as one of a layout."""
@@ -145,9 +143,16 @@ class Folder(Source):
                 raise no_classes(self.where, pair)
             if wrong := next(filter(self._is_no_class, names), ""):
                 raise no_class(self.where, self._tree.root, join(base, wrong), names)
+            if not base and self._read_splits:
+                self._refuse_data_sets(names)
+
+    def _refuse_data_sets(self, names: Sequence[str]) -> None:
+        """SourceError where folders at the top hold splits with folders in them: either may be the classes."""
+        if several := [name for name in names if holds_splits(self._tree, name)]:
+            raise no_one_class(self.where, self._tree.root, several)
 
     def _is_no_class(self, name: str) -> bool:
-        return name.lower() in LAYOUT or (self._read_splits and folder_split(name) is not None)
+        return name.lower() in LAYOUT or (self._read_splits and is_split_like(name))
 
     def _take_class_list(self) -> None:
         """Read the file that names the classes in their order, if it names one that is there."""
@@ -176,8 +181,13 @@ class Folder(Source):
 
     def notes(self, told: Understood) -> Iterator[str]:
         """Where no folder is a class, or a single one holds what look like classes, another folder may be meant."""
-        if self._records:
-            return
+        if not self._records:
+            yield from self._other_meanings(told)
+
+    def _other_meanings(self, told: Understood) -> Iterator[str]:
+        above = self._bases[-1][1].rpartition("/")[0]
+        if above:
+            yield f"{above} holds the splits, and is no class"
         there = [name for name, count in told.classes.items() if count]
         if told.images and not there:
             yield "no image lies in the folder of a class: put those of each class into a folder of its own"
@@ -305,4 +315,4 @@ class Folder(Source):
         return [name for name in folders if self._tree.real_path(join(base, name)) not in self._masks_real]
 
     def _class_bases(self) -> list[str]:
-        return [base for _, base in self._bases if base] or [""]
+        return [base for split, base in self._bases if split] or [""]

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from augforge.data.pictures import KINDS
@@ -14,14 +13,15 @@ from augforge.errors import SourceError
 from augforge.io.base import Entry, existing, existing_folder, natural, only, split_name
 from augforge.io.columns import FILE_NAME, file_split, path_column
 from augforge.io.listed import ListedImages, twice
+from augforge.io.listing import Listing
 from augforge.io.records import named_pictures
 from augforge.io.text_columns import meaning
 from augforge.io.text_rows import SUFFIXES, TableRow, TextTable, read_table
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
 
 METADATA = tuple(f"metadata{suffix}" for suffix in (".csv", ".jsonl", ".parquet"))
-DEPTH, FOLDERS = 3, 500
-"""How deep, and in how many folders, a metadata file is looked for to find out what a folder is."""
+DEPTH = 3
+"""How deep a metadata file is looked for to find out what a folder is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +164,21 @@ class ImageFolder(ImageTable):
         return [name for name in _image_files(self._root) if name not in known]
 
 
-def holds_metadata(folder: Path) -> bool:
+def holds_metadata(listing: Listing) -> bool:
     """Whether a folder, or one of the first few below it, has a metadata file of others."""
-    return any(map(is_foreign, metadata_files(folder, DEPTH, FOLDERS)))
+    for below in listing.folders(DEPTH):
+        name = "" if below.linked else next((name for name in METADATA if name in below.files), "")
+        if name and is_foreign(listing.root / below.above / name):
+            return True
+    return False
 
 
-def metadata_files(folder: Path, depth: int | None = None, most: int | None = None) -> list[Path]:
-    """The metadata files in a folder and those below it, down to `depth` and in `most` folders, in natural order."""
+def metadata_files(folder: Path) -> list[Path]:
+    """The metadata files in a folder and those below it, in natural order."""
     found: list[Path] = []
-    for inside, folders, files in islice(os.walk(folder), most):
+    for inside, folders, files in os.walk(folder):
         here = Path(inside)
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
-        if depth is not None and len(here.relative_to(folder).parts) >= depth:
-            folders.clear()
         found += [here / name for name in METADATA if name in files][:1]
     return found
 

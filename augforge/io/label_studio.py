@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from augforge.io.coco_own import labels_of_things
+from augforge.data.annotations import dump_annotations
+from augforge.io.coco_own import OWN, labels_of_things
 from augforge.io.label_studio_regions import (
     BRUSH,
     CAPTION,
@@ -22,6 +23,7 @@ from augforge.io.label_studio_regions import (
     RECTANGLE,
     results_of,
 )
+from augforge.io.own import ANNOTATIONS
 from augforge.io.writing import Line, Outlet, Row, Shard, Writer, write_list
 
 SERVED = "/data/local-files/?d="
@@ -42,9 +44,11 @@ class LabelStudioWriter(Writer):
     def _write(self, row: Row, shard: Shard, outlet: Outlet) -> Line:
         path = f"images/{shard.split}/{row.file_name}"
         outlet.put(path, row.image)
-        data = {IMAGE: SERVED + quote(path), "file": path, "augforge": row.record()}
+        record = row.record() | ({ANNOTATIONS: dump_annotations(row.annotations)} if row.annotations else {})
+        record["labelled"] = row.label is not None
+        data = {IMAGE: SERVED + quote(path), "file": path, OWN: record}
         result = results_of(row.label, row.annotations, (row.height, row.width))
-        return {"data": data, "predictions": [{"model_version": "augforge", "result": result}]}
+        return {"data": data, "predictions": [{"model_version": OWN, "result": result}]}
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
         """All tasks, and the interface for them."""

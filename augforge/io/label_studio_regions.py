@@ -40,6 +40,28 @@ def _regions(boxes: Sequence[Mapping[str, Any]], points: Sequence[Mapping[str, A
         yield from _of_points(f"points-{number}", one, size, ids.get(one.get("id")))
 
 
+def places_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the regions of `results_of` lie in px, by their ids: the corners of a box, and its outlines."""
+    found: dict[str, Any] = {}
+    for place, box in enumerate(said.get("boxes") or ()):
+        found[f"box-{place}"], outline = box["box"], box.get("segmentation") or ()
+        if isinstance(outline, dict):
+            found[f"box-{place}-mask"] = outline
+        else:
+            found |= {f"box-{place}-{number}": polygon for number, polygon in enumerate(outline)}
+    return found
+
+
+def point_names(one: Mapping[str, Any]) -> list[str]:
+    """What the points of an instance are called."""
+    return list(one.get("names") or [f"point {number}" for number in range(1, len(one["points"]) + 1)])
+
+
+def point_ids(place: int, one: Mapping[str, Any]) -> list[str]:
+    """The ids of the regions of the points of an instance, the one at a `place` among all."""
+    return [f"points-{place}-{number}" for number in range(len(one["points"]))]
+
+
 def brush_runs(mask: NDArray[np.uint8]) -> list[int]:
     """A mask (h, w), 0 outside, as the bytes of Label Studio's run lengths, in which a pixel has four values.
 
@@ -57,6 +79,47 @@ def brush_runs(mask: NDArray[np.uint8]) -> list[int]:
     joined = "".join(bits)
     joined += "0" * (-len(joined) % 8)
     return list(int(joined, 2).to_bytes(len(joined) // 8, "big"))
+
+
+def brush_mask(runs: Any, size: Size) -> NDArray[np.uint8]:
+    """(h, w) 1 where a brush has drawn, of the bytes of Label Studio's run lengths; what `brush_runs` made, taken back.
+
+    A pixel has four values, the last of which says how much is drawn on it. ValueError if they are not of `size`.
+    """
+    import numpy as np
+
+    total = 4 * size[0] * size[1]
+    bits = _Bits(runs)
+    if bits.take(32) != total:
+        raise ValueError(f"its run lengths are not of {size[1]}x{size[0]} px")
+    word, lengths = bits.take(5) + 1, [bits.take(4) + 1 for _ in RUNS]
+    values, place = np.zeros(total, np.uint8), 0
+    while place < total:
+        alike, count = bits.take(1), bits.take(lengths[bits.take(2)]) + 1
+        for _ in range(1 if alike else count):
+            step = count if alike else 1
+            values[place : place + step] = bits.take(word) > 0
+            place += step
+    return values.reshape(*size, 4)[..., 3]
+
+
+class _Bits:
+    """A list of bytes, read bit by bit."""
+
+    def __init__(self, runs: Any) -> None:
+        try:
+            data = bytes(runs if isinstance(runs, list) else [])
+        except (TypeError, ValueError) as error:
+            raise ValueError("its run lengths are no bytes") from error
+        self._bits = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}" if data else ""
+        self._place = 0
+
+    def take(self, count: int) -> int:
+        """The next bits as a number; ValueError at the end."""
+        self._place += count
+        if self._place > len(self._bits):
+            raise ValueError("its run lengths end too early")
+        return int(self._bits[self._place - count : self._place], 2)
 
 
 def _run(length: int, value: int) -> str:
@@ -89,7 +152,7 @@ def _of_box(identity: str, box: Mapping[str, Any], size: Size) -> Iterator[Regio
 
 def _of_points(identity: str, one: Mapping[str, Any], size: Size, parent: str | None) -> Iterator[Region]:
     """The regions of the labelled points of an instance."""
-    names = one.get("names") or [f"point {number}" for number in range(1, len(one["points"]) + 1)]
+    names = point_names(one)
     for number, (x, y, seen) in enumerate(one["points"]):
         if not seen:
             continue

@@ -16,6 +16,8 @@ from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_b
 from augforge.io.base import Entry, existing
 from augforge.io.labelme_shapes import read_shapes
 from augforge.io.listed import label_of
+from augforge.io.listing import Listing
+from augforge.io.sizes import said_size
 from augforge.io.splits import path_split
 
 DEEP, PEEKED = 3, 20
@@ -32,6 +34,7 @@ class LabelMe(AnnotatedImages):
     """
 
     format = "LabelMe"
+    declares_sizes = True
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)
@@ -85,7 +88,8 @@ class LabelMe(AnnotatedImages):
         flagged = [name for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
         label, several = label_of([box["label"] for box in boxes if isinstance(box, dict)] or flagged)
         said = {**several, "boxes": boxes} | ({"keypoints": points} if points else {})
-        return replace(entry, label=label, split=path_split(entry.locator), annotations=said)
+        size = said_size(content.get("imageWidth"), content.get("imageHeight"))
+        return replace(entry, label=label, split=path_split(entry.locator), annotations=said, size=size)
 
     def _content(self, path: str) -> dict[str, Any]:
         content = json.loads(super().read(path).decode("utf-8-sig"))
@@ -115,7 +119,8 @@ class LabelMe(AnnotatedImages):
 def is_labelme(path: Path) -> bool:
     """Whether a JSON file is an annotation of LabelMe."""
     try:
-        content = json.loads(path.read_bytes()) if path.suffix.lower() == ".json" else None
+        data = path.read_bytes() if path.suffix.lower() == ".json" else b""
+        content = json.loads(data) if b"shapes" in data else None
     except (OSError, ValueError, RecursionError):
         return False
     return (
@@ -125,6 +130,6 @@ def is_labelme(path: Path) -> bool:
     )
 
 
-def holds_labelme(folder: Path) -> bool:
+def holds_labelme(listing: Listing) -> bool:
     """Whether one of the first JSON files in a folder, or some folders below it, is of LabelMe."""
-    return any(is_labelme(folder / path) for path in islice(files_below(folder, ".json", DEEP), PEEKED))
+    return any(map(is_labelme, islice(listing.files(".json", DEEP), PEEKED)))

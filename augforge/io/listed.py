@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augforge.errors import BadImage
-from augforge.io.base import Entry, Source
+from augforge.io.base import MISSING, Entry, Source
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
 
 LEADS_OUT = "its name leads out of the source"
-MISSING = "missing file"
 
 
 class ListedImages(Source):

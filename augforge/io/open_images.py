@@ -13,6 +13,7 @@ from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_b
 from augforge.io.base import Entry, existing, split_name
 from augforge.io.columns import file_split
 from augforge.io.listed import label_of
+from augforge.io.listing import Listing
 from augforge.io.open_images_files import (
     CORNERS,
     LABEL,
@@ -123,9 +124,9 @@ class OpenImages(AnnotatedImages):
         return evaluation_first(split_name(listed) if listed else None, path_split(locator), *told)
 
 
-def holds_open_images(folder: Path) -> bool:
+def holds_open_images(listing: Listing) -> bool:
     """Whether a CSV file of Open Images lies in a folder, or in one in it."""
-    return any(is_notes(folder / name) for name in files_below(folder, ".csv", 1))
+    return any(map(is_notes, listing.files(".csv", 1)))
 
 
 def _root_of(file: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 from augforge.data.pictures import is_free
 from augforge.errors import SourceError
-from augforge.io.base import Entry, natural, split_name
+from augforge.io.base import MISSING, Entry, natural, split_name
 from augforge.io.cells import carried
 from augforge.io.own import annotations_of
 
@@ -41,19 +41,30 @@ def label_of(record: Mapping[str, Any], labelled: bool) -> str | None:
 
 
 def parsed(data: bytes) -> dict[str, Any] | None:
-    """A JSON object; None if the bytes hold no such thing, or are too many.
+    """As `json_object`; None also if the bytes are too many."""
+    return json_object(data) if len(data) <= LONGEST else None
 
-    What cannot be written again is changed: NaN and infinite numbers are null, halves of surrogate pairs are "?".
-    """
-    if len(data) > LONGEST:
-        return None
+
+def json_object(data: bytes) -> dict[str, Any] | None:
+    """A JSON object, as `json_value` reads it; None if the bytes hold no such thing."""
     try:
-        value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
-        if b"\\u" in data:
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        value = json_value(data)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def json_value(data: bytes) -> Any:
+    """A JSON value. What cannot be written again is changed: NaN and infinite numbers are null, halves of surrogate
+    pairs are "?".
+
+    Raises:
+        ValueError, RecursionError: the bytes hold no such thing.
+    """
+    value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
+    if b"\\u" in data:
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    return value
 
 
 def _finite(text: str) -> float | None:
@@ -118,7 +129,7 @@ class Records:
             elif entry.locator not in self._beside:
                 yield entry
         for path, record in waiting.items():
-            yield self._recorded(Entry(path, None, problem="missing file"), record)
+            yield self._recorded(Entry(path, None, problem=MISSING), record)
 
     def _recorded(self, entry: Entry, record: Mapping[str, Any]) -> Entry:
         split, known = text_of(record.get("split")), known_of(record)

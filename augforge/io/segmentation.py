@@ -12,6 +12,7 @@ from augforge.data.pictures import MASK
 from augforge.errors import SourceError
 from augforge.io.annotated import AnnotatedImages, counted, folders_below
 from augforge.io.base import Entry, existing_folder
+from augforge.io.listing import Listing
 from augforge.io.mask_pairs import MASK_FOLDERS, Pairs, paired
 from augforge.io.splits import path_split
 from augforge.io.tree import SUFFIXES
@@ -73,9 +74,9 @@ class Segmentation(AnnotatedImages):
         return self._pairs.beside
 
 
-def holds_masks(folder: Path) -> bool:
+def holds_masks(listing: Listing) -> bool:
     """Whether a folder has pictures in folders of masks, and images of their names elsewhere."""
-    found = [above + name for above, names in folders_below(folder, DEEP) for name in names if _is_image(name)]
+    found = [below.above + name for below in listing.folders(DEEP) for name in filter(_is_image, below.files)]
     masks = {there[MASK] for there in paired(found).beside.values() if MASK in there}
     parts = ({part.lower() for part in mask.split("/")[:-1]} for mask in masks)
     return any(not OTHERS & each or (set(MASK_FOLDERS) - OTHERS) & each for each in parts)

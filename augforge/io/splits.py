@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
 from augforge.data.sample import is_evaluation
@@ -19,9 +20,32 @@ LAYOUT = frozenset({
 """Names of folders, in lower case, by which public data sets keep images and annotations apart."""
 
 
+PLAIN = frozenset({
+    "data", "dataset", "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "samples", "set",
+    "split",
+})  # fmt: skip
+"""Words beside that of a split in the name of a folder that say nothing more, as in `val_set` and `test-images`."""
+
+
+@lru_cache(4096)
 def folder_split(name: str) -> str | None:
-    """The split that a folder is named as: `val`, `split=val`; None for all others."""
-    return SPLITS.get(name.lower().removeprefix("split="))
+    """The split that a folder is named as: `val`, `split=val`, `val_set`, `val2017`; None for all others."""
+    plain = name.lower().removeprefix("split=")
+    if plain in SPLITS:
+        return SPLITS[plain]
+    words = [word for word in _words(plain) if word not in PLAIN and not re.fullmatch(r"(19|20)\d\d", word)]
+    return SPLITS.get(words[0].removesuffix("set")) if len(words) == 1 else None
+
+
+def is_split_like(name: str) -> bool:
+    """Whether a folder is named as a split, be it with a number: `val`, `test1`."""
+    letters = [word for word in _words(name.lower()) if not word.isdecimal()]
+    return folder_split(name) is not None or (len(letters) == 1 and letters[0] in SPLITS)
+
+
+def _words(name: str) -> list[str]:
+    """The words and numbers in a name."""
+    return re.findall(r"[^\W\d_]+|\d+", name)
 
 
 def path_split(path: str) -> str | None:
@@ -53,7 +77,7 @@ def paired_splits(names: Iterable[str]) -> tuple[str, str] | None:
     """
     met: dict[tuple[str, ...], dict[str, str]] = {}
     for name in names:
-        words = re.findall(r"[^\W\d_]+|\d+", name.lower())
+        words = _words(name.lower())
         named = [SPLITS[word] for word in words if word in SPLITS]
         if len(named) != 1:
             continue
@@ -125,7 +149,7 @@ def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> Sourc
     """The error of a folder, at the path `inside` below `root`, that would be a class by its place, not by its name."""
     name = inside.rpartition("/")[2]
     others = ", ".join(other for other in beside if other != name)
-    if folder_split(name) is None:
+    if not is_split_like(name):
         return SourceError(
             f"{where}: {inside} is named as a folder of a layout, not as a class",
             f"give {root}/{inside}; or say classes: false, if no folder is a class",
@@ -133,4 +157,16 @@ def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> Sourc
     return SourceError(
         f"{where}: the folder {inside} is named as a split" + (f", but lies beside {others}" if others else ""),
         "put train, val, … at the top and the classes below them; or say splits: false, if it is a class",
+    )
+
+
+def no_one_class(where: str, root: str, names: Sequence[str]) -> SourceError:
+    """The error of folders `names` of `root` that would be classes, and hold folders of splits with folders in them."""
+    several = len(names) > 1
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if several else names[0]
+    paths = ", ".join(f"{root}/{name}" for name in names)
+    return SourceError(
+        f"{where}: {listed} hold{'' if several else 's'} splits with folders in them, as data sets do, not as classes",
+        f"give {'each as a source of its own: ' if several else ''}{paths}; "
+        f"in a recipe with class: {names[0]}, if that is the class of all of its images",
     )

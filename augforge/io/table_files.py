@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from augforge.errors import BadImage
 from augforge.io.base import natural
 from augforge.io.cells import is_binary
+from augforge.io.listing import Listing
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class ArrowData:
         places = [self.schema.get_field_index(name) for name in columns]
         batch = self._all[number] if self._is_stream else self._opened(*places).get_batch(number)
         found = batch.select(list(columns))
-        found.validate(full=True)
+        check_offsets(found)
         return found
 
     def _opened(self, *places: int) -> pa.ipc.RecordBatchFileReader:
@@ -178,20 +179,53 @@ def other_files(folder: Path, known: Collection[Path]) -> dict[str, int]:
     return dict(others)
 
 
-def holds_only(folder: Path, suffixes: Collection[str]) -> bool:
+def holds_only(listing: Listing, suffixes: Collection[str]) -> bool:
     """Whether files of some endings lie anywhere below a folder, and no image file does, as far as `MOST_SEEN` show."""
     there, seen = False, 0
     images = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
-    for _, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        endings = {os.path.splitext(name)[1].lower() for name in files if not name.startswith(".")}  # noqa: PTH122
+    for below in listing.folders():
+        endings = {os.path.splitext(name)[1].lower() for name in below.files}  # noqa: PTH122
         if endings & images:
             return False
         there = there or not endings.isdisjoint(suffixes)
-        seen += len(files) + 1
+        seen += len(below.files) + 1
         if seen > MOST_SEEN:
             break
     return there
+
+
+def check_offsets(table: pa.Table | pa.RecordBatch) -> None:
+    """Raise ArrowInvalid if what a table holds is not where it says: of a damaged file, an offset may point anywhere.
+
+    A text that is no UTF-8 is no reason: it costs its own row, when that is read.
+    """
+    import pyarrow as pa
+
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        table.validate()
+        for column in table.columns:
+            for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+                chunk.view(_of_bytes(chunk.type)).validate(full=True)
+
+
+def _of_bytes(kind: pa.DataType) -> pa.DataType:
+    """A type, with bytes in place of texts."""
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    plain = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary(), pa.string_view(): pa.binary_view()}
+    if kind in plain:
+        return plain[kind]
+    if t.is_struct(kind):
+        return pa.struct([field.with_type(_of_bytes(field.type)) for field in kind])
+    if t.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _of_bytes(kind.value_type), kind.ordered)
+    if t.is_list(kind) or t.is_large_list(kind):
+        inner = kind.value_field.with_type(_of_bytes(kind.value_type))
+        return pa.list_(inner) if t.is_list(kind) else pa.large_list(inner)
+    return kind
 
 
 def damage() -> tuple[type[Exception], ...]:

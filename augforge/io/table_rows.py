@@ -200,12 +200,13 @@ def python_rows(batch: pa.RecordBatch) -> tuple[list[dict[str, Any]], list[str]]
 
 def _python_row(batch: pa.RecordBatch, place: int) -> tuple[dict[str, Any], str]:
     row: dict[str, Any] = dict.fromkeys(batch.schema.names)
+    problem = ""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             row[name] = column[place].as_py()
         except (ValueError, OverflowError) as error:
-            return row, f"column {name!r} cannot be read: {error}"
-    return row, ""
+            problem = problem or f"column {name!r} cannot be read: {error}"
+    return row, problem
 
 
 def all_classes(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from augforge.errors import SourceError
+from augforge.io.records import json_object
+from augforge.io.table_rows import python_rows
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 DELIMITERS = ",;\t|"
@@ -81,14 +83,11 @@ def _csv(text: str) -> Iterator[TableRow]:
 
 
 def _json_lines(text: str) -> Iterator[TableRow]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict):
+        value = json_object(line.encode())
+        if value is not None:
             yield TableRow(number, value)
         else:
             yield TableRow(number, {}, f"line {number} is no JSON object")
@@ -98,5 +97,9 @@ def _parquet(path: Path) -> TextTable:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    rows = tuple(TableRow(number, row) for number, row in enumerate(table.to_pylist(), start=1))
-    return TextTable(rows, {field.name: str(field.type) for field in table.schema})
+    found: list[TableRow] = []
+    for batch in table.to_batches():
+        rows, problems = python_rows(batch)
+        for row, problem in zip(rows, problems or repeat(""), strict=False):
+            found.append(TableRow(len(found) + 1, row, problem))
+    return TextTable(tuple(found), {field.name: str(field.type) for field in table.schema})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from augforge.data.formats import HEAD, kind_of
 from augforge.errors import BadImage, SourceError
-from augforge.io.base import Entry, natural
+from augforge.io.base import MISSING, Entry, natural
 from augforge.io.stamps import is_folder
 
 SUFFIXES = frozenset({
@@ -23,7 +23,6 @@ DOUBTFUL = frozenset({
     "", "blp", "bw", "dat", "icb", "image", "img", "msp", "pic", "pict", "rgb", "rgba", "sun", "vda", "vst",
 })  # fmt: skip
 """Suffixes that images and others have, and none: the first bytes decide."""
-MISSING = "missing file"
 LEADS_OUT = "symlink leads out of the source"
 
 
@@ -75,10 +74,25 @@ class Tree:
     def folders(self, inside: str) -> list[str]:
         """The sub-folders of a folder, in natural order."""
         try:
-            names = [entry.name for entry in self._scan(inside) if is_folder(entry)]
+            return sorted(self._folder_names(inside), key=natural)
         except OSError as error:
             raise SourceError(f"{self._where}: {inside or 'it'} cannot be read: {error.strerror}") from error
-        return sorted(names, key=natural)
+
+    def _folder_names(self, inside: str) -> list[str]:
+        with os.scandir(join(self.root, inside)) as found:
+            return [entry.name for entry in found if not _hidden(entry.name) and is_folder(entry)]
+
+    def readable_folders(self, inside: str) -> list[str]:
+        """As `folders`; [] of a folder that cannot be read or lies outside."""
+        try:
+            return sorted(self._folder_names(inside), key=natural) if self.is_inside(self.real_path(inside)) else []
+        except OSError:
+            return []
+
+    def has_images(self, inside: str) -> bool:
+        """Whether an image lies in a folder itself."""
+        with os.scandir(join(self.root, inside)) as found:
+            return any(not _hidden(entry.name) and not is_folder(entry) and _is_image(entry) for entry in found)
 
     def files(self, inside: str, split: str | None) -> Iterator[Entry]:
         """The images that lie in a folder itself, without a label."""

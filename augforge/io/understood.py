@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from augforge.data.annotations import count_annotations, parse_annotations
 from augforge.data.classes import is_soft, plain, said_labels, shares_of
 from augforge.data.pictures import MASK
-from augforge.io.base import labels_met
+from augforge.io.base import MISSING, labels_met
 
 if TYPE_CHECKING:
     from augforge.io.base import Entry, Source
 
+PLURALS = {"box": "boxes", "instance with keypoints": "instances with keypoints"}
 MOST = 10
 """Classes, splits or kinds of files that are named one by one."""
 
@@ -30,6 +32,7 @@ class Understood:
         classes: expected images of each class, those of announced classes without any included.
         several: images with several labels; soft: images with a soft label.
         splits: images of each split.
+        things: what annotations tell of, such as {"box": 5}.
         empty: the classes of which the source has no image.
     """
 
@@ -44,6 +47,8 @@ class Understood:
     pictures: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     bad: int = 0
+    missing: int = 0
+    things: dict[str, int] = field(default_factory=dict)
     classes: dict[str, float] = field(default_factory=dict)
     splits: dict[str, int] = field(default_factory=dict)
     empty: tuple[str, ...] = ()
@@ -55,8 +60,12 @@ class Understood:
             return
         self.images += 1
         self.bad += bool(entry.problem)
+        self.missing += entry.problem == MISSING
         self.pictures.update(dict.fromkeys(entry.pictures, 1))
-        shares = shares_of(entry.label, said_labels(entry.annotations))
+        said = entry.annotations or parse_annotations((entry.carried or {}).get("annotations"))
+        for name, count in count_annotations(said).items():
+            self.things[name] = self.things.get(name, 0) + count
+        shares = shares_of(entry.label, said_labels(said))
         self.unlabelled += not shares
         if entry.label is None and len(shares) > 1:
             self.soft += is_soft(shares)
@@ -86,12 +95,15 @@ class Understood:
 
     def _some(self) -> tuple[tuple[int, str], ...]:
         """What is said only where there is any."""
+        things = ((count, _many(count, name, PLURALS.get(name, ""))) for name, count in self.things.items())
+        gone = f" ({_many(self.missing, 'image')} missing)" if self.missing else ""
         return (
+            *things,
             (self.several, f"{_many(self.several, 'image')} with several labels"),
             (self.soft, f"{_many(self.soft, 'image')} with a soft label"),
             *((count, _companions(name, count)) for name, count in self.pictures.items()),
             (self.dropped, f"{self.dropped:,} more that it had dropped"),
-            (self.bad, f"{self.bad:,} of them cannot be used"),
+            (self.bad, f"{self.bad:,} of them cannot be used{gone}"),
         )
 
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from augforge.errors import BadImage, SourceError
 from augforge.io.annotated import AnnotatedImages, classes_met, counted, files_below, normal, one_split
 from augforge.io.base import Entry, existing_folder
 from augforge.io.listed import label_of
+from augforge.io.listing import Listing
+from augforge.io.sizes import said_size
 from augforge.io.splits import path_split
 from augforge.io.voc_objects import box_of
 from augforge.io.voc_sets import SETS, ImageSets
@@ -48,6 +49,7 @@ class Voc(AnnotatedImages):
 
     writer = VocWriter
     format = "Pascal VOC"
+    declares_sizes = True
 
     def __init__(self, value: str, *, split: str | None = None, corners: str = "inclusive") -> None:
         if corners not in FIRST:
@@ -190,7 +192,8 @@ class Voc(AnnotatedImages):
             self._with_parts[path] = None
         boxes = [box_of(thing, self._first) for thing in root.iterfind("object")]
         label, several = label_of(box["label"] for box in boxes if "label" in box)
-        return replace(entry, label=label, annotations={**several, "boxes": boxes})
+        size = said_size(text(root, "size/width"), text(root, "size/height"))
+        return replace(entry, label=label, annotations={**several, "boxes": boxes}, size=size)
 
     def _split_of(self, locator: str) -> str | None:
         named = self._sets.named.get(locator)
@@ -238,7 +241,7 @@ def _places(folder: str) -> list[str]:
     return [*(f"{_above(folder)}{name}" for name in PICTURES), folder]
 
 
-def holds_voc(folder: Path) -> bool:
+def holds_voc(listing: Listing) -> bool:
     """Whether XML files in a folder, or some folders below it, are annotations of Pascal VOC."""
-    first = islice(files_below(folder, ".xml", DEEP), PEEKED)
-    return any(root_name(folder / path) == "annotation" for path in first)
+    first = islice(listing.files(".xml", DEEP), PEEKED)
+    return any(root_name(path) == "annotation" for path in first)

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.errors import BadImage, SourceError, shortened
 from augforge.io.archives import Archives, is_archive
-from augforge.io.base import SPLITS, Entry, Source, existing, file_stamp, labels_met, natural, only, split_name
+from augforge.io.base import (
+    MISSING,
+    SPLITS,
+    Entry,
+    Source,
+    existing,
+    file_stamp,
+    labels_met,
+    natural,
+    only,
+    split_name,
+)
 from augforge.io.braces import expanded, is_list
 from augforge.io.class_list import CLASS_LISTS, class_list
 from augforge.io.members import Members, Place, Scan, scan, without_images
@@ -30,7 +41,6 @@ SMALL = 4 << 20
 BESIDE = frozenset({"export.json", "README.md", "croissant.json", *CLASS_LISTS})
 """Files that belong beside archives."""
 CAPTIONS = ("txt", "caption", "text")
-MISSING = "missing file"
 
 
 class Archived(Source):

@@ -262,6 +262,7 @@ def safe_name(text: str) -> str:
     if text and plain == text and len(text.encode()) <= LONGEST and text.partition(".")[0].lower() not in RESERVED:
         return text
     short = plain.encode()[: LONGEST // 2].decode(errors="ignore").strip(" .-") or "unnamed"
+    short = short.replace(".", "_") if short.partition(".")[0].lower() in RESERVED else short
     return f"{short}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 

@@ -15,13 +15,13 @@ from augforge.io.annotated import (
     classes_met,
     counted,
     files_below,
-    folders_below,
     normal,
     one_split,
 )
-from augforge.io.base import Entry, existing, existing_folder, file_stamp, split_name
+from augforge.io.base import MISSING, Entry, existing, existing_folder, file_stamp, split_name
 from augforge.io.columns import file_split
-from augforge.io.listed import MISSING, label_of
+from augforge.io.listed import label_of
+from augforge.io.listing import Listing
 from augforge.io.splits import path_split
 from augforge.io.tree import SUFFIXES, printable
 from augforge.io.yolo_data import NO_LABELS, USUAL, YoloData, is_data_file, names_beside, read_data_file
@@ -204,19 +204,19 @@ def _label_path(locator: str) -> str:
     return "/".join([*parts, f"{stem}.txt"])
 
 
-def holds_yolo(folder: Path) -> bool:
+def holds_yolo(listing: Listing) -> bool:
     """Whether a folder has a data file of YOLO, or label files in `labels` or beside images of their names."""
-    if any(is_data_file(path) for path in folder.iterdir()):
+    if any(map(is_data_file, listing.files((".yaml", ".yml"), 0))):
         return True
-    contents = (content for text in _label_files(folder) if (content := _content(folder / text)).strip())
+    contents = (content for text in _label_files(listing) if (content := _content(listing.root / text)).strip())
     first = list(islice(contents, PEEKED))
     good = sum(map(looks_like_labels, first))
     return good > 0 and 2 * good >= len(first)  # a few malformed lines cost their boxes, not the kind
 
 
-def _label_files(folder: Path) -> Iterator[str]:
+def _label_files(listing: Listing) -> Iterator[str]:
     """The text files that lie where label files do, folder by folder."""
-    for above, names in folders_below(folder, DEEP):
+    for above, names, _ in listing.folders(DEEP):
         texts = {name[:-4] for name in names if name.lower().endswith(".txt") and name.lower() not in NO_LABELS}
         if texts and LABELS not in above.split("/"):
             texts &= {name.rpartition(".")[0] for name in names if name.rpartition(".")[2].lower() in SUFFIXES}

@@ -23,6 +23,8 @@ DIGITS = 20
 HELD_OUT = "held-out"
 """The role of images that a training only measures itself by."""
 RECORD, WEIGHTS, CHECKPOINT = "model.json", "model.safetensors", "checkpoint.safetensors"
+WEIGHTS_FILE = "weights-file"
+"""What the record calls the file of the weights, where that is not WEIGHTS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,14 @@ def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:
 
 def check_weights(folder: Path, record: Mapping[str, Any]) -> None:
     """ModelError where the weights are not those that the record of the model names."""
-    if digest_of(folder / WEIGHTS) != record.get("weights"):
-        raise ModelError(f"{folder / WEIGHTS} is not what was trained", "train the model again")
+    path = weights_path(folder, record)
+    if digest_of(path) != record.get("weights"):
+        raise ModelError(f"{path} is not what was trained", "train the model again")
+
+
+def weights_path(folder: Path, record: Mapping[str, Any]) -> Path:
+    """The file of a model's weights."""
+    return folder / str(record.get(WEIGHTS_FILE, WEIGHTS))
 
 
 def read_model(folder: Path) -> Trained:
@@ -94,9 +102,10 @@ def read_model(folder: Path) -> Trained:
     record = read_record(folder)
     if record is None:
         raise ModelError(f"{folder} holds no trained model: it has no {RECORD}", "give the --out of augforge train")
+    path = weights_path(folder, record)
     try:
         check_weights(folder, record)
-        weights = load_file(folder / WEIGHTS)
+        weights = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}", "train the model again") from error
+        raise ModelError(f"{path} cannot be read: {error}", "train the model again") from error
     return Trained(record["task"], record["facts"], weights)

@@ -15,10 +15,16 @@ from augforge.models.tasks import PIPELINES, TASKS, backends_of
 
 OPEN_CLIP = re.compile(r"[\w.-]+/[\w.-]+")
 """What an `arch/pretrained` of open_clip looks like."""
-TRAINERS = {"night": "night", "paired": "paired", "classification": "classifier"}
+TRAINERS = {
+    "night": "night",
+    "paired": "paired",
+    "classification": "classifier",
+    "anomaly": "efficientad",
+    "unconditional": "diffusion",
+}
 """The trainer that makes the models of a task."""
 _OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety")
-_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation")
+_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation", "outpainting", "autoencoder")
 
 
 def find_model(name: str, task: str) -> Model:
@@ -36,6 +42,11 @@ def find_model(name: str, task: str) -> Model:
     return model
 
 
+def is_there(name: str, task: str) -> bool:
+    """Whether `find_model` finds a model; one that a recipe is still to train is not there. ModelError as there."""
+    return (_trained.get(name) or MODELS.get(name) or _made_up(name, task)) is not None
+
+
 def ways_to_name(task: str) -> str:
     """Everything that can be given as a model for `task`, as a hint."""
     ways = list(names_for(task))
@@ -45,6 +56,10 @@ def ways_to_name(task: str) -> str:
         ways += ["the directory of a diffusers pipeline", "a .safetensors file", "hub:owner/name"]
     elif task in _OPEN_CLIP_TASKS:
         ways += ["a model directory", "hub:owner/name", "ARCH/PRETRAINED of open_clip"]
+    elif task == "depth-estimation":
+        ways += ["the directory of a depth model of transformers", "hub:owner/name"]
+    elif task == "attention":
+        ways += ["the directory of a vision transformer of timm or transformers", "hub:owner/name"]
     else:
         ways += ["a directory or file with its weights"]
     if task == "safety":

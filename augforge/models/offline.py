@@ -70,7 +70,7 @@ class Lite2(Tower):
         net = lite2_network(package_file(model)).to(pick_device(device))
         self._net = net.to(memory_format=torch.channels_last)  # 1.8 times as fast on a CPU
         preprocessing = timm_preprocessing(timm.data.resolve_model_data_config(self._net))
-        super().__init__(model, preprocessing, self._pooled, pick_device(device), "timm")
+        super().__init__(model, preprocessing, self._pooled, pick_device(device), "timm", self._net)
         self.classes = imagenet_classes()
 
     def _pooled(self, batch: Tensor) -> Tensor:

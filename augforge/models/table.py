@@ -210,6 +210,14 @@ MODELS: dict[str, Model] = {
             weights="about 2.5 GB in half precision",
         ),
         Model(
+            "depth-anything-v2-small",
+            ("transformers",),
+            "hub:depth-anything/Depth-Anything-V2-Small-hf",
+            "Apache-2.0",
+            "relative depth, for `generate weather`",
+            weights="about 100 MB",
+        ),
+        Model(
             "edge-operator",
             ("edges",),
             "code:edge-operator",

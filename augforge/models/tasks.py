@@ -7,7 +7,7 @@ from pathlib import Path
 
 from augforge.errors import ModelError
 
-PIPELINES = ("image-to-image", "text-to-image")
+PIPELINES = ("image-to-image", "text-to-image", "inpainting")
 """The back-ends of an ordinary pipeline of diffusers."""
 TASKS: dict[str, tuple[str, ...]] = {
     "image-text": ("open_clip",),
@@ -20,7 +20,13 @@ TASKS: dict[str, tuple[str, ...]] = {
     "night": ("night",),
     "paired": ("paired",),
     "classification": ("classification", "efficientnet-lite2"),
+    "anomaly": ("anomaly",),
     "edges": ("edges",),
+    "depth-estimation": ("transformers",),
+    "unconditional": ("unconditional",),
+    "outpainting": ("unconditional", "inpainting"),
+    "autoencoder": ("autoencoder", "image-to-image", "unclip"),
+    "attention": ("timm", "transformers"),
 }
 """What a stage can ask of a model, and the back-ends that do it, the preferred one first."""
 
@@ -52,12 +58,14 @@ def backends_of(folder: Path) -> tuple[str, ...]:
         "StableUnCLIPImg2ImgPipeline": ("unclip", "variation"),
         "KandinskyV22Pipeline": ("kandinsky-2.2",),
         "StableDiffusionImageVariationPipeline": ("variation",),
+        "DDPMPipeline": ("unconditional",),
+        "DDIMPipeline": ("unconditional",),
     }
     return only.get(kind, PIPELINES)
 
 
 def vision_backend(folder: Path) -> str | None:
-    """What loads a directory of a model that embeds images; None if it is none of those known."""
+    """What loads a directory that holds one network, such as one that embeds images; None if it is none known."""
     if (folder / "open_clip_config.json").is_file():
         return "open_clip"
     try:
@@ -68,6 +76,8 @@ def vision_backend(folder: Path) -> str | None:
         raise ModelError(f"{folder / 'config.json'} is damaged: {error}", "is the directory complete?") from error
     if "architecture" in found:
         return "timm"
+    if found.get("_class_name") == "AutoencoderKL":
+        return "autoencoder"
     return "transformers" if "model_type" in found else None
 
 

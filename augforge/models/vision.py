@@ -38,11 +38,18 @@ class Tower:
     """A network that embeds images after its `preprocessing`. `encode` turns (n, 3, s, s) into (n, d)."""
 
     def __init__(
-        self, model: Model, preprocessing: Preprocessing, encode: Callable[[Tensor], Tensor], device: str, library: str
+        self,
+        model: Model,
+        preprocessing: Preprocessing,
+        encode: Callable[[Tensor], Tensor],
+        device: str,
+        library: str,
+        network: Any,
     ):
         import torch
 
         self.preprocessing, self.device, self._encode = preprocessing, device, encode
+        self.network = network
         self.facts = {"model": model.facts(), **setting(device, torch.float32, library)}
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
@@ -60,6 +67,7 @@ class ClipTower(ImageText):
     def __init__(self, model: Model, device: str = "auto") -> None:
         super().__init__(model, device)
         self.preprocessing = clip_preprocessing(self._net.visual.preprocess_cfg)
+        self.network = self._net.visual
 
     def embed_preprocessed(self, seen: Seen) -> Vectors:
         """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
@@ -80,7 +88,7 @@ def open_tower(model: Model, device: str = "auto") -> ClipTower | Tower:
     backend = vision_backend(folder)
     if backend == "open_clip":
         return ClipTower(model, device)
-    if backend is None:
+    if backend not in ("transformers", "timm"):
         raise ModelError(f"{model.name!r} has no config.json of a model that embeds images", "which model is it?")
     refuse_pickled(folder)
     opened = {"transformers": _open_transformers, "timm": _open_timm}[backend]
@@ -137,7 +145,7 @@ def _open_timm(model: Model, folder: Path, device: str) -> Tower:
     import timm
 
     net = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).to(device).eval()
-    return Tower(model, timm_preprocessing(timm.data.resolve_model_data_config(net)), net, device, "timm")
+    return Tower(model, timm_preprocessing(timm.data.resolve_model_data_config(net)), net, device, "timm", net)
 
 
 def timm_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
@@ -169,7 +177,7 @@ def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
         raise ValueError(f"{len(lost)} of its tensors are missing, {lost[0]} for one")
     net = net.to(device).eval()
     return Tower(
-        model, preprocessing, lambda batch: transformers_vectors(net, batch, not unpooled), device, "transformers"
+        model, preprocessing, lambda batch: transformers_vectors(net, batch, not unpooled), device, "transformers", net
     )
 
 

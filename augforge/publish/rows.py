@@ -279,10 +279,11 @@ class Published:
 def _without_model(generation_config: str) -> bool:
     """Whether a generator that uses no trained model has made an image; one that is not known may use one."""
     try:
-        made_by = stage_class("generate", str(json.loads(generation_config)["generator"]))
+        config = json.loads(generation_config)
+        made_by = stage_class("generate", str(config["generator"]))
     except (ValueError, KeyError, TypeError, RecipeError):
         return False
-    return issubclass(made_by, Generator) and not made_by.trained
+    return issubclass(made_by, Generator) and not made_by.trained and not isinstance(config.get("model"), dict)
 
 
 def known(value: float | None) -> bool:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from augforge.errors import AugforgeError, ModelError, RecipeError, did_you_mean
 from augforge.models import find_model
 from augforge.models.find import ways_to_name
+from augforge.models.tasks import TASKS
 from augforge.recipe.source import name_in
 from augforge.stages.catalog import VERBS, stage_class
 from augforge.stages.stage import Stage, kebab
@@ -88,7 +89,7 @@ def _check_together(stage: Stage, trained: Mapping[str, str]) -> None:
 def _check_model(name: str, task: str, trained: Mapping[str, str]) -> None:
     if name not in trained:
         find_model(name, task)
-    elif trained[name] != task:
+    elif trained[name] not in TASKS[task]:  # what trains a model for a task is also the back-end that loads it
         raise ModelError(f"{name!r} is trained for {trained[name]}, not for {task}", "name another model here")
 
 

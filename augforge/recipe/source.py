@@ -10,8 +10,10 @@ from typing import Any
 from augforge.errors import RecipeError, did_you_mean
 from augforge.io import KINDS
 
-OPTIONS = ("split", "image", "label", "masks", "class", "splits", "classes")
-FLAGS = ("splits", "classes")
+OPTIONS = (
+    "split", "image", "label", "masks", "class", "splits", "classes", "boxes", "path", "corners", "sizes",
+)  # fmt: skip
+FLAGS = ("splits", "classes", "sizes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from augforge.data.classes import table_counts
+from augforge.data.label_errors import LabelError, read_label_errors
 from augforge.data.record import FORMAT, format_of, no_run
 from augforge.data.sample import is_evaluation
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
 from augforge.report.conflicts import conflict_notes
 from augforge.report.evaluation import Evaluation, read_evaluation
+from augforge.report.heat import HeatMap, heat_maps
 from augforge.report.judges import Judgement, judgements
 from augforge.report.layout import LEAST, Layout, layout_of
 from augforge.report.pairs import pairs_of
@@ -34,7 +36,8 @@ class Findings:
 
     `rows` is the ledger (n rows, as in samples.parquet); `flagged` (n,) and `unjudged` (n,) mark images that are never
     shown. `recipe` is None where recipe.yaml cannot be read, `layout` where no vectors are stored. `pairs` are rows
-    that went as near-duplicates, with those of which. `notes` are sentences on what is missing.
+    that went as near-duplicates, with those of which, `mislabelled` rows whose label is
+    likely wrong, the worst first. `notes` are sentences on what is missing.
     """
 
     folder: Path
@@ -49,6 +52,8 @@ class Findings:
     recipe_text: str
     layout: Layout | None
     pairs: list[tuple[int, int]]
+    mislabelled: list[tuple[int, LabelError]]
+    heat: list[HeatMap]
     judgements: list[Judgement]
     evaluation: Evaluation | None
     notes: list[str]
@@ -113,6 +118,8 @@ def collect(folder: Path, umap: bool = False) -> Findings:
         recipe_text=_text(folder / "recipe.yaml"),
         layout=layout,
         pairs=pairs_of(rows),
+        mislabelled=_mislabelled(folder, rows, flagged | unjudged),
+        heat=[] if recipe is None else heat_maps(folder, recipe, rows, flagged | unjudged),
         judgements=[] if recipe is None else judgements(folder, recipe, rows, classes),
         evaluation=read_evaluation(folder),
         notes=notes,
@@ -157,6 +164,13 @@ def _stages(rows: pa.Table, recipe: Recipe | None) -> list[str]:
     met = {stage for column in ("stage", "dropped_by") for stage in rows.column(column).unique().to_pylist() if stage}
     earlier = sorted(met - {"source", "write", *own}, key=_place)
     return ["source", *earlier, *own, *(["write"] if "write" in met else [])]
+
+
+def _mislabelled(folder: Path, rows: pa.Table, hidden: NDArray[np.bool_]) -> list[tuple[int, LabelError]]:
+    """The label errors that the run lists, with their rows; those that are not shown are left out."""
+    errors = read_label_errors(folder)
+    places = {identity: row for row, identity in enumerate(rows.column("id").to_pylist())} if errors else {}
+    return [(places[e.id], e) for e in errors if e.id in places and not hidden[places[e.id]]]
 
 
 def _place(title: str) -> tuple[int, str]:

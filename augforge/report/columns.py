@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from augforge import __version__
 from augforge.data.annotations import KINDS, describe_annotations, parse_annotations
+from augforge.data.label_errors import LabelError
 from augforge.report.collect import Findings
 from augforge.report.judges import Judgement
 from augforge.report.layout import Layout
@@ -73,6 +74,8 @@ def overview(findings: Findings) -> dict[str, Any]:
         "measures": [_measure(asdict(measure)) for measure in findings.measures],
         "certificates": findings.certificates,
         "pairs": [list(pair) for pair in findings.pairs],
+        "mislabelled": [{"row": row, **_error(error)} for row, error in findings.mislabelled],
+        "heat": [asdict(heat) for heat in findings.heat],
         "judges": [_judge(judgement) for judgement in findings.judgements],
         "map": None if findings.layout is None else _map(findings.layout),
         "evaluation": None if findings.evaluation is None else findings.evaluation.plain(),
@@ -200,6 +203,12 @@ def path_as_typed(folder: Path) -> str:
     whole = folder.resolve()
     here = Path.cwd().resolve()
     return str(whole.relative_to(here)) if here in whole.parents else str(whole)
+
+
+def _error(error: LabelError) -> dict[str, Any]:
+    """What is said of a label that is likely wrong."""
+    numbers = {name: float(f"{getattr(error, name):.6g}") for name in ("probability", "quality")}
+    return {"suggested": error.suggested, "source": error.source, **numbers}
 
 
 def _judge(judgement: Judgement) -> dict[str, Any]:

@@ -24,7 +24,11 @@ LINE = 14
 
 
 def annotated(
-    image: Image.Image, annotations: Mapping[str, Any], mask: NDArray[np.uint8] | None = None, side: int = 256
+    image: Image.Image,
+    annotations: Mapping[str, Any],
+    mask: NDArray[np.uint8] | None = None,
+    side: int = 256,
+    names: bool = True,
 ) -> Image.Image:
     """An image with its annotations drawn over it, its longer side `side` px.
 
@@ -33,6 +37,7 @@ def annotated(
         annotations: checked ones, of that image.
         mask: its label map (h, w), if it has one; label 0 stays clear.
         side: px of the longer side of the result.
+        names: whether the class of a box stands at it.
     """
     scale = side / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)
@@ -46,7 +51,7 @@ def annotated(
         shown = _with_outline(shown, box)
     pen = ImageDraw.Draw(shown)
     for box in moved.get("boxes", ()):
-        _draw_box(pen, box)
+        _draw_box(pen, box, names)
     for one in moved.get("keypoints", ()):
         _draw_points(pen, one["points"])
     return shown.convert("RGB")
@@ -101,12 +106,12 @@ def _with_outline(shown: Image.Image, box: Mapping[str, Any]) -> Image.Image:
     return Image.alpha_composite(shown, Image.fromarray(layer, "RGBA"))
 
 
-def _draw_box(pen: ImageDraw.ImageDraw, box: Mapping[str, Any]) -> None:
+def _draw_box(pen: ImageDraw.ImageDraw, box: Mapping[str, Any], named: bool) -> None:
     x0, y0, x1, y1 = box["box"]
     colour, font = colour_of(box.get("label")), ImageFont.load_default(11)
     pen.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=colour, width=2)
     text = (box.get("label") or "") + (" (crowd)" if box.get("iscrowd") else "")
-    if text:
+    if text and named:
         left, top, right, bottom = pen.textbbox((x0 + 2, y0), text, font=font)
         pen.rectangle((left - 2, top - 1, right + 2, bottom + 1), fill=colour)
         pen.text((x0 + 2, y0), text, (0, 0, 0), font=font)

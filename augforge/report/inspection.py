@@ -17,6 +17,7 @@ from augforge.data.files import named, write_atomically
 from augforge.data.ids import unit
 from augforge.data.pictures import MASK
 from augforge.errors import BadImage, SourceError, StoreError
+from augforge.io.sizes import fitting
 from augforge.io.understood import Understood, understanding, understood
 from augforge.printable import printable
 
@@ -199,12 +200,22 @@ def _example(source: Source, entry: Entry) -> Example:
     try:
         if entry.problem:
             raise BadImage(entry.problem)
-        image = decode(source.read(entry.locator))
+        data = source.read(entry.locator)
+        image = decode(data)
         mask = decode_condition(source.read_picture(entry.locator, MASK)) if MASK in entry.pictures else None
     except BadImage as error:
         empty = Image.new("RGB", (SIDE, SIDE), (235, 235, 235))
         return Example(entry.locator, entry.label, entry.split, {}, tuple(entry.pictures), empty, error.message)
-    usable, wrong = check_annotations(entry.annotations, (image.height, image.width))
+    usable, wrong = _usable(entry, data, image.size)
     picture = annotated(image, usable, mask, SIDE)
     label = one_label(entry.label, usable)
-    return Example(entry.locator, label, entry.split, usable, tuple(entry.pictures), picture, "", tuple(wrong))
+    return Example(entry.locator, label, entry.split, usable, tuple(entry.pictures), picture, "", wrong)
+
+
+def _usable(entry: Entry, data: bytes, size: tuple[int, int]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The annotations that can be used of an image of `size` (width, height), and what is wrong with others."""
+    from augforge.data.images import inspect
+
+    said, other = fitting(entry.annotations, entry.size, inspect(data)) if entry.size else (entry.annotations, "")
+    usable, wrong = check_annotations(said, size[::-1])
+    return usable, tuple(filter(None, [other, *wrong]))

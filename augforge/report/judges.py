@@ -53,7 +53,7 @@ def judgements(folder: Path, recipe: Recipe, rows: pa.Table, classes: Sequence[s
         classes: the labels that prompts were made of.
     """
     found: list[Judgement] = []
-    with trained_models(_own(folder, recipe)):
+    with trained_models(own_models(folder, recipe)):
         for title, stage in zip(recipe.titles(), recipe.stages, strict=True):
             try:
                 judged = _judgement(folder, title, stage, rows, classes)
@@ -99,7 +99,7 @@ def _prompts(stage: Clip | Margin, store: Store, classes: Sequence[str]) -> tupl
     return list(known), texts.matrix(list(known.values()), "vector")
 
 
-def _own(folder: Path, recipe: Recipe) -> dict[str, Model]:
+def own_models(folder: Path, recipe: Recipe) -> dict[str, Model]:
     """The models that the recipe itself has trained into the run folder, the latest of each, by their names."""
     return {model.name: model for stage in recipe.stages if isinstance(stage, Trainer) for model in _of(stage, folder)}
 

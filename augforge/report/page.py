@@ -14,8 +14,8 @@ from augforge.optional import require
 from augforge.report.columns import as_json
 
 CODE = (
-    "data", "dom", "charts", "overview", "picture", "address", "gallery", "detail", "scores", "judges", "pairs",
-    "selection", "balance", "map", "evaluation", "next", "main",
+    "data", "dom", "charts", "overview", "picture", "address", "gallery", "detail", "scores", "judges", "mislabelled",
+    "heat", "pairs", "selection", "balance", "map", "evaluation", "next", "main",
 )  # fmt: skip
 """The files of app/, in the order in which they are joined."""
 BLOCK = 250

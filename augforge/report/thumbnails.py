@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,11 @@ from augforge.data.preprocessing import decode
 from augforge.errors import BadImage
 from augforge.progress import Progress
 from augforge.report.collect import Findings
+from augforge.report.colours import palette
 from augforge.report.columns import as_json
 from augforge.report.pictures import Pictures
 from augforge.report.shapes import shapes
+from augforge.report.strips import strip
 
 MOST = 4_000
 """Thumbnails of one report; more would make it slow to write, and nobody looks at so many."""
@@ -44,14 +46,25 @@ SMALL = 48
 class Thumbnails:
     """Base64 WebP by ledger row: `pictures`, `masks`, and why a row that was looked at has none.
 
-    `shapes` has what is to be drawn over a picture, as JSON.
+    `shapes` has what is to be drawn over a picture, as JSON, and `strips` the other pictures that go with it: their
+    `names`, and base64 WebP of them beside each other.
     """
 
     pictures: dict[int, str] = field(default_factory=dict)
     masks: dict[int, str] = field(default_factory=dict)
     shapes: dict[int, str] = field(default_factory=dict)
+    strips: dict[int, str] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
     size: int = 0
+
+
+class Shown(NamedTuple):
+    """What is shown of an image: base64 WebP of it and its mask, and JSON; "" for what it has not."""
+
+    picture: str
+    mask: str
+    shapes: str
+    strip: str
 
 
 def make_thumbnails(findings: Findings, budget: int, progress: Progress | None = None) -> Thumbnails:
@@ -80,20 +93,17 @@ def side_for(count: int) -> int:
     return next((side for side in SIDES if count * side * side * BYTES_A_PIXEL <= ALL_BYTES), SIDES[-1])
 
 
-def _add(made: Thumbnails, place: int, one: tuple[str, str, str] | str, budget: int) -> bool:
+def _add(made: Thumbnails, place: int, one: Shown | str, budget: int) -> bool:
     """Take one in; False if it does not fit any more."""
     if isinstance(one, str):
         made.missing[place] = one
         return True
-    picture, mask, drawn = one
-    size = len(picture) + len(mask) + len(as_json(drawn).encode()) + 9  # quotes and commas
+    size = sum(len(as_json(text).encode()) + 3 for text in one)  # quotes and commas
     if made.size + size > budget:
         return False
-    made.pictures[place] = picture
-    if mask:
-        made.masks[place] = mask
-    if drawn:
-        made.shapes[place] = drawn
+    for kept, text in zip((made.pictures, made.masks, made.shapes, made.strips), one, strict=True):
+        if text:
+            kept[place] = text
     made.size += size
     return True
 
@@ -103,17 +113,23 @@ def in_order(findings: Findings) -> Iterator[int]:
 
     The rows of each stratum (the stage that made them, the class, whether and by what they were dropped) are in the
     order of a hash of their ids, and the strata take turns; parents come just before the first of their children, and
-    an image just before the first that went as its near-duplicate. Withheld rows are left out.
+    an image just before the first that went as its near-duplicate. First of all come those whose label is likely wrong
+    and those with a heat map, which somebody has to look at. Withheld rows are left out.
     """
     ids = findings.rows.column("id").to_pylist()
     parents, places = findings.rows.column("parents").to_pylist(), {identity: row for row, identity in enumerate(ids)}
     hidden, seen, twins = findings.hidden, set(), dict(findings.pairs)
-    for row in _by_turns(findings, ids):
+    for row in (*_doubtful(findings), *_by_turns(findings, ids)):
         before = [places[parent] for parent in parents[row] or () if parent in places]
         for one in (*before, *([twins[row]] if row in twins else []), row):
             if one not in seen and not hidden[one]:
                 seen.add(one)
                 yield one
+
+
+def _doubtful(findings: Findings) -> list[int]:
+    """The rows that somebody has to look at."""
+    return [*(row for row, _ in findings.mislabelled), *(heat.row for heat in findings.heat)]
 
 
 def _by_turns(findings: Findings, ids: Sequence[str]) -> list[int]:
@@ -126,15 +142,18 @@ def _by_turns(findings: Findings, ids: Sequence[str]) -> list[int]:
     return [row for *_, row in sorted(turns)]
 
 
-def _thumbnail(pictures: Pictures, row: dict[str, Any], side: int) -> tuple[str, str, str] | str:
-    """Picture, mask and what is drawn over them ("" if it has none), or why there is no picture."""
+def _thumbnail(pictures: Pictures, row: dict[str, Any], side: int) -> Shown | str:
+    """What is shown of an image, or why there is no picture."""
     try:
         picture = _small(decode(pictures.image(row), side), side)
-        mask = _mask(images.decode_condition(pictures.beside(row, MASK)), picture.size) if _has_mask(row) else ""
+        names = list(parse_pictures(row["pictures"]))
+        mask = _mask(images.decode_condition(pictures.beside(row, MASK)), picture.size) if MASK in names else ""
+        others = {name: pictures.beside(row, name) for name in names if name != MASK}
+        strip_of = _strip(others, min(picture.height, side)) if others else ""
     except BadImage as error:
         return error.message
     drawn = shapes(row["annotations"], (row["height"], row["width"]))
-    return _webp(picture, lossless=max(picture.size) <= SMALL), mask, drawn
+    return Shown(_webp(picture, lossless=max(picture.size) <= SMALL), mask, drawn, strip_of)
 
 
 def _small(image: Image.Image, side: int) -> Image.Image:
@@ -143,8 +162,9 @@ def _small(image: Image.Image, side: int) -> Image.Image:
     return image
 
 
-def _has_mask(row: Mapping[str, Any]) -> bool:
-    return MASK in parse_pictures(row["pictures"])
+def _strip(others: Mapping[str, bytes], side: int) -> str:
+    picture = strip(others, side)
+    return as_json({"names": ", ".join(others), "picture": _webp(picture, lossless=side <= SMALL)})
 
 
 def _mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> str:
@@ -153,17 +173,6 @@ def _mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> str:
         return _webp(Image.fromarray(mask).resize(size, Image.Resampling.LANCZOS), lossless=False)
     labels = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
     return _webp(Image.fromarray(palette()[labels]), lossless=True)
-
-
-def palette() -> NDArray[np.uint8]:
-    """(256, 4) a colour for each label, far from those of its neighbours; label 0 is transparent."""
-    hues = (np.arange(256) * 137.508 % 360 / 360 * 255).astype(np.uint8)  # the golden angle
-    bright = np.where(np.arange(256) % 2, 255, 190).astype(np.uint8)
-    hsv = np.stack([hues, np.full(256, 210, np.uint8), bright], axis=-1)[None]
-    rgb = np.asarray(Image.fromarray(hsv, mode="HSV").convert("RGB"))[0]
-    colours = np.concatenate([rgb, np.full((256, 1), 255, np.uint8)], axis=1)
-    colours[0] = 0
-    return colours
 
 
 def _webp(image: Image.Image, lossless: bool) -> str:

@@ -141,9 +141,10 @@ def _with_pictures(told: dict[str, Any], columns: dict[str, Any], thumbnails: Th
     pictured, pictures = picture_blocks(thumbnails.pictures, "picture")
     masked, masks = picture_blocks(thumbnails.masks, "mask")
     drawn, shapes = picture_blocks(thumbnails.shapes, "shape")
+    beside, strips = picture_blocks(thumbnails.strips, "strip")
     reasons = {str(row): reason for row, reason in thumbnails.missing.items()}
-    shown = {"pictured": pictured, "masked": masked, "drawn": drawn, "missing": reasons}
-    return {"overview": told, "samples": {**columns, **shown}, **pictures, **masks, **shapes}
+    shown = {"pictured": pictured, "masked": masked, "drawn": drawn, "beside": beside, "missing": reasons}
+    return {"overview": told, "samples": {**columns, **shown}, **pictures, **masks, **shapes, **strips}
 
 
 def _save(path: Path, content: bytes) -> None:

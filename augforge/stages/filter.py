@@ -129,6 +129,10 @@ class Filter(Stage):
         """(n,) why each would go, given the decisive scores (n,); None or () where the rule says it well enough."""
         return ()
 
+    def remark(self, inputs: FilterInputs) -> str:
+        """What the run says of the judging, beside who goes; "" for nothing."""
+        return ""
+
 
 class PixelFilter(Filter):
     """A filter that looks at one image's pixels."""

@@ -28,6 +28,18 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Labelled real images that a classifier did not learn from.
+
+    `vectors` (m, d), as those of the images; `labels` (m,) the names of their classes; `where` says which they are.
+    """
+
+    vectors: Vectors
+    labels: Sequence[str]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parents:
     """The parents of images: image `children[k]` has a parent with the vector `vectors[k]`.
 
@@ -36,6 +48,17 @@ class Parents:
 
     children: Numbers
     vectors: Vectors
+
+    def of(self, rows: Numbers) -> Parents:
+        """The parents of images that are repeated: image k of the answer is that at `rows[k]` (m,) here."""
+        import numpy as np
+
+        order = np.argsort(self.children, kind="stable")
+        ordered = self.children[order]
+        starts, stops = np.searchsorted(ordered, rows), np.searchsorted(ordered, rows, side="right")
+        taken = [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        places = np.concatenate(taken) if taken else order[:0]
+        return Parents(np.repeat(np.arange(len(rows)), stops - starts), self.vectors[places])
 
 
 def _not_here(*_: object) -> NoReturn:
@@ -56,6 +79,8 @@ class FilterInputs:
         reference: returns the real images.
         parents: returns the parents of the images.
         known: returns the names of the d classes of a classifier, in the order of its logits.
+        held_out: returns the images of the split of that name, or others that the classifier did not learn from.
+        mutual: returns (n,) how odd the oddest patch of each of n images is beside those of others, given both by ids.
     """
 
     def __init__(
@@ -69,11 +94,14 @@ class FilterInputs:
         reference: Callable[[], Reference] = _not_here,
         parents: Callable[[], Parents] = _not_here,
         known: Callable[[], Sequence[str]] = _not_here,
+        held_out: Callable[[str], HeldOut] = _not_here,
+        mutual: Callable[[Sequence[str], Sequence[str]], NDArray[np.float64]] = _not_here,
         also: tuple[Numbers, Numbers] | None = None,
     ) -> None:
         self.ids, self.classes, self.names, self.also = ids, classes, names, also
         self._images, self._texts = images, texts
         self._reference, self._parents, self._known = reference, parents, known
+        self._held_out, self._mutual = held_out, mutual
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,6 +114,21 @@ class FilterInputs:
     def texts(self, texts: Sequence[str]) -> Vectors:
         """(t, d) the vectors of t texts, of unit length."""
         return self._texts(texts)
+
+    def held_out(self, split: str) -> HeldOut:
+        """Labelled real images that the classifier did not learn from: those of `split` if there are any.
+
+        Raises:
+            RecipeError: there are none.
+        """
+        return self._held_out(split)
+
+    def mutual(self, ids: Sequence[str], others: Sequence[str]) -> NDArray[np.float64]:
+        """(n,) how odd the oddest patch of each image of `ids` (n,) is beside those of `others` (m,), without itself.
+
+        NaN for an image that cannot be read; 0 where there is no other.
+        """
+        return self._mutual(ids, others)
 
     @cached_property
     def reference(self) -> Reference:

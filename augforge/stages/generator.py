@@ -39,7 +39,8 @@ class GeneratedImage:
     `pictures` are the decoded pictures that go with it, by their names, such as its `mask`: a label map (h, w), or an
     image (h, w, 3); see `augforge.data.pictures`. The engine adds `like`, the encoded ones of its first parent, whose
     modes and palettes are kept.
-    `annotations` are those of the generated image: what a generator does not hand on is gone.
+    `annotations` are those of the generated image: what a generator does not hand on is gone. `problem` is why it is
+    dropped, "" if it is not; its pixels are not kept then.
     """
 
     pixels: NDArray[np.float32] | NDArray[np.uint8]
@@ -47,6 +48,7 @@ class GeneratedImage:
     pictures: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
     like: Mapping[str, bytes] = field(default_factory=dict)
+    problem: str = ""
 
     def encoded_pictures(self) -> dict[str, bytes]:
         """The pictures as PNG bytes; ValueError for a mask that has not the size of the image."""
@@ -120,6 +122,8 @@ class Generator(Stage):
     needs_labels: ClassVar[bool] = True
     uses_pictures: ClassVar[frozenset[str] | None] = frozenset()
     """The names of those of the parents' pictures that it is given; None for all of them."""
+    plans_by_likeness: ClassVar[bool] = False
+    """Whether its parents are chosen by how alike images are, which its model of images says."""
     trained: ClassVar[bool] = True
     """Whether a trained model makes the images, which their marks say."""
 
@@ -183,6 +187,10 @@ class Generator(Stage):
     def child_label(self, label: str | None) -> str | None:
         """The class of what is generated from images of class `label`."""
         return label
+
+    def made_label(self, label: str | None, parents: Sequence[Sample], sampled_params: Mapping[str, Any]) -> str | None:
+        """The class of one image, once its parents and parameters are known; `child_label` unless they matter."""
+        return self.child_label(label)
 
     def target_counts(self, counts: Mapping[str | None, float]) -> dict[str | None, int]:
         """How many images to generate of each class, given how many it has; by default up to the largest class.

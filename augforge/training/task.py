@@ -13,6 +13,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from augforge.models.directory import WEIGHTS
+
 Batch = Mapping[str, Any]
 """What `batch` prepares on the CPU: tensors (b, …) by name, and plain values. The loop moves tensors to the device."""
 
@@ -42,10 +44,16 @@ class SampleGrid:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is saved: the weights that inference needs, and the plain facts that rebuild the network around them."""
+    """What is saved: the weights that inference needs, and the plain facts that rebuild the network around them.
+
+    `weights_file` is where in the model directory the weights lie, and `files` are others that lie beside them, for
+    libraries that look for a layout of their own.
+    """
 
     weights: Mapping[str, Tensor]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    weights_file: str = WEIGHTS
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class TrainingTask(ABC):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.data.files import seal, write_atomically
 from augforge.errors import ModelError
-from augforge.models.directory import CHECKPOINT, FORMAT, RECORD, WEIGHTS
+from augforge.models.directory import CHECKPOINT, FORMAT, RECORD, WEIGHTS, WEIGHTS_FILE
 from augforge.training import show
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ def write_model(
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in result.weights.items()}
     content = save(weights)
     whole["weights"] = hashlib.sha256(content).hexdigest()
-    write_atomically(folder / WEIGHTS, content)
+    if result.weights_file != WEIGHTS:
+        whole[WEIGHTS_FILE] = result.weights_file
+    for name, data in {result.weights_file: content, **result.files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / name, data)
     write_atomically(folder / "samples.png", show.grid_png(training_task.sample_grid()))
     write_atomically(folder / "losses.png", show.curves_png(history.losses, history.measured))
     write_atomically(folder / "README.md", show.card(whole, folder.name, seconds).encode())

@@ -16,6 +16,7 @@ from augforge.cli.render.next import after_run, after_training, say_next
 from augforge.cli.render.run import MOST, show_summary
 from augforge.engine.run import Summary, run
 from augforge.recipe import Recipe, SourceSpec
+from augforge.stages.catalog import STAGES
 from augforge.stages.filters.sharpness import Sharpness
 
 
@@ -50,7 +51,7 @@ def test_what_follows_a_run_can_be_typed_as_it_stands(finished, capsys):
         assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("trainer", ["night", "paired", "classifier"])
+@pytest.mark.parametrize("trainer", [name for verb, name in STAGES if verb == "train"])
 def test_what_follows_a_training_is_a_command_with_these_options(trainer):
     for words, _ in after_training(trainer, Path("model")):
         parse(["augforge", *map(str, words)])

@@ -212,3 +212,15 @@ def test_annotations_that_cannot_be_right_are_counted(tmp_path):
     (entry,) = source.entries()
     usable, wrong = check_annotations(entry.annotations, (32, 48))
     assert len(usable["boxes"]) == 3 and len(wrong) == 1, "a box of negative height is in the note of its image"
+
+
+def test_a_file_of_training_that_lists_images_of_an_evaluation_folder_is_asked_about(tmp_path):
+    write(tmp_path / "annotations" / "train.json", [listed(1, "train/a.png"), listed(2, "val2014/b.png")], [])
+    for name in ("train/a.png", "val2014/b.png"):
+        picture(tmp_path / name)
+    with pytest.raises(
+        SourceError, match=r"train\.json puts val2014/b\.png into train, and its folder is named as"
+    ) as no:
+        list(open_source("coco", str(tmp_path)).entries())
+    assert "split: train" in no.value.hint
+    assert [entry.split for entry in open_source("coco", str(tmp_path), split="train").entries()] == ["train", "train"]

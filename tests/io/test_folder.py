@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from augforge.data import images
 from augforge.errors import BadImage, SourceError
 from augforge.io import open_source
+from augforge.io.base import split_name
 from augforge.io.folder import Folder
+from augforge.io.understood import understanding, understood
 from tests.bad_inputs import EMPTY_CLASS, colours, encoded, write_bad_inputs
 
 
@@ -108,6 +111,68 @@ def test_a_class_is_never_invented_from_a_layout(tmp_path, name):
     assert {label for _, label, _ in listed(Folder(str(tmp_path), classes=False))} == {None}
     one = open_source("folder", str(tmp_path), **{"class": "cat"})
     assert {entry.label for entry in one.entries()} == {"cat"}
+
+
+def test_a_folder_that_only_holds_splits_is_no_class(tmp_path):
+    write(tmp_path, "birds/train/cat/a.png", "birds/train/dog/a.png", "birds/val_set/cat/b.png", "birds/val_set/c.png")
+    write(tmp_path, "loose.png", "birds/notes.txt")
+    folder = Folder(str(tmp_path))
+    assert folder.classes() == ["cat", "dog"]
+    assert listed(folder) == [
+        ("loose.png", None, None),
+        ("birds/train/cat/a.png", "cat", "train"),
+        ("birds/train/dog/a.png", "dog", "train"),
+        ("birds/val_set/c.png", None, "validation"),
+        ("birds/val_set/cat/b.png", "cat", "validation"),
+    ]
+    told = understood(folder)
+    assert len(list(understanding(folder, told))) == 5
+    assert "birds holds the splits, and is no class" in told.sentence() and "(1 .txt)" in told.sentence()
+    assert [found[0] for found in listed(Folder(str(tmp_path), split="val"))] == [
+        "birds/val_set/c.png", "birds/val_set/cat/b.png",
+    ]  # fmt: skip
+    assert Folder(str(tmp_path), splits=False).classes() == ["birds"]
+
+
+def test_a_class_may_hold_splits_of_its_images(tmp_path):
+    write(tmp_path, "cat/train/a.png", "cat/val/b.png")
+    assert listed(Folder(str(tmp_path))) == [
+        ("cat/train/a.png", "cat", "train"),
+        ("cat/val/b.png", "cat", "validation"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("paths", "named"),
+    [
+        (["birds/train/cat/a.png", "birds/val/cat/b.png", "cars/train/suv/a.png"], "birds and cars hold"),
+        (["birds/train/cat/a.png", "cow/a.png"], "birds holds"),
+        (["birds/train/cat/a.png", "birds/a.png"], "birds holds"),
+        (["birds/train/good/a.png", "birds/test/bad/b.png", "birds/ground_truth/bad/b.png"], "birds holds"),
+    ],
+)
+def test_where_either_may_be_the_classes_the_user_is_asked(tmp_path, paths, named):
+    write(tmp_path, *paths)
+    with pytest.raises(SourceError, match=f"{named} splits with folders in them") as caught:
+        Folder(str(tmp_path))
+    assert f"{tmp_path}/birds" in caught.value.hint and "class: birds" in caught.value.hint
+    for name in {path.split("/")[0] for path in paths if path.startswith("c")}:
+        assert list(Folder(str(tmp_path / name)).entries())
+
+
+@pytest.mark.parametrize("name", ["val_set", "validation-images", "Test data", "testset"])
+def test_a_lone_folder_named_as_a_split_with_a_word_more_is_one(tmp_path, name):
+    write(tmp_path, f"{name}/cat/a.png", f"{name}/b.png")
+    assert Folder(str(tmp_path)).classes() == ["cat"]
+    assert {split for *_, split in listed(Folder(str(tmp_path)))} == {split_name(re.split(r"[-_ ]|set$", name)[0])}
+
+
+@pytest.mark.parametrize("name", ["val2017", "test1", "dev_2"])
+def test_a_split_with_a_number_is_asked_about(tmp_path, name):
+    write(tmp_path, f"{name}/a.png", "cat/b.png")
+    with pytest.raises(SourceError, match=f"the folder {name} is named as a split, but lies beside cat"):
+        Folder(str(tmp_path))
+    assert Folder(str(tmp_path), splits=False).classes() == ["cat", name]
 
 
 def test_hidden_files_are_passed_over(tmp_path):

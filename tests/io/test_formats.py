@@ -84,6 +84,7 @@ def test_what_is_not_there_is_a_source_error_in_every_format(kind, tmp_path):
 
 
 @example("~0")
+@example("/")
 @example("x/" + "y" * 5000)
 @given(st.text(max_size=30))
 def test_any_text_is_detected_or_refused(text):

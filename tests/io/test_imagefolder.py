@@ -173,3 +173,37 @@ def test_masks_belong_to_their_images(tmp_path):
     (tmp_path / "metadata.csv").write_text("file_name,mask_file_name\na.png,m/a.png\n")
     source, (entry,) = read(tmp_path)
     assert entry.pictures and source.read_picture("a.png", "mask") == PNGS[1] and source.remarks == []
+
+
+def test_halves_of_surrogates_and_separators_of_lines_cost_nothing_else(tmp_path):
+    pictures(tmp_path, ["a.png", "b.png", "c.png"])
+    said = [
+        '{"file_name": "a.png", "text": "half \\ud83d of one", "label": "x\\udc00"}',
+        '{"file_name": "b.png", "text": "one\u2028line\x85still", "label": "y"}',
+        '{"file_name": "c.png", "label": "z", "score": NaN}',
+    ]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(said) + "\n", encoding="utf-8")
+    _, found = read(tmp_path)
+    assert [entry.problem for entry in found] == ["", "", ""]
+    assert [entry.label for entry in found] == ["x?", "y", "z"]
+    assert found[0].annotations["caption"] == "half ? of one"
+    assert found[1].annotations["caption"] == "one\u2028line\x85still"
+
+
+def test_a_run_over_halves_of_surrogates_ends_well(tmp_path):
+    from augforge.engine.run import run
+    from augforge.recipe import Recipe, SourceSpec
+
+    pictures(tmp_path / "set", ["a.png"])
+    (tmp_path / "set" / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "\\ud800", "\\udfff": 1}\n')
+    run(Recipe("x", 1, (SourceSpec("imagefolder", str(tmp_path / "set")),), ()), tmp_path / "run")
+
+
+def test_a_text_of_a_parquet_table_that_is_no_utf8_costs_its_own_row(tmp_path):
+    pictures(tmp_path, ["a.png", "b.png", "c.png"])
+    texts = pa.array([b"ok", b"\xff", b"fine"], pa.binary())
+    broken = pa.Array.from_buffers(pa.string(), 3, texts.buffers())
+    pq.write_table(pa.table({"file_name": ["a.png", "b.png", "c.png"], "text": broken}), tmp_path / "metadata.parquet")
+    source, found = read(tmp_path)
+    assert [bool(entry.problem) for entry in found] == [False, True, False]
+    assert "column 'text' cannot be read" in found[1].problem and source.remarks == []

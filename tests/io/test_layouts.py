@@ -79,7 +79,7 @@ def test_the_first_line_says_what_was_understood(tmp_path):
     source = open_source(*detect(str(root)))
     told = understood(source)
     assert len(list(understanding(source, told))) == 5
-    said = "YOLO, 5 images, 2 classes (car 5, bus 1), 0 unlabelled, splits train 3, validation 2"
+    said = "YOLO, 5 images, 2 classes (car 5, bus 1), 0 unlabelled, splits train 3, validation 2, 6 boxes"
     assert (
         told.sentence()
         == f"{root}: {said}, 1 image with several labels; 1 label file is of no image: labels/train/gone.txt"

@@ -26,7 +26,7 @@ LABELS = st.none() | st.text(
 IMAGES = st.lists(
     st.tuples(st.integers(0, 4), LABELS, st.sampled_from([None, "train", "test"])), min_size=1, max_size=5
 )
-FORMATS = ("folder", "parquet", "webdataset", "coco", "hf")
+FORMATS = ("folder", "parquet", "webdataset", "coco", "hf", "label-studio")
 
 
 def picture(number: int) -> bytes:

@@ -626,3 +626,61 @@ def test_any_damage_is_a_reason_and_never_a_crash(sound, tmp_path_factory, data)
             source.read(entry.locator)
         except BadImage as error:
             assert error.message
+
+
+def texts(*values):
+    """A column of texts, given as bytes that need not be UTF-8."""
+    return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
+
+
+BROKEN = texts(b"ok", b"\xff\xfe", b"fine")
+COLUMNS = {
+    "text": BROKEN,
+    "list": pa.ListArray.from_arrays([0, 1, 2, 3], BROKEN),
+    "struct": pa.StructArray.from_arrays([BROKEN, pa.array([1, 2, 3])], ["a", "b"]),
+    "dictionary": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), BROKEN),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        (name, ending)
+        for name in COLUMNS
+        for ending in ("parquet", "feather", "arrow", "arrows")
+        if (name, ending) != ("dictionary", "parquet")  # pyarrow refuses the whole row group
+    ],
+)
+def test_a_text_that_is_no_utf8_costs_its_own_row_in_every_format(tmp_path, name, ending):
+    table = pa.table({"image": pa.array(images(3), IMAGE), "label": ["a", "b", "c"], "note": COLUMNS[name]})
+    source, found = read(write(tmp_path / f"x.{ending}", table), "parquet" if ending == "parquet" else "arrow")
+    assert [entry.label for entry in found] == ["a", None, "c"]
+    assert [bool(entry.problem) for entry in found] == [False, True, False]
+    assert "column 'note' cannot be read" in found[1].problem
+    assert source.classes() == ["a", "b", "c"]
+    assert source.read(found[2].locator) == PNGS[2]
+
+
+def test_a_text_that_is_no_utf8_costs_its_own_row_of_a_dataset(tmp_path):
+    save(tmp_path / "d", {"image": images(3), "label": list("abc"), "note": list("xyz")},
+         {"image": Image(), "label": Value("string"), "note": Value("string")})  # fmt: skip
+    (file,) = (tmp_path / "d").glob("*.arrow")
+    whole = pa.ipc.open_stream(file).read_all()
+    whole = whole.set_column(2, whole.schema.field("note"), [BROKEN])
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_table(whole)
+    _, found = read(tmp_path / "d", "dataset")
+    assert [bool(entry.problem) for entry in found] == [False, True, False]
+
+
+def test_a_label_that_is_no_utf8_costs_its_own_row(tmp_path):
+    table = pa.table({"image": pa.array(images(3), IMAGE), "label": BROKEN})
+    source, found = read(write(tmp_path / "x.arrow", table), "arrow")
+    assert source.classes() == ["fine", "ok"]
+    assert [entry.label for entry in found] == ["ok", None, "fine"]
+
+
+def test_what_a_damaged_row_still_says_of_its_split_is_kept(tmp_path):
+    table = pa.table({"image": pa.array(images(3), IMAGE), "note": BROKEN, "split": ["train", "test", "train"]})
+    _, found = read(write(tmp_path / "x.arrow", table), "arrow")
+    assert [entry.split for entry in found] == ["train", "test", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -125,3 +126,47 @@ def test_it_is_the_first_line_of_a_run_a_plan_and_a_training(tmp_path, shapes):
     written = tmp_path / "r.yaml"
     written.write_text(recipe.yaml())
     assert CliRunner().invoke(app, ["plan", str(written)]).stdout.splitlines()[0] == told(shapes)
+
+
+def test_things_that_annotations_tell_of_are_counted(tmp_path):
+    square = [4, 4, 12, 4, 12, 12]
+    boxes = [
+        {"id": n, "image_id": 1 + n % 3, "category_id": 1, "bbox": [4, 4, 8, 8], "area": 64, "iscrowd": 0}
+        | ({"segmentation": [square]} if n < 2 else {})
+        for n in range(5)
+    ]
+    points = {"keypoints": [5, 5, 2], "num_keypoints": 1, "segmentation": [square]}
+    stray = {"id": 9, "image_id": 99, "category_id": 1, "bbox": [4, 4, 8, 8], "area": 64, "iscrowd": 0}
+    images = [{"id": n, "file_name": f"{n}.png", "width": 32, "height": 32} for n in range(1, 5)]
+    categories = [{"id": 1, "name": "car", "keypoints": ["top"]}, {"id": 2, "name": "bus"}]
+    said = {"images": images, "annotations": [*boxes[:-1], boxes[-1] | points, stray], "categories": categories}
+    write_images(tmp_path / "set" / "images", {".": 3}, size=32)
+    for n, path in enumerate(sorted((tmp_path / "set" / "images").glob("*.png")), start=1):
+        path.rename(path.with_name(f"{n}.png"))
+    (tmp_path / "set" / "instances.json").write_text(json.dumps(said))
+    assert told(tmp_path / "set").endswith(
+        "set: COCO, 4 images, 1 class (car 3), 1 unlabelled, no splits, 5 boxes, 3 outlines, "
+        "1 instance with keypoints, 1 of them cannot be used (1 image missing), no image of bus; "
+        "1 annotation is of an image that no file lists"
+    )
+    run(Recipe("x", 1, (SourceSpec("coco", str(tmp_path / "set")),), ()), tmp_path / "run", max_bad=1)
+    assert "5 boxes, 3 outlines, 1 instance with keypoints" in told(tmp_path / "run")
+
+
+def sentence(source: Path) -> str:
+    """As `told`, of images that may have several labels."""
+    opened = open_source(*detect(str(source)))
+    found = understood(opened)
+    assert len(list(understanding(opened, found))) == found.images
+    return found.sentence()
+
+
+def test_captions_and_several_labels_of_a_run_are_counted(tmp_path):
+    write_images(tmp_path / "set", {".": 2}, size=8)
+    names = [path.name for path in (tmp_path / "set").glob("*.png")]
+    lines = [{"file_name": name, "text": "x", "labels": ["a", "b"]} for name in names]
+    (tmp_path / "set" / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "2 captions, 2 images with several labels" in sentence(tmp_path / "set")
+    run(Recipe("x", 1, (SourceSpec("imagefolder", str(tmp_path / "set")),), ()), tmp_path / "run")
+    assert "2 classes (a 2, b 2), 0 unlabelled" in sentence(tmp_path / "run")
+    assert "2 captions, 2 images with several labels" in sentence(tmp_path / "run")

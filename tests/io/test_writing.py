@@ -20,6 +20,7 @@ HOSTILE = ("../../x", "/etc/passwd", "a/b", "a\\b", "..", ".", "", " ", ".hidden
 @given(st.text())
 @example("cat")
 @example("../../x")
+@example("METADATA.0")
 def test_a_safe_name_is_one_part_of_a_path(text):
     name = safe_name(text)
     assert PurePosixPath(name).name == name and name not in ("", ".", "..")

@@ -24,6 +24,9 @@ CASES = {
     "text-to-image-3": ("text-to-image", "sd3"),
     "text-to-image-flux": ("text-to-image", "flux"),
     "variation": ("variation", "variation"),
+    "inpainting": ("inpainting", "sd"),
+    "inpainting-xl": ("inpainting", "sdxl"),
+    "unconditional": ("unconditional", "ddpm"),
 }
 EMBEDDING = ("unclip", "kandinsky-2.2", "ip-adapter", "ip-adapter-xl")
 Checkpoint = Callable[[str], Path]
@@ -32,7 +35,7 @@ Opener = Callable[..., Backend]
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """The folder of the tiny checkpoint called "sd", "sdxl", "sd3", "flux", "unclip", "kandinsky", "variation"."""
+    """The folder of the tiny checkpoint called "sd", "sdxl", "sd3", "flux", "ddpm", "unclip" and the like."""
     root = tmp_path_factory.mktemp("checkpoints")
 
     @cache

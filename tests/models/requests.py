@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from augforge.algorithms.repaint import Jumps
 from augforge.models.backends import Backend, Request
 
 WORDS = ("a cat", "a dog", "a red house", "a boat", "")
@@ -31,6 +32,9 @@ def request_for(backend: Backend, count: int = 3, guidance: float = 3.0, steps: 
     )
     if "embedding" in backend.carries:
         return replace(request, embeds=backend.embed(pictures, 4))
+    if "mask" in backend.carries:
+        right = np.arange(32)[None].repeat(32, axis=0) > 12
+        return replace(request, images=pictures, masks=[right] * count, jumps=Jumps(1, 2))
     if "image" in backend.carries:
         return replace(request, images=pictures, strength=0.7)
     return request

@@ -126,7 +126,7 @@ def test_facts_say_what_made_the_pictures(case: str, opened: Opener) -> None:
     assert {"pipeline", "scheduler", "attention", "cache", "compile", "versions"} <= set(facts)
 
 
-@every_case
+@pytest.mark.parametrize("case", [case for case in CASES if case != "unconditional"])
 def test_nan_is_passed_on(case: str, opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = opened(case)
     decode = backend._decoder._net.decode
@@ -136,6 +136,31 @@ def test_nan_is_passed_on(case: str, opened: Opener, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(backend._decoder._net, "decode", spoilt)
     assert np.isnan(backend.generate(request_for(backend))).all()
+
+
+def test_nan_of_a_model_without_a_decoder_is_passed_on(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = opened("unconditional")
+    monkeypatch.setattr(backend, "_noise", lambda pictures, time: pictures * float("nan"))
+    request = request_for(backend)
+    made, mask = backend.generate(request), request.masks[0]
+    assert np.isnan(made[:, mask]).all() and not np.isnan(made[:, ~mask]).any()
+
+
+@pytest.mark.parametrize("case", ["inpainting", "inpainting-xl", "unconditional"])
+def test_what_is_asked_for_is_painted_and_masks_matter(case: str, opened: Opener) -> None:
+    backend = opened(case)
+    request = request_for(backend)
+    for missing in ("images", "masks"):
+        with pytest.raises(ModelError, match="needs"):
+            backend.generate(replace(request, **{missing: None}))
+    other = replace(request, masks=[~mask for mask in request.masks])
+    assert difference(backend.generate(request), backend.generate(other)) > 0.05
+    if case == "unconditional":
+        mask = request.masks[0]
+        kept = np.asarray(request.images[0], np.float32)[~mask] / 255
+        assert np.abs(backend.generate(request)[0][~mask] - kept).max() < 1e-6
+        with pytest.raises(ModelError, match="do not divide the 30"):
+            backend.generate(replace(request, steps=4))
 
 
 @every_case

@@ -10,6 +10,7 @@ from augforge.models.find import ways_to_name
 from augforge.models.tasks import TASKS
 from augforge.recipe import build_stage
 from augforge.stages.catalog import STAGES, stage_class
+from augforge.stages.stage import kebab
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -52,7 +53,7 @@ def test_every_option_of_every_stage_that_names_a_model_says_so(verb, name, opti
     cls = stage_class(verb, name)
     more = {"select": {"share": 0.5}}.get(verb, {})
     with pytest.raises(AugforgeError) as caught:
-        build_stage(verb, name, {**more, **REQUIRED.get((name, option), {}), option: "nothing-of-the-kind"})
+        build_stage(verb, name, {**more, **REQUIRED.get((name, option), {}), kebab(option): "nothing-of-the-kind"})
     assert caught.value.hint == ways_to_name(cls.tasks()[option])
 
 
@@ -71,6 +72,9 @@ REQUIRED = {
     ("hardness", "teacher"): {"student": "efficientnet-lite2"},
     ("hardness", "student"): {"teacher": "efficientnet-lite2"},
     ("facility-location", "classifier"): {"proxy": "outer-product"},
+    ("pre-screen", "model"): {"positive": ["cat"]},
+    ("weather", "depth_model"): {"kind": "fog"},
+    ("weather", "model"): {"kind": "night"},
 }
 """What else the stages need that are asked about."""
 

@@ -9,14 +9,17 @@ operations, undone in reverse order, all of them consumed) is that of AugUndo (W
 from augforge.algorithms.geometry.base import Op, Order
 from augforge.algorithms.geometry.bend import Jigsaw, Linear, Perspective, Shear
 from augforge.algorithms.geometry.chain import VOID, Geometry, Log
+from augforge.algorithms.geometry.fields import Fields
 from augforge.algorithms.geometry.ops import OPS, Affine, Crop, Flip, Resize, Shift, Turn, Warp
 from augforge.algorithms.geometry.sampling import draw_affine, draw_flip, draw_warp
+from augforge.algorithms.geometry.sector import Sector
 
 __all__ = [
     "OPS",
     "VOID",
     "Affine",
     "Crop",
+    "Fields",
     "Flip",
     "Geometry",
     "Jigsaw",
@@ -26,6 +29,7 @@ __all__ = [
     "Order",
     "Perspective",
     "Resize",
+    "Sector",
     "Shear",
     "Shift",
     "Turn",

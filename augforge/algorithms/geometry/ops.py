@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.geometry.base import Lines, Op, Order, Points, Size, as_dtype, size_of
 from augforge.algorithms.geometry.bend import Jigsaw, Linear, Perspective, Shear
+from augforge.algorithms.geometry.fields import Fields
+from augforge.algorithms.geometry.sector import Sector
 from augforge.data.ids import rng
 
 STEPS = 80
@@ -231,7 +233,21 @@ class Warp(Op):
         return field
 
 
-_EVERY: tuple[type[Op], ...] = (Flip, Turn, Shift, Crop, Resize, Affine, Linear, Warp, Shear, Perspective, Jigsaw)
+_EVERY: tuple[type[Op], ...] = (
+    Flip,
+    Turn,
+    Shift,
+    Crop,
+    Resize,
+    Affine,
+    Linear,
+    Warp,
+    Fields,
+    Shear,
+    Perspective,
+    Jigsaw,
+    Sector,
+)
 OPS: dict[str, type[Op]] = {op.name: op for op in _EVERY}
 
 

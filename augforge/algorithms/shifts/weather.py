@@ -7,6 +7,7 @@ import numpy as np
 from augforge.algorithms.shifts.base import (
     Between,
     Pixels,
+    Random,
     Seed,
     Values,
     clouds_of,
@@ -47,18 +48,26 @@ def fog(pixels: Pixels, density: float, seed: int) -> Pixels:
 
 def snowflakes(pixels: Pixels, share: float, size: float, angle: float, seed: int) -> Pixels:
     """Flakes of two sizes, falling at an angle."""
-    from scipy.ndimage import convolve, gaussian_filter
+    from scipy.ndimage import convolve
 
     random = rng(seed)
     white = np.zeros(pixels.shape[:2])
     for scale, many in ((size, share), (2 * size, share / 4)):
         radius = scale * shorter_side(pixels)
-        flakes = (random.random(white.shape) < many / max(1.0, radius) ** 2).astype(np.float64)
-        flakes *= random.uniform(0.5, 1.0, white.shape)
-        soft = gaussian_filter(flakes, radius, mode="constant") * 2 * np.pi * max(radius, 0.4) ** 2
-        fallen = convolve(soft, line(odd(pixels, 1.5 * scale), angle), mode="constant")
+        fallen = convolve(
+            flakes(white.shape, radius, many, random), line(odd(pixels, 1.5 * scale), angle), mode="constant"
+        )
         white = np.maximum(white, (1.6 * fallen).clip(0, 1))
     return _over(pixels, np.ones_like(white), white)
+
+
+def flakes(size: tuple[int, ...], radius: float, share: float, random: Random) -> Values:
+    """(h, w) soft flakes of a radius in px, as many as cover about a `share`; their middles are 0.5 to 1 bright."""
+    from scipy.ndimage import gaussian_filter
+
+    found = (random.random(size) < share / max(1.0, radius) ** 2).astype(np.float64)
+    found *= random.uniform(0.5, 1.0, size)
+    return np.asarray(gaussian_filter(found, radius, mode="constant") * 2 * np.pi * max(radius, 0.4) ** 2)
 
 
 def rain(pixels: Pixels, share: float, length: float, angle: float, seed: int) -> Pixels:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augforge.cli.render.base import say
+from augforge.stages.catalog import STAGES
 
 Step = tuple[tuple[str | Path, ...], str]
 """The words of a command after `augforge`, and what it is for."""
@@ -28,11 +29,16 @@ def after_run(folder: Path) -> list[Step]:
     ]
 
 
+MAKERS = {"diffusion": "outpaint"}
+"""The generator that uses a trainer's models, where it has another name."""
+
+
 def after_training(trainer: str, folder: Path) -> list[Step]:
-    """What to do with a model that was trained; a classifier judges, the others generate."""
-    if trainer == "classifier":
-        return [(("filter", "classifier", "SOURCE", "--model", folder, "--out", "DIR"), "judge images by it")]
-    return [(("generate", trainer, "SOURCE", "--model", folder, "--out", "DIR"), "make images with it")]
+    """What to do with a model that was trained: make images with it, or judge them where no generator is for it."""
+    name = MAKERS.get(trainer, trainer)
+    makes = ("generate", name) in STAGES
+    verb, purpose = ("generate", "make images with it") if makes else ("filter", "judge images by it")
+    return [((verb, name, "SOURCE", "--model", folder, "--out", "DIR"), purpose)]
 
 
 def first_id(folder: Path) -> str:

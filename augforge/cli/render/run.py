@@ -47,6 +47,7 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
     """Train a model with a progress display, then show what was measured."""
     from augforge.engine.retry import check_retry
     from augforge.engine.runners.train import train_alone
+    from augforge.models.directory import weights_path
 
     if options.pop("dry_run", False):
         check_retry(options.get("retry"))
@@ -64,7 +65,8 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
         say(line)
     for name, value in record["measured"].items():
         say(f"  {name:<24} {value:.4g}")
-    say(f"{folder}: model.safetensors, model.json, samples.png, losses.png, README.md; {_duration(started)}")
+    weights = weights_path(Path(), record)
+    say(f"{folder}: {weights}, model.json, samples.png, losses.png, README.md; {_duration(started)}")
     say_next(after_training(record["trainer"], folder))
 
 

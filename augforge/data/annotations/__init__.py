@@ -28,6 +28,7 @@ __all__ = [
     "annotation_features",
     "annotation_values",
     "check_annotations",
+    "count_annotations",
     "describe_annotations",
     "dump_annotations",
     "move_annotations",
@@ -132,6 +133,15 @@ def annotation_values(cells: Mapping[str, Any], features: Mapping[str, Any], cla
     """The annotations in the cells of a row: what `annotation_cells` made of them, taken back."""
     found = {name: KINDS[name].value(cells.get(name), feature, classes) for name, feature in features.items()}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def count_annotations(annotations: Annotations) -> dict[str, int]:
+    """How many things of what kind unchecked annotations tell of, such as {"box": 3, "caption": 1}."""
+    found: dict[str, int] = {}
+    for name, value in annotations.items():
+        if value is not None:
+            found |= KINDS[name].counts(value)
+    return found
 
 
 def describe_annotations(annotations: Annotations) -> dict[str, str]:

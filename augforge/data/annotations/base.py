@@ -48,6 +48,8 @@ class Kind(ABC):
     """A kind of annotation, by the name that it has in the ledger and in the dataset."""
 
     name: ClassVar[str]
+    placed: ClassVar[bool] = False
+    """Whether its values have places in the image."""
 
     @abstractmethod
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
@@ -70,6 +72,10 @@ class Kind(ABC):
     def value(self, cell: Any, feature: Any, classes: Sequence[str]) -> Any:
         """The value of such a cell, None if it is empty: what `cell` made of it, taken back."""
         return cell
+
+    def counts(self, value: Any) -> Mapping[str, int]:
+        """How many things an unchecked value tells of, such as {"box": 3}; by their names for people."""
+        return {}
 
     def described(self, value: Any) -> str:
         """The value in a few words, for people."""

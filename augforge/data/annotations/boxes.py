@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.data.annotations import segmentation
@@ -43,6 +43,7 @@ class Boxes(Kind):
     """
 
     name: ClassVar[str] = "boxes"
+    placed: ClassVar[bool] = True
 
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
         """The boxes that are numbers and have a part inside the image; one that reaches beyond it is cut there."""
@@ -81,6 +82,11 @@ class Boxes(Kind):
             return None
         boxes = ({name: _value(name, box[name], kind) for name, kind in feature.feature.items()} for box in cell)
         return [{name: each for name, each in box.items() if each is not None} for box in boxes]
+
+    def counts(self, value: Any) -> Mapping[str, int]:
+        """Boxes, and those of them with outlines."""
+        boxes = [one for one in value if isinstance(one, dict)] if isinstance(value, (list, tuple)) else []
+        return {"box": len(boxes), "outline": sum(bool(box.get("segmentation")) for box in boxes)}
 
     def described(self, value: Any) -> str:
         """How many of each class."""

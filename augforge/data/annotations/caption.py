@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from augforge.data.annotations.base import Kind, Size
@@ -18,6 +18,10 @@ class Caption(Kind):
         if isinstance(value, str):
             return value or None, []
         return None, [f"caption: {value!r} is no text"]
+
+    def counts(self, value: Any) -> Mapping[str, int]:
+        """One."""
+        return {"caption": int(bool(value))}
 
     def feature(self, values: Iterable[Any], classes: Sequence[str]) -> Any:
         """A text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from augforge.data.annotations.base import (
@@ -33,6 +33,7 @@ class Keypoints(Kind):
     """
 
     name: ClassVar[str] = "keypoints"
+    placed: ClassVar[bool] = True
 
     def checked(self, value: Any, size: Size) -> tuple[Any, list[str]]:
         """The instances whose points are numbers; a labelled point outside of the image is not labelled."""
@@ -72,6 +73,10 @@ class Keypoints(Kind):
         fields = feature.feature
         found = ({n: class_of(one[n], fields[n]) if n == "label" else one[n] for n in fields} for one in cell)
         return [{name: each for name, each in one.items() if each is not None} for one in found]
+
+    def counts(self, value: Any) -> Mapping[str, int]:
+        """Instances with keypoints."""
+        return {"instance with keypoints": len(value) if isinstance(value, (list, tuple)) else 0}
 
     def described(self, value: Any) -> str:
         """How many instances and labelled points."""

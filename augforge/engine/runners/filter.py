@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,14 +21,17 @@ from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
+from augforge.engine.held_out import held_out
 from augforge.engine.rows import compute_rows, without_rows
 from augforge.engine.runners.candidates import look_parts
+from augforge.engine.runners.patches import MutualScores
 from augforge.errors import BadImage, shortened
 from augforge.models import find_model
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
-from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
+from augforge.stages.filter_inputs import FilterInputs, HeldOut, Parents, Reference
 from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.filters.musc import Musc
 from augforge.stages.labeler import Labeler
 from augforge.stages.stage import Stage
 
@@ -46,6 +49,8 @@ def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]
     for name, values in scores.items():
         ledger.score(name, indices, values)
     if len(indices):
+        if text := stage.remark(looked.inputs):
+            context.progress.about(f"{title}: {text}")
         spared = _beyond_reference(stage, ledger, looked)
         if spared.any():
             context.progress.say(_left_alone(title, ledger, indices[spared]))
@@ -109,14 +114,16 @@ def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked, spared: 
 
 def _compare(stage: EmbeddingFilter, title: str, context: RunContext) -> _Looked:
     """The scores of the samples that `stage` looks at, from embeddings of them and of what it asks for beside."""
-    (task,) = stage.tasks().values()
-    ledger, embedder = context.ledger, context.embedders.of(stage.model, task)
-    known = partial(_known, stage.model)
-    views = _Views(ledger, looked_at(stage, ledger), embedder, context.drop_as(title), known)
+    ((model, task),) = stage.models()
+    ledger, embedder = context.ledger, context.embedders.of(model, task)
+    views = _Views(ledger, looked_at(stage, ledger), embedder, context.drop_as(title), model)
+    if isinstance(stage, Musc):
+        views.mutual = MutualScores(stage, title, context)
     inputs = views.inputs()
     scores = _scores(stage, views, inputs) if len(inputs) else {name: np.zeros(0) for name in stage.measures}
     computed = views.computed
-    return _Looked(views.indices, scores, inputs, computed, len(views.asked) - computed)
+    reused = len(views.asked) - computed
+    return _Looked(views.indices, scores, inputs, computed + (views.mutual.computed if views.mutual else 0), reused)
 
 
 def _scores(stage: EmbeddingFilter, views: _Views, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
@@ -141,11 +148,10 @@ class _Views:
     All go in the order of their ids, so that sums of floats do not depend on the order of the sources.
     """
 
-    def __init__(
-        self, ledger: Ledger, indices: Indices, embedder: Embedder, drop: Any, known: Callable[[], Sequence[str]]
-    ) -> None:
-        self.ledger, self._embedder, self._drop, self._known = ledger, embedder, drop, known
+    def __init__(self, ledger: Ledger, indices: Indices, embedder: Embedder, drop: Any, model: str) -> None:
+        self.ledger, self._embedder, self._drop, self._model = ledger, embedder, drop, model
         self._before = embedder.computed
+        self.mutual: MutualScores | None = None
         self.asked = np.zeros(0, dtype=np.int64)
         self._images, self.indices = self._embed(self._by_id(indices))
 
@@ -157,7 +163,9 @@ class _Views:
     def inputs(self, memberships: Memberships | None = None) -> FilterInputs:
         """The samples and what they can be compared with; with `memberships` a row for each class of an image."""
         ledger, indices = self.ledger, self.indices
-        given: dict[str, Any] = {"texts": self._embedder.texts, "reference": self._reference, "known": self._known}
+        given: dict[str, Any] = {"texts": self._embedder.texts, "reference": self._reference}
+        given |= {"known": partial(_known, self._model), "held_out": self._held_out}
+        given |= {"mutual": self.mutual} if self.mutual else {}
         ids, names = ledger.column("id", indices), ledger.classes
         if memberships is None:
             classes = ledger.class_index(indices)
@@ -165,7 +173,15 @@ class _Views:
         rows, classes = memberships.rows, memberships.classes
         of = [ids[row] for row in rows.tolist()]
         also = memberships.also()
-        return FilterInputs(of, classes, names, images=lambda: self._images[rows], also=also, **given)
+        return FilterInputs(
+            of,
+            classes,
+            names,
+            images=lambda: self._images[rows],
+            also=also,
+            parents=lambda: self._parents().of(rows),
+            **given,
+        )
 
     def _by_id(self, indices: Indices) -> Indices:
         ordered: Indices = indices[np.argsort(np.array(self.ledger.column("id", indices), dtype=np.str_))]
@@ -185,6 +201,11 @@ class _Views:
             return Reference(vectors, self.ledger.class_index(indices), ids)
         rows, classes = memberships.likeliest()
         return Reference(vectors[rows], classes, [ids[row] for row in rows.tolist()])
+
+    def _held_out(self, split: str) -> HeldOut:
+        indices, where = held_out(self.ledger, split, find_model(self._model, "classification"))
+        vectors, there = self._embed(self._by_id(indices))
+        return HeldOut(vectors, self.ledger.column("label", there), where)
 
     def _parents(self) -> Parents:
         places = {identity: place for place, identity in enumerate(self.ledger.column("id"))}
@@ -244,6 +265,9 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
         return None if stage.by == "exact" else look_parts(store)
     if isinstance(stage, Labeler):
         return stored_vectors(stage.model, "classification", store)
+    if isinstance(stage, EmbeddingFilter):
+        ((name, task),) = stage.models()
+        return stored_vectors(name, task, store)
     model = getattr(stage, "model", None)
     return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
 

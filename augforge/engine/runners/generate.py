@@ -270,7 +270,9 @@ def row_of(
 
 
 def or_why(made: GeneratedImage, stage: Generator) -> GeneratedImage | str:
-    """A generated image, or why it is broken."""
+    """A generated image, or why it is not wanted or broken."""
+    if made.problem:
+        return made.problem
     what = "the model returned" if stage.trained else f"{stage.name} made"
     return images.degenerate(made.pixels, what) or made
 

@@ -20,6 +20,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.flow import flow
 from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan
+from augforge.engine.likeness import likeness_for
 from augforge.engine.loading import loading
 from augforge.engine.rates import recording
 from augforge.engine.runners.checked import checked
@@ -52,7 +53,9 @@ Made = tuple[Call, Mapping[str, GeneratedImage | str]]
 def run_operator(stage: OperatorGenerator, title: str, context: RunContext) -> dict[str, int]:
     """Make what the plan asks for and add it to the ledger; counts what was generated and what was there."""
     say_what_is_asked(stage, context)
-    planned = _Planned(plan(stage, context.ledger, context.seed, title), context.ledger)
+    planned = _Planned(
+        plan(stage, context.ledger, context.seed, title, likeness_for(stage, title, context)), context.ledger
+    )
     if len(planned):
         say_what_is_not_made(stage, title, context)
     return _operate(stage, planned, context)

@@ -12,6 +12,7 @@ from augforge.engine.runners.duplicates import run_duplicates
 from augforge.engine.runners.filter import run_filter
 from augforge.engine.runners.generate import run_generator
 from augforge.engine.runners.label import run_labeler, run_splitter
+from augforge.engine.runners.label_errors import run_noisy_labels
 from augforge.engine.runners.operate import run_operator
 from augforge.engine.runners.select import run_selector
 from augforge.engine.runners.subsample import run_subsampler
@@ -22,6 +23,7 @@ from augforge.stages.generator import Generator
 from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.labeler import Labeler
 from augforge.stages.selector import Selector, Subsampler
+from augforge.stages.selectors.noisy_labels import NoisyLabels
 from augforge.stages.splitter import Splitter
 from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
@@ -35,6 +37,7 @@ RUNNERS: Mapping[type[Stage], Runner] = {
     Filter: run_filter,
     Duplicates: run_duplicates,
     Selector: run_selector,
+    NoisyLabels: run_noisy_labels,
     Subsampler: run_subsampler,
     Trainer: run_trainer,
     Labeler: run_labeler,

@@ -6,6 +6,8 @@
     image-to-image     text and an image                      whatever AutoPipelineForImage2Image accepts
     text-to-image      text alone                             whatever AutoPipelineForText2Image accepts
     variation          an image, no text                      StableDiffusionImageVariationPipeline
+    inpainting         text, an image and a mask              whatever AutoPipelineForInpainting accepts
+    unconditional      an image and a mask, no text           DDPMPipeline, filled in by RePaint
 
 A back-end lives in one file and has one line in `BACKENDS`. Importing this package loads neither torch nor diffusers.
 """
@@ -32,6 +34,8 @@ BACKENDS: dict[str, str] = {
     "image-to-image": "augforge.models.backends.image_to_image:ImageToImage",
     "text-to-image": "augforge.models.backends.text_to_image:TextToImage",
     "variation": "augforge.models.backends.variation:Variation",
+    "inpainting": "augforge.models.backends.inpainting:Inpainting",
+    "unconditional": "augforge.models.backends.unconditional:Unconditional",
 }
 
 

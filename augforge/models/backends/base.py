@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from augforge.algorithms.repaint import Jumps
     from augforge.models.table import Model
 
 REMEMBERED = 20_000
 EMBEDDED = 32
-_ROWS = ("prompts", "negatives", "seeds", "embeds", "images")  # one entry an image; the other fields hold for all
+_ROWS = (
+    "prompts",
+    "negatives",
+    "seeds",
+    "embeds",
+    "images",
+    "masks",
+)  # one entry an image; the other fields hold for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,8 @@ class Request:
         guidance: the classifier-free guidance scale; 1 or less turns it off.
         embeds: (n, D) image embeddings as the back-end's own `embed` makes them.
         images: RGB pictures, resized to `size` where they are not of that size.
+        masks: (h, w) bool of each picture, true where it is to be painted; resized as the pictures are.
+        jumps: unconditional only, how often it goes back.
         strength: in (0, 1], how much of the picture is replaced by noise.
         noise_level: unCLIP only, the noise added to the embedding.
         scale: IP-Adapter only, the weight of the embedding.
@@ -48,6 +58,8 @@ class Request:
     guidance: float
     embeds: NDArray[np.float32] | None = None
     images: Sequence[Image] | None = None
+    masks: Sequence[NDArray[np.bool_]] | None = None
+    jumps: Jumps | None = None
     strength: float | None = None
     noise_level: int = 0
     scale: float = 1.0
@@ -71,7 +83,7 @@ class Backend(ABC):
     """A diffusion model behind one interface.
 
     Attributes:
-        carries: what it can be conditioned on beside text: "embedding", "image", both or neither.
+        carries: what it can be conditioned on beside text: any of "embedding", "image" and "mask", or nothing.
         reads_prompt: whether text conditions it at all.
         facts: what provenance records: model, scheduler, device, precision, versions and every tuning option.
     """

@@ -142,10 +142,11 @@ def _looks_like_hub(location: str) -> bool:
 
 
 def _facts(model: Model | str, path: Path, location: str, revision: str | None, options: Options) -> dict[str, Any]:
+    stands_for_it = "" if isinstance(model, str) else model.identity
     return {
         "name": location if isinstance(model, str) else model.name,
         "revision": revision,
         "variant": options.variant,
-        "digest": digest(path),
+        "digest": stands_for_it or digest(path),
         "licence": "not stated" if isinstance(model, str) else model.licence,
     }

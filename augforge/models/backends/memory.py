@@ -29,6 +29,7 @@ def free_memory() -> int:
 
 def memory_of(backend: Any, size: int, guidance: float) -> int:
     """Bytes that one step with `size` images takes at its peak, beyond the weights."""
+    import numpy as np
     import torch
     from PIL import Image
 
@@ -41,6 +42,9 @@ def memory_of(backend: Any, size: int, guidance: float) -> int:
     condition: dict[str, Any] = {"images": blank} if "image" in backend.carries else {}
     if "embedding" in backend.carries:
         condition["embeds"] = backend.embed(blank, size)
+    if "mask" in backend.carries:
+        condition["masks"] = [np.ones((side, side), bool)] * size
     words: dict[str, Any] = {"prompts": ["a photo"] * size, "negatives": [""] * size, "seeds": [0] * size}
-    backend.generate(Request(**words, steps=2, guidance=guidance, strength=1.0, **condition))
+    steps = 1 if "mask" in backend.carries else 2  # of RePaint's, 1 is what every model can take
+    backend.generate(Request(**words, steps=steps, guidance=guidance, strength=1.0, **condition))
     return int(torch.cuda.max_memory_allocated() - before)

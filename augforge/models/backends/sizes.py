@@ -12,6 +12,7 @@ from augforge.errors import RecipeError
 from augforge.models.table import Model
 from augforge.optional import installed
 
+SCHEDULER_FILE = "scheduler_config.json"
 PIXELS = 8
 """What diffusers asks of every U-Net, and the factor of the usual autoencoder."""
 
@@ -19,15 +20,17 @@ PIXELS = 8
 def size_multiple(model: Model, backend: str, revision: str | None = None) -> int:
     """The number of px that width and height must be a multiple of.
 
-    A U-Net takes multiples of 8 that its autoencoder can halve as often as it does; a transformer whole patches, 2 or
-    more latents wide; the decoder of Kandinsky 2.2 rounds up to the square of its factor. Others are refused by
-    diffusers, or give an image of another size. A model on a hub is judged by what of it is in the local cache, and
+    A U-Net takes multiples of 8 that its autoencoder can halve as often as it does, an unconditional one what it halves
+    itself; a transformer whole patches, 2 or more latents wide; the decoder of Kandinsky 2.2 rounds up to the square of
+    its factor. Others are refused by diffusers, or give an image of another size. A model on a hub is judged by what of it is in the local cache, and
     where nothing is, as the usual ones are.
     """
     if backend == "kandinsky-2.2":
-        return _factor(_config(model, "movq", revision)) ** 2
-    factor = _factor(_config(model, "vae", revision))
-    if transformer := _config(model, "transformer", revision):
+        return _factor(part_config(model, "movq", revision)) ** 2
+    if backend == "unconditional":
+        return _factor(part_config(model, "unet", revision))
+    factor = _factor(part_config(model, "vae", revision))
+    if transformer := part_config(model, "transformer", revision):
         patch = transformer.get("patch_size")
         return factor * max(2, patch if isinstance(patch, int) else 2)
     return math.lcm(PIXELS, factor)
@@ -45,14 +48,14 @@ def check_size(given: Mapping[str, int], multiple: int, model: str) -> None:
 
 
 def _factor(config: Mapping[str, Any]) -> int:
-    """By how much an autoencoder shrinks a side."""
+    """By how much an autoencoder shrinks a side, or a U-Net within."""
     blocks = config.get("block_out_channels")
     return int(2 ** (len(blocks) - 1)) if isinstance(blocks, list) and blocks else PIXELS
 
 
-def _config(model: Model, part: str, revision: str | None) -> dict[str, Any]:
+def part_config(model: Model, part: str, revision: str | None = None, name: str = "config.json") -> dict[str, Any]:
     """The configuration of a part of a pipeline, {} where there is none on this machine."""
-    path = _config_file(model, part, revision)
+    path = _config_file(model, f"{part}/{name}", revision)
     if path is None or not path.is_file():
         return {}
     try:
@@ -62,13 +65,13 @@ def _config(model: Model, part: str, revision: str | None) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _config_file(model: Model, part: str, revision: str | None) -> Path | None:
+def _config_file(model: Model, name: str, revision: str | None) -> Path | None:
     if not model.location.startswith("hub:"):
-        return None if model.directory is None else model.directory / part / "config.json"
+        return None if model.directory is None else model.directory / name
     repository = model.location.removeprefix("hub:")
     if not installed("huggingface_hub") or repository.count("/") != 1:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repository, f"{part}/config.json", revision=revision or model.revision)
+    found = try_to_load_from_cache(repository, name, revision=revision or model.revision)
     return Path(found) if isinstance(found, str) else None

@@ -44,6 +44,7 @@ function places(rows) {
 const pictured = places(samples.pictured);
 const masked = places(samples.masked);
 const outlined = places(samples.drawn);
+const accompanied = places(samples.beside);
 
 function stored(where, prefix, row) {
   const place = where.get(row);
@@ -53,6 +54,7 @@ function stored(where, prefix, row) {
 const webp = (data) => (data === null ? null : `data:image/webp;base64,${data}`);
 const pictureOf = (row) => webp(stored(pictured, 'picture', row));
 const maskOf = (row) => webp(stored(masked, 'mask', row));
+const stripOf = (row) => JSON.parse(stored(accompanied, 'strip', row) ?? 'null');
 const shapesOf = (row) => JSON.parse(stored(outlined, 'shape', row) ?? '[]');
 
 function whyNoPicture(row) {

@@ -21,7 +21,7 @@ function fillDetail() {
   find('following').disabled = at < 0 || at === list.length - 1;
   const picture = shot(current, 'large');
   if (outlined.has(current)) picture.append(shapesOver(current));
-  const left = make('div', { class: 'stack' }, picture, maskSwitch(current), shapesSwitch(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
+  const left = make('div', { class: 'stack' }, picture, maskSwitch(current), shapesSwitch(current), companions(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
   find('detail-body').replaceChildren(make('div', { class: 'sheet' }, left, make('div', {}, ...story(current).filter(Boolean))));
   find('detail').scrollTop = 0;
   writeAddress();
@@ -31,6 +31,12 @@ function maskSwitch(row) {
   if (!masked.has(row)) return null;
   const tick = make('input', { type: 'checkbox', checked: find('masks').checked, onchange: () => { if (tick.checked !== find('masks').checked) find('masks').click(); } });
   return make('label', { class: 'check' }, tick, 'mask');
+}
+
+function companions(row) {
+  const strip = stripOf(row);
+  if (!strip) return null;
+  return make('div', {}, make('h3', { text: `With it: ${strip.names}` }), make('img', { class: 'strip', src: webp(strip.picture), alt: strip.names }));
 }
 
 let withShapes = true;

@@ -88,3 +88,21 @@ function tile(title, value, below) {
   return make('div', {}, make('dt', { text: title }),
     make('dd', { text: value }, below ? make('small', { text: below }) : null));
 }
+
+// A list of cards, so many at a time, with buttons to turn the page where there are more.
+function pagedList(items, size, card, options) {
+  let first = 0;
+  const list = make('ul', options);
+  const where = make('span', {});
+  const turn = (by) => {
+    first = Math.min(Math.max(0, first + by), items.length - 1);
+    list.replaceChildren(...items.slice(first, first + size).map(card));
+    where.textContent = `${whole(first + 1)} to ${whole(Math.min(items.length, first + size))} of ${whole(items.length)}`;
+    back.disabled = first === 0;
+    forth.disabled = first + size >= items.length;
+  };
+  const back = make('button', { type: 'button', text: '← Previous', onclick: () => turn(-size) });
+  const forth = make('button', { type: 'button', text: 'Next →', onclick: () => turn(size) });
+  turn(0);
+  return [list, make('div', { class: 'row pager', hidden: items.length <= size }, back, where, forth)];
+}

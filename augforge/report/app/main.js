@@ -2,7 +2,8 @@
 
 const SECTIONS = [
   ['overview', 'Overview', showOverview], ['gallery', 'Images', showGallery], ['scores', 'Scores', showScores],
-  ['judges', 'Labels', showJudges], ['pairs', 'Duplicates', showPairs], ['selection', 'Selection', showSelection],
+  ['judges', 'Labels', showJudges], ['mislabelled', 'Label errors', showMislabelled], ['heat', 'Heat maps', showHeat], ['pairs', 'Duplicates', showPairs],
+  ['selection', 'Selection', showSelection],
   ['balance', 'Classes', showBalance], ['map', 'Map', showMap], ['evaluation', 'Evaluation', showEvaluation],
   ['next', 'Next', showNext], ['recipe', 'Recipe', showRecipe],
 ];

@@ -9,20 +9,7 @@ function showPairs() {
   const across = pairs.filter(({ other }) => other).length;
   find('pairs-lead').textContent = `${many(pairs.length, 'image')} went as a near-duplicate: left what went, right what it nearly is. `
     + `The pairs to doubt come first: ${across ? `${many(across, 'pair')} of different labels, then ` : ''}those that are farthest apart. Exact copies of the same label are not listed.`;
-  let first = 0;
-  const list = make('ul', { class: 'pairs', 'aria-label': 'Pairs' });
-  const where = make('span', {});
-  const turn = (by) => {
-    first = Math.min(Math.max(0, first + by), pairs.length - 1);
-    list.replaceChildren(...pairs.slice(first, first + PAIRS_SHOWN).map(pairCard));
-    where.textContent = `${whole(first + 1)} to ${whole(Math.min(pairs.length, first + PAIRS_SHOWN))} of ${whole(pairs.length)}`;
-    back.disabled = first === 0;
-    forth.disabled = first + PAIRS_SHOWN >= pairs.length;
-  };
-  const back = make('button', { type: 'button', text: '← Previous', onclick: () => turn(-PAIRS_SHOWN) });
-  const forth = make('button', { type: 'button', text: 'Next →', onclick: () => turn(PAIRS_SHOWN) });
-  find('pairs-body').append(list, make('div', { class: 'row pager', hidden: pairs.length <= PAIRS_SHOWN }, back, where, forth));
-  turn(0);
+  find('pairs-body').append(...pagedList(pairs, PAIRS_SHOWN, pairCard, { class: 'pairs', 'aria-label': 'Pairs' }));
   return true;
 }
 

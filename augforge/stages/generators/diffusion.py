@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     from augforge.models.backends.options import Options
     from augforge.models.table import Model
 
-BackendName = Literal["auto", "unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "text-to-image"]
+BackendName = Literal[
+    "auto",
+    "unclip",
+    "kandinsky-2.2",
+    "ip-adapter",
+    "variation",
+    "image-to-image",
+    "text-to-image",
+    "inpainting",
+    "unconditional",
+]
 MOST_PX = 16_384
 _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention", "cache", "compile")
 _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
@@ -212,9 +223,8 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
                     wider.append(self._open(device, "fp32"))
                 again = self._run(batch, wider[0])
                 for index in broken:
-                    pictures[index] = GeneratedImage(
-                        again[index].pixels, {**again[index].facts, "retried-in": "float32"}
-                    )
+                    facts = {**again[index].facts, "retried-in": "float32"}
+                    pictures[index] = replace(again[index], facts=facts)
             return pictures
 
         return LoadedGenerator(make, {**backend.facts, "steps": self._steps, "guidance": self._guidance})

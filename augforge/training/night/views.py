@@ -31,8 +31,8 @@ class Unpaired:
     def __init__(self, day: TrainingImages, night: TrainingImages, size: int, count: int) -> None:
         self.size, self.count = size, count
         self._day, self._night = day, night
-        self._days, days = _apart(len(day))
-        self._nights, nights = _apart(len(night))
+        self._days, days = apart(len(day))
+        self._nights, nights = apart(len(night))
         self.held_out = len(days)
         self._seen_days, self._seen_nights = days or self._days, nights or self._nights
 
@@ -67,13 +67,16 @@ class Unpaired:
         return [middle_view(pictures.image(index), self.size) for index in indices[:most]]
 
 
-def random_view(picture: Pixels, size: int, random: np.random.Generator) -> Pixels:
-    """(size, size, 3): a square of 0.8 to 1 of the shorter side, anywhere in (h, w, 3), resized, half mirrored."""
+def random_view(picture: Pixels, size: int, random: np.random.Generator, mirror: bool = True) -> Pixels:
+    """(size, size, 3): a square of 0.8 to 1 of the shorter side, anywhere in (h, w, 3), resized.
+
+    With `mirror` half of them are mirrored.
+    """
     height, width = picture.shape[:2]
     side = random.uniform(LEAST_SCALE, 1) * min(height, width)
     left, top = random.uniform(0, width - side), random.uniform(0, height - side)
     view = _square(picture, left, top, side, size)
-    return view[:, ::-1] if random.random() < 0.5 else view
+    return view[:, ::-1] if mirror and random.random() < 0.5 else view
 
 
 def middle_view(picture: Pixels, size: int) -> Pixels:
@@ -88,7 +91,7 @@ def _square(picture: Pixels, left: float, top: float, side: float, size: int) ->
     return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC, box))
 
 
-def _apart(count: int) -> tuple[list[int], list[int]]:
+def apart(count: int) -> tuple[list[int], list[int]]:
     """The indices to learn from, and those held out: pictures come sorted by hashes, so every tenth is a random one."""
     held = list(range(0, count, 10))[:MOST_HELD_OUT] if count >= ENOUGH else []
     return sorted(set(range(count)) - set(held)), held

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from augforge.algorithms.fields import FieldSpec
 from augforge.algorithms.geometry import (
     Affine,
     Crop,
+    Fields,
     Flip,
     Geometry,
     Jigsaw,
@@ -136,6 +138,14 @@ OPS = st.one_of(
     st.builds(Resize, st.integers(12, 60), st.integers(12, 60)),
     st.builds(Affine, st.floats(-180, 180), st.floats(0.5, 2), st.floats(-0.3, 0.3), st.floats(-0.3, 0.3)),
     st.builds(Warp, SEEDS, st.floats(0, 0.15)),
+    st.builds(
+        Fields,
+        SEEDS,
+        st.tuples(
+            st.builds(FieldSpec, st.just("rotate"), st.floats(0, 40), st.just(0.5), st.just(6)),
+            st.builds(FieldSpec, st.just("shift"), st.floats(0, 0.3), st.just(0.3), st.just(6)),
+        ),
+    ),
     st.builds(Shear, st.floats(-40, 40)),
     st.builds(Perspective, SEEDS, st.floats(0, 0.4)),
     st.builds(Jigsaw, SEEDS, st.integers(2, 5), st.integers(0, 5)),

@@ -10,8 +10,11 @@ from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 X, Y, Z = np.eye(3, dtype=np.float32)
 
 
-def inputs(images, classes, names="abcdefgh", *, texts=None, reference=None, parents=None, known=None, ids=None):
-    """`texts` maps a text to its vector, `reference` is (vectors, classes, ids), `parents` a list for each image."""
+def inputs(
+    images, classes, names="abcdefgh", *, texts=None, reference=None, parents=None, known=None, ids=None, mutual=None
+):
+    """`texts` maps a text to its vector, `reference` is (vectors, classes, ids), `parents` a list for each
+    image, `mutual` answers for ids and others."""
     given = {}
     if texts is not None:
         given["texts"] = lambda asked: np.stack([texts[text] for text in asked])
@@ -25,6 +28,8 @@ def inputs(images, classes, names="abcdefgh", *, texts=None, reference=None, par
         given["parents"] = lambda: Parents(children, stacked)
     if known is not None:
         given["known"] = lambda: known
+    if mutual is not None:
+        given["mutual"] = mutual
     return FilterInputs(
         ids or [f"{number:03d}" for number in range(len(images))],
         np.array(classes, dtype=np.int64),
