@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,10 +25,11 @@ from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.jobs import plan_by_class
 from augforge.engine.kinds import of_kind
 from augforge.engine.limits import check_amounts, check_asked
+from augforge.engine.made import made_already
 from augforge.engine.one_label import refuse_several
 from augforge.engine.rates import measured_rate
 from augforge.engine.runners.filter import measured_parts
-from augforge.engine.runners.generate import finished, generator_parts
+from augforge.engine.runners.generate import generator_parts
 from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
 from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
@@ -183,11 +185,11 @@ def _generate(stage: Generator, title: str, state: _State) -> _Step:
     todo: dict[str | None, int] = {}
     reused = 0
     for label, jobs in plan_by_class(stage, state.ledger, state.seed, title, tries).items():
-        planned = list(jobs)
-        there = [job for job in planned if parts.find([job.sample.id])[0] >= 0]
-        state.ledger.extend(finished(there, parts, name))
-        todo[label], reused = len(planned) - len(there), reused + len(there)
-        state.add(planned[: stage.until_accepted], filed)
+        made = Counter[bool]()
+        accepted = jobs if stage.until_accepted is None else islice(jobs, stage.until_accepted)
+        state.ledger.extend(made_already(accepted, parts, name, made, lambda chunk: state.add(chunk, filed)))
+        state.ledger.extend(made_already(jobs, parts, name, made, lambda chunk: None))
+        todo[label], reused = made[False], reused + made[True]
     state.unmade += sum(todo.values())
     return _Step(sum(todo.values()), reused, outlook(stage, classes, todo, measured_rate(parts.folder)))
 

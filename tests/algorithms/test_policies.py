@@ -93,14 +93,16 @@ def test_pixels_are_near_those_of_torchvisions_tensors(name: str, magnitude: flo
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from(["Sharpness", "Posterize", "Solarize", "Invert"]),
+    st.sampled_from(["Sharpness", "Posterize", "Solarize", "Invert", "Brightness", "Contrast"]),
     st.floats(0, 0.999),
     st.integers(1, 9),
     st.integers(1, 9),
 )
-def test_operations_on_arrays_are_pillows_to_the_bit(name: str, share: float, height: int, width: int) -> None:
+def test_what_is_reckoned_here_is_pillows_to_the_bit(name: str, share: float, height: int, width: int) -> None:
     image = Image.fromarray(rng(height * 10 + width).integers(0, 256, (height, width, 3), dtype=np.uint8))
-    magnitude = {"Sharpness": 4 * share - 1, "Posterize": 1 + int(8 * share), "Solarize": share, "Invert": 0.0}[name]
+    magnitude = {"Sharpness": 4 * share - 1, "Posterize": 1 + int(8 * share), "Solarize": share, "Invert": 0.0}.get(
+        name, 4 * share - 1
+    )
     assert (applied(image, [(name, magnitude)])[0] == np.asarray(theirs(image, name, magnitude, "nearest"))).all()
 
 

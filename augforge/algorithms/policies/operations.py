@@ -20,9 +20,9 @@ WAYS = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINE
 
 ON_IMAGES: Mapping[str, Callable[[Image.Image, float], Image.Image]] = {
     "Identity": lambda image, m: image,
-    "Brightness": lambda image, m: ImageEnhance.Brightness(image).enhance(1 + m),
+    "Brightness": lambda image, m: _away_from(image, 0, 1 + m),
     "Color": lambda image, m: ImageEnhance.Color(image).enhance(1 + m),
-    "Contrast": lambda image, m: ImageEnhance.Contrast(image).enhance(1 + m),
+    "Contrast": lambda image, m: _away_from(image, _mean_grey(image), 1 + m),
     "AutoContrast": lambda image, m: ImageOps.autocontrast(image),
     "Equalize": lambda image, m: ImageOps.equalize(image),
 }
@@ -81,6 +81,18 @@ def geometry_of(name: str, magnitude: float, size: tuple[int, int]) -> Op | None
     return GEOMETRIC[name](magnitude, *size)
 
 
+def _away_from(image: Image.Image, grey: int, factor: float) -> Image.Image:
+    """Each value away from a grey by a factor, as Pillow's enhancements have it, by way of a table."""
+    values = np.arange(256, dtype=np.float32)
+    table = np.float32(grey) + np.float32(factor) * (values - np.float32(grey))
+    return image.point(table.clip(0, 255).astype(np.uint8).tolist() * 3)
+
+
+def _mean_grey(image: Image.Image) -> int:
+    counts = np.array(image.convert("L").histogram())
+    return int(counts @ np.arange(256) / counts.sum() + 0.5)
+
+
 def _angle(slope: float) -> float:
     """The angle of a slope, in radians; by way of degrees, as torchvision has it, so that the last bits are its own."""
     return math.radians(math.degrees(math.atan(slope)))
@@ -97,7 +109,7 @@ def _rotated(degrees: float, height: int, width: int) -> Linear:
 def _moved(image: Image.Image, op: Op, interpolation: Interpolation, fill: int) -> Image.Image:
     matrix = op.matrix if isinstance(op, Linear) else _matrix_of(op)
     way = Image.Transform.AFFINE
-    return image.transform(image.size, way, matrix, WAYS[interpolation], fillcolor=(fill, fill, fill))
+    return image.transform(image.size, way, matrix, WAYS[interpolation], fillcolor=(fill, fill, fill) if fill else None)
 
 
 def _matrix_of(op: Op) -> tuple[float, ...]:
