@@ -84,13 +84,6 @@ def _kinds(cls: type[OperatorGenerator]) -> Iterator[tuple[str, dict[str, Any]]]
         yield cls.name, {}
 
 
-def _choices(kind: Any) -> tuple[Any, ...]:
-    """The values of a Literal, or of one in a tuple of several."""
-    if get_origin(kind) is tuple:
-        return _choices(get_args(kind)[0])
-    return get_args(kind) if get_origin(kind) is Literal else ()
-
-
 def _strengths(cls: type[OperatorGenerator]) -> Iterator[tuple[str, dict[str, Any]]]:
     """A third, two thirds and all of the option that says how strong, or of all amplitudes together."""
     fields = cls.model_fields

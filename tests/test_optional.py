@@ -29,6 +29,7 @@ BEHIND = {
     "augforge.evaluate": ("torch torchvision timm", "`evaluation.evaluate`, its only door"),
     "augforge.io.video_frames": ("av", "`VideoFile.__init__`, before all else"),
     "augforge.models.anomaly": ("torch", "`AnomalyDetector.__init__`, or a training"),
+    "augforge.models.attention": ("torch", "`load` of `generate mix`, which asks for them"),
     "augforge.models.autoencoder": ("torch diffusers", "`load` of the generator that imports it"),
     "augforge.models.backends": ("torch diffusers transformers", "`DiffusionBackend.__init__`, before all else"),
     "augforge.models.batches": ("torch", "a network is given to `in_batches`"),

@@ -60,17 +60,17 @@ class SpacedRePaint(RePaintScheduler):  # type: ignore[misc]  # diffusers is unt
         return noised
 
 
-def scheduler_for(config: Any, steps: int, jumps: Jumps) -> SpacedRePaint:
-    """The schedule of `steps` steps for a model that was trained with the noise of a diffusers scheduler's `config`.
+def scheduler_for(trained: Any, steps: int, jumps: Jumps) -> SpacedRePaint:
+    """The schedule of `steps` steps for a model that was trained with the noise of `trained`, a scheduler of diffusers.
 
     Raises:
         ValueError: the steps do not divide those of the training, so that they would not begin with noise alone.
     """
-    names = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "clip_sample")
-    scheduler = SpacedRePaint(**{name: config[name] for name in names if config.get(name) is not None}, eta=jumps.eta)
-    trained = scheduler.config.num_train_timesteps
-    if steps > trained or trained % steps:
-        raise ValueError(f"{steps} steps do not divide the {trained} that the model was trained with")
+    betas = trained.betas.cpu().numpy()
+    if steps > len(betas) or len(betas) % steps:
+        raise ValueError(f"{steps} steps do not divide the {len(betas)} that the model was trained with")
+    clip = bool(trained.config.get("clip_sample", True))
+    scheduler = SpacedRePaint(len(betas), trained_betas=betas, clip_sample=clip, eta=jumps.eta)
     scheduler.set_timesteps(steps, jumps.length, jumps.samples)
     return scheduler
 

@@ -131,7 +131,12 @@ def stage_example(verb: str, name: str, words: str) -> str:
     """A whole command that begins with `words`, from the `example` of the stage's class."""
     cls = stage_class(verb, name)
     arguments = [f"--{kebab(key)} {SAMPLES.get(key, key)}" for key in _arguments(cls)] or ["photos"]
-    usual = [f"--{kebab(key)} {value}" for key, value in cls.example.items() if kebab(key) not in REHEARSED]
+    usual = [
+        f"--{kebab(key)} {each}"
+        for key, value in cls.example.items()
+        for each in (value if isinstance(value, list) else [value])
+        if kebab(key) not in REHEARSED
+    ]
     options = EXAMPLES.get((verb, name), " ".join(usual))
     required = [
         f"--{kebab(key)} models/{name}"

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from augforge.data.pictures import KINDS
@@ -21,8 +20,8 @@ from augforge.io.text_rows import SUFFIXES, TableRow, TextTable, read_table
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
 
 METADATA = tuple(f"metadata{suffix}" for suffix in (".csv", ".jsonl", ".parquet"))
-DEPTH, FOLDERS = 3, 500
-"""How deep, and in how many folders, a metadata file is looked for to find out what a folder is."""
+DEPTH = 3
+"""How deep a metadata file is looked for to find out what a folder is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ class ImageFolder(ImageTable):
 
 def holds_metadata(listing: Listing) -> bool:
     """Whether a folder, or one of the first few below it, has a metadata file of others."""
-    for below in islice(listing.folders(DEPTH), FOLDERS):
+    for below in listing.folders(DEPTH):
         name = "" if below.linked else next((name for name in METADATA if name in below.files), "")
         if name and is_foreign(listing.root / below.above / name):
             return True

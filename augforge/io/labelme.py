@@ -119,7 +119,8 @@ class LabelMe(AnnotatedImages):
 def is_labelme(path: Path) -> bool:
     """Whether a JSON file is an annotation of LabelMe."""
     try:
-        content = json.loads(path.read_bytes()) if path.suffix.lower() == ".json" else None
+        data = path.read_bytes() if path.suffix.lower() == ".json" else b""
+        content = json.loads(data) if b"shapes" in data else None
     except (OSError, ValueError, RecursionError):
         return False
     return (

@@ -13,7 +13,7 @@ from augforge.io.annotated import is_shown, leads_on
 from augforge.io.base import natural
 from augforge.io.stamps import is_folder
 
-MOST_FOLDERS = 500
+MOST_FOLDERS = 300
 """Folders that are looked into: the nearest first, and those of different folders in turn."""
 
 

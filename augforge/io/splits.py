@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
 from augforge.data.sample import is_evaluation
@@ -26,6 +27,7 @@ PLAIN = frozenset({
 """Words beside that of a split in the name of a folder that say nothing more, as in `val_set` and `test-images`."""
 
 
+@lru_cache(4096)
 def folder_split(name: str) -> str | None:
     """The split that a folder is named as: `val`, `split=val`, `val_set`, `val2017`; None for all others."""
     plain = name.lower().removeprefix("split=")

@@ -18,6 +18,8 @@ from augforge.models.table import Model
 from augforge.optional import require
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+STRIDE, REACH = 4, 33
+"""A place of a map sees squares of `REACH` px, `STRIDE` px from the next."""
 POOLED = 2
 """Places a side that one number of a stored map stands for: the largest of them."""
 BATCH = 8
@@ -92,11 +94,27 @@ def brightness(maps: Maps) -> Maps:
     return (above / (above + WHITE)).astype(np.float32)
 
 
+def laid_over(heat: Maps, width: int, height: int, stride: int = STRIDE) -> Image.Image:
+    """A grey picture of `width` x `height` px, as bright as a map (g, g) in the middle of what each place sees.
+
+    The outermost px are in the middle of no place: there it is black, as published. `stride` is that of the map in px
+    of what the network sees, twice as much of a pooled one.
+    """
+    covered = len(heat) * stride
+    side = covered + REACH - 1  # px of what the network sees; the first place has its middle at half of its reach
+    first = (REACH - STRIDE) / 2
+    levels = Image.fromarray(np.rint(255 * brightness(heat)).astype(np.uint8))
+    inside = max(1, round(width * covered / side)), max(1, round(height * covered / side))
+    canvas = Image.new("L", (width, height))
+    at = (round(width * first / side), round(height * first / side))
+    canvas.paste(levels.resize(inside, Image.Resampling.BILINEAR), at)
+    return canvas
+
+
 def coloured(heat: Maps, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(h, w, 3) a picture in grey with its map (g, g) in red over it."""
     height, width = picture.shape[:2]
-    levels = Image.fromarray(np.rint(255 * brightness(heat)).astype(np.uint8))
-    share = np.asarray(levels.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32)[..., None] / 255
+    share = np.asarray(laid_over(heat, width, height), dtype=np.float32)[..., None] / 255
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
     drawn: NDArray[np.uint8] = np.rint(grey * (1 - share) + share * np.array([230, 40, 20])).astype(np.uint8)
     return drawn

@@ -19,7 +19,7 @@ from augforge.data.store import Store
 from augforge.engine.embedding import stored_vectors
 from augforge.errors import AugforgeError
 from augforge.models import trained_models
-from augforge.models.anomaly import brightness
+from augforge.models.anomaly import POOLED, STRIDE, laid_over
 from augforge.recipe import Recipe
 from augforge.report.judges import own_models
 from augforge.stages.filters.efficientad import EfficientAd
@@ -78,12 +78,11 @@ def _of_stage(
 
 
 def drawn(heat: NDArray[np.float32], width: int, height: int) -> bytes:
-    """A PNG of the shape of an image of `width` x `height` px: red, and clear where the map (g, g) is 0."""
+    """A PNG of the shape of an image of `width` x `height` px: red, and clear where the pooled map (g, g) is 0."""
     share = LONGEST / max(width, height, 1)
     size = (max(1, round(width * share)), max(1, round(height * share)))
-    levels = Image.fromarray(np.rint(255 * brightness(heat)).astype(np.uint8))
     layer = Image.new("RGBA", size, (*RED, 0))
-    layer.putalpha(levels.resize(size, Image.Resampling.BILINEAR))
+    layer.putalpha(laid_over(heat, *size, stride=STRIDE * POOLED))
     out = io.BytesIO()
     layer.save(out, "PNG")
     return out.getvalue()

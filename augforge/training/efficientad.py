@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from augforge.algorithms.efficientad import TOP, hard_mean, scale_of
-from augforge.models.anomaly import coloured, seen_as
-from augforge.models.networks.efficientad import REACH, STRIDE, EfficientAd
+from augforge.models.anomaly import REACH, STRIDE, coloured, seen_as
+from augforge.models.networks.efficientad import EfficientAd
 from augforge.models.patches import PatchNetwork
 from augforge.models.table import Model
 from augforge.models.tensors import eval_mode

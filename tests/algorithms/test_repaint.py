@@ -11,7 +11,8 @@ from diffusers import DDPMScheduler, RePaintScheduler
 
 from augforge.algorithms.repaint import Jumps, repaint, scheduler_for
 
-CONFIG = DDPMScheduler(num_train_timesteps=1000).config
+TRAINED = DDPMScheduler(num_train_timesteps=1000)
+CONFIG = TRAINED.config
 
 
 def generators(count: int, seed: int = 0) -> list[torch.Generator]:
@@ -23,7 +24,7 @@ def generators(count: int, seed: int = 0) -> list[torch.Generator]:
     [(250, 10, 10, 2410, 2160), (100, 10, 10, 910, 810), (50, 10, 2, 90, 40), (10, 2, 3, 26, 16), (50, 10, 1, 50, 0)],
 )
 def test_the_schedule_has_its_published_counts(steps, length, samples, denoised, back):
-    times = scheduler_for(CONFIG, steps, Jumps(length, samples)).timesteps.tolist()
+    times = scheduler_for(TRAINED, steps, Jumps(length, samples)).timesteps.tolist()
     up = sum(one < other for one, other in pairwise(times))
     assert (len(times) - up, up) == (denoised, back)
     assert max(times) == 1000 - 1000 // steps and times[-1] == 0
@@ -31,7 +32,7 @@ def test_the_schedule_has_its_published_counts(steps, length, samples, denoised,
 
 def test_the_way_back_gives_the_noise_that_the_model_is_told():
     """From x0 = 1 at one time to the next: mean sqrt(abar_t), variance 1 - abar_t. diffusers' own overshoots."""
-    ours = scheduler_for(CONFIG, 50, Jumps())
+    ours = scheduler_for(TRAINED, 50, Jumps())
     theirs = RePaintScheduler.from_config(CONFIG)
     theirs.set_timesteps(50, 10, 10)
     wanted = ours.alphas_cumprod
@@ -48,7 +49,7 @@ def test_the_way_back_gives_the_noise_that_the_model_is_told():
 
 
 def test_with_all_steps_the_way_back_is_diffusers_own():
-    ours, theirs = scheduler_for(CONFIG, 1000, Jumps(10, 2)), RePaintScheduler.from_config(CONFIG)
+    ours, theirs = scheduler_for(TRAINED, 1000, Jumps(10, 2)), RePaintScheduler.from_config(CONFIG)
     theirs.set_timesteps(1000, 10, 2)
     assert (ours.timesteps == theirs.timesteps).all()
     known = torch.randn(2, 3, 4, 4)
@@ -60,7 +61,7 @@ def test_with_all_steps_the_way_back_is_diffusers_own():
 @pytest.mark.parametrize("steps", [3, 300, 1001])
 def test_steps_that_would_not_begin_with_noise_are_refused(steps):
     with pytest.raises(ValueError, match="do not divide"):
-        scheduler_for(CONFIG, steps, Jumps())
+        scheduler_for(TRAINED, steps, Jumps())
 
 
 def nothing(pictures: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
@@ -71,7 +72,7 @@ def filled(count: int = 2, keep: float = 1.0, predict=nothing, **jumps) -> tuple
     known = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(9)) * 2 - 1
     left = torch.zeros(count, 1, 6, 6)
     left[..., :3] = keep
-    scheduler = scheduler_for(CONFIG, 10, Jumps(**{"length": 2, "samples": 3, **jumps}))
+    scheduler = scheduler_for(TRAINED, 10, Jumps(**{"length": 2, "samples": 3, **jumps}))
     return known, repaint(predict, scheduler, known, left, generators(count))
 
 
@@ -121,7 +122,7 @@ def test_the_model_is_asked_as_often_as_the_schedule_says():
 
 def test_a_step_of_what_is_not_known_is_ddpms():
     """Also where the clean picture is clipped: diffusers' own scheduler goes elsewhere there."""
-    ours, theirs = scheduler_for(CONFIG, 1000, Jumps()), RePaintScheduler.from_config(CONFIG, eta=1.0)
+    ours, theirs = scheduler_for(TRAINED, 1000, Jumps()), RePaintScheduler.from_config(CONFIG, eta=1.0)
     theirs.set_timesteps(1000, 10, 10)
     ddpm = DDPMScheduler.from_config(CONFIG, variance_type="fixed_small")
     picture, nowhere = 3 * torch.randn(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
@@ -134,3 +135,11 @@ def test_a_step_of_what_is_not_known_is_ddpms():
         wanted = ddpm.step(noise, time, picture, torch.Generator().manual_seed(4)).prev_sample
         assert torch.allclose(found[0], wanted, atol=1e-3)
         assert not torch.allclose(found[1], wanted, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["linear", "squaredcos_cap_v2", "scaled_linear"])
+def test_the_noise_is_that_of_the_training(kind):
+    trained = DDPMScheduler(num_train_timesteps=200, beta_schedule=kind, clip_sample=kind == "linear")
+    found = scheduler_for(trained, 50, Jumps())
+    assert torch.equal(found.alphas_cumprod, trained.alphas_cumprod)
+    assert found.config.clip_sample == trained.config.clip_sample

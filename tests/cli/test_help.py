@@ -84,7 +84,7 @@ def test_the_example_of_a_stage_is_one_that_a_recipe_may_have(verb, name):
     fields = stage_class(verb, name).model_fields
     given = {kebab(k): v for k, v in context.params.items() if k in fields and v not in (None, [], ())}
     if verb == "train":
-        given = {k: v for k, v in given.items() if k not in ("day", "night")}  # sources on the command line
+        given = {k: v for k, v in given.items() if k not in stage_class(verb, name).arguments}  # sources there
     try:
         build_stage(verb, name, given)
     except ModelError as error:  # the example says where a model would lie

@@ -72,6 +72,7 @@ REQUIRED = {
     ("hardness", "teacher"): {"student": "efficientnet-lite2"},
     ("hardness", "student"): {"teacher": "efficientnet-lite2"},
     ("facility-location", "classifier"): {"proxy": "outer-product"},
+    ("pre-screen", "model"): {"positive": ["cat"]},
     ("weather", "depth_model"): {"kind": "fog"},
     ("weather", "model"): {"kind": "night"},
 }

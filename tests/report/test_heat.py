@@ -39,8 +39,10 @@ def test_a_map_is_clear_where_nothing_is_odd_and_has_the_shape_of_the_image():
     assert image.size == (64, 32) and image.mode == "RGBA"
     alpha = np.asarray(image)[..., 3]
     peak = np.unravel_index(alpha.argmax(), alpha.shape)
-    assert abs(peak[0] - 2.5 * 32 / 14) < 3 and abs(peak[1] - 11.5 * 64 / 14) < 3
-    assert alpha[20:].max() == 0
+    side = 14 * 8 + 32  # px that the network sees; a place of the pooled map stands for 8
+    middle = [(14.5 + 8 * (place + 0.5)) / side for place in (2, 11)]
+    assert abs(peak[0] - 32 * middle[0]) < 1.5 and abs(peak[1] - 64 * middle[1]) < 1.5
+    assert alpha[20:].max() == 0 and alpha[:, :5].max() == 0
 
 
 def test_the_oddest_come_first_and_a_withheld_one_is_not_there(folder, monkeypatch):

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from augforge.data.label_errors import LabelError, write_label_errors
+from augforge.engine.run import run
+from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.report import write_report
 from augforge.report.collect import collect
 from augforge.report.thumbnails import in_order
+from tests.conftest import write_images
 from tests.report.browsing import needs_chromium
 from tests.report.runs import many_samples
 
@@ -70,5 +73,17 @@ def test_both_labels_are_shown_and_corrections_are_saved(folder, opened, tmp_pat
     lines = list(csv.DictReader(io.StringIO((tmp_path / "corrections.csv").read_text())))
     assert [line["corrected"] for line in lines] == [given, EVIL]
     assert lines[0]["label"] == given and lines[0]["source"] == "train: 1.png"
-    first.locator(".card").click()
+    first.locator(".card").first.click()
     assert page.locator("#detail").is_visible()
+
+
+@needs_chromium
+def test_beside_it_stands_an_image_of_the_suggested_class(opened, tmp_path):
+    source = SourceSpec("folder", str(write_images(tmp_path / "set", {"red": 4, "green": 4})))
+    run(Recipe("r", 0, (source,), (build_stage("select", "random", {"share": 1.0}),)), tmp_path / "out")
+    row = collect(tmp_path / "out").rows.to_pylist()[0]
+    other = {"red": "green", "green": "red"}[row["label"]]
+    write_label_errors(tmp_path / "out", [LabelError(row["id"], "", row["label"], other, 0.9, 0.1, "2-x")])
+    page = opened(write_report(tmp_path / "out").path)
+    cards = page.locator("#mislabelled .card")
+    assert cards.count() == 2 and f"likely: {other}" in cards.last.inner_text()

@@ -38,6 +38,7 @@ def test_only_stages_that_ask_with_texts_want_an_image_text_model():
         ("duplicates", {"by": "embedding", "similarity": 0.0, "overlap": 0.1, "distance": 24}),
         ("prototype", {"keep": 0.5}),
         ("outlier", {"keep": 0.5}),
+        ("musc", {"keep": 0.5, "reference": 3}),
     ],
 )
 def test_a_model_without_a_text_tower_filters(tmp_path: Path, embedder: str, name: str, options: dict[str, object]):

@@ -150,3 +150,29 @@ def test_other_images_bring_the_penalty(tmp_path, tiny_clip):
     made = train_alone(recipe, tmp_path / "model", device="cpu")
     assert made["history"]["losses"][-1]["penalty"] > 0
     assert made["data"]["other"]["images"] == 4
+
+
+def test_on_the_command_line_the_roles_are_sources(tmp_path, tiny_clip):
+    from augforge.stages.catalog import stage_class
+
+    cls = stage_class("train", "efficientad")
+    assert cls.sources_from({"good": ["a"], "other": ["b"]}) == [("a", {"class": "good"}), ("b", {"class": "other"})]
+    with pytest.raises(RecipeError, match="--good is missing"):
+        cls.sources_from({"good": [], "other": ["b"]})
+    ledger = Ledger(["good", "other"])
+    ledger.extend(Sample(id=f"{n}", label="other" if n > 5 else "good") for n in range(9))
+    roles = build_stage("train", "efficientad", {}).roles(ledger)
+    assert len(roles["other"]) == 3 and len(roles["good"]) + len(roles["held-out"]) == 6
+
+
+def test_a_map_lies_over_the_middles_of_what_its_places_see():
+    from augforge.models.anomaly import laid_over
+
+    heat = np.zeros((8, 8), np.float32)
+    heat[2, 5] = 1.0
+    levels = np.asarray(laid_over(heat, 64, 64))
+    middles = (places_of(64)[0, 2, 5].numpy() + 1) * 32  # x, y
+    y, x = (float((levels.sum(axis=1 - axis) * (np.arange(64) + 0.5)).sum() / levels.sum()) for axis in (0, 1))
+    assert (x, y) == pytest.approx(tuple(middles), abs=1)
+    stretched = (np.array([5, 2]) + 0.5) * 64 / 8  # over all of the picture: elsewhere
+    assert np.abs(stretched - middles).max() > 6

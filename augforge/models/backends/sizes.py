@@ -20,13 +20,15 @@ PIXELS = 8
 def size_multiple(model: Model, backend: str, revision: str | None = None) -> int:
     """The number of px that width and height must be a multiple of.
 
-    A U-Net takes multiples of 8 that its autoencoder can halve as often as it does; a transformer whole patches, 2 or
-    more latents wide; the decoder of Kandinsky 2.2 rounds up to the square of its factor. Others are refused by
-    diffusers, or give an image of another size. A model on a hub is judged by what of it is in the local cache, and
+    A U-Net takes multiples of 8 that its autoencoder can halve as often as it does, an unconditional one what it halves
+    itself; a transformer whole patches, 2 or more latents wide; the decoder of Kandinsky 2.2 rounds up to the square of
+    its factor. Others are refused by diffusers, or give an image of another size. A model on a hub is judged by what of it is in the local cache, and
     where nothing is, as the usual ones are.
     """
     if backend == "kandinsky-2.2":
         return _factor(part_config(model, "movq", revision)) ** 2
+    if backend == "unconditional":
+        return _factor(part_config(model, "unet", revision))
     factor = _factor(part_config(model, "vae", revision))
     if transformer := part_config(model, "transformer", revision):
         patch = transformer.get("patch_size")
@@ -46,7 +48,7 @@ def check_size(given: Mapping[str, int], multiple: int, model: str) -> None:
 
 
 def _factor(config: Mapping[str, Any]) -> int:
-    """By how much an autoencoder shrinks a side."""
+    """By how much an autoencoder shrinks a side, or a U-Net within."""
     blocks = config.get("block_out_channels")
     return int(2 ** (len(blocks) - 1)) if isinstance(blocks, list) and blocks else PIXELS
 

@@ -77,7 +77,7 @@ class Unconditional(Diffusion):
         known = torch.stack([self._pixels(image) for image in images]).to(self.device)
         masks = [np.asarray(mask_image(mask, images[0].size)) for mask in needs(request.masks, "a mask", self)]
         keep = torch.from_numpy(np.stack(masks) == 0)[:, None].to(self.device, known.dtype)
-        scheduler = scheduler_for(self._pipe.scheduler.config, request.steps, request.jumps or Jumps())
+        scheduler = scheduler_for(self._pipe.scheduler, request.steps, request.jumps or Jumps())
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds]
         made = repaint(self._noise, scheduler, known, keep, generators)
         unit = (made / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

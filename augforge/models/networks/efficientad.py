@@ -12,8 +12,6 @@ from torch.nn import functional
 
 from augforge.algorithms.efficientad import Scale, squared_distance
 
-STRIDE, REACH = 4, 33
-"""A place of the features sees squares of `REACH` px, `STRIDE` px from the next."""
 SIZE, DECODED = 256, (3, 8, 15, 32, 63, 127)
 """The published side in px, and the sides to which its decoder enlarges one after the other."""
 DROPOUT = 0.2

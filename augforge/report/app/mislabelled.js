@@ -20,10 +20,30 @@ function errorCard(error) {
   const choice = chooser([...new Set([suggested, labelOf(row), ...samples.label.values])].map((name) => [name, name]), (label) => corrections.set(row, label));
   choice.value = correctionOf(error);
   choice.setAttribute('aria-label', 'The right label');
+  const side = (which, what, title) => make('button', { type: 'button', class: 'card', 'aria-label': what, onclick: () => openDetail(which, run.mislabelled.map((one) => one.row)) },
+    shot(which, 'fill', true), make('span', { class: 'card-label', text: title }));
+  const other = exampleOf(suggested);
   return make('li', {},
-    make('button', { type: 'button', class: 'card', 'aria-label': `labelled ${labelOf(row)}, likely ${suggested}`, onclick: () => openDetail(row, run.mislabelled.map((one) => one.row)) }, shot(row, 'fill', true)),
-    make('p', { class: 'reason' }, 'labelled ', make('strong', { text: labelOf(row) }), ', likely ', make('strong', { text: suggested }), ` (${percent(probability)}); quality ${figure(quality, 2)}; ${isKept(row) ? 'kept' : 'dropped'}`),
+    make('div', { class: 'pair' }, side(row, `labelled ${labelOf(row)}, likely ${suggested}`, `given: ${labelOf(row)}`), other < 0 ? null : side(other, `an image of class ${suggested}`, `likely: ${suggested}`)),
+    make('p', { class: 'reason', text: `likely ${suggested} (${percent(probability)}); quality of the label ${figure(quality, 2)}; ${isKept(row) ? 'kept' : 'dropped'}` }),
     make('div', { class: 'row' }, choice));
+}
+
+// An image that shows a class best: that with the best label; -1 where none has a picture.
+const examples = new Map();
+function exampleOf(label) {
+  if (!examples.has(label)) examples.set(label, findExample(label));
+  return examples.get(label);
+}
+
+function findExample(label) {
+  const doubted = new Set(run.mislabelled.map(({ row }) => row)), quality = samples.scores['label-quality'] ?? [];
+  let best = -1;
+  for (let row = 0; row < total; row += 1) {
+    if (labelOf(row) !== label || doubted.has(row) || !pictureOf(row)) continue;
+    if (best < 0 || (quality[row] ?? -1) > (quality[best] ?? -1)) best = row;
+  }
+  return best;
 }
 
 // One line for each image: what it is, the label that it has, and the one that was chosen here.

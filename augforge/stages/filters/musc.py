@@ -42,8 +42,8 @@ class Musc(EmbeddingFilter):
     splits, chosen by a hash of their ids, never the image itself: no judged image has a say in the score of another.
     With fewer than four others the nearest counts, where 30 % of them is none; a class's only real image scores 0.
 
-    `model` is a vision transformer of open_clip, transformers (CLIP, DINOv2, …) or timm, or a CNN of timm, whose last
-    maps are taken for patches. Published are CLIP ViT-L/14 at 336 px and its layers 6, 12, 18, 24.
+    `model` is a vision transformer of open_clip, transformers (CLIP, DINOv2 and others) or timm, or a CNN of timm,
+    whose last maps are taken for patches. Published are CLIP ViT-L/14 at 336 px and its layers 6, 12, 18, 24.
     """
 
     name: ClassVar[str] = "musc"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from augforge.models import find_model
 from augforge.stages.filter import EmbeddingFilter
 from augforge.stages.filters.classifier import softmax
 from augforge.stages.filters.similarity import class_prompts
@@ -51,7 +52,7 @@ class SemanticLoss(AsksAboutClasses, EmbeddingFilter):
     example: ClassVar[Mapping[str, Any]] = {"keep": 0.5}
 
     on: Literal["synthetic"] = Field(default="synthetic", description="Only generated images have parents.")
-    model: Annotated[str, Task("image-text")] = Field(
+    model: Annotated[str, Task("image-embedding")] = Field(
         default="builtin-clip", description="The image-text model that judges, unless a classifier does."
     )
     classifier: Annotated[str | None, Task("classification")] = Field(
@@ -65,6 +66,11 @@ class SemanticLoss(AsksAboutClasses, EmbeddingFilter):
         default="semantic-loss", description="The measure that the rule looks at."
     )
 
+    def check(self) -> None:
+        """Refuse a model that knows no text where it has to judge."""
+        if self.asks_about_classes:
+            find_model(self.model, "image-text")
+
     @property
     def asks_about_classes(self) -> bool:
         """Whether the prompts of the classes are asked for."""
@@ -72,7 +78,7 @@ class SemanticLoss(AsksAboutClasses, EmbeddingFilter):
 
     def models(self) -> list[tuple[str, str]]:
         """The one model that judges."""
-        return [(self.model, "image-text")] if self.classifier is None else [(self.classifier, "classification")]
+        return [(self.model, "image-embedding")] if self.classifier is None else [(self.classifier, "classification")]
 
     @property
     def needs_labels(self) -> bool:

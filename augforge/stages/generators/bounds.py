@@ -22,8 +22,8 @@ def too_long(width: int, height: int, side: int) -> str:
     return f"its parent of {width}x{height} px is too long: it would become {large[0]}x{large[1]} px"
 
 
-def too_large(width: int, height: int) -> str:
-    """Why an image of `width` x `height` px does not go through a network as it is, "" if it can."""
+def too_large(width: int, height: int, remedy: str = "give a size") -> str:
+    """Why an image of `width` x `height` px does not go through a network as it is, and the remedy; "" if it can."""
     if width * height <= MOST_AS_IT_IS:
         return ""
-    return f"its parent of {width}x{height} px is over {MOST_AS_IT_IS:,} px: give a size"
+    return f"its parent of {width}x{height} px is over {MOST_AS_IT_IS:,} px: {remedy}"

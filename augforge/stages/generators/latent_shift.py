@@ -177,4 +177,4 @@ def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _refusal(job: Job) -> str:
-    return too_large(job.parents[0].width, job.parents[0].height)
+    return too_large(job.parents[0].width, job.parents[0].height, "resize it first")

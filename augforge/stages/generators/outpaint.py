@@ -14,7 +14,15 @@ from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.errors import RecipeError
-from augforge.stages.generator import GeneratedImage, GenerationInput, SampledParams, required
+from augforge.stages.generator import (
+    GeneratedImage,
+    GenerationInput,
+    Job,
+    LoadedGenerator,
+    SampledParams,
+    required,
+)
+from augforge.stages.generators.bounds import too_large
 from augforge.stages.generators.diffusion import DiffusionGenerator
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.stage import Share, Task, words_of
@@ -140,6 +148,10 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         """One parent, and the prompt; the warps follow from the seed, and the accepted one is recorded."""
         return [required(parent)], {"variant": variant, **self.prompt_of(label or "", seed)}
 
+    def load(self, device: str) -> LoadedGenerator:
+        """Load the model; an image whose warp would need much memory is refused before it is read."""
+        return replace(super().load(device), refusal=_refusal)
+
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
         """Canvases and what of them is empty, as `_run` hands them on."""
         import numpy as np
@@ -243,6 +255,10 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         drawn = decode(Path(self.roi).read_bytes()).convert("L")
         fitted = drawn.resize(image.shape[1::-1], Image.Resampling.NEAREST)
         return np.asarray(fitted) > 127
+
+
+def _refusal(job: Job) -> str:
+    return too_large(job.parents[0].width, job.parents[0].height, "resize it first")
 
 
 def _as_images(canvas: Canvas) -> tuple[Any, Any]:

@@ -42,7 +42,7 @@ class TrainEfficientAd(Trainer):
     example: ClassVar[Mapping[str, Any]] = {"steps": 6, "size": 64, "width": 12, "distil": 0.5}
 
     good: str | None = Field(default=None, description="The class of the good images (all but `other` if absent).")
-    other: str | None = Field(default=None, description="The class of images of anything else, for the penalty.")
+    other: str = Field(default="other", description="The class of images of anything else, for the penalty.")
     features: Annotated[str, Task("image-embedding")] = Field(
         default="builtin-clip",
         description="Whose feature maps the teacher learns to see; efficientnet-lite2 for photos.",
@@ -69,7 +69,7 @@ class TrainEfficientAd(Trainer):
 
         indices = ledger.reference(unlabelled=True)
         labels = np.array(ledger.column("label", indices), dtype=object)
-        other = indices[labels == self.other] if self.other is not None else indices[:0]
+        other = indices[labels == self.other]
         good = indices[labels != self.other] if self.good is None else indices[labels == self.good]
         if len(good) < 2:
             raise RecipeError(

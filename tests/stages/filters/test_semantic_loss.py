@@ -52,7 +52,7 @@ def test_prompts_judge_where_there_is_no_classifier():
     found = stage.compare(shown)["semantic-loss"]
     sure = float(softmax(np.array([[2.0, 0.0]]))[0, 0])
     assert found == pytest.approx([math.log(sure / 0.5), math.log(sure / (1 - sure))])
-    assert stage.models() == [("builtin-clip", "image-text")]
+    assert stage.models() == [("builtin-clip", "image-embedding")]
 
 
 def test_who_has_no_score_is_told_why():
