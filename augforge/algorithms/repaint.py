@@ -32,12 +32,11 @@ class Jumps:
 
 
 class SpacedRePaint(RePaintScheduler):  # type: ignore[misc]  # diffusers is untyped
-    """diffusers' scheduler, with two steps that fit what the model is told.
+    """diffusers' scheduler, with two steps that have their closed form.
 
     There the way back from a time takes the betas that follow it, which with fewer steps than those of the training
-    lead to too noisy pictures; the betas before it are what one step took away. And where the clean picture is clipped,
-    the way to it goes on along a noise that no longer belongs to it, and leaves grain. With all steps and eta 1 it is
-    DDPM.
+    lead to noisier pictures than the model is told; the betas before it are what one step took away. And where the
+    clean picture is clipped, the noise is no longer the one that belongs to it. With eta 1 a step is DDPM's here.
     """
 
     def step(

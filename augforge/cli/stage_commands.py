@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,13 +131,7 @@ def stage_example(verb: str, name: str, words: str) -> str:
     """A whole command that begins with `words`, from the `example` of the stage's class."""
     cls = stage_class(verb, name)
     arguments = [f"--{kebab(key)} {SAMPLES.get(key, key)}" for key in _arguments(cls)] or ["photos"]
-    usual = [
-        f"--{kebab(key)} {each}"
-        for key, value in cls.example.items()
-        for each in (value if isinstance(value, list) else [value])
-        if kebab(key) not in REHEARSED
-    ]
-    options = EXAMPLES.get((verb, name), " ".join(usual))
+    options = EXAMPLES.get((verb, name), " ".join(_usual(cls)))
     required = [
         f"--{kebab(key)} models/{name}"
         for key, info in cls.model_fields.items()
@@ -145,6 +139,13 @@ def stage_example(verb: str, name: str, words: str) -> str:
     ]
     folder = "models" if verb == "train" else "runs"
     return " ".join(filter(None, [words, *arguments, *required, options, f"--out {folder}/{name}"]))
+
+
+def _usual(cls: type[Stage]) -> Iterator[str]:
+    """The options of the `example` of a stage's class, but for those that only make a rehearsal quick."""
+    for key, value in cls.example.items():
+        if kebab(key) not in REHEARSED:
+            yield from (f"--{kebab(key)} {each}" for each in (value if isinstance(value, list) else [value]))
 
 
 def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:

@@ -38,7 +38,7 @@ class VideoFile:
         self._path, self._lock = path, Lock()
         self._frames: Iterator[Any] | None = None
         self._next = 0
-        self._seen: OrderedDict[int, Pixels] = OrderedDict()
+        self._seen: OrderedDict[int, Pixels | None] = OrderedDict()
         self._times: list[int] | None = None
         self._starts: list[int] = []
         self._count: int | None = None
@@ -57,9 +57,14 @@ class VideoFile:
         if not 0 <= number < len(self):
             raise BadImage(f"the video has no frame {number}")
         with self._lock, self._guarded():
+            if number not in self._seen:
+                self._go_towards(number)
             while number not in self._seen:
                 self._decode_towards(number)
-            return self._seen[number]
+            found = self._seen[number]
+        if found is None:
+            raise BadImage(f"frame {number} of its video is damaged")
+        return found
 
     def close(self) -> None:
         """Let go of the file."""
@@ -89,7 +94,7 @@ class VideoFile:
     def _packets(self) -> Iterator[tuple[Any, bool]]:
         import av
 
-        with av.open(str(self._path)) as file:
+        with av.open(str(self._path), metadata_errors="replace") as file:
             for packet in file.demux(file.streams.video[0]):
                 if packet.size and not packet.is_discard:
                     yield packet.pts, packet.is_keyframe
@@ -98,7 +103,7 @@ class VideoFile:
         """Numbers and frames, from the last one before `start` that decoding can begin with."""
         import av
 
-        with av.open(str(self._path)) as file:
+        with av.open(str(self._path), metadata_errors="replace") as file:
             stream = file.streams.video[0]
             stream.thread_type = "AUTO"
             if start is not None and self._times is not None:
@@ -109,18 +114,21 @@ class VideoFile:
                 elif (place := bisect_right(self._times, frame.pts) - 1) >= 0 and self._times[place] == frame.pts:
                     yield place, frame
 
-    def _decode_towards(self, number: int) -> None:
-        """Decode the next frame, after a jump if that is the way to `number`."""
+    def _go_towards(self, number: int) -> None:
+        """Jump, if that is the way to a frame, or if decoding has gone past it."""
         start = bisect_right(self._starts, number)
         nearest = self._starts[start - 1] if start else 0
         if self._frames is None or number < self._next or nearest > self._next:
             self._frames, self._next = self._decoded(number), 0
-        found = next(self._frames, None)
+
+    def _decode_towards(self, number: int) -> None:
+        """Decode the next frame, which may not be one after `number`."""
+        found = None if self._frames is None else next(self._frames, None)
         if found is None or found[0] > number:
             self._frames = None
             raise BadImage(f"frame {number} of its video cannot be decoded")
         self._next = found[0] + 1
-        self._seen[found[0]] = _upright(found[1])
+        self._seen[found[0]] = None if found[1].is_corrupt else _upright(found[1])
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
@@ -137,7 +145,9 @@ class _Guard:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         import av
 
-        if isinstance(error, av.FFmpegError | OSError | IndexError):  # a stream that is not there is an index
+        if isinstance(
+            error, av.FFmpegError | OSError | IndexError | ValueError
+        ):  # a stream that is not there is an index
             why = "it has no video stream" if isinstance(error, IndexError) else error
             raise BadImage(f"its video cannot be read: {why}") from error
 

@@ -38,7 +38,8 @@ def find_model(name: str, task: str) -> Model:
         raise ModelError(f"there is no model called {name!r}", _hint(name, task))
     if model.backend_for(task) is None:
         does = sorted(other for other in TASKS if model.backend_for(other))
-        raise ModelError(f"{model.name!r} is a model for {' and '.join(does)}, not for {task}", ways_to_name(task))
+        told = " and ".join(filter(None, [", ".join(does[:-1]), does[-1]]))
+        raise ModelError(f"{model.name!r} is a model for {told}, not for {task}", ways_to_name(task))
     return model
 
 

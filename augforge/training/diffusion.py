@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from numpy.typing import NDArray
 from torch import Tensor
@@ -177,15 +177,16 @@ class DiffusionTask(TrainingTask):
 
     @property
     def _made(self) -> Tensor:
-        """(n, 3, s, s) in [-1, 1] on the CPU: the same noises, denoised in a few steps of DDIM."""
-        scheduler: Any = DDIMScheduler.from_config(self.scheduler.config)
+        """(n, 3, s, s) in [-1, 1] on the CPU: the same noises, denoised in a few steps of DDPM."""
+        scheduler: Any = DDPMScheduler.from_config(self.scheduler.config)
         scheduler.set_timesteps(min(SAMPLING_STEPS, self.options.timesteps))
+        generator = torch.Generator().manual_seed(NOISE_SEED)
         shape = (SHOWN, 3, self.options.size, self.options.size)
-        images = torch.randn(shape, generator=torch.Generator().manual_seed(NOISE_SEED)).to(self.context.device)
+        images = torch.randn(shape, generator=generator).to(self.context.device)
         with self.averaged():
             for time in scheduler.timesteps:
                 noise = self.unet(images, time).sample
-                images = scheduler.step(noise, time, images, use_clipped_model_output=True).prev_sample
+                images = scheduler.step(noise, time, images, generator=generator).prev_sample
         return images.float().cpu().clamp(-1, 1)
 
     @cached_property

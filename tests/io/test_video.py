@@ -179,6 +179,23 @@ def test_damage_costs_the_frames_that_it_hits(tmp_path):
             source.read(missing)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_wherever_a_file_is_damaged_it_costs_frames_and_nothing_else(tmp_path, name):
+    data = write_video(tmp_path / name, 8, *KINDS[name]).read_bytes()
+    random = np.random.default_rng(1)
+    for turn in range(25):
+        damaged = bytearray(data[: random.integers(1, len(data))] if turn % 4 == 0 else data)
+        for place in random.integers(len(damaged), size=random.choice([1, 5, 50])):
+            damaged[place] = random.integers(256)
+        (tmp_path / name).write_bytes(damaged)
+        source = open_source("video", str(tmp_path / name))
+        for entry in source.entries():
+            try:
+                source.read(entry.locator)
+            except BadImage as error:
+                assert str(error)
+
+
 def test_a_file_without_a_picture_stream_is_said(tmp_path):
     with av.open(str(tmp_path / "sound.mp4"), "w") as file:
         stream = file.add_stream("aac", rate=8000)

@@ -32,7 +32,7 @@ def test_a_near_name_comes_first():
 
 
 def test_a_model_for_something_else_is_answered_likewise():
-    with pytest.raises(ModelError, match="'builtin-clip' is a model for image-embedding and image-text") as caught:
+    with pytest.raises(ModelError, match="'builtin-clip' is a model for image-embedding, image-text") as caught:
         find_model("builtin-clip", "text-to-image")
     assert caught.value.hint == ways_to_name("text-to-image")
 

@@ -21,6 +21,9 @@ from tests.conftest import write_images
 
 DEFAULTS = {
     **dict.fromkeys(("clip", "margin", "prototype", "outlier", "classifier", "quality", "sharpness"), "auto"),
+    **dict.fromkeys(("musc", "efficientad", "pre-screen"), "auto"),
+    "semantic-loss": "synthetic",  # it compares with parents
+    "noisy-labels": "real",  # what was generated for a class was labelled by nobody
     **dict.fromkeys(("degenerate", "safety", "duplicates"), "all"),  # what is wrong whoever made it
     **dict.fromkeys(("label-preserved", "weight-unicon"), "synthetic"),  # what only generated images have
     **dict.fromkeys(("facility-location", "k-center", "diverse-anchors", "max-loss", "hardness", "random"), "auto"),

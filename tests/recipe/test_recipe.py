@@ -57,7 +57,7 @@ WRONG = [
     ("stages:\n  - filter: clip\n    keep: .5\n    min: .2", "keep and min exclude each other", ""),
     (
         "stages:\n  - filter: clip\n    model: builtin-unclip",
-        "is a model for conditioning and variation, not for image-embedding",
+        "is a model for autoencoder, conditioning and variation, not for image-embedding",
         "builtin-clip",
     ),
     ("stages:\n  - filter: clip\n    model: builtin-clop", "there is no model called 'builtin-clop'", "'builtin-clip'"),

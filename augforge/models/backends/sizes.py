@@ -22,8 +22,8 @@ def size_multiple(model: Model, backend: str, revision: str | None = None) -> in
 
     A U-Net takes multiples of 8 that its autoencoder can halve as often as it does, an unconditional one what it halves
     itself; a transformer whole patches, 2 or more latents wide; the decoder of Kandinsky 2.2 rounds up to the square of
-    its factor. Others are refused by diffusers, or give an image of another size. A model on a hub is judged by what of it is in the local cache, and
-    where nothing is, as the usual ones are.
+    its factor. Others are refused by diffusers, or give an image of another size. A model on a hub is judged by what of
+    it is in the local cache, and where nothing is, as the usual ones are.
     """
     if backend == "kandinsky-2.2":
         return _factor(part_config(model, "movq", revision)) ** 2

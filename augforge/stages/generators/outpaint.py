@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from augforge.data.files import is_file
+from augforge.data.files import digest_of, is_file
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
@@ -133,6 +133,11 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         trained = trained_steps(self.row, self.revision)
         if self.steps is not None and (problem := why_not(self.steps, trained)):
             raise RecipeError(f"key 'steps': {problem}", f"give a divisor of {trained}")
+
+    def measured_options(self) -> dict[str, Any]:
+        """The options that a stored result depends on: of a file its content."""
+        options = super().measured_options()
+        return {**options, "roi": digest_of(Path(self.roi))} if is_file(self.roi) else options
 
     @property
     def _steps(self) -> int:

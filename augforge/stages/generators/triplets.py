@@ -49,8 +49,10 @@ class Triplets(OperatorGenerator):
     model: Annotated[str, Task("image-embedding")] = Field(
         default="builtin-clip", description="The model that says how alike two images are."
     )
-    nearest: int = Field(default=10, ge=1, description="The nearest rank of a target; 1 is the most similar image.")
-    farthest: int = Field(default=100, ge=1, description="The farthest rank of a target.")
+    nearest: int = Field(
+        default=10, ge=1, le=100_000_000, description="The nearest rank of a target; 1 is the most similar image."
+    )
+    farthest: int = Field(default=100, ge=1, le=100_000_000, description="The farthest rank of a target.")
     negatives: int = Field(default=4, ge=0, le=1000, description="Hard negatives to name for each triplet.")
 
     @model_validator(mode="after")

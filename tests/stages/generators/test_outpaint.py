@@ -192,3 +192,14 @@ def test_a_recipe_paints_with_the_model_that_it_trains(tmp_path):
     archive = Archive(tmp_path / "out")
     again = list(remake(archive, list(archive.ledger.samples(archive.ledger.visible("synthetic"))), "cpu"))
     assert len(again) == 3 and all(one.apart <= 1 for one in again)
+
+
+def test_another_content_of_the_region_file_is_another_region(tmp_path):
+    path = tmp_path / "roi.png"
+    stage, found = Outpaint(model="x", roi=str(path)), []
+    for white in (10, 20):
+        Image.fromarray((np.arange(32)[None].repeat(32, 0) < white).astype(np.uint8) * np.uint8(255)).save(path)
+        found.append(stage.measured_options())
+    path.rename(tmp_path / "other.png")
+    moved = Outpaint(model="x", roi=str(tmp_path / "other.png")).measured_options()
+    assert found[0] != found[1] and moved == found[1]
