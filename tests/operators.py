@@ -71,6 +71,8 @@ def answer(item: Any) -> Any:
         raise KeyError("a defect")
     if item == "refuse":
         raise AugforgeError("not so", "but so")
+    if item == "pid":
+        return os.getpid()
     return os.environ["OMP_NUM_THREADS"] if item == "threads" else 2 * item
 
 

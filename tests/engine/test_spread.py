@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from augforge.engine.spread import AHEAD, spread
@@ -73,3 +79,27 @@ def test_an_error_of_who_saves_ends_the_processes() -> None:
 
     with pytest.raises(OSError, match="no space"):
         spread(ECHO, 0, 2, iter([[number] for number in range(50)]), full)
+
+
+def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    """Killed at once, so that it can tell nobody."""
+    script = f"""
+import os, signal
+from pathlib import Path
+from augforge.engine.spread import spread
+
+def save(answer):
+    Path({str(tmp_path / "workers")!r}).open("a").write(f"{{answer}} ")
+    if len(Path({str(tmp_path / "workers")!r}).read_text().split()) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+spread("tests.operators", 0, 2, (["pid"] for _ in iter(int, 1)), save)
+"""
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == -signal.SIGKILL
+    workers = {int(pid) for pid in (tmp_path / "workers").read_text().split()}
+    assert workers
+    for _ in range(200):
+        if not any(Path(f"/proc/{pid}").exists() for pid in workers):
+            return
+        time.sleep(0.05)
+    pytest.fail("a process is left over")

@@ -31,6 +31,7 @@ from augforge.stages.generators import operator
 from augforge.stages.stage import Stage
 from tests.conftest import write_images
 from tests.operators import Across, Tint, Triplet
+from tests.stub import Bright
 
 
 def made_by(stage: Stage, source: Path, out: Path, **options: Any) -> list[dict[str, Any]]:
@@ -126,6 +127,23 @@ def test_what_cannot_be_made_costs_its_own_row(tmp_path: Path) -> None:
         odd = [row for row in rows if json.loads(row["sampled_params"])["grey"] % 2]
         assert 0 < len(odd) < 20 and [row for row in rows if row["dropped"]] == odd
         assert all(row["dropped"].endswith("is odd") for row in odd)
+
+
+def test_operators_go_in_rounds_until_enough_pass(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "set", {"cat": 4, "dog": 4})
+    for processes in (1, 2):
+        options = {"until-accepted": 5, "processes": processes}
+        recipe = Recipe(
+            "rounds", 3, (SourceSpec("folder", str(source)),), (Tint.model_validate(options), Bright(min=120))
+        )
+        run(recipe, tmp_path / str(processes), device="cpu", allow_empty=True)
+    tables = [pq.read_table(tmp_path / name / "samples.parquet").to_pylist() for name in ("1", "2")]
+    assert [{k: v for k, v in row.items() if k != "ref"} for row in tables[0]] == [
+        {k: v for k, v in row.items() if k != "ref"} for row in tables[1]
+    ]
+    kept = [row for row in tables[0] if row["kept"] and row["origin"] == "synthetic"]
+    tried = [row for row in tables[0] if row["origin"] == "synthetic"]
+    assert 0 < len(kept) <= 10 < len(tried)
 
 
 class Killed(Exception):
