@@ -1,7 +1,7 @@
 """Companion pictures: what goes with an image as a picture of its own, such as its mask or its depth.
 
 A sample's pictures are a mapping from names to digests, `{"mask": "5f70…"}`. A name that is in `KINDS` is of that kind,
-which is one file (or a class in one) and one line here; every other name is of a plain picture.
+which is one file and one line here; every other name is of a plain picture.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from augforge.data import images
 from augforge.data.annotations import KINDS as ANNOTATIONS
 from augforge.data.pictures.base import Moves, PictureKind
+from augforge.data.pictures.depth import Depth
+from augforge.data.pictures.instances import Instances
 from augforge.data.pictures.mask import Mask
 from augforge.data.pictures.other import Other
-from augforge.data.pictures.values import Depth, Instances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,9 +1,9 @@
-"""Kinds whose pixels are one number each: `instances`, which thing is seen where, and `depth`, how far it is."""
+"""Kinds whose pixels are one whole number each."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from augforge.data import images
 from augforge.data.pictures.base import Moves, PictureKind
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST = 65_535
 
 
-class _Values(PictureKind):
+class Values(PictureKind):
     """A map (h, w) of whole numbers from 0 to 65,535, in a PNG of 8 or 16 bits; 0 is unknown, as outside of it."""
 
     def decoded(self, data: bytes) -> NDArray[np.uint16]:
@@ -53,20 +53,6 @@ class _Values(PictureKind):
     def moved(self, pixels: NDArray[np.uint16], moves: Moves) -> NDArray[np.uint16]:
         """Of the nearest pixels, 0 outside: between two things there is no third."""
         return moves.apply_label(pixels, void=0)
-
-
-class Instances(_Values):
-    """Which thing every pixel belongs to, by its number; 0 is none."""
-
-    name: ClassVar[str] = "instances"
-    about: ClassVar[str] = "The number of the thing that each pixel of the image belongs to; 0 is none."
-
-
-class Depth(_Values):
-    """How far every pixel is, in units of the source (such as mm); 0 is unknown."""
-
-    name: ClassVar[str] = "depth"
-    about: ClassVar[str] = "How far each pixel of the image is, in the units of the source; 0 is unknown."
 
 
 def _bits(data: bytes) -> int:
