@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from augforge.data.annotations import parse_annotations
 from augforge.errors import BadImage, SourceError, shortened
 
 if TYPE_CHECKING:
@@ -130,9 +131,14 @@ class Source(ABC):
         )
 
 
+def said_of(entry: Entry) -> Mapping[str, Any]:
+    """The annotations of an entry: those that the source says, else those that an earlier run knew of its sample."""
+    return entry.annotations or parse_annotations((entry.carried or {}).get("annotations"))
+
+
 def labels_met(entry: Entry) -> Iterator[str]:
     """The classes that an entry is of or shows: its label or labels, and those of its boxes and keypoints."""
-    said = entry.annotations
+    said = said_of(entry)
     found = [entry.label, *(said.get("labels") or ()), *(said.get("soft_label") or ())]
     for thing in (*(said.get("boxes") or ()), *(said.get("keypoints") or ())):
         found.append(thing.get("label") if isinstance(thing, Mapping) else None)

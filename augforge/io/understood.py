@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from augforge.data.annotations import count_annotations, parse_annotations
+from augforge.data.annotations import count_annotations
 from augforge.data.classes import is_soft, plain, said_labels, shares_of
 from augforge.data.pictures import MASK
-from augforge.io.base import MISSING, labels_met
+from augforge.io.base import MISSING, labels_met, said_of
 
 if TYPE_CHECKING:
     from augforge.io.base import Entry, Source
@@ -62,7 +62,7 @@ class Understood:
         self.bad += bool(entry.problem)
         self.missing += entry.problem == MISSING
         self.pictures.update(dict.fromkeys(entry.pictures, 1))
-        said = entry.annotations or parse_annotations((entry.carried or {}).get("annotations"))
+        said = said_of(entry)
         for name, count in count_annotations(said).items():
             self.things[name] = self.things.get(name, 0) + count
         shares = shares_of(entry.label, said_labels(said))

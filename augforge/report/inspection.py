@@ -17,6 +17,7 @@ from augforge.data.files import named, write_atomically
 from augforge.data.ids import unit
 from augforge.data.pictures import MASK
 from augforge.errors import BadImage, SourceError, StoreError
+from augforge.io.base import said_of
 from augforge.io.sizes import fitting
 from augforge.io.understood import Understood, understanding, understood
 from augforge.printable import printable
@@ -152,7 +153,8 @@ def inspected(source: Source, limit: int = EXAMPLES) -> Inspection:
     bad: list[tuple[str, str]] = []
     for entry in understanding(source, told):
         chosen.offer(entry)
-        for name, value in entry.annotations.items():
+        dropped = (entry.carried or {}).get("kept") is False
+        for name, value in () if dropped else said_of(entry).items():
             images, things = counts.get(name, (0, 0))
             more = len(value) if isinstance(value, (list, tuple)) else 1
             counts[name] = images + (more > 0), things + more
@@ -172,7 +174,7 @@ class _Chosen:
 
     def offer(self, entry: Entry) -> None:
         """Take an image into account."""
-        shares = shares_of(entry.label, said_labels(entry.annotations))
+        shares = shares_of(entry.label, said_labels(said_of(entry)))
         first = filed_under(shares, dict.fromkeys(shares, 0.0)) or ""
         group = self._groups.setdefault((first, entry.split or ""), [])
         ranked = (-unit("inspect", entry.locator), entry.locator, len(group), entry)  # the last goes first
@@ -216,6 +218,8 @@ def _usable(entry: Entry, data: bytes, size: tuple[int, int]) -> tuple[dict[str,
     """The annotations that can be used of an image of `size` (width, height), and what is wrong with others."""
     from augforge.data.images import inspect
 
-    said, other = fitting(entry.annotations, entry.size, inspect(data)) if entry.size else (entry.annotations, "")
+    said, other = said_of(entry), ""
+    if entry.size:
+        said, other = fitting(said, entry.size, inspect(data))
     usable, wrong = check_annotations(said, size[::-1])
     return usable, tuple(filter(None, [other, *wrong]))

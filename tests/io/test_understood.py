@@ -15,6 +15,7 @@ from augforge.engine.run import run
 from augforge.io import KINDS, detect, open_source
 from augforge.io.understood import understanding, understood
 from augforge.recipe import Recipe, SourceSpec
+from augforge.report.inspection import inspected
 from tests.conftest import write_images
 from tests.engine.test_guards import Heard
 
@@ -170,3 +171,7 @@ def test_captions_and_several_labels_of_a_run_are_counted(tmp_path):
     run(Recipe("x", 1, (SourceSpec("imagefolder", str(tmp_path / "set")),), ()), tmp_path / "run")
     assert "2 classes (a 2, b 2), 0 unlabelled" in sentence(tmp_path / "run")
     assert "2 captions, 2 images with several labels" in sentence(tmp_path / "run")
+    assert "no image of" not in sentence(tmp_path / "run")
+    found = inspected(open_source("run", str(tmp_path / "run")))
+    assert dict(found.annotations) == {"caption": (2, 2), "labels": (2, 4)}
+    assert {tuple(one.annotations["labels"]) for one in found.examples} == {("a", "b")}
