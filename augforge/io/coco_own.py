@@ -131,7 +131,7 @@ def _of_box(box: Mapping[str, Any], size: tuple[int, int]) -> Note:
         "label": box.get("label"),
         "bbox": [x, y, width, height],
         "area": segmentation.area(outline, size) if outline else width * height,
-        "segmentation": outline or [],
+        **({"segmentation": outline} if outline else {}),
         "iscrowd": int(bool(box.get("iscrowd"))),
         OWN: {"id": box.get("id"), **({} if exact else {"corners": list(box["box"])})},
     }
@@ -142,7 +142,7 @@ def _around(one: Mapping[str, Any]) -> Note:
     """The annotation of keypoints that belong to no box."""
     there = [(x, y) for x, y, visible in one["points"] if visible] or [(0.0, 0.0)]
     x0, y0, x1, y1 = (pick(each) for pick in (min, max) for each in zip(*there, strict=True))
-    about = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "segmentation": [], "iscrowd": 0}
+    about = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
     return {"label": one.get("label"), **about, OWN: {"id": one.get("id"), "box": False}}
 
 

@@ -93,6 +93,8 @@ def test_pycocotools_reads_boxes_outlines_crowds_and_keypoints(finished, tmp_pat
     assert coco.cats[car["category_id"]]["keypoints"] == ["left eye", "right eye"]
     assert bus["iscrowd"] == 1 and bus["attributes"]["n"] == 3 and bus["bbox"] == [0, 0, 40, 12] and bus["area"] == 480
     assert np.array_equal(coco.annToMask(outlined), INSIDE) and outlined["area"] == INSIDE.sum()
+    assert "segmentation" not in car and "segmentation" not in bus, "an empty list ends annToMask in an IndexError"
+    assert all(coco.annToMask(one).any() for one in coco.anns.values() if "segmentation" in one)
     (whole,) = (one for one in coco.anns.values() if one["augforge"].get("whole"))
     assert names[whole["category_id"]] == "bus" and whole["bbox"] == [0, 0, 40, 24]
     captions = COCO(str(tmp_path / "annotations" / "captions_train.json"))
