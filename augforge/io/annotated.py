@@ -54,10 +54,11 @@ class AnnotatedImages(ListedImages):
         below = (entry for folder in tree.folders("") for entry in tree.below(folder, None, None))
         return {entry.locator: entry for entry in (*tree.files("", None), *below)}
 
-    @property
+    @cached_property
     def _images(self) -> dict[str, Entry]:
-        """The images among them, not annotated yet."""
-        return self._pictures
+        """The images among them, not annotated yet: without the pictures that go with those of an export."""
+        beside = self._records.beside
+        return {path: entry for path, entry in self._pictures.items() if path not in beside}
 
     def _other(self, locator: str, split: str | None) -> Entry:
         """A row for what an annotation file names and is no picture by its ending: mostly, it is not there."""

@@ -90,7 +90,8 @@ def declared_classes(folder: Path) -> list[str]:
 class Records:
     """The lines of `metadata.jsonl` that augforge wrote into the top of a folder, or into folders of its top.
 
-    Empty where there are none. They have the last word on the images that they name.
+    Empty where there are none. They have the last word on the images that they name. `beside` has the paths of the
+    pictures that go with these, such as masks: they are no images of their own.
     """
 
     def __init__(self, root: Path, folders: Iterable[str], where: str) -> None:
@@ -104,7 +105,7 @@ class Records:
                 path = above + record["file_name"]
                 self._by_path[path] = record
                 self._pictures[path] = {name: above + file for name, file in named_pictures(record).items()}
-        self._beside = {file for pictures in self._pictures.values() for file in pictures.values()}
+        self.beside = {file for pictures in self._pictures.values() for file in pictures.values()}
 
     def __bool__(self) -> bool:
         return bool(self._by_path)
@@ -126,7 +127,7 @@ class Records:
             record = waiting.pop(entry.locator, None)
             if record is not None:
                 yield self._recorded(entry, record)
-            elif entry.locator not in self._beside:
+            elif entry.locator not in self.beside:
                 yield entry
         for path, record in waiting.items():
             yield self._recorded(Entry(path, None, problem=MISSING), record)

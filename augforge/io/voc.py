@@ -87,15 +87,12 @@ class Voc(AnnotatedImages):
         beside = {path for there in self._beside_images().values() for path in there.values()}
         return [path for path in self._pictures if path not in self._images and path not in beside]
 
-    @property
-    def _images(self) -> dict[str, Entry]:
-        return self._photos
-
     @cached_property
-    def _photos(self) -> dict[str, Entry]:
+    def _images(self) -> dict[str, Entry]:
         """The pictures that are no masks, as those in the folders of the annotations are."""
-        told = {path.rpartition("/")[0] for path in self._files}
-        return {path: entry for path, entry in self._pictures.items() if not _is_mask(path.rpartition("/")[0], told)}
+        told, beside = {path.rpartition("/")[0] for path in self._files}, self._records.beside
+        shown = {path: entry for path, entry in self._pictures.items() if path not in beside}
+        return {path: entry for path, entry in shown.items() if not _is_mask(path.rpartition("/")[0], told)}
 
     @cached_property
     def _stems(self) -> dict[str, str]:

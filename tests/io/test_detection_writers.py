@@ -25,6 +25,7 @@ from augforge.io.yolo_data import YoloData
 from augforge.io.yolo_lines import read_lines, written
 from augforge.publish.export import export
 from augforge.recipe import Recipe, SourceSpec
+from tests.bad_inputs import colours, encoded
 from tests.io.layouts import CAR, SIZE, VOC_CORNERS, YOLO_LINE, picture, put, voc_xml
 
 SIDES = st.integers(2, 9000)
@@ -173,6 +174,25 @@ def test_an_export_is_a_source_that_says_the_same(finished, tmp_path, to):
     assert {i: label for i, (label, *_) in after.items()} == {i: label for i, (label, *_) in before.items()}
     assert open_source(kind, value).classes() == ["no", "a: b"]
     assert export(finished, to, tmp_path / "out").written == 0, "a second export computes nothing"
+
+
+@pytest.mark.parametrize("to", ["yolo", "voc"])
+def test_an_export_does_not_warn_of_its_own_masks_and_depths(tmp_path, to):
+    lines = []
+    for split, n in (("train", 0), ("train", 1), ("test", 2)):
+        files = {"file_name": f"{n}.png", "mask_file_name": f"m/{n}.png", "depth_file_name": f"d/{n}.png"}
+        objects = {"bbox": [[18, 8, 12, 16]], "categories": ["car"]}
+        lines.append(json.dumps({**files, "split": split, "objects": objects}) + "\n")
+        grey = encoded(colours(64, n).resize(SIZE[::-1]).convert("L"), "PNG")
+        put(tmp_path / "a", {f"{n}.png": picture(n), f"m/{n}.png": grey, f"d/{n}.png": grey})
+    put(tmp_path / "a", {"metadata.jsonl": "".join(lines)})
+    spec = SourceSpec("imagefolder", str(tmp_path / "a"))
+    run(Recipe("masks", 1, (spec,), ()), tmp_path / "run", device="cpu")
+    export(tmp_path / "run", to, tmp_path / "out")
+    source = open_source(*detect(str(tmp_path / "out")))
+    entries = list(source.entries())
+    assert len(entries) == 3 and all(entry.pictures.keys() == {"mask", "depth"} for entry in entries)
+    assert source.remarks == []
 
 
 @pytest.mark.parametrize("to", ["yolo", "voc"])
