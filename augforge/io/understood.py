@@ -15,7 +15,11 @@ from augforge.io.base import MISSING, labels_met, said_of
 if TYPE_CHECKING:
     from augforge.io.base import Entry, Source
 
-PLURALS = {"box": "boxes", "instance with keypoints": "instances with keypoints"}
+PLURALS = {
+    "box": "boxes",
+    "box that cannot be used": "boxes that cannot be used",
+    "instance with keypoints": "instances with keypoints",
+}
 MOST = 10
 """Classes, splits or kinds of files that are named one by one."""
 
@@ -63,7 +67,7 @@ class Understood:
         self.missing += entry.problem == MISSING
         self.pictures.update(dict.fromkeys(entry.pictures, 1))
         said = said_of(entry)
-        for name, count in count_annotations(said).items():
+        for name, count in count_annotations(said, entry.size and entry.size[::-1]).items():
             self.things[name] = self.things.get(name, 0) + count
         shares = shares_of(entry.label, said_labels(said))
         self.unlabelled += not shares

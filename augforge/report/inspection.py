@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augforge.data.annotations import check_annotations, describe_annotations
+from augforge.data.annotations import KINDS, check_annotations, describe_annotations
 from augforge.data.classes import filed_under, one_label, plain, said_labels, shares_of
 from augforge.data.files import named, write_atomically
 from augforge.data.ids import unit
@@ -156,13 +156,19 @@ def inspected(source: Source, limit: int = EXAMPLES) -> Inspection:
         dropped = (entry.carried or {}).get("kept") is False
         for name, value in () if dropped else said_of(entry).items():
             images, things = counts.get(name, (0, 0))
-            more = len(value) if isinstance(value, (list, tuple)) else 1
+            more = _things(name, value, entry.size)
             counts[name] = images + (more > 0), things + more
         if entry.problem and len(bad) < PROBLEMS:
             bad.append((entry.locator, entry.problem))
     if not told.images:
         raise SourceError(f"{source.where} holds no images", "is it the right folder?")
     return Inspection(told, counts, bad, [_example(source, entry) for entry in chosen.in_turn()])
+
+
+def _things(name: str, value: Any, size: tuple[int, int] | None) -> int:
+    """How many things an annotation of the kind `name` tells of that can be used, on an image of (width, height)."""
+    known = KINDS[name].counts(value, size and size[::-1])
+    return next(iter(known.values()), len(value) if isinstance(value, (list, tuple)) else 1)
 
 
 class _Chosen:

@@ -16,6 +16,7 @@ from augforge.io import KINDS, open_source
 from augforge.report.drawing import colour_of
 from augforge.report.inspection import COLUMNS, SIDE, inspected
 from tests.conftest import write_images
+from tests.io.layouts import HEIGHT, WIDTH, YOLO_LINE, picture, put, voc_xml
 from tests.told import KIND, PLACE, write_told
 
 BOX = {"box": [8, 8, 24, 24], "label": "cat"}
@@ -112,3 +113,23 @@ def test_a_notebook_shows_it_and_trusts_no_text(told: Path) -> None:
 def test_two_sources_are_refused(told: Path) -> None:
     with pytest.raises(augforge.AugforgeError, match="one source"):
         augforge.inspect([{KIND: str(told)}, {KIND: str(told)}])
+
+
+def test_boxes_that_cannot_be_used_are_counted_apart(tmp_path: Path) -> None:
+    """The first line, the table below it and what a run uses have one number: three of the seven lines are boxes."""
+    lines = ["0 0.5 0.5 0.25 0.5", "0 0.5", "9 0.5 0.5 0.1 0.1", "0 0.5 0.5 0 0.2", "0 3 0.5 0.2 0.2", YOLO_LINE.strip()]
+    files = {"images/0.png": picture(0), "images/1.png": picture(1), "data.yaml": "names: [car]\ntrain: images\n"}
+    put(tmp_path, {**files, "labels/0.txt": "\n".join(lines), "labels/1.txt": YOLO_LINE})
+    found = inspected(open_source("yolo", str(tmp_path)))
+    assert "3 boxes, 4 boxes that cannot be used" in str(found) and found.annotations["boxes"] == (2, 3)
+    assert sum(len(one.annotations["boxes"]) for one in found.examples) == 3
+    assert sum(len(one.wrong) for one in found.examples) == 4
+
+
+def test_a_box_outside_of_the_size_that_is_said_cannot_be_used(tmp_path: Path) -> None:
+    inside = voc_xml(xmin=40, ymin=9, xmax=90, ymax=24).replace("</annotation>", "")
+    size = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height></size></annotation>"
+    put(tmp_path, {"a.png": picture(), "a.xml": inside + size, "b.png": picture(1)})
+    put(tmp_path, {"b.xml": inside.replace(">40<", ">60<") + size})
+    found = inspected(open_source("voc", str(tmp_path)))
+    assert "1 box, 1 box that cannot be used" in str(found) and found.annotations["boxes"] == (1, 1)

@@ -135,12 +135,15 @@ def annotation_values(cells: Mapping[str, Any], features: Mapping[str, Any], cla
     return {name: value for name, value in found.items() if value is not None}
 
 
-def count_annotations(annotations: Annotations) -> dict[str, int]:
-    """How many things of what kind unchecked annotations tell of, such as {"box": 3, "caption": 1}."""
+def count_annotations(annotations: Annotations, size: Size | None = None) -> dict[str, int]:
+    """How many things of what kind unchecked annotations tell of, such as {"box": 3, "caption": 1}.
+
+    `size` is the height and width in px of the image, if they are said.
+    """
     found: dict[str, int] = {}
     for name, value in annotations.items():
         if value is not None:
-            found |= KINDS[name].counts(value)
+            found |= KINDS[name].counts(value, size)
     return found
 
 

@@ -73,8 +73,11 @@ class Kind(ABC):
         """The value of such a cell, None if it is empty: what `cell` made of it, taken back."""
         return cell
 
-    def counts(self, value: Any) -> Mapping[str, int]:
-        """How many things an unchecked value tells of, such as {"box": 3}; by their names for people."""
+    def counts(self, value: Any, size: Size | None = None) -> Mapping[str, int]:
+        """How many things an unchecked value tells of, such as {"box": 3}; by their names for people.
+
+        The first are those that can be used, as far as that is known without the picture, of which `size` is said.
+        """
         return {}
 
     def described(self, value: Any) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEYS = ("box", "label", "iscrowd", "id", "segmentation", "attributes")
+UNUSABLE = "box that cannot be used"
 TINY = 1e-3
 """Px by which points on the border of a box lie inside of it where a move may cut there."""
 
@@ -83,10 +84,12 @@ class Boxes(Kind):
         boxes = ({name: _value(name, box[name], kind) for name, kind in feature.feature.items()} for box in cell)
         return [{name: each for name, each in box.items() if each is not None} for box in boxes]
 
-    def counts(self, value: Any) -> Mapping[str, int]:
-        """Boxes, and those of them with outlines."""
-        boxes = [one for one in value if isinstance(one, dict)] if isinstance(value, (list, tuple)) else []
-        return {"box": len(boxes), "outline": sum(bool(box.get("segmentation")) for box in boxes)}
+    def counts(self, value: Any, size: Size | None = None) -> Mapping[str, int]:
+        """Boxes that can be used, those of them with outlines, and the others."""
+        told = value if isinstance(value, (list, tuple)) else []
+        boxes = [one for one in told if _is_usable(one, size)]
+        outlines = sum(bool(box.get("segmentation")) for box in boxes)
+        return {"box": len(boxes), "outline": outlines, UNUSABLE: len(told) - len(boxes)}
 
     def described(self, value: Any) -> str:
         """How many of each class."""
@@ -111,6 +114,18 @@ def _checked(one: Any, size: Size) -> tuple[dict[str, Any] | None, str]:
     outline, why = segmentation.checked(box.pop("segmentation", None), size)
     problem = "" if inside == corners else f"{shown} is cut at the border"
     return box | ({"segmentation": outline} if outline else {}), problem or why
+
+
+def _is_usable(one: Any, size: Size | None) -> bool:
+    """Whether a box has an area, and a part inside of a picture of `size`, which may lie on its side still."""
+    if not isinstance(one, dict):
+        return False
+    if one.get(RELATIVE):
+        corners, size = in_pixels(one.get("box"), (1, 1)), (1, 1)
+    else:
+        corners = one.get("box")
+    found, problem = _corners(corners)
+    return not problem and (size is None or any(_cut(found, each) for each in {size, size[::-1]}))
 
 
 def _no_box(one: Any) -> str:

@@ -19,7 +19,7 @@ class Caption(Kind):
             return value or None, []
         return None, [f"caption: {value!r} is no text"]
 
-    def counts(self, value: Any) -> Mapping[str, int]:
+    def counts(self, value: Any, size: Size | None = None) -> Mapping[str, int]:
         """One."""
         return {"caption": int(bool(value))}
 

@@ -74,7 +74,7 @@ class Keypoints(Kind):
         found = ({n: class_of(one[n], fields[n]) if n == "label" else one[n] for n in fields} for one in cell)
         return [{name: each for name, each in one.items() if each is not None} for one in found]
 
-    def counts(self, value: Any) -> Mapping[str, int]:
+    def counts(self, value: Any, size: Size | None = None) -> Mapping[str, int]:
         """Instances with keypoints."""
         return {"instance with keypoints": len(value) if isinstance(value, (list, tuple)) else 0}
 
