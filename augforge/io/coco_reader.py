@@ -10,19 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from augforge.data.pictures import MASK
+from augforge.data.pictures import KINDS, MASK
 from augforge.errors import SourceError
-from augforge.io.annotated import one_split
+from augforge.io.annotated import counted, normal, one_split
 from augforge.io.base import Entry, existing, natural, only, split_name
 from augforge.io.coco_notes import KNOWN, CocoFile, Record, looks_like_coco, number
 from augforge.io.coco_own import completed, exact_corners, identity_of, own
+from augforge.io.coco_places import exported_place, picture_places
 from augforge.io.columns import file_split
 from augforge.io.listed import ListedImages, label_of, twice
 from augforge.io.listing import Listing
 from augforge.io.own import corners
 from augforge.io.records import known_of, named_pictures, text_of
 from augforge.io.sizes import said_size
-from augforge.io.writing import picture_folder
+from augforge.io.unused import unused_files
 
 NOTES = "annotations"
 TOP = (NOTES, "")
@@ -54,7 +55,7 @@ class CocoImages(ListedImages):
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)
         self.where = f"coco {value}"
-        self._split = split
+        self._split, self._alone = split, path.is_file()
         if path.is_dir():
             self._root, self._files = path, annotation_files(Listing(path))
         else:
@@ -72,12 +73,13 @@ class CocoImages(ListedImages):
 
     @property
     def remarks(self) -> list[str]:
-        """How many annotations are of no image, and how many of a category that their file does not list."""
+        """How many annotations are of no image or of a category that their file does not list, and what is missing."""
         undeclared = sum((file.undeclared for file in self._contents), Counter[Any]())
         categories = ", ".join(sorted(map(str, undeclared))[:MOST])
         return [
             *_annotations_are(self.strays, "of an image that no file lists"),
             *_annotations_are(undeclared.total(), f"of a category that its file does not list ({categories})"),
+            *counted(self._gone, "picture", "named and not there"),
         ]
 
     @property
@@ -140,12 +142,32 @@ class CocoImages(ListedImages):
 
     def _beside(self, image: _Image) -> dict[str, str]:
         """The paths of the pictures that go with an image: those that an export names, or its panoptic segments."""
-        base = image.locator.removesuffix(str(image.record.get("file_name")))
-        known = named_pictures(image.record)
-        own = {name: path for name, path in known.items() if name == MASK or "augforge" in image.record}
-        found = {name: f"{base.replace('images/', f'{picture_folder(name)}/', 1)}{path}" for name, path in own.items()}
+        named = {name: self._place(image, name, path) for name, path in named_pictures(image.record).items()}
+        found = {name: path for name, path in named.items() if name in KINDS or not self._look(path)[1]}
         segments = "" if MASK in found else self._segments(image)
         return found | ({MASK: segments} if segments else {})
+
+    def _place(self, image: _Image, name: str, path: str) -> str:
+        """Where the picture `path` lies: the first of its places in which a file is that is not the image itself."""
+        base = image.locator.removesuffix(str(image.record.get("file_name")))
+        if "augforge" in image.record:
+            return exported_place(name, path, base)
+        places = picture_places(name, path, base, self._inside(image.told[0][0]))
+        others = [place for place in places if place != image.locator] or places
+        return next((place for place in others if not self._look(place)[1]), others[0])
+
+    def _inside(self, file: CocoFile) -> str:
+        """The folder of an annotation file, below the root."""
+        return file.path.parent.relative_to(self._root).as_posix().removeprefix(".")
+
+    def unused(self) -> Mapping[str, int]:
+        """Files that no annotation file names, if a folder was given."""
+        if self._alone:
+            return {}
+        used = {file.relative_to(self._root).as_posix() for file in self._files}
+        for image in self._images():
+            used.update(map(normal, [image.locator, *self._beside(image).values()]))
+        return unused_files(self._root, used)
 
     def _segments(self, image: _Image) -> str:
         """The path of the picture of an image's panoptic segments, "" if there is none."""
@@ -168,7 +190,7 @@ class CocoImages(ListedImages):
 
     def _base(self, file: CocoFile) -> str:
         """The folder of the images of a file: the first of the usual ones that has one of the first few."""
-        inside = file.path.parent.relative_to(self._root).as_posix().removeprefix(".")
+        inside = self._inside(file)
         beside = f"{inside}/" if inside and inside != NOTES else ""
         split = file.path.stem.partition("_")[2] or file.path.stem
         last = split.rpartition("_")[2]

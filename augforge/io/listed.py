@@ -40,6 +40,12 @@ class ListedImages(Source):
         """The paths of the pictures that go with images, by the locators of these and by their names."""
         return {}
 
+    @property
+    def _gone(self) -> list[str]:
+        """The paths of those of them that are not there."""
+        paths = dict.fromkeys(path for named in self._beside_images().values() for path in named.values())
+        return [path for path in paths if self._look(path)[1]]
+
     def _stamps(self, pictures: Mapping[str, str]) -> dict[str, str]:
         """`Entry.pictures` of an image, from the paths of what goes with it."""
         return {name: f"{path} {self._look(path)[0]}" for name, path in pictures.items()}

@@ -114,3 +114,51 @@ def test_a_large_file_is_known_whose_lists_begin_in_its_middle(tmp_path):
     assert len(text) > 2 * PEEK and '"annotations"' not in text[:PEEK] + text[-PEEK:]
     (tmp_path / "annotations" / "captions_train2017.json").write_text(text)
     assert detect(str(tmp_path))[0] == "coco"
+
+
+def with_depth(root, named):
+    """A data set of others with one image, whose depth and instances are named as `named` says."""
+    there = image(1, "a.png") | {f"{kind}_file_name": path for kind, path in named.items()}
+    root = write(root, [there], folder="images/train", name="instances_train.json")
+    for place, path in enumerate(("images/train/a.png", "images/train/depth/a.png", "annotations/ids/a.png")):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes(PNGS[place])
+    return open_source("coco", str(root))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"depth": "depth/a.png", "instances": "ids/a.png"},
+        {"depth": "./depth/a.png", "instances": "../../annotations/ids/a.png"},
+        {"depth": "images/train/depth/a.png", "instances": "annotations\\ids\\a.png"},
+    ],
+)
+def test_pictures_that_others_name_are_read(tmp_path, named):
+    """Seen from the folder of the images, that of the annotation file, or the top."""
+    source = with_depth(tmp_path, named | {"coco": "gone.png", "original": "a.png"})
+    (entry,) = source.entries()
+    assert entry.pictures.keys() == {"depth", "instances"} and source.remarks == []
+    assert [source.read_picture(entry.locator, name) for name in ("depth", "instances")] == PNGS[1:3]
+    assert source.unused() == {}
+
+
+@pytest.mark.parametrize("kind", ["mask", "depth", "instances"])
+def test_a_picture_that_is_named_and_not_there_is_said(tmp_path, kind):
+    source = with_depth(tmp_path, {kind: "gone.png"})
+    (entry,) = source.entries()
+    assert source.remarks == ["1 picture is named and not there: images/train/gone.png"]
+    with pytest.raises(BadImage, match="missing file"):
+        source.read_picture(entry.locator, kind)
+
+
+def test_files_that_no_annotation_file_names_are_counted(tmp_path):
+    root = write(tmp_path, [image(1, "a.png")])
+    (root / "train2017" / "a.png").write_bytes(PNGS[0])
+    for name in ("depth/train/a.png", "masks/train/a.png", "train2017/b.png", "notes.txt", "LICENSE", ".hidden"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(PNGS[1])
+    source = open_source("coco", str(root))
+    assert source.unused() == {".png": 3, ".txt": 1, "LICENSE": 1}
+    assert open_source("coco", str(root), split="train").unused() == source.unused()
+    assert open_source("coco", str(root / "annotations" / "instances_train2017.json")).unused() == {}

@@ -117,7 +117,14 @@ def test_two_sources_are_refused(told: Path) -> None:
 
 def test_boxes_that_cannot_be_used_are_counted_apart(tmp_path: Path) -> None:
     """The first line, the table below it and what a run uses have one number: three of the seven lines are boxes."""
-    lines = ["0 0.5 0.5 0.25 0.5", "0 0.5", "9 0.5 0.5 0.1 0.1", "0 0.5 0.5 0 0.2", "0 3 0.5 0.2 0.2", YOLO_LINE.strip()]
+    lines = [
+        "0 0.5 0.5 0.25 0.5",
+        "0 0.5",
+        "9 0.5 0.5 0.1 0.1",
+        "0 0.5 0.5 0 0.2",
+        "0 3 0.5 0.2 0.2",
+        YOLO_LINE.strip(),
+    ]
     files = {"images/0.png": picture(0), "images/1.png": picture(1), "data.yaml": "names: [car]\ntrain: images\n"}
     put(tmp_path, {**files, "labels/0.txt": "\n".join(lines), "labels/1.txt": YOLO_LINE})
     found = inspected(open_source("yolo", str(tmp_path)))
