@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from augforge.data.sample import is_evaluation
 from augforge.errors import SourceError
 from augforge.io.base import Entry, labels_met, natural, only
 from augforge.io.listed import ListedImages, twice
-from augforge.io.records import Records
+from augforge.io.records import EXPORTED, Records
 from augforge.io.splits import folder_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree
@@ -28,6 +28,8 @@ class AnnotatedImages(ListedImages):
 
     _split: str | None
     _options: tuple[str | None, ...] = ()
+    _looked_at: ClassVar[frozenset[str]] = frozenset()
+    """The suffixes of the files besides pictures that are read; others are not used."""
 
     @abstractmethod
     def _found(self) -> Iterator[Entry]:
@@ -50,9 +52,20 @@ class AnnotatedImages(ListedImages):
     @cached_property
     def _pictures(self) -> dict[str, Entry]:
         """All picture files below the root, by their locators."""
-        tree = Tree(str(self._root), self.where)
+        tree = self._tree
         below = (entry for folder in tree.folders("") for entry in tree.below(folder, None, None))
         return {entry.locator: entry for entry in (*tree.files("", None), *below)}
+
+    @cached_property
+    def _tree(self) -> Tree:
+        tree = Tree(str(self._root), self.where)
+        tree.known = EXPORTED if self._records else frozenset()
+        return tree
+
+    def unused(self) -> Mapping[str, int]:
+        """Files that are neither pictures nor annotations; pictures without a use are in the remarks."""
+        ignored = self._tree.ignored if self._pictures else {}
+        return {kind: count for kind, count in ignored.items() if kind not in self._looked_at}
 
     @cached_property
     def _images(self) -> dict[str, Entry]:

@@ -36,6 +36,7 @@ class Cvat(AnnotatedImages):
 
     format = "CVAT for images"
     declares_sizes = True
+    _looked_at = frozenset({".xml"})
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         given = existing(value)

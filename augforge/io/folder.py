@@ -16,7 +16,7 @@ from augforge.io.class_bases import Base, class_bases, holds_splits
 from augforge.io.class_list import class_list, in_listed_order
 from augforge.io.masks import Masks, are_masks
 from augforge.io.own import ANNOTATIONS, OBJECTS, has_objects, record_of, without
-from augforge.io.records import MANIFEST, METADATA, Records
+from augforge.io.records import EXPORTED, METADATA, Records
 from augforge.io.splits import LAYOUT, is_split_like, no_class, no_classes, no_one_class, paired_splits, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
@@ -114,7 +114,7 @@ class Folder(Source):
         self._masks_given = masks
         self._use_masks(given)
         self._records = Records(Path(self._tree.root), self._tree.folders("") if masks is None else (), self.where)
-        self._tree.known = frozenset({METADATA, MANIFEST} if self._records else ())
+        self._tree.known = EXPORTED if self._records else frozenset()
         self._order: list[str] = []
         self._read_splits, self._read_classes = splits, classes
         self._bases = self._find_bases()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from augforge.data.pictures import KINDS
 from augforge.errors import SourceError
+from augforge.io.annotated import counted
 from augforge.io.base import Entry, existing, existing_folder, natural, only, split_name
 from augforge.io.columns import FILE_NAME, file_split, path_column
 from augforge.io.listed import ListedImages, twice
@@ -18,6 +19,7 @@ from augforge.io.records import named_pictures
 from augforge.io.text_columns import meaning
 from augforge.io.text_rows import SUFFIXES, TableRow, TextTable, read_table
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
+from augforge.io.unused import unused_files
 
 METADATA = tuple(f"metadata{suffix}" for suffix in (".csv", ".jsonl", ".parquet"))
 DEPTH = 3
@@ -62,8 +64,9 @@ class ImageTable(ListedImages):
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be said of the tables."""
-        return [f"{table.name}: {remark}" for table in self._tables for remark in table.content.remarks]
+        """What is to be said of the tables, and which pictures that they name are missing."""
+        said = [f"{table.name}: {remark}" for table in self._tables for remark in table.content.remarks]
+        return [*said, *counted(self._gone, "picture", "named and not there")]
 
     @cached_property
     def _tables(self) -> list[_Table]:
@@ -150,6 +153,12 @@ class ImageFolder(ImageTable):
         count = len(self._unnamed)
         one = [f"{count} images are named by no metadata file: they have no label"] if count else []
         return [*super().remarks, *one]
+
+    def unused(self) -> Mapping[str, int]:
+        """Files besides the images that no metadata file names."""
+        used = {*self._names, *(entry.locator for entry in self._all)}
+        used.update(path for named in self._paths.values() for path in named.values())
+        return unused_files(self._root, used)
 
     @cached_property
     def _all(self) -> list[Entry]:

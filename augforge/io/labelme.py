@@ -35,6 +35,7 @@ class LabelMe(AnnotatedImages):
 
     format = "LabelMe"
     declares_sizes = True
+    _looked_at = frozenset({".json"})
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         path = existing(value)
@@ -53,6 +54,10 @@ class LabelMe(AnnotatedImages):
         bare = [] if self._given else [locator for locator in self._images if locator not in used]
         strange = [path for path, problem in self._strange.items() if not problem]
         return [*counted(bare, "image", "not annotated"), *counted(strange, "JSON file", "not of LabelMe")]
+
+    def unused(self) -> Mapping[str, int]:
+        """Files of other kinds, if a folder was given."""
+        return {} if self._given else super().unused()
 
     @cached_property
     def _strange(self) -> dict[str, str]:

@@ -47,6 +47,7 @@ class OpenImages(AnnotatedImages):
     """
 
     format = "Open Images"
+    _looked_at = frozenset({".csv"})
 
     def __init__(self, value: str, *, split: str | None = None) -> None:
         given = existing(value)
@@ -76,11 +77,11 @@ class OpenImages(AnnotatedImages):
         return [*counted(gone, "annotated image", "not there"), *counted(bare, "image", "not annotated"), *nameless]
 
     def unused(self) -> Mapping[str, int]:
-        """CSV files that are not read."""
+        """CSV files that are not read, and others that are neither these nor pictures."""
         known = {file.path for file in self._files}
         paths = (self._root / name for name in files_below(self._root, ".csv"))
         count = sum(path not in known and not is_names(path) and not is_list(path) for path in paths)
-        return {".csv": count} if count else {}
+        return {**super().unused(), **({".csv": count} if count else {})}
 
     def _found(self) -> Iterator[Entry]:
         for locator, entry in self._images.items():

@@ -17,6 +17,8 @@ from augforge.io.own import annotations_of
 
 MANIFEST = "export.json"
 METADATA = "metadata.jsonl"
+EXPORTED = frozenset({MANIFEST, METADATA, "README.md", "croissant.json"})
+"""What lies at the top of an export beside its images."""
 OURS = frozenset({"id", "origin", "provenance"})
 LONGEST = 4 << 20
 """Bytes of the longest record that is read."""

@@ -8,11 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from augforge.io.annotated import folders_below
-from augforge.io.records import MANIFEST, METADATA
+from augforge.io.records import EXPORTED, MANIFEST
 from augforge.io.tree import printable
-
-EXPORTED = frozenset({MANIFEST, METADATA, "README.md", "croissant.json"})
-"""What lies at the top of an export beside its images."""
 
 
 def unused_files(root: Path, used: Collection[str]) -> dict[str, int]:

@@ -50,6 +50,7 @@ class Voc(AnnotatedImages):
     writer = VocWriter
     format = "Pascal VOC"
     declares_sizes = True
+    _looked_at = frozenset({".xml", ".txt"})
 
     def __init__(self, value: str, *, split: str | None = None, corners: str = "inclusive") -> None:
         if corners not in FIRST:

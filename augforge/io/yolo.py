@@ -47,6 +47,7 @@ class Yolo(AnnotatedImages):
 
     writer = YoloWriter
     format = "YOLO"
+    _looked_at = frozenset({".txt", ".yaml", ".yml", ".names"})
 
     def __init__(self, value: str, *, split: str | None = None, path: str | None = None) -> None:
         given = existing(value)

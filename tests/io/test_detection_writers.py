@@ -192,7 +192,7 @@ def test_an_export_does_not_warn_of_its_own_masks_and_depths(tmp_path, to):
     source = open_source(*detect(str(tmp_path / "out")))
     entries = list(source.entries())
     assert len(entries) == 3 and all(entry.pictures.keys() == {"mask", "depth"} for entry in entries)
-    assert source.remarks == []
+    assert source.remarks == [] and source.unused() == {}
 
 
 @pytest.mark.parametrize("to", ["yolo", "voc"])

@@ -207,3 +207,15 @@ def test_a_text_of_a_parquet_table_that_is_no_utf8_costs_its_own_row(tmp_path):
     source, found = read(tmp_path)
     assert [bool(entry.problem) for entry in found] == [False, True, False]
     assert "column 'text' cannot be read" in found[1].problem and source.remarks == []
+
+
+def test_files_without_a_use_and_missing_pictures_are_said(tmp_path):
+    pictures(tmp_path, ["a.png", "m/a.png"])
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "metadata.jsonl").write_text(
+        lines({"file_name": "a.png", "mask_file_name": "m/a.png", "depth_file_name": "d/a.png"})
+    )
+    source = open_source("imagefolder", str(tmp_path))
+    (entry,) = source.entries()
+    assert entry.pictures.keys() == {"mask", "depth"} and source.unused() == {".txt": 1}
+    assert source.remarks == ["1 picture is named and not there: d/a.png"]

@@ -32,7 +32,7 @@ def test_it_is_found_and_read(layout):
     assert Counter(entry.split for entry in entries) == {NAMED[split]: count for split, count in SPLITS.items()}
     assert all(boxes_of(entry) == [("car", CAR)] and not entry.problem for entry in entries)
     assert {entry.label for entry in entries} == {"car"}, "no folder's name"
-    assert source.classes()[0] == "car"
+    assert source.classes()[0] == "car" and source.unused() == {}
     assert len({source.read(entry.locator) for entry in entries}) == len(entries)
     assert list(open_source(kind, str(root)).entries()) == entries
 
@@ -64,6 +64,16 @@ def test_no_evaluation_image_is_a_parent(layout, tmp_path):
     assert len(parents) == SPLITS["train"] and set(parents.values()) == {"train"}
     real = [row for row in rows.values() if not row["parents"]]
     assert Counter(row["split"] for row in real) == {"train": SPLITS["train"], "validation": SPLITS["val"]}
+
+
+def test_files_without_a_use_are_counted(layout):
+    kind, root = layout
+    put(root, {"notes/today.md": "x", "movie.MP4": "x", "LICENSE": "x", ".hidden": "x"})
+    source = open_source(kind, str(root))
+    told = understood(source)
+    assert len(list(understanding(source, told))) == sum(SPLITS.values())
+    assert told.unused == {".md": 1, ".mp4": 1, "LICENSE": 1}
+    assert "3 files not used (1 .md, 1 .mp4, 1 LICENSE)" in told.sentence()
 
 
 def test_a_plain_folder_stays_one(tmp_path):

@@ -11,6 +11,7 @@ from augforge.io import detect, open_source
 from augforge.io.open_images_files import read_notes
 from augforge.io.understood import understanding, understood
 from tests.bad_inputs import colours, encoded
+from tests.io.layouts import picture, put
 
 HEAD = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
 ONE = HEAD + "a,x,/m/0k4j,1,0,1,0,1,0,0,0,0,0\n"
@@ -70,6 +71,12 @@ def test_boxes_labels_classes_and_splits(tmp_path):
     assert by["validation/c3.jpg"].split == "validation" and not by["train/d4.jpg"].annotations
     assert list(told.notes) == ["1 annotated image is not there: z9", "1 image is not annotated: train/d4.jpg"]
     assert dict(told.unused) == {".csv": 1}
+
+
+def test_other_files_are_counted_beside_the_tables(tmp_path):
+    rows = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\na,x,/m/1,1,0.1,0.5,0.1,0.5\n"
+    put(tmp_path, {"boxes.csv": rows, "other.csv": "a,b\n1,2\n", "a.jpg": picture(kind="JPEG"), "notes.txt": "x"})
+    assert open_source("openimages", str(tmp_path)).unused() == {".csv": 1, ".txt": 1}
 
 
 def test_a_box_is_in_pixels_in_the_ledger(tmp_path):

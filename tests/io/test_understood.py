@@ -102,6 +102,7 @@ def test_every_format_is_told_alike(tmp_path, shapes, to):
     text = told(tmp_path / "out")
     assert f"out: {names.get(to, 'WebDataset')}, 30 images, 3 classes (a 10, b 10, c 10), 0 unlabelled" in text
     assert "if the folders" not in text and ".jsonl" not in text
+    assert "not used" not in text
 
 
 def test_a_declared_class_without_images(tmp_path, shapes):
