@@ -87,14 +87,15 @@ def plan_by_class(
     """The images to generate of each class, `target` of it; the first ones are the same for every amount."""
     conditioning = ledger.conditioning(stage.split, not stage.needs_labels)
     pools = Pools({label: Pool(samples, stage.shots) for label, samples in conditioning.items()}, likeness)
-    split = next((s.split for pool in pools.values() for s in pool.samples), None)
+    splits = {sample.split for pool in pools.values() for sample in pool.samples}
+    split = max(splits, key=lambda name: name or "", default=None)  # of none and another the other, in any order
     planner = _Planner(stage, stage_key(stage, seed), title, split, pools)
     return {label: planner.jobs(label, pools[label], count) for label, count in target.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
-    """Plans the images of one stage, which are called by its `title` in the ledger and lie in `split`."""
+    """Plans the images of one stage, which the ledger calls by its `title`; those without parents lie in `split`."""
 
     stage: Generator
     fingerprint: str
@@ -121,7 +122,7 @@ class _Planner:
             parents=tuple(ids),
             stage=self.title,
             seed=seed_of(identity),
-            split="validation" if held_out else self.split,
+            split="validation" if held_out else parents[0].split if parents else self.split,
             sampled_params=sampled_params,
             scores=self.stage.planned_scores(sampled_params),
         )

@@ -214,3 +214,9 @@ def test_digest_of_a_picture_is_that_of_its_bytes(set_of_all, tmp_path):
     run(recipe(set_of_all), tmp_path / "out")
     row = pq.read_table(tmp_path / "out" / "samples.parquet").to_pylist()[0]
     assert parse_pictures(row["pictures"])["depth"] == images.digest((set_of_all / "0_depth.png").read_bytes())
+
+
+def test_an_export_of_one_size_keeps_sixteen_bits_of_a_mask(tmp_path):
+    wide = np.full((12, 16), 40_000, dtype=np.uint16)
+    cut = kind_of("mask").resized(png(wide), (6, 6), (2, 0, 14, 12))
+    assert np.asarray(Image.open(io.BytesIO(cut))).tolist() == [[40_000] * 6] * 6

@@ -44,6 +44,8 @@ class Mask(PictureKind):
 
         with Image.open(io.BytesIO(data)) as stored:
             palette = stored.getpalette("RGB") if stored.mode == "P" else None
+            if stored.mode.startswith("I"):  # of 16 bits, which may be more than labels have
+                return images.encode_png(self.scaled(stored, size, box))
         cut = self.scaled(Image.fromarray(self.decoded(data)), size, box)
         if palette and cut.mode == "L":
             cut.putpalette(palette)
