@@ -22,6 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.data.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
+from augforge.data.holder import sign
 from augforge.data.key_index import KeyIndex
 from augforge.data.record import FILES, FORMAT, format_of
 from augforge.data.vector_parts import note_of
@@ -36,7 +37,7 @@ CHUNK = 4096
 
 MARKS = frozenset({".lock", "run.json"})
 """One of these is in every folder that a run has begun to write."""
-WRITTEN = ("run.json", "parts", "vectors", "models", "dataset", *FILES)
+WRITTEN = ("run.json", "parts", "vectors", "models", "dataset", ".progress.json", *FILES)
 """What a run writes, its own record first: without that, nothing is taken for finished."""
 
 
@@ -57,7 +58,7 @@ class Store:
         with named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         with named(self.folder / ".lock"):
-            file = (self.folder / ".lock").open("w")
+            file = (self.folder / ".lock").open("a")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,6 +66,7 @@ class Store:
                 raise StoreError(
                     f"another augforge is writing to {self.folder}", "wait for it, or choose another --out"
                 ) from None
+            sign(file.fileno())
             self._sweep()
             yield
 
