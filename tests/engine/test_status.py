@@ -231,3 +231,13 @@ def test_no_model_library_is_loaded_for_it(tmp_path: Path) -> None:
     )
     process = started(code, tmp_path)
     assert process.communicate()[0].strip() == "set()"
+
+
+def test_a_generator_that_goes_round_is_followed_too(tmp_path: Path, pictures: Path) -> None:
+    """What a round plans is all that was planned so far: what is stored already is not counted twice."""
+    stages = [{"generate": "shifts", "fold": 1, "until-accepted": 6}, {"filter": "sharpness", "min": 2.3}]
+    run = augforge.Recipe(pictures, stages).run(tmp_path / "out", device="cpu")
+    row = run.summary.work[1]
+    first = augforge.status(run.folder).stages[0]
+    assert row["generated"] > 3 * 6, "one round was enough"
+    assert first.made == first.planned == row["generated"]

@@ -26,7 +26,7 @@ def show_status(status: Status, as_json: bool) -> None:
     if status.stages:
         out.print(_stage_table(status))
     if status.command and status.state != "finished":
-        say(f"to go on: {status.command}")
+        say(f"to go on{' if it is stopped' if status.state == 'running' else ''}: {status.command}")
     elif status.state == "stopped":
         say("to go on: run the same recipe into the same folder again")
 
@@ -38,7 +38,7 @@ def _lines(status: Status) -> Iterator[str]:
     if status.stages:
         yield f"stages: {status.stages_done} of {len(status.stages)} done"
     if status.planned:
-        yield f"images made: {status.made:,} of {status.planned:,} planned"
+        yield f"images made and stored: {status.made:,} of {status.planned:,} planned"
     if status.kept is not None:
         yield f"images: {status.kept:,} kept, {status.dropped or 0:,} dropped{_so_far(status)}"
     if (step := status.step) is not None:
