@@ -1,7 +1,7 @@
 """Run every stage of the catalog over a folder with an extreme picture, in an address space that is limited.
 
 `python -m tests.extreme WORK` reads `WORK/task.json` (`models`, `stages`, `size` in px, `spare` in bytes), and writes
-what became of each stage to `WORK/result.json`. The limit is what the process has after its first imports, and `spare`.
+what became of each stage to `WORK/result.json`. Before each stage the limit is what the process has then, and `spare`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def write_pictures(folder: Path, size: tuple[int, int]) -> Path:
 def limit(spare: int) -> None:
     """Allow `spare` bytes more than what is there."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + spare
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, hard))
 
 
 def run_stage(models: dict[str, str], pictures: Path, stage: tuple[str, str], out: Path) -> dict[str, object]:
@@ -68,9 +68,9 @@ def main(work: Path) -> None:
     for name in LARGE:
         import_module(name)
     pictures = write_pictures(work / "pictures", tuple(task["size"]))
-    limit(task["spare"])
     found: dict[str, object] = {}
     for stage in task["stages"]:
+        limit(task["spare"])
         try:
             found["-".join(stage)] = run_stage(task["models"], pictures, tuple(stage), work / "-".join(stage))
         except Exception:
