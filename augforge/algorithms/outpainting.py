@@ -88,21 +88,24 @@ def share_inside(sector: Sector, points: Points, region: Region) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A warp, the share of the label that it leaves inside, and the number of warps that were looked at."""
+    """A warp, the share of the label that it keeps, and the number of warps that were looked at."""
 
     sector: Sector
     inside: float
     tries: int
 
 
-def first_accepted(drawn: Iterable[Sector], points: Points, region: Region, least: float) -> Accepted:
-    """The first warp that leaves at least `least` of the label inside; the best one if there is none.
+def first_accepted(
+    drawn: Iterable[Sector], points: Points, region: Region, least: float, margin: float = 0
+) -> Accepted:
+    """The first warp that keeps at least `least` of the label; the best one if there is none.
 
-    ValueError where nothing is drawn.
+    What comes within `margin` px of the empty part is painted anew, and not kept. ValueError where nothing is drawn.
     """
     looked_at: list[Accepted] = []
     for number, sector in enumerate(drawn, start=1):
-        looked_at.append(Accepted(sector, share_inside(sector, points, region), number))
+        kept = region & ~empty_part(sector, region, margin)
+        looked_at.append(Accepted(sector, share_inside(sector, points, kept), number))
         if looked_at[-1].inside >= least:
             return looked_at[-1]
     best = max(looked_at, key=lambda one: one.inside)
@@ -117,20 +120,24 @@ class Canvas:
     empty: Region
 
 
-def warp(image: NDArray[np.uint8], sector: Sector, region: Region, margin: float) -> Canvas:
-    """An image (h, w, 3) warped within its `region` (h, w); what lies outside of that stays.
+def empty_part(sector: Sector, region: Region, margin: float) -> Region:
+    """(h, w) what a warp leaves empty of its `region` (h, w), with what comes within `margin` px of that.
 
-    What comes within `margin` px of the empty part counts to it, so that nothing of a seam is left. A warp that moves
-    nothing leaves nothing empty.
+    So nothing of a seam is left. A warp that moves nothing leaves nothing empty.
     """
     from scipy.ndimage import distance_transform_edt
 
     if sector.still:
-        return Canvas(image, np.zeros(region.shape, bool))
-    empty = region & ~sector.move_label(region, void=False)
-    if empty.any():
+        return np.zeros(region.shape, bool)
+    empty: Region = region & ~sector.move_label(region, void=False)
+    if margin and empty.any():
         empty = region & (distance_transform_edt(~empty) <= margin)
-    return Canvas(WarpedPictures(sector, region).apply(image), empty)
+    return empty
+
+
+def warp(image: NDArray[np.uint8], sector: Sector, region: Region, margin: float) -> Canvas:
+    """An image (h, w, 3) warped within its `region` (h, w), with its `empty_part`; what lies outside of that stays."""
+    return Canvas(WarpedPictures(sector, region).apply(image), empty_part(sector, region, margin))
 
 
 @dataclass(frozen=True, slots=True)
