@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.geometry import Resize, Sector
+from augforge.algorithms.geometry import VOID, Resize, Sector
 from augforge.algorithms.geometry.base import Order, Points, Size
 
 Region = NDArray[np.bool_]
@@ -144,7 +144,7 @@ def warp(image: NDArray[np.uint8], sector: Sector, region: Region, margin: float
 class WarpedPictures:
     """The same warp for the pictures that go with an image, such as its mask: what moves them, for `move_pictures`.
 
-    `void` is what a map is called where it shows nothing of the image, unless its kind says otherwise.
+    `void` is what a label map says, instead of 255, where it shows nothing of the image.
     """
 
     sector: Sector
@@ -157,13 +157,14 @@ class WarpedPictures:
             return image
         return self._inside(self.sector.move(image, order, None), image)
 
-    def apply_label(self, labels: NDArray[Any], void: float | None = None) -> NDArray[Any]:
-        """A map (h, w) by the nearest px."""
+    def apply_label(self, labels: NDArray[Any], void: float | None = VOID) -> NDArray[Any]:
+        """A map (h, w[, c]) by the nearest px; where there is nothing what the edge shows, if `void` is None."""
         if self.sector.still:
             return labels
-        nothing = self.void if void is None else void
+        nothing = self.void if void == VOID else void
         moved = self.sector.move_label(labels, nothing)
-        moved[self.region & ~self.sector.move_label(self.region, void=False)] = nothing
+        if nothing is not None:
+            moved[self.region & ~self.sector.move_label(self.region, void=False)] = nothing
         return self._inside(moved, labels)
 
     def _inside(self, moved: NDArray[Any], still: NDArray[Any]) -> NDArray[Any]:

@@ -53,6 +53,12 @@ class Pool:
             yield self.samples[(start + step) % len(self.samples)]
 
 
+def _video_of(sample: Sample) -> str:
+    """The video that an image is a frame of, "" if it is of none: sources of videos name frames VIDEO#FRAME."""
+    source = sample.source or ""
+    return source.rpartition("#")[0] if source.startswith("video ") else ""
+
+
 class Pools(Mapping[str | None, Pool]):
     """The conditioning images of every class, by label; under None those without one. None is for evaluation.
 
@@ -76,15 +82,15 @@ class Pools(Mapping[str | None, Pool]):
         """The frames of each video of a source that names them VIDEO#FRAME, in the order in which they are shown."""
         found: dict[str, list[Sample]] = {}
         for sample in chain.from_iterable(pool.samples for pool in self._pools.values()):
-            if video := sample.ref.rpartition("#")[0]:
+            if video := _video_of(sample):
                 found.setdefault(video, []).append(sample)
-        return {video: sorted(frames, key=lambda frame: frame.ref) for video, frames in found.items()}
+        return {video: sorted(frames, key=lambda frame: frame.source or "") for video, frames in found.items()}
 
     def around(self, frame: Sample, count: int) -> list[Sample]:
         """Up to `count` neighbouring frames of a video, `frame` among them and all of its size; it alone if there are
         none.
         """
-        frames = self.videos.get(frame.ref.rpartition("#")[0], [frame])
+        frames = self.videos.get(_video_of(frame), [frame])
         alike = [other for other in frames if (other.width, other.height) == (frame.width, frame.height)]
         place = next(n for n, other in enumerate(alike) if other.id == frame.id)
         first = max(0, min(place - count // 2, len(alike) - count))

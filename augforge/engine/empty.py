@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -64,6 +64,20 @@ def refuse_unlabelled_sources(recipe: Recipe, allow_empty: bool, told: Sequence[
             )
         if isinstance(stage, (Labeler, Generator)):
             return
+
+
+def refuse_without_synthetic(titles: Sequence[str], stages: Sequence[Stage], context: RunContext) -> None:
+    """EmptyResult where a filter judges generated images only, and there are none, nor a stage that makes some."""
+    if np.isin(context.ledger.column("origin"), "synthetic").any():
+        return
+    for title, stage in zip(titles, stages, strict=True):
+        if isinstance(stage, Generator):
+            return
+        if isinstance(stage, Filter) and get_args(type(stage).model_fields["on"].annotation) == ("synthetic",):
+            context.empty(
+                f"{title}: it judges generated images only, and there are none",
+                "put a generator before it, or give a run folder with generated images as SOURCE",
+            )
 
 
 def refuse_unlabelled(stage: Filter, title: str, context: RunContext) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -51,17 +51,22 @@ def amounts(stage: Generator, ledger: Ledger) -> dict[str | None, int]:
 def _refuse_without_own(stage: Generator, ledger: Ledger, target: Mapping[str | None, int]) -> None:
     """RecipeError where images of a class are asked for, and it is only seen in images with several labels."""
     several = ledger.several(ledger.reference(unlabelled=True)).values()
-    if not several or not (stage.needs_labels or stage.balances):
+    by_class = stage.needs_labels or stage.balances or stage.of is not None
+    if not several or not by_class:
         return  # to make some of each image, classes or none, no class has to be there
-    seen = {name for shares in several for name in shares}
     pools = ledger.conditioning(stage.split, not stage.needs_labels)
-    lacking = _without_parents(stage, pools, [label for label in target if target[label] and label in seen])
+    lacking = _without_parents(stage, pools, _asked(stage, target, {name for shares in several for name in shares}))
     if lacking:
         raise needs_one_label(
             f"generate {stage.name}",
             several,
             f"no image is of the class {lacking[0]!r} alone, and it makes images of one class from such",
         )
+
+
+def _asked(stage: Generator, target: Mapping[str | None, int], seen: Collection[str]) -> list[str | None]:
+    """The classes of which images are asked for, of those that are `seen` in images with several labels."""
+    return [label for label in target if label in seen and (target[label] or label == stage.of)]
 
 
 def _without_parents(
@@ -82,14 +87,15 @@ def plan_by_class(
     """The images to generate of each class, `target` of it; the first ones are the same for every amount."""
     conditioning = ledger.conditioning(stage.split, not stage.needs_labels)
     pools = Pools({label: Pool(samples, stage.shots) for label, samples in conditioning.items()}, likeness)
-    split = next((s.split for pool in pools.values() for s in pool.samples), None)
+    splits = {sample.split for pool in pools.values() for sample in pool.samples}
+    split = max(splits, key=lambda name: name or "", default=None)  # of none and another the other, in any order
     planner = _Planner(stage, stage_key(stage, seed), title, split, pools)
     return {label: planner.jobs(label, pools[label], count) for label, count in target.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
-    """Plans the images of one stage, which are called by its `title` in the ledger and lie in `split`."""
+    """Plans the images of one stage, which the ledger calls by its `title`; those without parents lie in `split`."""
 
     stage: Generator
     fingerprint: str
@@ -116,7 +122,7 @@ class _Planner:
             parents=tuple(ids),
             stage=self.title,
             seed=seed_of(identity),
-            split="validation" if held_out else self.split,
+            split="validation" if held_out else parents[0].split if parents else self.split,
             sampled_params=sampled_params,
             scores=self.stage.planned_scores(sampled_params),
         )

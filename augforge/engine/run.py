@@ -23,6 +23,7 @@ from augforge.engine.empty import (
     refuse_empty_result,
     refuse_nothing,
     refuse_unlabelled_sources,
+    refuse_without_synthetic,
     written_if_empty,
 )
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
@@ -164,6 +165,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
     with trained_models() as models, written_if_empty(context):
         context = replace(context, models=models)
         stages = settled(recipe.stages, has_synthetic(ledger))
+        refuse_without_synthetic(recipe.titles(), stages, context)
         opened = {title for title, stage in zip(recipe.titles(), recipe.stages, strict=True) if left_open(stage)}
         for block in blocks(recipe.titles(), stages):
             work += _run_block(block, context, opened)

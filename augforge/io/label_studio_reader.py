@@ -22,7 +22,7 @@ from augforge.io.label_studio_results import Results, gathered
 from augforge.io.listing import Listing
 from augforge.io.own import annotations_of
 from augforge.io.records import declared_classes, json_value, known_of, label_of, text_of
-from augforge.io.splits import path_split
+from augforge.io.splits import evaluation_first, path_split
 from augforge.io.tree import SUFFIXES
 
 PEEK = 1 << 16
@@ -136,7 +136,7 @@ class LabelStudio(AnnotatedImages):
         record = ours if isinstance(ours, dict) else {}
         known = known_of(record)
         locator, problem = self._locator(task.data, otherwise)
-        split = text_of(record.get("split")) if known else path_split(locator)
+        split = text_of(record.get("split")) if known else _split_of(task.data, locator)
         found = self._images.get(locator) or (Entry(locator, None) if problem else self._other(locator, None))
         entry = replace(found, split=split_name(split) if split else None, problem=problem or found.problem)
         if not task.counts:
@@ -176,6 +176,14 @@ class LabelStudio(AnnotatedImages):
         for locator in self._images:
             found.setdefault(locator.rpartition("/")[2], []).append(locator)
         return found
+
+
+def _split_of(data: Mapping[str, Any], locator: str) -> str | None:
+    """The split that a task, the path in its data or that of the picture tells; an evaluation split counts first."""
+    own = text_of(data.get("split"))
+    paths = [_path(text) for text in data.values() if isinstance(text, str) and _is_picture(_path(text))]
+    told = [split_name(own) if own else None, *map(path_split, paths), path_split(locator)]
+    return evaluation_first(*told)
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from augforge.data import images
 from augforge.data.record import LEDGER
-from augforge.data.sample import Sample
+from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import MARKS, Store
 from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
 from augforge.io.dataset import Dataset
@@ -106,6 +106,17 @@ def _ledger(archive: Archive) -> Iterator[Finding]:
         orphans += any(parent not in known for parent in parents)
     if orphans:
         yield Finding("samples.parquet", f"{orphans} samples have parents that are not in the ledger")
+    if leaked := _leaked(archive):
+        yield Finding("samples.parquet", f"{leaked} kept samples were made of images of an evaluation split")
+
+
+def _leaked(archive: Archive) -> int:
+    """How many kept samples outside evaluation splits have a parent in one."""
+    ledger = archive.ledger
+    splits = dict(zip(ledger.column("id"), map(is_evaluation, ledger.column("split")), strict=True))
+    kept = ledger.visible("synthetic")
+    rows = zip(ledger.column("split", kept), ledger.column("parents", kept), strict=True)
+    return sum(not is_evaluation(split) and any(splits.get(parent) for parent in parents) for split, parents in rows)
 
 
 def _counts(archive: Archive, folder: Path) -> Iterator[Finding]:

@@ -149,6 +149,17 @@ def test_outside_of_a_sector_all_stays_and_its_outline_stays():
     assert not (canvas.empty & ~wedge).any()
 
 
+def test_a_label_map_says_void_and_a_picture_of_labels_what_its_edge_shows():
+    sector, mask = Sector(right=7), blocks() + np.uint8(1)
+    warped = WarpedPictures(sector, FULL, 9)
+    for void, said in ((255, 9), (0, 0)):
+        moved = warped.apply_label(mask, void)
+        assert (moved[:, :7] == said).all() and (moved[:, 7:] == mask[:, :-7]).all()
+    coloured = np.stack([mask, mask + np.uint8(50), mask], axis=2)
+    moved = warped.apply_label(coloured, None)
+    assert (moved[:, 7:] == coloured[:, :-7]).all() and (moved[:, :7] == coloured[:, :1]).all()
+
+
 # ---- acceptance ----------------------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,16 @@ def test_an_interpolated_depth_would_invent_things():
     assert set(np.unique(kind_of("depth").moved(edge, moves))) == {0, 1000} != set(np.unique(moves.apply(edge)))
 
 
+def test_a_mask_in_colours_gets_no_new_ones():
+    from augforge.algorithms.geometry import Affine, Resize, Warp
+
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], dtype=np.uint8)[photo(3)[..., 0] % 3]
+    for moves in (Geometry((Affine(20.0),)), Geometry((Resize(31, 17), Warp(3, 0.1))), Geometry((Turn(1),))):
+        moved = kind_of("mask").moved(colours, moves)
+        assert {tuple(c) for c in moved.reshape(-1, 3)} <= {tuple(c) for c in colours.reshape(-1, 3)}
+        assert moved.shape[:2] == moves.size(SIZE)
+
+
 def test_a_picture_of_another_size_cannot_follow():
     data = encode_pictures(beside(), {}, SIZE)
     moved = move_pictures(data, Geometry((Flip(),)), SIZE)
@@ -204,3 +214,9 @@ def test_digest_of_a_picture_is_that_of_its_bytes(set_of_all, tmp_path):
     run(recipe(set_of_all), tmp_path / "out")
     row = pq.read_table(tmp_path / "out" / "samples.parquet").to_pylist()[0]
     assert parse_pictures(row["pictures"])["depth"] == images.digest((set_of_all / "0_depth.png").read_bytes())
+
+
+def test_an_export_of_one_size_keeps_sixteen_bits_of_a_mask(tmp_path):
+    wide = np.full((12, 16), 40_000, dtype=np.uint16)
+    cut = kind_of("mask").resized(png(wide), (6, 6), (2, 0, 14, 12))
+    assert np.asarray(Image.open(io.BytesIO(cut))).tolist() == [[40_000] * 6] * 6

@@ -174,3 +174,12 @@ def test_a_class_that_nothing_may_condition_is_named(tmp_path):
     assert told in done.stderr.replace("\n", " ")
     fine = call("generate", "shifts", folder / "train", "--per-class", "1", "--size", "16", "--out", tmp_path / "fine")
     assert "nothing is generated" not in fine.stderr
+
+
+@pytest.mark.parametrize("name", ["semantic-loss", "label-preserved"])
+def test_a_filter_of_generated_images_alone_says_that_there_are_none(tmp_path, name):
+    source = SourceSpec("folder", str(write_images(tmp_path / "set", {"cat": 4, "dog": 4})))
+    stage = build_stage("filter", name, {"keep": 0.5})
+    with pytest.raises(EmptyResult, match="it judges generated images only, and there are none"):
+        run(Recipe("real", 1, (source,), (stage,)), tmp_path / "out")
+    assert run(Recipe("real", 1, (source,), (stage,)), tmp_path / "out", allow_empty=True).kept == 8

@@ -96,3 +96,5 @@ def test_of_a_classifier_it_is_said_what_the_figures_are_of() -> None:
     record["data"]["held-out"]["images"] = 0
     assert said_of_judging(record | measured) == ["measured on images that it was trained on: none is held out"]
     assert said_of_judging({"data": {"day": {"images": 3}}}) == []
+    other = {"data": {"held-out": {"images": 3}}, "measured": {"loss": 1.0}, "facts": {}}
+    assert said_of_judging(other) == ["measured on 3 held-out images"]  # a detector of oddities has no classes

@@ -59,12 +59,12 @@ class Op(ABC):
         """An image as it was before the operation made it out of one of `size`."""
         return sample(pixels, self.target(grid(size), size), order, fill)
 
-    def move_label(self, labels: NDArray[Any], void: float) -> NDArray[Any]:
-        """A label map (h, w) after the operation: of the nearest pixel, `void` outside."""
+    def move_label(self, labels: NDArray[Any], void: float | None) -> NDArray[Any]:
+        """A label map (h, w[, c]) after the operation: of the nearest pixel; outside `void`, or the edge's if None."""
         size = size_of(labels)
         return nearest(labels, self.source(grid(self.size(size)), size), void)
 
-    def move_label_back(self, labels: NDArray[Any], size: Size, void: float) -> NDArray[Any]:
+    def move_label_back(self, labels: NDArray[Any], size: Size, void: float | None) -> NDArray[Any]:
         """A label map as it was before the operation, of the nearest pixel."""
         return nearest(labels, self.target(grid(size), size), void)
 

@@ -81,11 +81,11 @@ class Linear(Op):
         x, y, area = points[1] + 0.5 - c, points[0] + 0.5 - f, a * e - b * d
         return (a * y - d * x) / area - 0.5, (e * x - b * y) / area - 0.5
 
-    def move_label(self, labels: NDArray[Any], void: float) -> NDArray[Any]:
+    def move_label(self, labels: NDArray[Any], void: float | None) -> NDArray[Any]:
         """By Pillow, which moves images by the same map."""
         from PIL import Image
 
-        if labels.dtype != np.uint8 or labels.ndim != 2:
+        if labels.dtype != np.uint8 or labels.ndim != 2 or void is None:
             return nearest(labels, self.source(grid(size_of(labels)), size_of(labels)), void)
         canvas = Image.fromarray(labels)
         return np.asarray(canvas.transform(canvas.size, Image.Transform.AFFINE, self.matrix, fillcolor=int(void)))

@@ -36,7 +36,7 @@ class Log:
         op, size = self._pop(image)
         return op.move_back(image, size, order, fill)
 
-    def undo_label(self, labels: NDArray[Any], void: float = VOID) -> NDArray[Any]:
+    def undo_label(self, labels: NDArray[Any], void: float | None = VOID) -> NDArray[Any]:
         """Take the last operation back, of a label map."""
         op, size = self._pop(labels)
         return op.move_label_back(labels, size, void)
@@ -88,8 +88,8 @@ class Geometry:
             image = op.move(image, order, fill)
         return image
 
-    def apply_label(self, labels: NDArray[Any], void: float = VOID) -> NDArray[Any]:
-        """A label map (h, w) after the chain: nearest pixel, `void` outside."""
+    def apply_label(self, labels: NDArray[Any], void: float | None = VOID) -> NDArray[Any]:
+        """A label map (h, w[, c]) after the chain: nearest pixel; outside `void`, or what the edge shows if None."""
         for op in self.ops:
             labels = op.move_label(labels, void)
         return labels
@@ -104,7 +104,7 @@ class Geometry:
         log.close()
         return image
 
-    def undo_label(self, labels: NDArray[Any], size: Size, void: float = VOID) -> NDArray[Any]:
+    def undo_label(self, labels: NDArray[Any], size: Size, void: float | None = VOID) -> NDArray[Any]:
         """What `apply_label` made of a label map of `size`, taken back."""
         log = self.log(size)
         for _ in self.ops:

@@ -71,14 +71,15 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
 
 
 def said_of_judging(record: Mapping[str, Any]) -> list[str]:
-    """Of a classifier: how many images the figures are of, and the classes of which none was among them."""
+    """How many held-out images the figures are of; of a classifier also the classes of which none was among them."""
     if "held-out" not in record["data"]:
         return []
     count = record["data"]["held-out"]["images"]
     if not count:
         return ["measured on images that it was trained on: none is held out"]
     named = "lowest-recall" not in record["measured"]  # of many classes only the lowest stands there
-    few = [name for name in record["facts"]["classes"] if named and f"recall {name}" not in record["measured"]]
+    classes = record["facts"].get("classes", ())  # of a classifier
+    few = [name for name in classes if named and f"recall {name}" not in record["measured"]]
     none = f"; of {shortened(few)} none is held out" if few else ""
     return [f"measured on {count:,} held-out image{'s' if count != 1 else ''}{none}"]
 

@@ -21,8 +21,8 @@ class Moves(Protocol):
     def apply(self, image: NDArray[Any], order: Literal["bilinear", "bicubic"] = "bilinear") -> NDArray[Any]:
         """An image (h, w[, c]), interpolated; outside lies what the edge shows."""
 
-    def apply_label(self, labels: NDArray[Any], void: float = 255) -> NDArray[Any]:
-        """A map (h, w), of the nearest pixels; `void` outside."""
+    def apply_label(self, labels: NDArray[Any], void: float | None = 255) -> NDArray[Any]:
+        """A map (h, w[, c]), of the nearest pixels; outside `void`, or what the edge shows if it is None."""
 
 
 class PictureKind(ABC):

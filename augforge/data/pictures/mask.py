@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+VOID = 255
+"""What a label map says where nothing is known."""
+
+
 class Mask(PictureKind):
     """A label map (h, w) of 0 to 255, or an image (h, w, 3) used as one; its mode and palette are kept."""
 
@@ -29,8 +33,10 @@ class Mask(PictureKind):
         return encode_mask_like(pixels, like)
 
     def moved(self, pixels: NDArray[np.uint8], moves: Moves) -> NDArray[np.uint8]:
-        """Of the nearest pixels, 255 outside; a picture in a mask's place is interpolated."""
-        return moves.apply_label(pixels) if pixels.ndim == 2 else moves.apply(pixels)
+        """Of the nearest pixels, 255 outside; of a picture in a mask's place, whose colours are labels, what the edge
+        shows.
+        """
+        return moves.apply_label(pixels, VOID if pixels.ndim == 2 else None)
 
     def resized(self, data: bytes, size: tuple[int, int], box: Box) -> bytes:
         """With its palette."""
@@ -38,6 +44,8 @@ class Mask(PictureKind):
 
         with Image.open(io.BytesIO(data)) as stored:
             palette = stored.getpalette("RGB") if stored.mode == "P" else None
+            if stored.mode.startswith("I"):  # of 16 bits, which may be more than labels have
+                return images.encode_png(self.scaled(stored, size, box))
         cut = self.scaled(Image.fromarray(self.decoded(data)), size, box)
         if palette and cut.mode == "L":
             cut.putpalette(palette)

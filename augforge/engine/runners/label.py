@@ -19,7 +19,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop
 from augforge.engine.empty import REASONS, usual_reason
 from augforge.engine.rows import compute_rows, without_rows
-from augforge.errors import BadImage, shortened
+from augforge.errors import BadImage, RecipeError, shortened
 from augforge.models import find_model
 from augforge.stages.labeler import Labeler
 from augforge.stages.splitter import Splitter
@@ -88,6 +88,11 @@ def unlabelled(ledger: Ledger) -> Indices:
 def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, int]:
     """Give every kept real image its split."""
     ledger = context.ledger
+    if made := len(ledger.visible("synthetic")):
+        raise RecipeError(
+            f"{title}: the source holds {made:,} generated images, whose parents it would put into the test set",
+            "split the real images first, and generate from what is left for training",
+        )
     indices = ledger.visible("real")
     parts = hash_parts(context.store)
     todo, seen = without_rows(ledger, indices, parts), len(indices)

@@ -43,7 +43,6 @@ class Triplets(OperatorGenerator):
 
     name: ClassVar[str] = "triplets"
     plans_by_likeness: ClassVar[bool] = True
-    uses_pictures: ClassVar[frozenset[str] | None] = frozenset()
     example: ClassVar[Mapping[str, Any]] = {"nearest": 2, "farthest": 10}
 
     model: Annotated[str, Task("image-embedding")] = Field(
@@ -96,6 +95,7 @@ class Triplets(OperatorGenerator):
         """The reference as it is, with what belongs to it."""
         import numpy as np
 
+        from augforge.algorithms.geometry import Geometry
         from augforge.errors import BadImage
 
         if len(item.images) < 2:
@@ -107,8 +107,9 @@ class Triplets(OperatorGenerator):
             "negatives": {"type": "list<item: string>", "value": drawn["negatives"]},
         }
         said = {**reference.annotations, "caption": drawn["caption"], "extra": extra}
+        image, target = map(np.asarray, item.images)
         return GeneratedImage(
-            np.asarray(item.images[0]), pictures={"target": np.asarray(item.images[1])}, annotations=said
+            image, pictures={**self.pictures_after(item, Geometry()), "target": target}, annotations=said
         )
 
 
@@ -132,4 +133,5 @@ def _sentence(template: str, reference: str, target: str) -> str:
 
 def _words(image: Sample) -> str:
     """What an image shows, in words."""
-    return str(image.annotations.get("caption") or fill("a {label}", image.label))
+    labels = [image.label] if image.label is not None else image.annotations.get("labels") or [None]
+    return str(image.annotations.get("caption") or " and ".join(fill("a {label}", label) for label in labels))

@@ -87,6 +87,14 @@ def test_an_image_that_cannot_be_compared_is_in_no_triplet():
     assert parents == [samples[2]]
 
 
+def test_words_of_several_labels_name_all_of_them():
+    from augforge.stages.generators.triplets import _sentence, _words
+
+    both = Sample("x", None, annotations={"labels": ["traffic_light", "car"]})
+    assert _words(both) == "a traffic light and a car" and _words(Sample("y", "car")) == "a car"
+    assert _sentence("{reference} {target}", "a car", "a car") == "another one of a car"
+
+
 def test_a_window_that_ends_before_it_begins_is_refused():
     with pytest.raises(RecipeError, match="farthest"):
         build_stage("generate", "triplets", {"nearest": 5, "farthest": 4})
