@@ -2,6 +2,7 @@
 
     inspect              what a source is understood to be, with examples
     Recipe, stage        what to do: sources and stages; `check`, `plan`, `run`, `rebuild`
+    status               how far a run is, while it runs or after it was killed
     Run                  a run folder: its dataset and ledger, `why`, `images`, `report`, `evaluate`, `export`, …
     train                train a model on your own images
     undo                 what a model says of a generated image, back in the coordinates of its source
@@ -29,6 +30,7 @@ __all__ = [
     "list_stages",
     "samples",
     "stage",
+    "status",
     "train",
     "undo",
 ]
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         list_stages,
         samples,
         stage,
+        status,
         train,
         undo,
     )

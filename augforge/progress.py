@@ -36,6 +36,8 @@ class Progress:
     """
 
     titles: Sequence[str] = ()
+    command: Sequence[str] = ()
+    """What was typed, word by word, if it was."""
 
     @contextmanager
     def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
@@ -57,6 +59,12 @@ class Progress:
 
     def stage(self, title: str) -> None:
         """The stage called `title` begins; or what comes after all of them, if it is none of them."""
+
+    def stands(self, kept: int, dropped: int) -> None:
+        """So many images are kept, and were dropped, by what has been done so far."""
+
+    def making(self, folder: str, planned: int, todo: int, rows: int) -> None:
+        """Of the `planned` images of this stage `todo` are still to be made; its parts `folder` has so many rows."""
 
     @contextmanager
     def loading(self, name: str, size: str = "") -> Iterator[None]:

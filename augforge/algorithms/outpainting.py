@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.geometry import Resize, Sector
+from augforge.algorithms.geometry import VOID, Resize, Sector
 from augforge.algorithms.geometry.base import Order, Points, Size
 
 Region = NDArray[np.bool_]
@@ -88,21 +88,24 @@ def share_inside(sector: Sector, points: Points, region: Region) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A warp, the share of the label that it leaves inside, and the number of warps that were looked at."""
+    """A warp, the share of the label that it keeps, and the number of warps that were looked at."""
 
     sector: Sector
     inside: float
     tries: int
 
 
-def first_accepted(drawn: Iterable[Sector], points: Points, region: Region, least: float) -> Accepted:
-    """The first warp that leaves at least `least` of the label inside; the best one if there is none.
+def first_accepted(
+    drawn: Iterable[Sector], points: Points, region: Region, least: float, margin: float = 0
+) -> Accepted:
+    """The first warp that keeps at least `least` of the label; the best one if there is none.
 
-    ValueError where nothing is drawn.
+    What comes within `margin` px of the empty part is painted anew, and not kept. ValueError where nothing is drawn.
     """
     looked_at: list[Accepted] = []
     for number, sector in enumerate(drawn, start=1):
-        looked_at.append(Accepted(sector, share_inside(sector, points, region), number))
+        kept = region & ~empty_part(sector, region, margin)
+        looked_at.append(Accepted(sector, share_inside(sector, points, kept), number))
         if looked_at[-1].inside >= least:
             return looked_at[-1]
     best = max(looked_at, key=lambda one: one.inside)
@@ -117,27 +120,31 @@ class Canvas:
     empty: Region
 
 
-def warp(image: NDArray[np.uint8], sector: Sector, region: Region, margin: float) -> Canvas:
-    """An image (h, w, 3) warped within its `region` (h, w); what lies outside of that stays.
+def empty_part(sector: Sector, region: Region, margin: float) -> Region:
+    """(h, w) what a warp leaves empty of its `region` (h, w), with what comes within `margin` px of that.
 
-    What comes within `margin` px of the empty part counts to it, so that nothing of a seam is left. A warp that moves
-    nothing leaves nothing empty.
+    So nothing of a seam is left. A warp that moves nothing leaves nothing empty.
     """
     from scipy.ndimage import distance_transform_edt
 
     if sector.still:
-        return Canvas(image, np.zeros(region.shape, bool))
-    empty = region & ~sector.move_label(region, void=False)
-    if empty.any():
+        return np.zeros(region.shape, bool)
+    empty: Region = region & ~sector.move_label(region, void=False)
+    if margin and empty.any():
         empty = region & (distance_transform_edt(~empty) <= margin)
-    return Canvas(WarpedPictures(sector, region).apply(image), empty)
+    return empty
+
+
+def warp(image: NDArray[np.uint8], sector: Sector, region: Region, margin: float) -> Canvas:
+    """An image (h, w, 3) warped within its `region` (h, w), with its `empty_part`; what lies outside of that stays."""
+    return Canvas(WarpedPictures(sector, region).apply(image), empty_part(sector, region, margin))
 
 
 @dataclass(frozen=True, slots=True)
 class WarpedPictures:
     """The same warp for the pictures that go with an image, such as its mask: what moves them, for `move_pictures`.
 
-    `void` is what a map is called where it shows nothing of the image, unless its kind says otherwise.
+    `void` is what a label map says, instead of 255, where it shows nothing of the image.
     """
 
     sector: Sector
@@ -150,13 +157,14 @@ class WarpedPictures:
             return image
         return self._inside(self.sector.move(image, order, None), image)
 
-    def apply_label(self, labels: NDArray[Any], void: float | None = None) -> NDArray[Any]:
-        """A map (h, w) by the nearest px."""
+    def apply_label(self, labels: NDArray[Any], void: float | None = VOID) -> NDArray[Any]:
+        """A map (h, w[, c]) by the nearest px; where there is nothing what the edge shows, if `void` is None."""
         if self.sector.still:
             return labels
-        nothing = self.void if void is None else void
+        nothing = self.void if void == VOID else void
         moved = self.sector.move_label(labels, nothing)
-        moved[self.region & ~self.sector.move_label(self.region, void=False)] = nothing
+        if nothing is not None:
+            moved[self.region & ~self.sector.move_label(self.region, void=False)] = nothing
         return self._inside(moved, labels)
 
     def _inside(self, moved: NDArray[Any], still: NDArray[Any]) -> NDArray[Any]:

@@ -6,6 +6,7 @@ images       RunImages: the images of a run, kept and dropped ones
 models       train
 sources      inspect
              undo: what a model says of a generated image, back in the coordinates of its source (`provenance.undo`)
+             status: how far a run is (`engine.status`)
 lists        samples, check_marks, list_stages, list_models, list_recipes
 shown        how these objects look in a notebook
 """
@@ -15,6 +16,7 @@ from augforge.api.models import train
 from augforge.api.recipe import Recipe, stage
 from augforge.api.run import Run
 from augforge.api.sources import inspect
+from augforge.engine.status import status
 from augforge.errors import AugforgeError
 from augforge.provenance.undo import undo
 
@@ -29,6 +31,7 @@ __all__ = [
     "list_stages",
     "samples",
     "stage",
+    "status",
     "train",
     "undo",
 ]

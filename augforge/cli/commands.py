@@ -98,6 +98,11 @@ COMMANDS: dict[str, Entry] = {
         "Write one HTML file that shows what a run did and why.",
         "augforge report runs/quickstart",
     ),
+    "status": Entry(
+        LOOK, f"{HERE}.look_commands:status",
+        "Say how far a run is, while it runs or after it was killed.",
+        "augforge status runs/quickstart",
+    ),
     "why": Entry(
         LOOK, f"{HERE}.look_commands:why",
         "Show the provenance of one image, back to its files.",

@@ -1,4 +1,4 @@
-"""The commands that show: inspect, samples, lists, why, thresholds, report."""
+"""The commands that show: inspect, samples, lists, status, why, thresholds, report."""
 
 from __future__ import annotations
 
@@ -83,6 +83,14 @@ def _show_list(what: str, as_json: bool) -> None:
     from augforge.recipe.listing import listing
 
     show_listing(listing(what), as_json)
+
+
+def status(folder: Folder, json: AsJson = False) -> None:
+    """Say how far a run is, while it runs or after it was killed, and how to go on; only reads."""
+    from augforge.cli.render.status import show_status
+    from augforge.engine.status import status as status_of
+
+    show_status(status_of(folder), json)
 
 
 def why(

@@ -22,7 +22,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.data.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
+from augforge.data.holder import sign
+from augforge.data.key_index import KeyIndex
 from augforge.data.record import FILES, FORMAT, format_of
+from augforge.data.vector_parts import note_of
 from augforge.errors import StoreError
 
 __all__ = ["FORMAT", "Parts", "Store", "Writer", "swap_folder", "sync_folder", "write_atomically"]
@@ -34,7 +37,7 @@ CHUNK = 4096
 
 MARKS = frozenset({".lock", "run.json"})
 """One of these is in every folder that a run has begun to write."""
-WRITTEN = ("run.json", "parts", "vectors", "models", "dataset", *FILES)
+WRITTEN = ("run.json", "parts", "vectors", "models", "dataset", ".progress.json", *FILES)
 """What a run writes, its own record first: without that, nothing is taken for finished."""
 
 
@@ -55,7 +58,7 @@ class Store:
         with named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         with named(self.folder / ".lock"):
-            file = (self.folder / ".lock").open("w")
+            file = (self.folder / ".lock").open("a")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,6 +66,7 @@ class Store:
                 raise StoreError(
                     f"another augforge is writing to {self.folder}", "wait for it, or choose another --out"
                 ) from None
+            sign(file.fileno())
             self._sweep()
             yield
 
@@ -133,30 +137,37 @@ class Parts:
         self.folder, self.schema, self.by, self._say = folder, schema, by, say
         self._paths: list[Path] = []
         self._tables: list[pa.Table] = []
-        self._keys = np.zeros(0, dtype=np.str_)
-        self._place = np.zeros((0, 2), dtype=np.int64)
+        self._opened: dict[Path, tuple[str, pa.Table]] = {}
+        self._key_index = KeyIndex([])
+        self._starts = np.zeros(1, dtype=np.int64)
         self.reload()
 
     def reload(self) -> None:
-        """Read the folder again."""
-        opened = [(path, self._open(path)) for path in sorted(self.folder.glob("*.arrow"))]
-        self._paths = [path for path, table in opened if table is not None]
-        self._tables = [table for _, table in opened if table is not None]
+        """Read the folder again: only parts whose name, size or time of change is new are hashed and opened."""
+        found = {path: self._noted(path) for path in sorted(self.folder.glob("*.arrow"))}
+        before, self._opened = self._opened, {path: each for path, each in found.items() if each is not None}
+        if self._opened.keys() == before.keys() and all(self._opened[path] is before[path] for path in before):
+            return
+        self._paths, self._tables = list(self._opened), [table for _, table in self._opened.values()]
         self._sort()
+
+    def _noted(self, path: Path) -> tuple[str, pa.Table] | None:
+        """The note of a part and its rows: those in use if its note is theirs, else as `_open` reads them."""
+        note = ""
+        with suppress(OSError):  # what is wrong with it is said when it is opened
+            note = note_of(path)
+        if note and self._opened.get(path, ("",))[0] == note:
+            return self._opened[path]
+        table = self._open(path)
+        return None if table is None else (note, table)
 
     def _sort(self) -> None:
         """Index the rows of all parts by their keys."""
-        keys = [np.array(table.column(self.by).to_pylist(), dtype=np.str_) for table in self._tables]
-        places = [
-            np.stack([np.full(len(k), number), np.arange(len(k))], axis=1) for number, k in enumerate(keys) if len(k)
-        ]
-        joined = np.concatenate(keys) if keys else np.zeros(0, dtype=np.str_)
-        order = np.argsort(joined, kind="stable")
-        self._keys = joined[order]
-        self._place = np.concatenate(places)[order] if places else np.zeros((0, 2), dtype=np.int64)
+        self._key_index = KeyIndex([table.column(self.by) for table in self._tables])
+        self._starts = np.cumsum([0, *(table.num_rows for table in self._tables)])
 
     def _open(self, path: Path) -> pa.Table | None:
-        """The rows of a part; None if it cannot be used, and is set aside."""
+        """The rows of a part, every byte of which is hashed; None if it cannot be used, and is set aside."""
         why = ""
         try:
             if digest_of(path)[:32] != path.stem:
@@ -180,19 +191,15 @@ class Parts:
         self._say(f"{aside} {why}; what it held is made again")
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._key_index)
 
     def keys(self) -> set[str]:
         """The keys of all rows."""
-        return set(self._keys.tolist())
+        return self._key_index.keys()
 
     def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
-        """(n,) where each key lies, -1 where it is missing."""
-        if not len(self._keys) or not len(keys):
-            return np.full(len(keys), -1, dtype=np.int64)
-        wanted = np.array(keys, dtype=np.str_)
-        places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-        return np.where(self._keys[places] == wanted, places, -1)
+        """(n,) in which row of all parts, one after the other, each key lies, -1 where it is missing."""
+        return self._key_index.find(keys)
 
     def missing(self, keys: Sequence[str]) -> list[str]:
         """The distinct keys that have no row yet, in order."""
@@ -204,8 +211,8 @@ class Parts:
         (place,) = self.find([key])
         if place < 0:
             raise KeyError(key)
-        number, index = self._place[place]
-        row: dict[str, Any] = self._tables[number].slice(index, 1).to_pylist()[0]
+        number = np.searchsorted(self._starts, place, "right") - 1
+        row: dict[str, Any] = self._tables[number].slice(place - self._starts[number], 1).to_pylist()[0]
         return row
 
     def rows(self, keys: Sequence[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -216,9 +223,7 @@ class Parts:
     def take(self, keys: Sequence[str], columns: Sequence[str]) -> pa.Table:
         """The rows of `keys`, in order, every key being there."""
         table = pa.concat_tables([t.select(list(columns)) for t in self._tables]).unify_dictionaries()
-        starts = np.cumsum([0, *(t.num_rows for t in self._tables)])
-        number, index = self._place[self.find(keys)].T
-        return table.take(pa.array(starts[number] + index))
+        return table.take(pa.array(self.find(keys)))
 
     def matrix(self, keys: Sequence[str], column: str) -> NDArray[np.float32]:
         """(n, d) the vectors of `keys`, in order, every key being there."""

@@ -28,6 +28,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.data.files import digest_of, write_atomically
+from augforge.data.key_index import row_type
 from augforge.data.store import Parts, Writer
 from augforge.data.vector_parts import (
     HEX,
@@ -65,6 +66,7 @@ class Vectors(Parts):
         self._paths: list[Path] = []
         self._prefixes: list[NDArray[np.uint64]] = []
         self._index = np.zeros(0, dtype=np.uint64)
+        self._order: NDArray[np.integer] = np.zeros(0, dtype=np.int64)
         schema = pa.schema([("digest", pa.string()), ("vector", pa.list_(vector_type(precision)))])
         super().__init__(folder, schema, "digest", say)
 
@@ -116,9 +118,8 @@ class Vectors(Parts):
         order = np.argsort(joined, kind="stable")
         self._index = joined[order]
         sizes = [len(prefixes) for prefixes in self._prefixes]
-        part = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-        row = np.concatenate([*(np.arange(size, dtype=np.int32) for size in sizes), np.zeros(0, dtype=np.int32)])
-        self._place = np.stack([part[order], row[order]], axis=1)
+        self._starts = np.cumsum([0, *sizes])
+        self._order = order.astype(row_type(len(order)))
 
     def _verified(self) -> set[str]:
         with suppress(FileNotFoundError):
@@ -151,11 +152,11 @@ class Vectors(Parts):
         return {digest.decode() for table in self._tables for digest in digests_of(table).tolist()}
 
     def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
-        """(n,) where each digest lies, -1 where it is missing; what is no SHA-256 is missing."""
-        places = np.full(len(keys), -1, dtype=np.int64)
+        """(n,) in which row of all parts each digest lies, -1 where it is missing; what is no SHA-256 is missing."""
+        rows = np.full(len(keys), -1, dtype=np.int64)
         usable = np.array([n for n, key in enumerate(keys) if is_digest(key)], dtype=np.int64)
         if not len(self._index) or not len(usable):
-            return places
+            return rows
         wanted = np.array([keys[n] for n in usable], dtype=f"S{HEX}")
         prefixes = prefixes_of(wanted)
         at = np.searchsorted(self._index, prefixes)
@@ -164,37 +165,39 @@ class Vectors(Parts):
             inside = at[open_] < len(self._index)
             open_ = open_[inside]
             open_ = open_[self._index[at[open_]] == prefixes[open_]]
-            same = self._at(at[open_]) == wanted[open_]
-            places[usable[open_[same]]] = at[open_[same]]
+            found = self._order[at[open_]]
+            same = self._at(found) == wanted[open_]
+            rows[usable[open_[same]]] = found[same]
             open_ = open_[~same]
             at[open_] += 1
-        return places
+        return rows
 
-    def _at(self, places: NDArray[np.int64]) -> NDArray[np.bytes_]:
-        """(n,) the digests at `places` of the index."""
-        found = np.zeros(len(places), dtype=f"S{HEX}")
-        for number, chosen, rows in self._by_part(places):
-            found[chosen] = digests_of(self._tables[number])[rows]
+    def _at(self, rows: NDArray[np.integer]) -> NDArray[np.bytes_]:
+        """(n,) the digests in `rows` of all parts."""
+        found = np.zeros(len(rows), dtype=f"S{HEX}")
+        for number, chosen, inside in self._by_part(rows):
+            found[chosen] = digests_of(self._tables[number])[inside]
         return found
 
-    def _by_part(self, places: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-        """For each part: its number, which of `places` lie in it, and in which of its rows."""
-        parts, rows = self._place[places].T
+    def _by_part(self, rows: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        """For each part: its number, which of `rows` (of all parts) lie in it, and in which of its own rows."""
+        parts = np.searchsorted(self._starts, rows, "right") - 1
+        inside = rows - self._starts[parts]
         order = np.argsort(parts, kind="stable")
         for chosen in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1) if len(order) else []:
-            yield int(parts[chosen[0]]), chosen, rows[chosen]
+            yield int(parts[chosen[0]]), chosen, inside[chosen]
 
     def matrix(self, keys: Sequence[str], column: str = "vector") -> NDArray[np.float32]:
         """(n, d) the vectors of `keys`, in order, every key being there; only they are copied."""
         if not len(keys):
             return np.zeros((0, 0), dtype=np.float32)
-        places = self.find(keys)
-        if (places < 0).any():
-            raise KeyError(keys[int(np.argmax(places < 0))])
-        width = matrix_of(self._tables[self._place[places[0], 0]]).shape[1]
-        found = np.empty((len(keys), width), dtype=np.float32)
-        for number, chosen, rows in self._by_part(places):
-            found[chosen] = matrix_of(self._tables[number])[rows]
+        rows = self.find(keys)
+        if (rows < 0).any():
+            raise KeyError(keys[int(np.argmax(rows < 0))])
+        (first,) = np.searchsorted(self._starts, rows[:1], "right") - 1
+        found = np.empty((len(keys), matrix_of(self._tables[first]).shape[1]), dtype=np.float32)
+        for number, chosen, inside in self._by_part(rows):
+            found[chosen] = matrix_of(self._tables[number])[inside]
         return found
 
     @contextmanager

@@ -30,6 +30,7 @@ from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_re
 from augforge.engine.guards import refuse_touching, take_over
 from augforge.engine.ingest import Pixels, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.keys import laid_out, listing_key, run_key
+from augforge.engine.noted import noted
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
@@ -123,7 +124,7 @@ def run(
     check_models(recipe, folder)
     sources = open_sources(recipe)
     refuse_touching(recipe, out)
-    with folder.locked():
+    with folder.locked(), noted(recipe, out, progress) as progress:
         take_over(recipe, folder, replace, progress)
         if retry is not None:
             forget_failed(sources, folder, retry)
@@ -162,6 +163,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         raise TooManyBad(problem, _or_more(out))
     say_what_is_bad(ledger, context.progress)
     context.progress.plan(recipe.titles())
+    _stand(context)
     with trained_models() as models, written_if_empty(context):
         context = replace(context, models=models)
         stages = settled(recipe.stages, has_synthetic(ledger))
@@ -197,8 +199,15 @@ def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> li
         if title in opened:
             context.progress.about(said(title, stage, context.ledger))
         work = [_row(title, before, context.ledger, run_stage(stage, title, context))]
+    _stand(context)
     refuse_nothing(block, before, context)
     return work
+
+
+def _stand(context: RunContext) -> None:
+    """Tell how many images are kept and dropped by now."""
+    kept = len(context.ledger.visible())
+    context.progress.stands(kept, len(context.ledger) - kept)
 
 
 def _forget_result(out: Path) -> None:

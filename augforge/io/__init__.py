@@ -87,8 +87,7 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
 
     if kind not in KINDS:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
-    if kind == "folder" and _has_table(value):
-        kind = _with_table(value, options)
+    kind = _with_table(value, options) if kind == "folder" else kind
     only_class = options.pop("class", None)
     if only_class is not None and kind == "folder":
         options["classes"] = False
@@ -100,14 +99,15 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
     return source if named is None else NamedSplit(source, named, wanted)
 
 
-def _has_table(value: str) -> bool:
-    """Whether a folder has a metadata file of others, which counts more than the names of its folders."""
-    path = Path(os.path.expanduser(value))  # noqa: PTH111 - as when opened
-    return path.is_dir() and holds_metadata(Listing(path))
-
-
 def _with_table(value: str, options: Mapping[str, Any]) -> str:
-    """The kind that reads it; SourceError for options that only a plain folder has."""
+    """The kind that reads a folder: a metadata file of others counts more than the names of folders.
+
+    Raises:
+        SourceError: there is one, and an option that only a plain folder has.
+    """
+    path = Path(os.path.expanduser(value))  # noqa: PTH111 - as when opened
+    if not path.is_dir() or not holds_metadata(Listing(path)):
+        return "folder"
     if beyond := sorted(options.keys() - {"split", "splits", "class"}):
         raise SourceError(
             f"folder {value}: it has a metadata file, which counts, and then there is no option {beyond[0]!r}",

@@ -93,14 +93,14 @@ def undo(row: Sample | Mapping[str, Any] | str) -> Undo:
             `Sample`.
 
     Raises:
-        StoreError: the row says nothing of the kind: its image is real, or its generator changes content.
+        StoreError: the row says nothing of the kind: its image is real, its generator changes content, or mixes images.
     """
     from augforge.algorithms.geometry import Geometry
 
     moved = _sampled_params(row).get("moved")
     if moved is None:
         raise StoreError(
-            "this row does not say how its image was moved: it is real, or its content was generated anew",
+            "this row does not say how its image was moved: it is real, made of two images, or was generated anew",
             "`undo` is for images of shifts, night and the classical operators",
         )
     height, width = moved["size"]

@@ -149,6 +149,17 @@ def test_outside_of_a_sector_all_stays_and_its_outline_stays():
     assert not (canvas.empty & ~wedge).any()
 
 
+def test_a_label_map_says_void_and_a_picture_of_labels_what_its_edge_shows():
+    sector, mask = Sector(right=7), blocks() + np.uint8(1)
+    warped = WarpedPictures(sector, FULL, 9)
+    for void, said in ((255, 9), (0, 0)):
+        moved = warped.apply_label(mask, void)
+        assert (moved[:, :7] == said).all() and (moved[:, 7:] == mask[:, :-7]).all()
+    coloured = np.stack([mask, mask + np.uint8(50), mask], axis=2)
+    moved = warped.apply_label(coloured, None)
+    assert (moved[:, 7:] == coloured[:, :-7]).all() and (moved[:, :7] == coloured[:, :1]).all()
+
+
 # ---- acceptance ----------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +176,19 @@ def test_exactly_half_inside_is_accepted_and_a_pixel_less_is_not():
     assert (none.sector, none.inside, none.tries) == (Sector(right=1), 0.9, 3)
     with pytest.raises(ValueError):
         first_accepted([], points, FULL, 0.5)
+
+
+def test_what_is_painted_anew_beside_the_empty_part_is_not_inside():
+    mask = np.zeros(SIZE, np.uint8)
+    mask[5:15, 0:10] = 1
+    points, moved = label_points(mask, {}, FULL), Sector(right=5)
+    for margin, inside in ((0, 1.0), (2, 0.8), (10, 0.0)):  # columns 5 to 14 are the label, those below 5 + margin new
+        found = first_accepted([moved], points, FULL, 0.5, margin)
+        kept = ~warp(picture(), moved, FULL, margin).empty & moved.move_label(mask, 0).astype(bool)
+        assert found.inside == inside == kept.sum() / 100
+    tries = [moved, Sector(right=-1)]
+    assert first_accepted(tries, points, FULL, 0.95, 10).inside == 0.9, "the best of those that will not do"
+    assert first_accepted([Sector()], points, FULL, 1.0, 10).inside == 1.0, "nothing is empty, nothing painted"
 
 
 def test_a_label_outside_of_the_region_is_not_inside():

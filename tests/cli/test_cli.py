@@ -52,6 +52,7 @@ def test_every_command_has_help():
         "plan",
         "samples",
         "list",
+        "status",
         "why",
         "thresholds",
         "report",

@@ -17,7 +17,7 @@ from augforge.stages.stage import kebab
 from tests.api.test_twins import COMMANDS as BUILT
 from tests.conftest import write_images
 
-READS = {"inspect", "list", "check", "plan", "thresholds", "why", "verify", "diff", "check-marks"}
+READS = {"inspect", "list", "check", "plan", "thresholds", "status", "why", "verify", "diff", "check-marks"}
 FLAGS = {"dry_run": {"--dry-run"}, "replace": {"--replace", "--force"}, "quiet": {"-q", "--quiet"},
          "verbose": {"-v", "--verbose"}}  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The run folder: parts appear whole or not at all, damage is named and healed, two writers are refused."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from augforge.data.files import digest_of
 from augforge.data.store import Store, write_atomically
 from augforge.errors import StoreError
 
@@ -61,6 +63,84 @@ def test_a_damaged_part_is_named_and_set_aside(store, damage):
     assert len(store.said) == 1 and first.stem in store.said[0] and "damaged" in store.said[0]
 
 
+def hashed_bytes(monkeypatch):
+    """Of all files that the store hashes from now on: their bytes, in a list that grows."""
+    seen = []
+
+    def counting(path):
+        seen.append(path.stat().st_size)
+        return digest_of(path)
+
+    monkeypatch.setattr("augforge.data.store.digest_of", counting)
+    return seen
+
+
+def test_what_was_verified_is_hashed_once_however_often_the_folder_is_read_again(store, monkeypatch):
+    """While several processes generate, the folder is read again every ten seconds."""
+    parts, seen = store.parts("x", SCHEMA), hashed_bytes(monkeypatch)
+    for number in range(8):
+        parts.commit(rows(number))
+        parts.reload()
+        parts.reload()
+    size = sum(path.stat().st_size for path in parts.folder.glob("*.arrow"))
+    assert sum(seen) == size and len(seen) == 8  # with every part each time it would be 72 of them
+    assert [row["value"] for row in parts.rows(["i7", "i0"], ["value"])] == [7, 0]
+
+
+def test_what_has_gone_is_no_longer_found(store):
+    parts = store.parts("x", SCHEMA)
+    with parts.writing() as writer:
+        writer.add(rows(1))
+        writer.flush()
+        writer.add(rows(2))
+    next(iter(parts.folder.glob("*.arrow"))).unlink()
+    parts.reload()
+    assert len(parts) == 1 and len(parts.missing(["i1", "i2"])) == 1
+
+
+def swapped(path):
+    """Change a byte of a file in place: size and time of change stay what they were."""
+    stat, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def later(path):
+    swapped(path)
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+
+
+def shorter(path):
+    stat, content = path.stat(), path.read_bytes()
+    path.unlink()  # a mapped file must not shrink under its reader
+    path.write_bytes(content[:-8])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("damage", [swapped, later, shorter])
+def test_a_changed_part_is_found_by_who_opens_the_folder_anew(store, damage):
+    """Were a name that was verified once trusted for ever in this process, it would not be."""
+    parts = store.parts("x", SCHEMA)
+    parts.commit(rows(1))
+    parts.reload()
+    assert parts.missing(["i1"]) == []
+    damage(next(iter(parts.folder.glob("*.arrow"))))
+    assert store.parts("x", SCHEMA).missing(["i1"]) == ["i1"]
+    assert len(store.said) == 1 and "damaged" in store.said[0]
+
+
+@pytest.mark.parametrize("damage", [later, shorter])
+def test_a_part_of_another_size_or_time_is_hashed_again_by_who_uses_it(store, damage):
+    parts = store.parts("x", SCHEMA)
+    parts.commit(rows(1))
+    parts.reload()
+    damage(next(iter(parts.folder.glob("*.arrow"))))
+    parts.reload()
+    assert parts.missing(["i1"]) == ["i1"]
+    assert len(store.said) == 1 and "damaged" in store.said[0]
+
+
 def test_a_half_written_temporary_file_is_not_seen(store):
     parts = store.parts("x", SCHEMA)
     parts.commit(rows(1))
@@ -90,6 +170,7 @@ def test_vectors_come_back_bit_by_bit(store):
 HOLD = """
 import sys, time
 from pathlib import Path
+from augforge.data.files import digest_of
 from augforge.data.store import Store
 with Store(Path(sys.argv[1])).locked():
     print("held", flush=True)

@@ -56,14 +56,19 @@ class Scene:
         return replace(self, annotations={**self.annotations, "boxes": boxes})
 
 
-def blend(first: Scene, second: Scene, lam: float) -> Scene:
+def blend(first: Scene, second: Scene, lam: float, min_visible: float) -> Scene:
     """`lam` of the first scene and the rest of the second, of one size; no other picture can be blended.
 
-    The things of both are in it; at 1 and at 0 it is one of the two.
+    The things of both are in it, but not those of a scene of which there is less than `min_visible`; at 1 and at 0 it
+    is one of the two.
     """
     if lam in (0.0, 1.0):
         return first if lam else second
-    return Scene(blended(first.pixels, second.pixels, lam), both(first.annotations, second.annotations))
+    said = (
+        scene.annotations if share >= min_visible else {kind: [] for kind in PLACED if kind in scene.annotations}
+        for scene, share in ((first, lam), (second, 1.0 - lam))
+    )
+    return Scene(blended(first.pixels, second.pixels, lam), both(*said))
 
 
 def overlay(first: Scene, second: Scene, where: NDArray[np.bool_], min_visible: float) -> Scene:

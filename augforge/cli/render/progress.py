@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
@@ -157,6 +159,13 @@ class TimedProgress(Progress):
     def say(self, text: str) -> None:
         """A remark with its time."""
         self._shown.say(f"[{time.monotonic() - self._start:.1f} s] {text}")
+
+
+def typed() -> list[str]:
+    """The command that was typed; [] where this is run by something else."""
+    program = Path(sys.argv[0])
+    ours = program.name == "augforge" or (program.name == "__main__.py" and program.parent.name == "augforge")
+    return ["augforge", *sys.argv[1:]] if ours else []
 
 
 def terminal_progress() -> Progress:

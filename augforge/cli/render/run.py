@@ -13,7 +13,7 @@ from rich.table import Table
 from augforge.cli.render import dry
 from augforge.cli.render.base import VERBOSE, level, more, out, print_json, right, say
 from augforge.cli.render.next import after_run, after_training, say_next
-from augforge.cli.render.progress import terminal_progress
+from augforge.cli.render.progress import terminal_progress, typed
 from augforge.cli.render.splits import show_splits
 from augforge.errors import shortened
 
@@ -36,6 +36,7 @@ def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) ->
         return
     started = time.monotonic()
     progress = terminal_progress()
+    progress.command = typed()
     summary = run(recipe, folder, progress=progress, **options)
     if as_json:
         print_json({**asdict(summary), "computed": summary.computed})

@@ -108,12 +108,13 @@ def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) ->
     if parts.missing([job.sample.id for job in jobs]):
         stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, context)})
     todo = list(_batches(jobs, stage, parts))
+    count = sum(len(batch.jobs) for batch in todo)
+    context.progress.making(name, len(jobs), count, len(parts))
     if todo:
         _generate_all(stage, todo, parts, context)
     context.pixels.generated[name] = parts
     context.ledger.extend(finished(jobs, parts, name))
-    made = sum(len(batch.jobs) for batch in todo)
-    return {"generated": made, "reused": len(jobs) - made}
+    return {"generated": count, "reused": len(jobs) - count}
 
 
 def _fixed_batch(stage: Generator, parts: Parts, context: RunContext) -> int:

@@ -69,6 +69,7 @@ def operate_jobs(stage: OperatorGenerator, jobs: Iterable[Job], context: RunCont
 def _operate(stage: OperatorGenerator, planned: _Planned, context: RunContext) -> dict[str, int]:
     name, parts = generator_parts(stage, context.store, context.seed)
     todo = planned.missing(parts)
+    context.progress.making(name, len(planned), len(todo), len(parts))
     if len(todo):
         _make(stage, planned.jobs(todo), len(todo), parts, context)
     context.pixels.generated[name] = parts

@@ -13,7 +13,7 @@ from augforge.data.sample import Sample
 from augforge.errors import ModelError
 from augforge.stages.generator import GeneratedImage, GenerationInput, Job, LoadedGenerator, SampledParams
 from augforge.stages.generators.bounds import too_large
-from augforge.stages.generators.mix_labels import classes_of, labelled, of_its_things
+from augforge.stages.generators.mix_labels import classes_of, labelled, of_its_things, said_of_both
 from augforge.stages.generators.operator import OperatorGenerator
 from augforge.stages.stage import Share, Task
 
@@ -127,9 +127,25 @@ class Mix(OperatorGenerator):
     def refusal(self, job: Job) -> str:
         """That there is nothing to mix with, or that an image is too large."""
         if len(job.parents) < 2:
-            what = "with an instance to paste" if self.op == "copy-paste" else "to mix it with"
-            return f"there is no other image {what}"
+            return self._no_partner(job.parents[0])
         return next(filter(None, (too_large(parent.width, parent.height) for parent in job.parents)), "")
+
+    def _no_partner(self, parent: Sample) -> str:
+        """Why there is no second image, with what instances need that are pasted."""
+        if self.op != "copy-paste":
+            return "there is no other image to mix it with"
+        boxes = parent.annotations.get("boxes", ())
+        if (
+            not self.whole_boxes
+            and "instances" in parent.pictures
+            and any(not {"id", "segmentation"} & box.keys() for box in boxes)
+        ):
+            return (
+                "there is no other image with an instance to paste: boxes have no id that says which number in "
+                "'instances' they are; give ids, or set whole-boxes"
+            )
+        needs = "a box" if self.whole_boxes else "a box with an outline, or any box with whole-boxes"
+        return f"there is no other image with an instance to paste: {needs}"
 
     def load(self, device: str) -> LoadedGenerator:
         """The model that looks, if there is one to load."""
@@ -147,18 +163,15 @@ class Mix(OperatorGenerator):
         return LoadedGenerator(make, {**loaded.facts, **looks.facts}, refusal=self.refusal)
 
     def operate(self, item: GenerationInput) -> GeneratedImage:
-        """The parents mixed as was drawn, labelled by area; the first one is not moved."""
-        from augforge.algorithms.geometry import Geometry
-
+        """The parents mixed as was drawn, labelled by area. It is not recorded as moved: `undo` is for one image."""
         first, second = _scene(item, 0), _scene(item, 1)
         if self.op == "copy-paste":
             made = self._pasted(item, labelled(item, first.outlined()), second.outlined())
             said = dict(made.annotations)
         else:
             made, share = self._mixed(item, first, second)
-            said = self._said(item, made.annotations, share)
-        facts = self.moved_by(item.job.parents[0], Geometry())
-        return GeneratedImage(made.pixels, facts, pictures=made.pictures, annotations=said)
+            said = said_of_both(item, made.annotations, share)
+        return GeneratedImage(made.pixels, pictures=made.pictures, annotations=said)
 
     def _fits(self, parent: Sample) -> Callable[[Sample], bool]:
         """Whether an image can be the second one beside `parent`."""
@@ -219,7 +232,7 @@ class Mix(OperatorGenerator):
         drawn, size = item.job.sample.sampled_params, first.size
         if self.op == "mixup":
             moved = second.moved(covering(second.size, size), self.min_visibility)
-            return blend(first, moved, drawn["lam"]), 1.0 - drawn["lam"]
+            return blend(first, moved, drawn["lam"], self.min_visibility), 1.0 - drawn["lam"]
         left, top, right, bottom = box = tuple(drawn["box"])
         if self.op == "resizemix" and right > left:
             moves = Geometry((Resize(bottom - top, right - left), Crop(-top, -left, *size)))
@@ -242,16 +255,6 @@ class Mix(OperatorGenerator):
         geometry = paste_geometry(how, second.size, first.size, around(seen))
         return copy_paste(first, second, drawn["instances"], geometry, (self.min_visibility, self.whole_boxes))
 
-    def _said(self, item: GenerationInput, annotations: Mapping[str, Any], share: float) -> dict[str, Any]:
-        """Annotations with the classes of a scene that is `share` the second image."""
-        from augforge.algorithms.mix import mixed_classes
-
-        said = {kind: value for kind, value in annotations.items() if kind not in ("labels", "soft_label")}
-        if item.job.sample.label is not None:
-            return said
-        first, second = ((parent.label, parent.annotations) for parent in item.job.parents)
-        return said | mixed_classes(first, second, 1.0 - share)
-
     def _looked_at(
         self, batch: Sequence[GenerationInput], made: list[GeneratedImage], looks: PatchAttention
     ) -> list[GeneratedImage]:
@@ -268,7 +271,7 @@ class Mix(OperatorGenerator):
             box, size = item.job.sample.sampled_params["box"], image.pixels.shape[:2]
             seen = round(attention_share(attention, box_coverage(box, size, attention.shape)), DIGITS)
             share = self.attention * seen + (1.0 - self.attention) * area_share(box, size)
-            said = self._said(item, image.annotations, share)
+            said = said_of_both(item, image.annotations, share)
             weighed.append(replace(image, annotations=said, facts={**image.facts, "attention-share": seen}))
         return weighed
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from augforge.models.table import Model
 
 OPS = ("depth", "tilt", "width", "translate")
+ERODED = 0.04
+"""The share of the shorter side that is painted anew beside the empty part: 10 px of 256."""
 STEPS = 250
 """Steps as published, where the model's training had more."""
 
@@ -56,8 +58,9 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
     The view becomes deeper, tilted, narrower or wider, and moves, as that of an ultrasound probe does (*Generative
     augmentations for improved cardiac ultrasound segmentation*, EchoGAINS); what is not empty stays to the bit. An
     unconditional model, such as one of `train diffusion`, fills in by RePaint's schedule; an inpainting pipeline by its
-    own. A warp must leave the share `min-label-inside` of the label inside: of the mask, else of the boxes, else of the
-    keypoints, else of the image. It is drawn again up to `retries` times, and then the image is dropped.
+    own. A warp must keep the share `min-label-inside` of the label, inside and not painted anew: of the mask, else of
+    the boxes, else of the keypoints, else of the image. It is drawn again up to `retries` times, and then the image is
+    dropped.
     """
 
     name: ClassVar[str] = "outpaint"
@@ -79,11 +82,16 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         default="full",
         description="Where the image is warped: full, sector (what is not black) or an image FILE, white inside.",
     )
-    erode: int = Field(default=10, ge=0, le=1024, description="Px beside the empty part that are painted anew, too.")
+    erode: int | None = Field(
+        default=None,
+        ge=0,
+        le=1024,
+        description="Px beside the empty part that are painted anew, too; 0.04 of the shorter side if absent.",
+    )
     empty_label: int = Field(
         default=0, ge=0, le=255, description="Class in the mask of what the warp leaves empty; 255 is usual for none."
     )
-    min_label_inside: Share = Field(default=0.5, description="Share of the label that a warp must leave inside.")
+    min_label_inside: Share = Field(default=0.5, description="Share of the label that a warp must keep.")
     retries: int = Field(default=30, ge=0, le=1000, description="How often a warp is drawn again that leaves less.")
     jump_length: int = Field(default=10, ge=1, le=1000, description="Unconditional: steps that RePaint goes back.")
     jump_samples: int = Field(
@@ -227,8 +235,13 @@ class Outpaint(DiffusionGenerator, FollowingGenerator):
         mask = decode_condition(stored) if stored is not None else None
         points = label_points(mask, item.job.parents[0].annotations, region)
         size = (image.shape[0], image.shape[1])
-        accepted = first_accepted(self._drawn(item.job.sample, size), points, region, self.min_label_inside)
-        return View(region, accepted, warp(image, accepted.sector, region, self.erode))
+        margin = self._margin(size)
+        accepted = first_accepted(self._drawn(item.job.sample, size), points, region, self.min_label_inside, margin)
+        return View(region, accepted, warp(image, accepted.sector, region, margin))
+
+    def _margin(self, size: tuple[int, int]) -> int:
+        """Px beside the empty part of an image of `size` that are painted anew, too."""
+        return max(1, round(ERODED * min(size))) if self.erode is None else self.erode
 
     def _drawn(self, sample: Sample, size: tuple[int, int]) -> Iterator[Sector]:
         """The warp that is recorded; else those of all tries, which follow from the seed."""

@@ -39,9 +39,16 @@ def test_a_label_map_of_one_alone_is_void_or_gone(first, second, label):
 def test_where_nothing_is_taken_the_first_scene_is_the_result():
     first, second = scene(10, 1, caption="a", boxes=[]), scene(20, 2)
     assert overlay(first, second, np.zeros(SIZE, bool), 0.1) is first
-    assert blend(first, second, 1.0) is first and blend(first, second, 0.0) is second
-    mixed = blend(first, scene(20, 2, boxes=[thing(1, 1, 3, 3)]), 0.5)
+    assert blend(first, second, 1.0, 0.1) is first and blend(first, second, 0.0, 0.1) is second
+    mixed = blend(first, scene(20, 2, boxes=[thing(1, 1, 3, 3)]), 0.5, 0.1)
     assert mixed.pictures == {} and mixed.annotations == {"boxes": [thing(1, 1, 3, 3)]} and (mixed.pixels == 15).all()
+
+
+@pytest.mark.parametrize(("lam", "left"), [(0.19, [2]), (0.2, [1, 2]), (0.8125, [1])])
+def test_a_blend_has_no_things_of_a_scene_that_is_hardly_seen(lam, left):
+    one, two = (scene(10, boxes=[thing(0, 0, n, n)], keypoints=[{"points": [[1.0, 1.0, n]]}]) for n in (1, 2))
+    made = blend(one, two, lam, 0.2).annotations
+    assert [box["box"][2] for box in made["boxes"]] == left == [p["points"][0][2] for p in made["keypoints"]]
 
 
 def test_pasted_instances_carry_their_labels_and_what_is_below_loses_them():

@@ -99,6 +99,45 @@ def test_an_image_whose_label_never_stays_inside_is_dropped_and_says_so(tmp_path
     assert all("no warp of 1 leaves 100 % of its label inside: at most" in row["dropped"] for row in dropped)
 
 
+def digits(folder) -> SourceSpec:
+    """Digit-like pictures of 32 px, a bright ring and a stroke on noise, with a mask of what is bright."""
+    (folder / "masks").mkdir(parents=True)
+    (folder / "images").mkdir()
+    rows_, columns = np.indices((32, 32)) - 15.5
+    ring = (np.abs(np.hypot(rows_, columns) - 9) < 2.5) | ((np.abs(columns) < 2) & (rows_ > 5))
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 120, (32, 32, 3), dtype=np.uint8)
+        image = noise + ring[..., None].astype(np.uint8) * np.uint8(120)
+        Image.fromarray(image).save(folder / "images" / f"{number}.png")
+        Image.fromarray(ring.astype(np.uint8)).save(folder / "masks" / f"{number}.png")
+    return SourceSpec("folder", str(folder / "images"), {"masks": str(folder / "masks"), "class": "digit"})
+
+
+@pytest.mark.parametrize("erode", [None, 10])
+def test_of_what_is_accepted_enough_of_the_label_is_not_painted(tmp_path, tiny_models, erode):
+    """Also where much beside the empty part is painted: 10 px of 32 are nearly all that a warp moves."""
+    options = {"erode": erode, "probability": 1, "per-class": 12, "batch": 12}
+    _, ledger = finished(digits(tmp_path / "set"), tmp_path / "out", model=tiny_models["outpainting"], **options)
+    data = {row["id"]: row for row in load_from_disk(str(tmp_path / "out" / "dataset"))}
+    accepted = [row for row in ledger.values() if row["origin"] == "synthetic" and row["kept"]]
+    for row in accepted:
+        parent, image = data[row["parents"][0]], np.asarray(data[row["id"]]["image"].convert("RGB"))
+        label = np.nonzero(np.asarray(parent["mask"]))
+        canvas = warp(np.asarray(parent["image"].convert("RGB")), sector(row), np.ones((32, 32), bool), 0)
+        same = (image == canvas.pixels).all(axis=2)
+        at = [np.floor(axis + 0.5).astype(int) for axis in sector(row).target(label, (32, 32))]
+        there = (at[0] >= 0) & (at[0] < 32) & (at[1] >= 0) & (at[1] < 32)
+        inside = json.loads(row["sampled_params"])["label-inside"]
+        assert same[at[0][there], at[1][there]].sum() / len(there) >= max(0.5, inside - 1e-6)
+    assert len(accepted) >= 8 or erode
+
+
+@pytest.mark.parametrize(("side", "margin"), [(8, 1), (28, 1), (32, 1), (128, 5), (256, 10), (1024, 41)])
+def test_the_usual_erosion_is_a_share_of_the_shorter_side(side, margin):
+    assert Outpaint(model="x")._margin((side, 2 * side)) == margin == Outpaint(model="x")._margin((2 * side, side))
+    assert Outpaint(model="x", erode=3)._margin((side, side)) == 3 and Outpaint(model="x", erode=0)._margin((9, 9)) == 0
+
+
 @pytest.mark.parametrize("roi", ["sector", "file"])
 def test_outside_of_the_region_nothing_changes(tmp_path, tiny_models, roi):
     folder = write_images(tmp_path / "set", {"cat": 2})

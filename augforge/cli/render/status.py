@@ -1,0 +1,72 @@
+"""How the status of a run looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from augforge.cli.render.base import literal, out, print_json, right, say
+from augforge.progress import clock
+
+if TYPE_CHECKING:
+    from augforge.engine.status import Status
+
+
+def show_status(status: Status, as_json: bool) -> None:
+    """A line for the run, a table of its stages, and how to go on."""
+    if as_json:
+        totals = {"stages_done": status.stages_done, "made": status.made, "planned": status.planned}
+        print_json({**asdict(status), **totals})
+        return
+    for line in _lines(status):
+        say(line)
+    if status.stages:
+        out.print(_stage_table(status))
+    if status.command and status.state != "finished":
+        say(f"to go on{' if it is stopped' if status.state == 'running' else ''}: {status.command}")
+    elif status.state == "stopped":
+        say("to go on: run the same recipe into the same folder again")
+
+
+def _lines(status: Status) -> Iterator[str]:
+    yield f"{status.folder}: {_state(status)}"
+    if status.stopped_by:
+        yield f"stopped by: {status.stopped_by}"
+    if status.stages:
+        yield f"stages: {status.stages_done} of {len(status.stages)} done"
+    if status.planned:
+        yield f"images made and stored: {status.made:,} of {status.planned:,} planned"
+    if status.kept is not None:
+        yield f"images: {status.kept:,} kept, {status.dropped or 0:,} dropped{_so_far(status)}"
+    if (step := status.step) is not None:
+        rate = "" if step.rate is None else f", {step.rate:,.1f}/s"
+        left = "" if step.seconds_left is None or status.state != "running" else f", left {clock(step.seconds_left)}"
+        yield f"{step.title}: {step.done:,} of {step.total:,} {step.unit}{rate}{left}"
+
+
+def _so_far(status: Status) -> str:
+    return "" if status.state == "finished" else " so far"
+
+
+def _state(status: Status) -> str:
+    """Whether it runs, by whom, and how old that news is."""
+    ago = "" if status.seconds_ago is None else f", as noted {clock(status.seconds_ago)} ago"
+    holder = status.holder
+    if status.state == "finished" or holder is None:
+        return status.state
+    if status.state == "running":
+        return f"running: process {holder.process} holds the folder{ago}"
+    if status.state == "unknown":
+        return f"last held by process {holder.process} on {holder.machine}, which cannot be asked from here{ago}"
+    return f"stopped: no process holds the folder{ago}"
+
+
+def _stage_table(status: Status) -> Table:
+    table = Table("stage", "", right("made"), right("planned"), box=None, pad_edge=False)
+    for row in status.stages:
+        numbers = ("" if count is None else f"{count:,}" for count in (row.made, row.planned))
+        table.add_row(literal(row.stage), row.state, *numbers)
+    return table
