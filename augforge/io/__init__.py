@@ -106,7 +106,7 @@ def _with_table(value: str, options: Mapping[str, Any]) -> str:
         SourceError: there is one, and an option that only a plain folder has.
     """
     path = Path(os.path.expanduser(value))  # noqa: PTH111 - as when opened
-    if not path.is_dir() or not holds_metadata(Listing(path)):
+    if not os.path.isdir(path) or not holds_metadata(Listing(path)):  # noqa: PTH112  # never raises
         return "folder"
     if beyond := sorted(options.keys() - {"split", "splits", "class"}):
         raise SourceError(
