@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -93,7 +93,8 @@ EXAMPLES = {
     ("select", "max-loss"): "--model models/classifier --share 0.5",
 }
 """Options of the example in a command's help, where the stage's own `example` is made for its tests."""
-SAMPLES = {"day": "photos/day", "night": "photos/night", "images": "photos", "conditions": "masks"}
+SAMPLES = {"day": "photos/day", "night": "photos/night", "images": "photos", "conditions": "masks",
+           "good": "photos/good", "other": "photos/other"}  # fmt: skip
 
 
 def stage_command(verb: str, name: str) -> Callable[..., None]:
@@ -130,7 +131,7 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
 def stage_example(verb: str, name: str, words: str) -> str:
     """A whole command that begins with `words`, from the `example` of the stage's class."""
     cls = stage_class(verb, name)
-    arguments = [f"--{kebab(key)} {SAMPLES.get(key, key)}" for key in _arguments(cls)] or ["photos"]
+    arguments = [f"--{kebab(key)} {SAMPLES.get(key, key)}" for key in _arguments(cls)] or [_source(cls)]
     options = EXAMPLES.get((verb, name), " ".join(_usual(cls)))
     required = [
         f"--{kebab(key)} models/{name}"
@@ -139,6 +140,12 @@ def stage_example(verb: str, name: str, words: str) -> str:
     ]
     folder = "models" if verb == "train" else "runs"
     return " ".join(filter(None, [words, *arguments, *required, options, f"--out {folder}/{name}"]))
+
+
+def _source(cls: type[Stage]) -> str:
+    """What the example of a stage takes: a run where it only looks at generated images."""
+    looks_at = cls.model_fields.get("on")
+    return "runs/img2img" if looks_at and get_args(looks_at.annotation) == ("synthetic",) else "photos"
 
 
 def _usual(cls: type[Stage]) -> Iterator[str]:

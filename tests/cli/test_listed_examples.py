@@ -33,7 +33,7 @@ HUB = {("generate", "variation")}
 
 def needs_another(words: list[str]) -> bool:
     """Whether the command uses what another one has to make first, or takes images of several kinds."""
-    return any(word.startswith(("models/", "photos", "masks", "frames")) for word in words[3:-2])
+    return any(word.startswith(("models/", "photos", "masks", "frames", "runs/")) for word in words[3:-2])
 
 
 @pytest.mark.slow
