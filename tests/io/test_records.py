@@ -35,9 +35,14 @@ def test_ours_has_the_last_word(tmp_path):
     assert [e.locator for e in open_source("folder", str(tmp_path), split="holdout").entries()] == ["cat/0.png"]
 
 
-def test_that_of_others_has_none(tmp_path):
+def test_that_of_others_has_no_history_and_counts_more_than_folders(tmp_path):
     source = write(tmp_path, {"file_name": "cat/0.png", "label": "dog"}, "no json")
-    assert [entry.label for entry in source.entries()] == ["cat", "cat"] and source.classes() == ["cat"]
+    entries = list(source.entries())
+    assert [(entry.locator, entry.label) for entry in entries if not entry.problem] == [
+        ("cat/0.png", "dog"),
+        ("cat/1.png", None),
+    ]
+    assert [entry.problem != "" for entry in entries].count(True) == 1 and not any(entry.carried for entry in entries)
 
 
 def test_an_image_that_is_gone_is_told(tmp_path):
