@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from typer.testing import CliRunner
 
 from augforge.algorithms.geometry import Flip, Geometry, Shift, Turn
+from augforge.cli.app import app
 from augforge.data import images
 from augforge.data.pictures import (
     KINDS,
@@ -220,3 +222,20 @@ def test_an_export_of_one_size_keeps_sixteen_bits_of_a_mask(tmp_path):
     wide = np.full((12, 16), 40_000, dtype=np.uint16)
     cut = kind_of("mask").resized(png(wide), (6, 6), (2, 0, 14, 12))
     assert np.asarray(Image.open(io.BytesIO(cut))).tolist() == [[40_000] * 6] * 6
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_copies_that_differ_in_their_masks_are_said(tmp_path, other):
+    folder = tmp_path / "set"
+    (folder / "images" / "a").mkdir(parents=True)
+    (folder / "masks" / "a").mkdir(parents=True)
+    for number in range(3):
+        seen = photo(0 if number < 2 else 1)
+        (folder / "images" / "a" / f"{number}.png").write_bytes(png(seen))
+        mask = np.full(SIZE, number if other else 1, dtype=np.uint8)
+        (folder / "masks" / "a" / f"{number}.png").write_bytes(png(mask))
+    command = ["filter", "duplicates", str(folder), "--on", "all", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert ("different masks or annotations" in result.output) == other
+    assert sum(row["kept"] for row in pq.read_table(tmp_path / "out" / "samples.parquet").to_pylist()) == 2

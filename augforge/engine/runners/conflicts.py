@@ -80,9 +80,28 @@ class Conflicts:
         count = "1 label conflict" if len(self._pairs) == 1 else f"{len(self._pairs)} label conflicts"
         return f"{title}: {count}, the same picture with different labels: {shown}{more}; see the score {SCORE!r}"
 
+    def differing(self, title: str, copies: Pairs) -> str:
+        """The line for the run's output of exact `copies` (p, 2) with other masks or annotations, "" for none."""
+        ledger, indices = self._candidates.ledger, self._candidates.indices
+        here = copies[(copies < len(indices)).all(axis=1)]
+        rows = np.unique(here)
+        columns = (ledger.column(name, indices[rows]) for name in ("pictures", "annotations"))
+        said = dict(zip(rows.tolist(), zip(*columns, strict=True), strict=True))
+        found = [(a, b) for a, b in here.tolist() if said[a] != said[b]]
+        if not found:
+            return ""
+        shown = "; ".join(f"{self._file(a)} and {self._file(b)}" for a, b in found[:LISTED])
+        more = f"; … {len(found) - LISTED} more" if len(found) > LISTED else ""
+        one = len(found) == 1
+        many = "1 pair of exact copies has" if one else f"{len(found)} pairs of exact copies have"
+        return f"{title}: {many} different masks or annotations, of which one is kept: {shown}{more}"
+
     def _name(self, row: int) -> str:
         """The file, or the start of the id, and the class of a row."""
+        return f"{self._file(row)} ({self._candidates.label(row)})"
+
+    def _file(self, row: int) -> str:
+        """The file of a row, or the start of its id."""
         candidates = self._candidates
         (source,) = candidates.ledger.column("source", candidates.indices[[row]])
-        name = str(source).rsplit(": ", 1)[-1] if source else str(candidates.ids[row])[:8]
-        return f"{name} ({candidates.label(row)})"
+        return str(source).rsplit(": ", 1)[-1] if source else str(candidates.ids[row])[:8]

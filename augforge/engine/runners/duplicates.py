@@ -192,7 +192,7 @@ def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress:
     candidates.ledger.drop(candidates.indices[gone], np.array(reasons, dtype=object), title)
     known = np.flatnonzero(~np.isnan(nearest_bits[: candidates.n]))
     candidates.ledger.score(DISTANCE, candidates.indices[known], nearest_bits[known])
-    if told := conflicts.told(title):
+    for told in filter(None, (conflicts.told(title), conflicts.differing(title, copies))):
         progress.about(told)
 
 
