@@ -17,7 +17,8 @@ class Likeness:
     """
 
     def __init__(self, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        known = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
+        finite = np.isfinite(vectors).all(axis=1)
+        known = sorted(np.flatnonzero(finite).tolist(), key=lambda place: ids[place])
         self.ids = [ids[place] for place in known]
         self._vectors = vectors[known]
         self._places = {identity: place for place, identity in enumerate(self.ids)}
@@ -29,5 +30,6 @@ class Likeness:
         """All other images with their cosine similarity to one, the most similar first; of equal ones by their ids."""
         here = self._places[identity]
         similar = self._vectors @ self._vectors[here]
-        order = sorted(range(len(self.ids)), key=lambda place: (-similar[place], self.ids[place]))
-        return [(self.ids[place], float(similar[place])) for place in order if place != here]
+        order = np.argsort(-similar, kind="stable")  # the ids are sorted, so that equal ones stay in their order
+        order = order[order != here]
+        return [(self.ids[place], value) for place, value in zip(order.tolist(), similar[order].tolist(), strict=True)]

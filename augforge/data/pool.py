@@ -97,6 +97,11 @@ class Pools(Mapping[str | None, Pool]):
         return alike[first : first + count]
 
     @cached_property
+    def by_id(self) -> Mapping[str, Sample]:
+        """The images of all classes, by their ids."""
+        return {sample.id: sample for sample in self.together.samples}
+
+    @cached_property
     def together(self) -> Pool:
         """The images of all classes as one pool: its `partner` may be of another class."""
         return Pool(chain.from_iterable(pool.samples for pool in self._pools.values()))

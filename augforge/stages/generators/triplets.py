@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -73,22 +74,21 @@ class Triplets(OperatorGenerator):
 
     def draw(self, label: Any, parent: Sample, pools: Pools, variant: int, seed: int) -> SampledParams:
         """The target, its rank, the sentence and the hard negatives."""
-        likeness, known = pools.likeness, {sample.id: sample for sample in pools.together.samples}
-        others = _others(likeness, parent, known)
-        inside = others[self.nearest - 1 : self.farthest]
+        likeness, known = pools.likeness, pools.by_id
+        inside = list(islice(_others(likeness, parent, known), self.nearest - 1, self.farthest))
         if not inside:
             return [parent], {"variant": variant, "rank": 0}
         random = rng(seed, "triplet")
         place = int(random.integers(len(inside)))
         target, similarity = inside[place]
         template = TEMPLATES[int(random.integers(len(TEMPLATES)))]
-        hard = [identity for identity, _ in _others(likeness, known[target], known) if identity != parent.id]
+        hard = (identity for identity, _ in _others(likeness, known[target], known) if identity != parent.id)
         return [parent, known[target]], {
             "variant": variant,
             "rank": self.nearest + place,
             "similarity": round(similarity, 6),
             "caption": _sentence(template, _words(parent), _words(known[target])),
-            "negatives": hard[: self.negatives],
+            "negatives": list(islice(hard, self.negatives)),
         }
 
     def operate(self, item: GenerationInput) -> GeneratedImage:
@@ -113,17 +113,15 @@ class Triplets(OperatorGenerator):
         )
 
 
-def _others(likeness: Likeness | None, image: Sample, known: Mapping[str, Sample]) -> list[tuple[str, float]]:
+def _others(likeness: Likeness | None, image: Sample, known: Mapping[str, Sample]) -> Iterator[tuple[str, float]]:
     """The images that differ from one, the most similar first; of several with the same bytes the first."""
     if likeness is None or image.id not in likeness:
-        return []
+        return
     met = {image.digest}
-    found = []
     for identity, similarity in likeness.ranked(image.id):
         if identity in known and known[identity].digest not in met:
             met.add(known[identity].digest)
-            found.append((identity, similarity))
-    return found
+            yield identity, similarity
 
 
 def _sentence(template: str, reference: str, target: str) -> str:
