@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-VOID = 255
-"""What a label map says where nothing is known."""
-
-
 class Mask(PictureKind):
     """A label map (h, w) of 0 to 255, or an image (h, w, 3) used as one; its mode and palette are kept."""
 
@@ -36,7 +32,7 @@ class Mask(PictureKind):
         """Of the nearest pixels, 255 outside; of a picture in a mask's place, whose colours are labels, what the edge
         shows.
         """
-        return moves.apply_label(pixels, VOID if pixels.ndim == 2 else None)
+        return moves.apply_label(pixels) if pixels.ndim == 2 else moves.apply_label(pixels, None)
 
     def resized(self, data: bytes, size: tuple[int, int], box: Box) -> bytes:
         """With its palette."""
