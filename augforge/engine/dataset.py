@@ -18,7 +18,7 @@ from augforge.data.annotations import ParsedTexts, annotation_cells, annotation_
 from augforge.data.files import named, swap_folder, sync
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.pictures import parse_pictures
+from augforge.data.pictures import picture_names
 from augforge.data.sample import Sample
 from augforge.data.splits import in_order
 from augforge.data.store import Store
@@ -125,7 +125,7 @@ def filled_of(ledger: Ledger) -> Filled:
         "split": any(ledger.column("split", kept)),
         "caption": CAPTION in kinds or any(map(_prompt, set(ledger.column("sampled_params", kept)))),
     }
-    pictures = {name for text in set(ledger.column("pictures", kept)) for name in parse_pictures(text)}
+    pictures = picture_names(ledger.column("pictures", kept))
     return Filled(frozenset(n for n, filled in there.items() if filled), measures, kinds, tuple(sorted(pictures)))
 
 

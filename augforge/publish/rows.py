@@ -19,7 +19,7 @@ from augforge.data import images
 from augforge.data.annotations import ParsedTexts, annotation_features, parse_annotations
 from augforge.data.ids import key
 from augforge.data.ledger import Indices
-from augforge.data.pictures import parse_pictures
+from augforge.data.pictures import picture_names
 from augforge.data.record import LEDGER, no_run
 from augforge.data.uniform import Uniform
 from augforge.errors import RecipeError, SourceError, StoreError
@@ -148,8 +148,7 @@ class Published:
     @cached_property
     def _pictures(self) -> list[str]:
         """The names of the pictures that go with the images: columns of the dataset that the ledger knows."""
-        texts = set(self._facts.column("pictures").to_pylist())
-        names = {name for text in texts for name in parse_pictures(text)}
+        names = picture_names(self._facts.column("pictures").to_pylist())
         return [name for name in self.table.column_names if name in names]
 
     @cached_property

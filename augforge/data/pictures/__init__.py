@@ -7,7 +7,7 @@ which is one file and one line here; every other name is of a plain picture.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from augforge.data import images
@@ -35,6 +35,7 @@ __all__ = [
     "kind_of",
     "move_pictures",
     "parse_pictures",
+    "picture_names",
 ]
 
 MASK, INSTANCES = Mask.name, Instances.name
@@ -64,6 +65,11 @@ def dump_pictures(digests: Mapping[str, str]) -> str:
 def parse_pictures(text: str | None) -> dict[str, str]:
     """The digests of such a text."""
     return dict(json.loads(text)) if text else {}
+
+
+def picture_names(texts: Iterable[str | None]) -> set[str]:
+    """The names of all pictures in such texts."""
+    return {name for text in set(texts) for name in parse_pictures(text)}
 
 
 def identity_of(pictures: Mapping[str, str] | str | None) -> str:
