@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.duplicates.groups import components
 from augforge.algorithms.label_errors import Judged, find_label_errors, folds_of
-from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import key
 from augforge.data.label_errors import LabelError
 from augforge.data.ledger import Indices, Ledger
 from augforge.engine.context import RunContext
-from augforge.errors import StoreError, shortened
+from augforge.engine.remembered import remembered
+from augforge.errors import shortened
 from augforge.models import find_model, model_key
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.selectors.noisy_labels import NoisyLabels
@@ -78,14 +78,12 @@ def _remembered(stage: NoisyLabels, indices: Indices, vectors: NDArray[np.float3
     models = [model_key(find_model(name, task)) for name, task in stage.models()]
     name = key(stage.name, stage.version, stage.measured_options(), models, *columns, _from_0(groups).tolist())
     path = context.store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
-    try:
-        saved = read_sealed(path)
-    except StoreError as error:
-        context.progress.say(f"{error.message}; the labels are judged again")
-        saved = None
-    if saved is None:
-        write_atomically(path, seal(_plain(_found(stage, ledger, indices, vectors, groups))))
-        saved = read_sealed(path) or {}
+    saved, _ = remembered(
+        path,
+        lambda: _plain(_found(stage, ledger, indices, vectors, groups)),
+        "the labels are judged again",
+        context.progress,
+    )
     return _read(saved)
 
 

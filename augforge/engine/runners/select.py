@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.engine.context import RunContext
 from augforge.engine.ingest import Pixels
-from augforge.errors import RecipeError, StoreError
+from augforge.engine.remembered import remembered
+from augforge.errors import RecipeError
 from augforge.models import find_model, model_key
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.selector import Selector
@@ -130,16 +130,9 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
         *columns,
     )
     path = context.store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
-    try:
-        saved = read_sealed(path)
-    except StoreError as error:
-        context.progress.say(f"{error.message}; the choice is made again")
-        saved = None
-    if saved is None:
-        write_atomically(path, seal(_chosen(stage, candidates)))
-        saved = read_sealed(path) or {}
-        for note in saved["notes"]:
-            context.progress.say(f"{stage.name}: {note}")
+    saved, is_new = remembered(path, lambda: _chosen(stage, candidates), "the choice is made again", context.progress)
+    for note in saved["notes"] if is_new else ():
+        context.progress.say(f"{stage.name}: {note}")
     return saved
 
 
