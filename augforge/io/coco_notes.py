@@ -12,12 +12,12 @@ from typing import Any
 
 from augforge.errors import SourceError
 from augforge.io.coco_own import NO_CLASS, OWN, THINGS
+from augforge.io.peek import ends_of
 from augforge.io.records import text_of
 
 Record = Mapping[str, Any]
 STREAMED = 32 << 20
 """Bytes from which on a file is read piece by piece, and never as a whole."""
-PEEK = 1 << 16
 KNOWN = frozenset({
     "id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd", "keypoints", "num_keypoints", "caption",
     "attributes", "segments_info", "file_name", "augforge",
@@ -133,13 +133,7 @@ def number(thing: Record, key: str = "id") -> Any:
 
 def looks_like_coco(path: Path) -> bool:
     """Whether a JSON file begins as COCO's do. Reads its beginning, and its end where that is far away."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(PEEK)
-            file.seek(max(0, path.stat().st_size - PEEK))
-            ends = head + file.read(PEEK)
-    except OSError:
-        return False
+    head, ends = ends_of(path)
     lists = set(re.findall(rb'"(images|annotations|categories)"\s*:\s*\[', ends))
     lists |= {
         name for name, sign in ((b"annotations", b'"image_id"'), (b"categories", b'"category_id"')) if sign in ends

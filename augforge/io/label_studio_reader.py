@@ -21,11 +21,11 @@ from augforge.io.label_studio_notes import corrected, drawn
 from augforge.io.label_studio_results import Results, gathered
 from augforge.io.listing import Listing
 from augforge.io.own import annotations_of
+from augforge.io.peek import ends_of
 from augforge.io.records import declared_classes, json_value, known_of, label_of, text_of
 from augforge.io.splits import evaluation_first, path_split
 from augforge.io.tree import SUFFIXES
 
-PEEK = 1 << 16
 PEEKED = 100
 SIGNS = (rb'"data"\s*:\s*\{', rb'"(annotations|predictions)"\s*:\s*\[', rb'"result"\s*:\s*\[')
 """Of what Label Studio writes into each task, at least two are at the beginning or the end of a file."""
@@ -218,13 +218,7 @@ def is_tasks(path: Path) -> bool:
     """
     if path.suffix.lower() != ".json":
         return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(PEEK)
-            file.seek(max(0, path.stat().st_size - PEEK))
-            ends = head + file.read(PEEK)
-    except OSError:
-        return False
+    head, ends = ends_of(path)
     is_list = re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", head) is not None
     return is_list and sum(re.search(sign, ends) is not None for sign in SIGNS) > 1
 

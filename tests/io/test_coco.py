@@ -8,7 +8,7 @@ import pytest
 
 from augforge.errors import BadImage, SourceError
 from augforge.io import detect, open_source
-from augforge.io.coco_notes import PEEK
+from augforge.io.peek import PEEK
 from tests.bad_inputs import colours, encoded
 
 PNGS = [encoded(colours(8, seed), "PNG") for seed in range(4)]
