@@ -11,11 +11,11 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from augforge.data.pictures import MASK
-from augforge.io.writing import Line, Outlet, Row, Shard, Writer, write_list
+from augforge.io.writing import FileWriter, Line, Outlet, Row, Shard, write_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,16 +25,8 @@ Size = tuple[int, int]
 """Height and width in px."""
 
 
-class FiftyOneWriter(Writer):
+class FiftyOneWriter(FileWriter):
     """`data/train/NAME.png`, `samples.json` and `metadata.json`."""
-
-    shard_rows: ClassVar[int] = 1000
-    shard_bytes: ClassVar[int] = 1 << 30
-
-    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
-        """The files of some images, and their samples."""
-        with outlet.together():
-            return [self._write(row, shard, outlet) for row in rows]
 
     def _write(self, row: Row, shard: Shard, outlet: Outlet) -> Line:
         path = f"data/{shard.split}/{row.file_name}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +21,18 @@ from augforge.io.records import EXPORTED, METADATA, Records
 from augforge.io.splits import LAYOUT, is_split_like, no_class, no_classes, no_one_class, paired_splits, path_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree, join, printable
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, picture_folder, safe_names, suffix_of
+from augforge.io.writing import (
+    RECORD,
+    FileWriter,
+    Line,
+    Outlet,
+    Row,
+    Shard,
+    dumped,
+    picture_folder,
+    safe_names,
+    suffix_of,
+)
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -29,22 +41,19 @@ IMAGES, MASKS = "images", "masks"
 """The folders, in any case, in which data sets with masks keep both."""
 
 
-class FolderWriter(Writer):
+class FolderWriter(FileWriter):
     """`train/CLASS/NAME.png`, `train/masks/CLASS/NAME.png`, and `train/metadata.jsonl` as `imagefolder` reads it."""
 
     class_folders: ClassVar[bool] = True
-    shard_rows: ClassVar[int] = 1000
-    shard_bytes: ClassVar[int] = 1 << 30
     _objects = False
 
-    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
-        """The files of some images; their lines of the metadata."""
-        names = safe_names(self.about.classes)
-        with outlet.together():
-            return [self._write(row, names, shard.split, outlet) for row in rows]
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The folders of the classes."""
+        return safe_names(self.about.classes)
 
-    def _write(self, row: Row, names: Mapping[str, str], split: str, outlet: Outlet) -> Line:
-        folder = "" if row.label is None else names[row.label]
+    def _write(self, row: Row, shard: Shard, outlet: Outlet) -> Line:
+        folder, split = "" if row.label is None else self._names[row.label], shard.split
         line = {"file_name": join(folder, row.file_name)}
         outlet.put(f"{split}/{line['file_name']}", row.image)
         for name, data in row.pictures.items():

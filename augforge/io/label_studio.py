@@ -5,8 +5,8 @@ Coordinates are percents of the image. `labeling.xml` is the labelling interface
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -24,22 +24,14 @@ from augforge.io.label_studio_regions import (
     results_of,
 )
 from augforge.io.own import ANNOTATIONS
-from augforge.io.writing import Line, Outlet, Row, Shard, Writer, write_list
+from augforge.io.writing import FileWriter, Line, Outlet, Row, Shard, write_list
 
 SERVED = "/data/local-files/?d="
 """Where Label Studio serves files of its document root from."""
 
 
-class LabelStudioWriter(Writer):
+class LabelStudioWriter(FileWriter):
     """`images/train/NAME.png`, `tasks.json` and `labeling.xml`."""
-
-    shard_rows: ClassVar[int] = 1000
-    shard_bytes: ClassVar[int] = 1 << 30
-
-    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
-        """The files of some images, and their tasks."""
-        with outlet.together():
-            return [self._write(row, shard, outlet) for row in rows]
 
     def _write(self, row: Row, shard: Shard, outlet: Outlet) -> Line:
         path = f"images/{shard.split}/{row.file_name}"

@@ -26,7 +26,7 @@ class VocWriter(DetectionWriter):
 
     split_folders: ClassVar[bool] = False
 
-    def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
+    def _files(self, row: Row, split: str, outlet: Outlet) -> Line:
         line: Line = {"file_name": f"JPEGImages/{row.file_name}", "boxes": "boxes" in row.annotations}
         outlet.put(line["file_name"], row.image)
         for name, data in row.pictures.items():

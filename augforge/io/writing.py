@@ -166,6 +166,22 @@ class Writer(ABC):
         """
 
 
+class FileWriter(Writer):
+    """Writes each image as a file of its own, whose files appear together with those of its shard."""
+
+    shard_rows: ClassVar[int] = 1000
+    shard_bytes: ClassVar[int] = 1 << 30
+
+    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
+        """The files of some images, and a line for each."""
+        with outlet.together():
+            return [self._write(row, shard, outlet) for row in rows]
+
+    @abstractmethod
+    def _write(self, row: Row, shard: Shard, outlet: Outlet) -> Line:
+        """The files of one image; what `finish` has to know of it."""
+
+
 @dataclass(slots=True)
 class Outlet:
     """Writes files below a folder, each whole or not at all; `files` has the size and SHA-256 of each by its name."""

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from augforge.errors import StoreError
 from augforge.io.records import METADATA
-from augforge.io.writing import RECORD, Line, Outlet, Row, Shard, Writer, dumped, picture_folder, suffix_of
+from augforge.io.writing import RECORD, FileWriter, Line, Outlet, Row, Shard, dumped, picture_folder, suffix_of
 from augforge.io.yolo_lines import written
 
 KEYS = {"validation": "val"}
 """What `data.yaml` calls a split, if that is another name than ours."""
 
 
-class DetectionWriter(Writer):
+class DetectionWriter(FileWriter):
     """What the formats share that hold boxes only: the history of each image lies in `metadata.jsonl`."""
 
-    shard_rows: ClassVar[int] = 1000
-    shard_bytes: ClassVar[int] = 1 << 30
+    def _write(self, row: Row, shard: Shard, outlet: Outlet) -> Line:
+        return self._files(row, shard.split, outlet) | row.record() | {"labelled": row.label is not None}
 
-    def write(self, shard: Shard, rows: Iterable[Row], outlet: Outlet) -> list[Line]:
-        """The files of some images; their lines of the metadata."""
-        with outlet.together():
-            files = ((row, self._write(row, shard.split, outlet)) for row in rows)
-            return [line | row.record() | {"labelled": row.label is not None} for row, line in files]
-
-    def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
+    @abstractmethod
+    def _files(self, row: Row, split: str, outlet: Outlet) -> Line:
         """The files of one image, and their names."""
-        raise NotImplementedError
 
     def finish(self, shards: Sequence[Shard], lines: Callable[[Shard], list[Line]], outlet: Outlet) -> None:
         """The metadata of all splits.
@@ -69,7 +64,7 @@ def labelled(row: Row) -> list[dict[str, Any]]:
 class YoloWriter(DetectionWriter):
     """A label file for each image that is annotated with boxes, empty if there are none; keypoints are not written."""
 
-    def _write(self, row: Row, split: str, outlet: Outlet) -> Line:
+    def _files(self, row: Row, split: str, outlet: Outlet) -> Line:
         line: Line = {"file_name": f"images/{split}/{row.file_name}", "boxes": "boxes" in row.annotations}
         outlet.put(line["file_name"], row.image)
         for name, data in row.pictures.items():
