@@ -9,7 +9,8 @@ from augforge.data.label_errors import LabelError
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.engine.embedding import Drop, Embedders, dropper
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
+from augforge.engine.work import Engine, Place
 from augforge.errors import EmptyResult
 from augforge.models import Model
 from augforge.progress import Progress
@@ -50,6 +51,16 @@ class RunContext:
     def device(self) -> str:
         """ "auto", "cpu", "cuda", "cuda:N" or "mps"."""
         return self.embedders.device
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the units of work."""
+        return self.embedders.engine
+
+    @property
+    def place(self) -> Place:
+        """The images, the device, and who is told, for the engine."""
+        return Place(self.pixels, self.device, self.progress)
 
     @property
     def progress(self) -> Progress:

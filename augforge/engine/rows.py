@@ -1,22 +1,20 @@
-"""Rows that are computed once an image: which images lack them, and how they are made and committed."""
+"""Rows that are computed once an image: which images lack them, and the work that makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts
-from augforge.engine.flow import flow
+from augforge.engine.pixels import Pixels
+from augforge.engine.work import Made, Maker, Refused, Work
 from augforge.progress import Progress
-
-BATCH = 64
-Item = TypeVar("Item")
-Rows = list[dict[str, Any]]
 
 
 def without_rows(ledger: Ledger, indices: Indices, parts: Parts) -> list[Sample]:
@@ -27,18 +25,48 @@ def without_rows(ledger: Ledger, indices: Indices, parts: Parts) -> list[Sample]
     return list(ledger.samples(np.array(sorted(todo.values()), dtype=np.int64)))
 
 
-def compute_rows(
-    title: str, items: Sequence[Item], look: Callable[[Sequence[Item]], Rows], parts: Parts, progress: Progress
-) -> None:
-    """Let `look` make the rows of every item, a batch at a time in other threads, and commit them as they come."""
-    if not items:
-        return
-    waiting = iter(items)
-    batches: Iterable[Sequence[Item]] = iter(lambda: list(islice(waiting, BATCH)), [])
-    with progress.bar(title, len(items)) as bar, parts.writing() as writer:
+class Looks(Maker):
+    """Makes rows by `look`, which reads the images of a batch, in several threads at once."""
 
-        def save(rows: Rows) -> None:
-            writer.add(rows)
-            bar.advance(len(rows))
+    def __init__(self, look: Callable[[Sequence[Any]], Made]) -> None:
+        self._look = look
 
-        flow(batches, look, lambda rows: rows, save)
+    def load(self, batch: Sequence[Any]) -> Made:
+        """The rows themselves: there is no model to wait for."""
+        return self._look(batch)
+
+    def rows(self, made: Made) -> Made:
+        """As they are."""
+        return made
+
+
+@dataclass(frozen=True)
+class OfDigests(Work[Sample], ABC):
+    """What is measured of images of different digests, by which the rows are found."""
+
+    title: str
+
+    def lost(self, items: Sequence[Sample], why: str) -> Made:
+        """As `Work.lost`: they are dropped."""
+        return Made([], refused=Refused({sample.digest: why for sample in items}))
+
+
+class Look(OfDigests):
+    """What is measured of images without a model: all is done while they are read, in several threads at once."""
+
+    @abstractmethod
+    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+        """The rows of some samples."""
+
+    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
+        """As `Work.open`."""
+        return Looks(lambda batch: self.look(batch, pixels))
+
+
+def drop_all(reasons: Mapping[str, str], drop: Callable[[list[str], str], None]) -> None:
+    """Tell `drop` the digests that have each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for digest, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(digest)
+    for reason, digests in by_reason.items():
+        drop(digests, reason)

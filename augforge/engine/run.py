@@ -28,9 +28,10 @@ from augforge.engine.empty import (
 )
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
-from augforge.engine.ingest import Pixels, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.noted import noted
+from augforge.engine.pixels import Pixels
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage

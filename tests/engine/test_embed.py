@@ -13,7 +13,8 @@ from augforge.data.store import Store
 from augforge.data.vectors import VARIABLE
 from augforge.engine import embedding as module
 from augforge.engine.embedding import Embedder, Embedders, Timing, stored_vectors, vectors_key
-from augforge.engine.ingest import Pixels, read_sources
+from augforge.engine.ingest import read_sources
+from augforge.engine.pixels import Pixels
 from augforge.io import open_source
 from augforge.models import find_model
 from augforge.models.loading import load_embedder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,11 +28,11 @@ from augforge.algorithms.duplicates.pairs import Pairs
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Parts, Store
-from augforge.engine.ingest import Pixels
-from augforge.engine.rows import compute_rows
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Look
 from augforge.engine.runners.closer_look import CloserLook
+from augforge.engine.work import Made, Refused
 from augforge.errors import BadImage
-from augforge.progress import Progress
 from augforge.stages.filters.duplicates import Duplicates
 
 SURE = 7
@@ -47,25 +47,27 @@ def look_parts(store: Store) -> Parts:
     return store.parts("look-2", LOOKS, by="digest")
 
 
-def look(
-    samples: Sequence[Sample], pixels: Pixels, parts: Parts, refuse: Callable[[Sample, str], None], progress: Progress
-) -> None:
-    """Hash and shrink `samples`, which are of different digests; those that cannot be read are `refuse`d, and why."""
+@dataclass(frozen=True)
+class Hashing(Look):
+    """Hashes and shrinks images."""
 
-    def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
+    title: str = "hash"
+
+    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+        """As `Look.look`: rows of `LOOKS`."""
         greys: dict[str, Small] = {}
         sizes: dict[str, int] = {}
-        for sample in batch:
+        dropped: dict[str, str] = {}
+        for sample in samples:
             try:
                 data = pixels.bytes_of(sample)
                 greys[sample.digest], sizes[sample.digest] = reduced(data), len(data)
             except BadImage as error:
-                refuse(sample, error.message)
+                dropped[sample.digest] = error.message
         smalls = shrunk(list(greys.values()))
         rows = zip(greys, hashes_of(smalls).tolist(), smalls, strict=True)
-        return [{"digest": d, "hash": bits, "small": small.tobytes(), "bytes": sizes[d]} for d, bits, small in rows]
-
-    compute_rows("hash", samples, see, parts, progress)
+        made = [{"digest": d, "hash": bits, "small": small.tobytes(), "bytes": sizes[d]} for d, bits, small in rows]
+        return Made(made, refused=Refused(dropped))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,14 @@ from augforge.data.memberships import Memberships, memberships_of
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Drop, Embedder, stored_vectors
+from augforge.engine.embedding import Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.held_out import held_out
-from augforge.engine.rows import compute_rows, without_rows
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Look, drop_all, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.engine.runners.patches import MutualScores
+from augforge.engine.work import Made, Refused
 from augforge.errors import BadImage, shortened
 from augforge.models import find_model
 from augforge.recipe.looked_at import looked_at
@@ -224,7 +226,9 @@ def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     parts = _score_parts(stage, context.store)
     digests = ledger.column("digest", indices)
     todo = without_rows(ledger, indices, parts)
-    unjudged = _measure_all(stage, todo, parts, context.drop_as(title), context)
+    refused = context.engine.run(Measuring(stage.name, stage), todo, len(todo), parts, context.place)
+    drop_all(refused.dropped, context.drop_as(title))
+    unjudged = refused.unjudged
     still = ledger.kept[indices]
     indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
     failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
@@ -272,23 +276,23 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
     return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
 
 
-def _measure_all(
-    stage: PixelFilter, samples: Sequence[Sample], parts: Parts, drop: Drop, context: RunContext
-) -> dict[str, str]:
-    """Measure and store; what could not be judged is not stored, and comes back: digest, reason."""
-    unjudged: dict[str, str] = {}
+@dataclass(frozen=True)
+class Measuring(Look):
+    """Measures images by what a filter looks at in their pixels."""
 
-    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        rows = []
-        for sample in batch:
+    title: str
+    stage: PixelFilter
+
+    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+        """As `Look.look`: what could not be judged has no row, and is measured again another time."""
+        rows: list[dict[str, Any]] = []
+        dropped, unjudged = {}, {}
+        for sample in samples:
             try:
-                measured = _checked(stage, stage.measure(images.decode(context.pixels.bytes_of(sample))))
+                measured = _checked(self.stage, self.stage.measure(images.decode(pixels.bytes_of(sample))))
                 rows.append({"digest": sample.digest, **measured})
             except BadImage as error:
-                drop([sample.digest], error.message)
+                dropped[sample.digest] = error.message
             except Unjudged as error:
                 unjudged[sample.digest] = str(error)
-        return rows
-
-    compute_rows(stage.name, samples, look, parts, context.progress)
-    return unjudged
+        return Made(rows, refused=Refused(dropped, unjudged))

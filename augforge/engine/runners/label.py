@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,10 @@ from augforge.data.sample import Sample
 from augforge.data.splits import joined, kept_together, unlabelled_stay
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Drop
 from augforge.engine.empty import REASONS, usual_reason
-from augforge.engine.rows import compute_rows, without_rows
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Look, drop_all, without_rows
+from augforge.engine.work import Made, Refused
 from augforge.errors import BadImage, RecipeError, shortened
 from augforge.models import find_model
 from augforge.stages.labeler import Labeler
@@ -96,7 +97,8 @@ def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, 
     indices = ledger.visible("real")
     parts = hash_parts(context.store)
     todo, seen = without_rows(ledger, indices, parts), len(indices)
-    _hash(todo, parts, context.drop_as(title), context)
+    refused = context.engine.run(Hashing(), todo, len(todo), parts, context.place)
+    drop_all(refused.dropped, context.drop_as(title))
     indices = indices[ledger.kept[indices]]
     before = ledger.column("split", indices)
     together = decide_splits(stage, ledger, indices, parts)
@@ -131,19 +133,23 @@ def hash_parts(store: Store) -> Parts:
     return store.parts("hash-1", HASHES, by="digest")
 
 
-def _hash(samples: list[Sample], parts: Parts, drop: Drop, context: RunContext) -> None:
-    from augforge.algorithms.duplicates import hash_bytes
+@dataclass(frozen=True)
+class Hashing(Look):
+    """Hashes images."""
 
-    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        rows = []
-        for sample in batch:
+    title: str = "hash"
+
+    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+        """As `Look.look`: rows of `HASHES`."""
+        from augforge.algorithms.duplicates import hash_bytes
+
+        rows, dropped = [], {}
+        for sample in samples:
             try:
-                rows.append({"digest": sample.digest, "hash": int(hash_bytes(context.pixels.bytes_of(sample)))})
+                rows.append({"digest": sample.digest, "hash": int(hash_bytes(pixels.bytes_of(sample)))})
             except BadImage as error:
-                drop([sample.digest], error.message)
-        return rows
-
-    compute_rows("hash", samples, look, parts, context.progress)
+                dropped[sample.digest] = error.message
+        return Made(rows, refused=Refused(dropped))
 
 
 def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:
