@@ -147,15 +147,15 @@ def test_loading_runs_beside_the_model(pictures, tmp_path, monkeypatch):
             time.sleep(0.15)
             return np.ones((len(images), 4), dtype=np.float32)
 
-    def slow(self, batch, preprocessing, drop):
+    def slow(self, batch):
         threads.add(threading.get_ident())
         time.sleep(0.15)
-        return [sample.digest for sample in batch], [None] * len(batch)
+        return ([sample.digest for sample in batch], [None] * len(batch)), {}, 0.15
 
-    monkeypatch.setattr(module, "BATCH", 2)
+    monkeypatch.setattr(module.Embedding, "per_batch", 2, raising=False)
     monkeypatch.setattr(module, "loaders", lambda: 2)
     monkeypatch.setattr(module, "WORTH_SAYING", 0.0)
-    monkeypatch.setattr(Embedder, "_load", slow)
+    monkeypatch.setattr(module.EmbeddingMaker, "load", slow)
     monkeypatch.setattr(Embedder, "_loaded", lambda self: Slow())
     embedder = run.embedder()
     start = time.monotonic()
