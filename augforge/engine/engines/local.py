@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
+from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.flow import flow
 from augforge.engine.rates import recording
@@ -22,7 +23,7 @@ class Local(Engine):
         work: Work[Item],
         items: Iterable[Item],
         total: int,
-        parts: Parts,
+        parts: Parts | Bundle,
         place: Place,
         opened: Opener | None = None,
         workers: int | None = None,
@@ -62,7 +63,7 @@ class Local(Engine):
         return Refused(dropped, unjudged)
 
 
-def timing(work: Work[Any], parts: Parts, facts: Any, devices: int = 1) -> Any:
+def timing(work: Work[Any], parts: Parts | Bundle, facts: Any, devices: int = 1) -> Any:
     """Notes how fast the images of `work` were made, if plans reckon by that."""
     ignored: Callable[[int], None] = lambda images: None  # noqa: E731
     return recording(parts.folder, facts, devices) if work.timed else nullcontext(ignored)
