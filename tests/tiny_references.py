@@ -1,10 +1,12 @@
-"""Tiny checkpoints of the pipelines that take several references for every prompt: real classes, random weights."""
+"""Tiny checkpoints of newer pipelines, of those that take several references too: real classes, random weights."""
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 
 from tests.tiny import save_tokenizer
+from tests.tiny_backends import _vae
 
 CHAT = "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}{% else %}\
 {% for part in message['content'] %}{{ part['text'] }}{% endfor %}{% endif %}{% endfor %}"
@@ -143,6 +145,50 @@ def save_tiny_qwen_edit_plus(folder: Path) -> Path:
         processor=Qwen2VLProcessor(Qwen2VLImageProcessor(), tokenizer, Qwen2VLVideoProcessor(), chat_template=CHAT),
         transformer=transformer,
     ).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_z_image(folder: Path) -> Path:
+    """ZImagePipeline at 64 px; its last layers begin as zeros, so that all weights are drawn anew."""
+    import torch
+    from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+    from transformers import Qwen3Config, Qwen3Model
+
+    torch.manual_seed(0)
+    tokenizer = _tokenizer(folder / "words")
+    transformer = ZImageTransformer2DModel(
+        in_channels=4,
+        dim=32,
+        n_layers=1,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=16,
+        axes_dims=[8, 4, 4],
+        axes_lens=[256, 64, 64],
+    )
+    with torch.no_grad():
+        for weights in transformer.parameters():
+            weights.copy_(torch.randn_like(weights) * 0.1)
+    config = Qwen3Config(**SHAPE, head_dim=8, num_hidden_layers=2, vocab_size=len(tokenizer))
+    ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=_vae(shift_factor=0.06, scaling_factor=1.5),
+        text_encoder=Qwen3Model(config),
+        tokenizer=tokenizer,
+        transformer=transformer,
+    ).save_pretrained(folder)
+    return folder
+
+
+def saved_as(name: str, source: Path, folder: Path) -> Path:
+    """The parts of the pipeline in `source` as a pipeline of another class, without the parts that it lacks."""
+    import diffusers
+
+    found = getattr(diffusers, name)
+    parts = diffusers.DiffusionPipeline.from_pretrained(source).components
+    wanted = set(signature(found.__init__).parameters) - {"self", "is_distilled"}
+    found(**{part: parts.get(part) for part in wanted}).save_pretrained(folder)
     return folder
 
 

@@ -130,3 +130,11 @@ def test_guidance_of_klein_from_text_alone_is_that_of_the_plain_call(guidance: f
         output_type="np",
     ).images
     assert difference(backend.generate(request), plain) < 1e-5
+
+
+def test_strength_has_no_say(checkpoint: Checkpoint, opened: Opener) -> None:
+    stage = build_stage("generate", "img2img", {"model": str(checkpoint("flux2_klein")), "strength": 0.1, "steps": 4})
+    assert not backend_class(stage.backend_name).takes_strength
+    backend = opened("references")
+    request = request_for(backend, count=1, steps=1)
+    assert np.array_equal(backend.generate(request), backend.generate(replace(request, strength=0.1)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +14,51 @@ from augforge.errors import ModelError
 from augforge.models.backends import BACKENDS, Backend, Request, open_backend, rows
 from augforge.models.backends.image_to_image import ImageToImage
 from tests.models.conftest import CASES, Checkpoint, Opener
+from tests.tiny_references import saved_as
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_back_end_keeps_its_rows_apart(case: str, opened: Opener) -> None:
     assert rows.largest_change(opened(case)) == 0.0
+
+
+BATCHES = {
+    "FluxImg2ImgPipeline": "flux",
+    "FluxKontextPipeline": "flux",
+    "QwenImageEditPipeline": "qwen_edit_plus",
+    "QwenImageImg2ImgPipeline": "qwen_edit_plus",
+    "ZImageImg2ImgPipeline": "z_image",
+}
+"""Newer pipelines to which a list of images is one for each prompt, and the tiny checkpoint with their parts."""
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_the_list_is_a_batch(
+    name: str, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diffusers.pipelines.flux.pipeline_flux_kontext.PREFERRED_KONTEXT_RESOLUTIONS", [(32, 32)])
+    monkeypatch.setattr(
+        "diffusers.pipelines.qwenimage.pipeline_qwenimage_edit.calculate_dimensions", lambda area, ratio: (32, 32, None)
+    )
+    backend = open_backend("image-to-image", str(saved_as(name, checkpoint(BATCHES[name]), tmp_path)), "cpu")
+    assert type(backend.pipe).__name__ == name
+    request = rows.made_up(backend, (0, 1), (32, 32))
+    made = backend.generate(request)
+    assert made.shape == (2, 32, 32, 3)
+    other = backend.generate(
+        replace(request, images=[request.images[0], rows.made_up(backend, (2,), (32, 32)).images[0]])
+    )
+    assert np.array_equal(made[0], other[0])
+    assert np.abs(made[1] - other[1]).max() > 1e-5
+
+
+def test_texts_of_several_lengths_move_the_last_bits_at_most(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Some pipelines pad all texts of a call to the longest one; the trial has texts of one length."""
+    folder = saved_as("ZImageImg2ImgPipeline", checkpoint("z_image"), tmp_path)
+    backend = open_backend("image-to-image", str(folder), "cpu")
+    request = rows.made_up(backend, (0, 1), (32, 32))
+    other = replace(request, prompts=[request.prompts[0], "a text that is much longer than the other one"])
+    assert np.abs(backend.generate(request)[0] - backend.generate(other)[0]).max() < 1e-5
 
 
 class ListRoad(ImageToImage):

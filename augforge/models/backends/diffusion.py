@@ -141,7 +141,11 @@ class Diffusion(Backend):
     def _size_arguments(self, pipe: Any, request: Request) -> dict[str, int]:
         takes = inspect.signature(type(pipe).__call__).parameters
         size = request.size or self.native_size
-        return {"width": size[0], "height": size[1]} if size and {"width", "height"} <= set(takes) else {}
+        if not size or not {"width", "height"} <= set(takes):
+            return {}
+        width, height = size
+        area = {"max_area": width * height} if "max_area" in takes else {}  # Flux Kontext, else always a megapixel
+        return {"width": width, "height": height, **area}
 
     @property
     def native_size(self) -> tuple[int, int] | None:

@@ -21,6 +21,7 @@ class References(Diffusion):
     """
 
     carries: ClassVar[frozenset[str]] = frozenset({"image"})
+    takes_strength: ClassVar[bool] = False
     one_by_one: ClassVar[bool] = True
     pipeline: ClassVar[str] = "AutoPipelineForImage2Image"
     accepts: ClassVar[frozenset[str]] = frozenset(REFERENCES)

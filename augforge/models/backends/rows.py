@@ -72,7 +72,8 @@ def largest_change(backend: Backend) -> float:
 def made_up(backend: Backend, rows: Sequence[int], size: tuple[int, int] | None, guidance: float = 2.0) -> Request:
     """A request of at least one step, with all that the back-end can be conditioned on.
 
-    The number of a row decides its text, picture (noise), mask and embedding; its seed is its place.
+    The number of a row decides its text, picture (noise), mask and embedding; its seed is its place. Texts are
+    of one length: some pipelines fill up all texts of a call to the longest, which moves the last bits of the others.
     """
     from PIL import Image
 

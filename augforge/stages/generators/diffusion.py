@@ -48,6 +48,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     """Options and execution of a diffusion model; a stage adds the conditioning."""
 
     task: ClassVar[str]
+    trial: ClassVar[str] = "then tried on two made-up rows"
     ways_out: ClassVar[str] = "name a model for real work (augforge list models)"
     decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {
         "any_class",
