@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import Any, ClassVar
 
 from augforge.data.store import Parts
@@ -31,7 +31,8 @@ class Local(Engine):
         if not total:
             return Refused()
         if workers is not None and workers > 1:
-            return _in_processes(workers).run(work, items, total, parts, place)
+            with closing(_in_processes(workers)) as engine:
+                return engine.run(work, items, total, parts, place)
         maker = opened() if opened else work.open(place.pixels, place.device, place.progress)
         dropped: dict[str, str] = {}
         unjudged: dict[str, str] = {}
