@@ -34,6 +34,9 @@ __all__ = ["FORMAT", "Parts", "Store", "Writer", "swap_folder", "sync_folder", "
 FLUSH_ROWS = 1024
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 5.0
+SMALL_BYTES = 4 << 20
+SMALL_PARTS = 64
+"""Once more than so many parts have under SMALL_BYTES, they are merged into parts of about FLUSH_BYTES."""
 CHUNK = 4096
 
 MARKS = frozenset({".lock", "run.json"})
@@ -239,13 +242,34 @@ class Parts:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Collect rows and commit them now and then, and at the end; also when leaving by an exception."""
+        """Collect rows and commit them now and then, and at the end; also when leaving by an exception.
+
+        Small parts are merged afterwards.
+        """
         writer = Writer(self)
         try:
             yield writer
         finally:
             writer.flush()
             self.reload()
+        self.merge()
+
+    def merge(self) -> None:
+        """Put small parts together once there are many: into new ones, before the old ones go.
+
+        For the process that holds the folder, when no other is writing parts of this name.
+        """
+        sizes = {place: path.stat().st_size for place, path in enumerate(self._paths)}
+        small = [place for place, size in sizes.items() if size < SMALL_BYTES]
+        if len(small) <= SMALL_PARTS:
+            return
+        for group in _groups(small, sizes):
+            tables = pa.concat_tables([self._tables[place] for place in group]).unify_dictionaries()
+            written = _write_part(self.folder, tables.select(self.schema.names).combine_chunks())
+            for path in (self._paths[place] for place in group):
+                if path != written:
+                    path.unlink()
+        self.reload()
 
     @property
     def target(self) -> Target:
@@ -283,6 +307,18 @@ class Parts:
         if count:
             self.reload()
         return count
+
+
+def _groups(places: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Parts that go together: each group has just FLUSH_BYTES or a little more, the last one perhaps fewer."""
+    group: list[int] = []
+    for place in places:
+        group.append(place)
+        if sum(sizes[each] for each in group) >= FLUSH_BYTES:
+            yield group
+            group = []
+    if len(group) > 1:
+        yield group
 
 
 class Target(Protocol):

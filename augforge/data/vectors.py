@@ -19,7 +19,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from augforge.data.files import digest_of, write_atomically
 from augforge.data.key_index import row_type
-from augforge.data.store import Parts, Target, Writer
+from augforge.data.store import Parts, Target
 from augforge.data.vector_parts import (
     HEX,
     Precision,
@@ -186,13 +186,6 @@ class Vectors(Parts):
         for number, chosen, inside in self._by_part(rows):
             found[chosen] = matrix_of(self._tables[number])[inside]
         return found
-
-    @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        """Collect rows and commit them now and then, and at the end; small parts are merged afterwards."""
-        with super().writing() as writer:
-            yield writer
-        self.merge()
 
     @property
     def target(self) -> Target:

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from augforge.data import images
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.preprocessing import DECODING, Preprocessing, decode
-from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.data.vector_parts import Precision
 from augforge.data.vectors import Vectors, vectors_folder
 from augforge.engine.engines.local import Local
 from augforge.engine.ingest import UNREADABLE
-from augforge.engine.pixels import Pixels
+from augforge.engine.pixels import Located, Pixels, located
 from augforge.engine.rows import OfDigests, drop_all
 from augforge.engine.work import Engine, Made, Maker, Place, Refused
 from augforge.errors import BadImage
@@ -133,7 +132,7 @@ class Embedder:
         missing = set(self._images.missing(digests))
         first = {d: i for d, i in zip(reversed(digests), reversed(indices.tolist()), strict=True) if d in missing}
         if first:
-            self._embed(list(ledger.samples(np.array(sorted(first.values())))), drop)
+            self._embed(ledger, np.array(sorted(first.values()), dtype=np.int64), drop)
         return self._matrix(digests)
 
     def _matrix(self, digests: Sequence[str]) -> Matrix:
@@ -143,14 +142,14 @@ class Embedder:
         vectors[there] = present
         return vectors
 
-    def _embed(self, samples: Sequence[Sample], drop: Drop) -> None:
+    def _embed(self, ledger: Ledger, todo: Indices, drop: Drop) -> None:
         work = Embedding(f"embed ({self._row.name})", self._row.name, self._task, loaders=loaders())
         place, began = Place(self._pixels, self._device, self._progress), time.monotonic()
-        refused = self._engine.run(work, samples, len(samples), self._images, place, self._maker)
+        refused = self._engine.run(work, located(ledger, todo), len(todo), self._images, place, self._maker)
         drop_all(refused.dropped, drop)
-        self.computed += len(samples)
+        self.computed += len(todo)
         timing = self.timing
-        timing.images += len(samples)
+        timing.images += len(todo)
         timing.seconds += time.monotonic() - began
         if timing.seconds >= WORTH_SAYING and timing.decode:
             self._progress.say(f"{work.title}: {timing.sentence()}")
@@ -184,7 +183,7 @@ class EmbeddingMaker(Maker):
         self._preprocessing: Preprocessing | None = getattr(model, "preprocessing", None)
         self.facts = {}
 
-    def load(self, batch: Sequence[Sample]) -> tuple[Ready, dict[str, str], float]:
+    def load(self, batch: Sequence[Located]) -> tuple[Ready, dict[str, str], float]:
         """What the model sees of those that can be read, and why it does not see the others."""
         start, preprocessing = time.thread_time(), self._preprocessing
         digests, pictures, dropped = [], [], {}

@@ -10,19 +10,26 @@ from typing import Any
 import numpy as np
 
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import Sample
 from augforge.data.store import Parts
-from augforge.engine.pixels import Pixels
-from augforge.engine.work import Made, Maker, Refused, Work
+from augforge.engine.engines.local import Local
+from augforge.engine.pixels import Located, Pixels, located
+from augforge.engine.work import Engine, Made, Maker, Place, Refused, Work
 from augforge.progress import Progress
 
 
-def without_rows(ledger: Ledger, indices: Indices, parts: Parts) -> list[Sample]:
+def without_rows(ledger: Ledger, indices: Indices, parts: Parts) -> Indices:
     """Of the samples at `indices` one for each digest that has no row in `parts`, in the ledger's order."""
     digests = ledger.column("digest", indices)
-    missing = set(parts.missing(digests))
-    todo: Mapping[str, int] = {d: i for d, i in zip(digests, indices.tolist(), strict=True) if d in missing}
-    return list(ledger.samples(np.array(sorted(todo.values()), dtype=np.int64)))
+    missing = np.flatnonzero(parts.find(digests) < 0)
+    todo = {digests[place]: int(indices[place]) for place in missing.tolist()}
+    return np.array(sorted(todo.values()), dtype=np.int64)
+
+
+def look_at(
+    work: OfDigests, ledger: Ledger, todo: Indices, parts: Parts, place: Place, engine: Engine | None = None
+) -> Refused:
+    """Make the rows of the samples at `todo`, which are of different digests; why there are none of some."""
+    return (engine or Local()).run(work, located(ledger, todo), len(todo), parts, place)
 
 
 class Looks(Maker):
@@ -41,12 +48,12 @@ class Looks(Maker):
 
 
 @dataclass(frozen=True)
-class OfDigests(Work[Sample], ABC):
+class OfDigests(Work[Located], ABC):
     """What is measured of images of different digests, by which the rows are found."""
 
     title: str
 
-    def lost(self, items: Sequence[Sample], why: str) -> Made:
+    def lost(self, items: Sequence[Located], why: str) -> Made:
         """As `Work.lost`: they are dropped."""
         return Made([], refused=Refused({sample.digest: why for sample in items}))
 
@@ -55,7 +62,7 @@ class Look(OfDigests):
     """What is measured of images without a model: all is done while they are read, in several threads at once."""
 
     @abstractmethod
-    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+    def look(self, samples: Sequence[Located], pixels: Pixels) -> Made:
         """The rows of some samples."""
 
     def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:

@@ -26,9 +26,9 @@ from augforge.algorithms.duplicates.hashes import (
 )
 from augforge.algorithms.duplicates.pairs import Pairs
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import Sample, is_evaluation
+from augforge.data.sample import is_evaluation
 from augforge.data.store import Parts, Store
-from augforge.engine.pixels import Pixels
+from augforge.engine.pixels import Located, Pixels
 from augforge.engine.rows import Look
 from augforge.engine.runners.closer_look import CloserLook
 from augforge.engine.work import Made, Refused
@@ -53,7 +53,7 @@ class Hashing(Look):
 
     title: str = "hash"
 
-    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+    def look(self, samples: Sequence[Located], pixels: Pixels) -> Made:
         """As `Look.look`: rows of `LOOKS`."""
         greys: dict[str, Small] = {}
         sizes: dict[str, int] = {}

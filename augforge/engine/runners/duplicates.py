@@ -22,7 +22,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, Embedders, dropper
 from augforge.engine.ingest import read_sources
 from augforge.engine.pixels import Pixels
-from augforge.engine.rows import drop_all, without_rows
+from augforge.engine.rows import drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import Candidates, Hashing, References, look_parts
 from augforge.engine.runners.closer_look import ByDigest, CloserLook
 from augforge.engine.runners.conflicts import Conflicts
@@ -104,7 +104,7 @@ def _wanted(ledger: Ledger) -> Indices:
 def _look(ledger: Ledger, indices: Indices, parts: Parts, pixels: Pixels, drop: Drop, context: RunContext) -> int:
     """Hash and shrink the images that no one has looked at; how many these were."""
     todo = without_rows(ledger, indices, parts)
-    refused = context.engine.run(Hashing(), todo, len(todo), parts, Place(pixels, "cpu", context.progress))
+    refused = look_at(Hashing(), ledger, todo, parts, Place(pixels, "cpu", context.progress), context.engine)
     drop_all(refused.dropped, drop)
     return len(todo)
 

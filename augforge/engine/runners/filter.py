@@ -16,14 +16,14 @@ from augforge.data import images
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.memberships import Memberships, memberships_of
-from augforge.data.sample import Sample, is_evaluation
+from augforge.data.sample import is_evaluation
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.held_out import held_out
-from augforge.engine.pixels import Pixels
-from augforge.engine.rows import Look, drop_all, without_rows
+from augforge.engine.pixels import Located, Pixels
+from augforge.engine.rows import Look, drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.engine.runners.patches import MutualScores
 from augforge.engine.work import Made, Refused
@@ -226,7 +226,7 @@ def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     parts = _score_parts(stage, context.store)
     digests = ledger.column("digest", indices)
     todo = without_rows(ledger, indices, parts)
-    refused = context.engine.run(Measuring(stage.name, stage), todo, len(todo), parts, context.place)
+    refused = look_at(Measuring(stage.name, stage), ledger, todo, parts, context.place, context.engine)
     drop_all(refused.dropped, context.drop_as(title))
     unjudged = refused.unjudged
     still = ledger.kept[indices]
@@ -283,7 +283,7 @@ class Measuring(Look):
     title: str
     stage: PixelFilter
 
-    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+    def look(self, samples: Sequence[Located], pixels: Pixels) -> Made:
         """As `Look.look`: what could not be judged has no row, and is measured again another time."""
         rows: list[dict[str, Any]] = []
         dropped, unjudged = {}, {}

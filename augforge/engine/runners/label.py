@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import Sample
 from augforge.data.splits import joined, kept_together, unlabelled_stay
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.empty import REASONS, usual_reason
-from augforge.engine.pixels import Pixels
-from augforge.engine.rows import Look, drop_all, without_rows
+from augforge.engine.pixels import Located, Pixels
+from augforge.engine.rows import Look, drop_all, look_at, without_rows
 from augforge.engine.work import Made, Refused
 from augforge.errors import BadImage, RecipeError, shortened
 from augforge.models import find_model
@@ -97,7 +96,7 @@ def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, 
     indices = ledger.visible("real")
     parts = hash_parts(context.store)
     todo, seen = without_rows(ledger, indices, parts), len(indices)
-    refused = context.engine.run(Hashing(), todo, len(todo), parts, context.place)
+    refused = look_at(Hashing(), ledger, todo, parts, context.place, context.engine)
     drop_all(refused.dropped, context.drop_as(title))
     indices = indices[ledger.kept[indices]]
     before = ledger.column("split", indices)
@@ -139,7 +138,7 @@ class Hashing(Look):
 
     title: str = "hash"
 
-    def look(self, samples: Sequence[Sample], pixels: Pixels) -> Made:
+    def look(self, samples: Sequence[Located], pixels: Pixels) -> Made:
         """As `Look.look`: rows of `HASHES`."""
         from augforge.algorithms.duplicates import hash_bytes
 
