@@ -24,7 +24,7 @@ BEHIND = {
     "augforge.algorithms.musc": ("torch", "maps of a network are given to its functions"),
     "augforge.algorithms.repaint": ("torch diffusers", "`models.backends`, its only door"),
     "augforge.data.preprocessing": ("torch", "`Preprocessing.normalised` is for networks, which are loaded by then"),
-    "augforge.engine.runners.generate_worker": ("torch accelerate", "`engine.workers.launch` starts it"),
+    "augforge.engine.engines.worker": ("torch", "it is asked for GPUs only, and has none without"),
     "augforge.engine.runners.train": ("accelerate", "`engine.workers.launch` starts it"),
     "augforge.evaluate": ("torch torchvision timm", "`evaluation.evaluate`, its only door"),
     "augforge.io.video_frames": ("av", "`VideoFile.__init__`, before all else"),

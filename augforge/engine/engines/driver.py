@@ -16,9 +16,9 @@ from augforge.data.store import Parts, Writer
 from augforge.engine.engines.crew import Answered, Crew, Died, Event
 from augforge.engine.engines.differences import Standard
 from augforge.engine.engines.handing import Handing
-from augforge.engine.engines.local import timing
 from augforge.engine.engines.orders import Order, Outcome, Report, Task
 from augforge.engine.engines.token import token
+from augforge.engine.rates import timing
 from augforge.engine.work import Item, Made, Place, Refused, Setting, Work
 from augforge.errors import AugforgeError
 from augforge.progress import Bar

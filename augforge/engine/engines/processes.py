@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection, Pipe, wait
@@ -77,10 +78,8 @@ class ProcessCrew:
 
     def hand(self, worker: int, order: Order) -> None:
         """As `Crew.hand`."""
-        try:
+        with suppress(OSError):  # it is dead, and `wait` says so
             self._processes[worker].connection.send(order)
-        except OSError:
-            pass  # it is dead: its end of the pipe says so in `wait`
 
     def wait(self, seconds: float) -> list[Event]:
         """As `Crew.wait`."""
