@@ -171,7 +171,7 @@ class Shift:
             self._hear(event)
 
     def _bury(self, event: Died) -> None:
-        loading = event.worker in self._asked
+        loading = event.worker not in self._open | self._unfit
         for known in (self._open, self._asked, self._unfit):
             known.discard(event.worker)
         if loading and event.blames:

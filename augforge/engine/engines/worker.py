@@ -160,6 +160,9 @@ class Incoming:
             return None
         order, reply = message
         assert isinstance(order.what, Unit)
+        if order.serial != self._serial:
+            reply(Answer(order.serial, failed(AugforgeError("the work is over"), order.what.number)))
+            return self.next(wait)
         return order.what, reply
 
     def __iter__(self) -> Iterator[tuple[Unit[Any], Reply]]:
