@@ -170,6 +170,10 @@ class Embedding(OfDigests):
         """As `Work.open`."""
         return EmbeddingMaker(load_adapter(self.model, self.task, device, progress), pixels, Timing())
 
+    def models(self) -> Sequence[tuple[str, str]]:
+        """As `Work.models`."""
+        return [(self.model, self.task)]
+
 
 class EmbeddingMaker(Maker):
     """Embeds images with a model: loading decodes and resizes."""

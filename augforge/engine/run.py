@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from augforge.engine.empty import (
     refuse_without_synthetic,
     written_if_empty,
 )
+from augforge.engine.engines.local import Local
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
 from augforge.engine.ingest import bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
@@ -36,6 +38,7 @@ from augforge.engine.pixels import Pixels
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
+from augforge.engine.work import Engine
 from augforge.errors import SourceError, TooManyBad
 from augforge.io.run import ROOTS
 from augforge.models import trained_models
@@ -95,6 +98,7 @@ def run(
     yes: bool = False,
     flat: bool = False,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, resuming from what is there.
 
@@ -113,11 +117,13 @@ def run(
         yes: insist on more new images than `augforge.engine.limits` lets pass.
         flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
         progress: told how far the run is; silent by default.
+        engine: where images are read, measured and made; it is closed at the end. By default in this process.
 
     Raises:
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
+    engine = engine or Local()
     check_recipe(recipe)
     check_before(recipe.stages, device, yes)
     recipe = with_models_at_hand(recipe, progress)
@@ -126,7 +132,7 @@ def run(
     check_models(recipe, folder)
     sources = open_sources(recipe)
     refuse_touching(recipe, out)
-    with folder.locked(), noted(recipe, out, progress) as progress:
+    with folder.locked(), noted(recipe, out, progress, engine.name) as progress, closing(engine):
         take_over(recipe, folder, replace, progress)
         if retry is not None:
             forget_failed(sources, folder, retry)
@@ -138,9 +144,9 @@ def run(
                 progress.opening(warning)
             refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
             measured = looks_ahead(recipe, folder)
-            ledger, read = read_sources(sources, folder, progress, limit, refuse, specs=recipe.sources, ahead=measured)
+            ledger, read = read_sources(sources, folder, progress, limit, refuse, recipe.sources, engine, measured)
             pixels = Pixels(sources, recipe.sources)
-            embedders = Embedders(folder, pixels, device, progress)
+            embedders = Embedders(folder, pixels, device, progress, engine=engine)
             context = RunContext(
                 ledger, embedders, recipe.seed, ahead=measured, allow_empty=allow_empty, yes=yes, flat=flat
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,8 +19,7 @@ import pyarrow as pa
 from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.pixels import Pixels
-from augforge.io import open_source
-from augforge.models import Model, trained_models, trained_rows
+from augforge.models import Model, trained_rows
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
 
@@ -100,6 +98,10 @@ class Work(ABC, Generic[Item]):
     @abstractmethod
     def lost(self, items: Sequence[Item], why: str) -> Made:
         """What stands for items that cannot be made, as they end the process that tries."""
+
+    def models(self) -> Sequence[tuple[str, str]]:
+        """The models that it loads, each with the task that it is for."""
+        return ()
 
     def count(self, items: Sequence[Item]) -> int:
         """How many images these items are, for the progress."""
@@ -192,13 +194,3 @@ class Setting:
         """The setting of work that is to be done elsewhere."""
         generated = {name: (parts.folder.absolute(), parts.schema) for name, parts in place.pixels.generated.items()}
         return Setting(place.pixels.specs, generated, trained_rows(), place.device)
-
-    @contextmanager
-    def pixels(self) -> Iterator[Pixels]:
-        """The images, and the trained models by their names, as long as the block lasts."""
-        opened = [open_source(spec.kind, spec.value, **spec.options) for spec in self.sources]
-        pixels = Pixels(opened, self.sources)
-        for name, (folder, schema) in self.generated.items():
-            pixels.generated[name] = Parts(folder, schema, "id", lambda text: None, checked=False)
-        with trained_models(self.trained):
-            yield pixels

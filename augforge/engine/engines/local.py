@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable
+from contextlib import closing
 from typing import Any, ClassVar
 
 from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.flow import flow
-from augforge.engine.rates import recording
+from augforge.engine.rates import timing
 from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work
 
 
@@ -32,7 +32,8 @@ class Local(Engine):
         if not total:
             return Refused()
         if workers is not None and workers > 1:
-            return _in_processes(workers).run(work, items, total, parts, place)
+            with closing(_in_processes(workers)) as engine:
+                return engine.run(work, items, total, parts, place)
         maker = opened() if opened else work.open(place.pixels, place.device, place.progress)
         dropped: dict[str, str] = {}
         unjudged: dict[str, str] = {}
@@ -61,12 +62,6 @@ class Local(Engine):
         if text := maker.summary():
             place.progress.say(text)
         return Refused(dropped, unjudged)
-
-
-def timing(work: Work[Any], parts: Parts | Bundle, facts: Any, devices: int = 1) -> Any:
-    """Notes how fast the images of `work` were made, if plans reckon by that."""
-    ignored: Callable[[int], None] = lambda images: None  # noqa: E731
-    return recording(parts.folder, facts, devices) if work.timed else nullcontext(ignored)
 
 
 def _in_processes(workers: int) -> Engine:

@@ -167,6 +167,10 @@ class Generating(Work[Batch]):
         """As `Work.open`."""
         return _Model(self.stage, pixels, device, progress)
 
+    def models(self) -> Sequence[tuple[str, str]]:
+        """As `Work.models`."""
+        return self.stage.models()
+
     def count(self, items: Sequence[Batch]) -> int:
         """As `Work.count`."""
         return sum(len(batch.jobs) for batch in items)
