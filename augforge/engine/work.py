@@ -181,16 +181,26 @@ class Engine(ABC):
 class Setting:
     """What a worker needs to open the images and models of a run; can be pickled.
 
-    `generated` has the folder and schema of the parts in which generated images lie, by their names.
+    `generated` has the folder and schema of the parts in which generated images lie, by their names. `threads` are those
+    with which models compute on a CPU: as many as in the process of the user, as the last bits depend on them.
     """
 
     sources: tuple[SourceSpec, ...]
     generated: Mapping[str, tuple[Path, pa.Schema]]
     trained: Mapping[str, Model]
     device: str
+    threads: int | None = None
 
     @staticmethod
-    def of(place: Place) -> Setting:
-        """The setting of work that is to be done elsewhere."""
+    def of(place: Place, work: Work[Any]) -> Setting:
+        """The setting of `work` that is to be done elsewhere."""
         generated = {name: (parts.folder.absolute(), parts.schema) for name, parts in place.pixels.generated.items()}
-        return Setting(place.pixels.specs, generated, trained_rows(), place.device)
+        return Setting(
+            place.pixels.specs, generated, trained_rows(), place.device, _threads() if work.uses_device else None
+        )
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
