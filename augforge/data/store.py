@@ -324,6 +324,10 @@ def _groups(places: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[in
 class Target(Protocol):
     """Where parts are written by a process that does not need to know those that are there; can be pickled."""
 
+    @property
+    def folder(self) -> Path:
+        """The folder that they lie in."""
+
     def write(self, rows: Sequence[Mapping[str, Any]]) -> Path:
         """Write rows as one part, named by its content: the same rows again are the same file."""
 

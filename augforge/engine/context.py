@@ -10,6 +10,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.engine.embedding import Drop, Embedders, dropper
 from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Ahead
 from augforge.engine.work import Engine, Place
 from augforge.errors import EmptyResult
 from augforge.models import Model
@@ -23,6 +24,7 @@ class RunContext:
     The context itself never changes; what a run adds to lies in it: rows and decisions in `ledger`, the models that it
     trains in `models` by the names that later stages use, and what selectors certify in `certificates` and
     which labels they take for wrong in `label_errors`, by stage title.
+    `ahead` is what was measured while the images were read.
     `yes` says that the user insists on more images than `augforge.engine.limits` lets pass.
     `flat` asks for a dataset/ without folders of splits.
     """
@@ -33,6 +35,7 @@ class RunContext:
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     label_errors: dict[str, list[LabelError]] = field(default_factory=dict)
+    ahead: Ahead = field(default_factory=Ahead)
     allow_empty: bool = False
     yes: bool = False
     flat: bool = False

@@ -13,6 +13,7 @@ import numpy as np
 
 from augforge.data import images
 from augforge.data.annotations import check_annotations, dump_annotations, parse_annotations
+from augforge.data.bundle import Bundle, addressed
 from augforge.data.classes import one_label, said_labels
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
@@ -20,10 +21,10 @@ from augforge.data.pictures import identity_of, parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.engines.local import Local
-from augforge.engine.facts import EMPTY, FACTS, facts_of
+from augforge.engine.facts import EMPTY, FACTS, opened_facts
 from augforge.engine.pixels import Pixels
-from augforge.engine.rows import Looks
-from augforge.engine.work import Engine, Made, Maker, Place, Work
+from augforge.engine.rows import Ahead, Glance, Look
+from augforge.engine.work import Engine, Made, Maker, Place, Refused, Work
 from augforge.io import open_source
 from augforge.io.base import Entry, Source
 from augforge.io.sizes import ADVICE, fitting, is_left_out
@@ -56,11 +57,13 @@ def read_sources(
     listed: Callable[[Sequence[Understood]], None] = lambda told: None,
     specs: Sequence[SourceSpec] = (),
     engine: Engine | None = None,
+    ahead: Ahead | None = None,
 ) -> tuple[Ledger, int]:
     """Every image of the sources as a ledger, and how many had to be read (the others were known).
 
     `listed` is told what each source was understood to be, and may raise an error before any image is read.
     They are read by `engine`, which opens `specs` again where that is in another process; else in this one.
+    Of images that are read, what is measured `ahead` is stored with them, so that each is opened and decoded once.
     """
     parts = store.parts("source", FACTS, by="key")
     told = [understood(source) for source in sources]
@@ -70,7 +73,15 @@ def read_sources(
     listed(told)
     unknown = _unknown(found, parts)
     place = Place(Pixels(sources, specs), "cpu", progress)
-    (engine or Local()).run(Reading(), unknown, len(unknown), parts, place)
+    ahead = ahead or Ahead()
+    work, bundle = Reading(tuple(look for look, _ in ahead.looks)), Bundle([parts, *(more for _, more in ahead.looks)])
+    refused = (engine or Local()).run(work, unknown, len(unknown), bundle, place)
+    if ahead.looks:
+        rows = parts.rows([f.key for f in unknown], ["digest", "problem"])
+        ahead.count = len({row["digest"] for row in rows if not row["problem"]})
+        for name, why in refused.unjudged.items():
+            number, digest = name.split(":")
+            ahead.unjudged.setdefault(bundle.parts[int(number)].folder.name, {})[digest] = why
     ledger = Ledger(_classes(sources, found), _empty(told))
     ledger.extend(_samples(sources, found, parts))
     return ledger, len(unknown)
@@ -139,17 +150,48 @@ def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
 
 @dataclass(frozen=True)
 class Reading(Work[Found]):
-    """Looking into every file: its digest and size, or what is wrong with it."""
+    """Looking into every file: its digest and size, or what is wrong with it; and what `looks` see of the image.
 
-    title: str = "read"
+    Rows are addressed to a bundle: the facts come first, then what each look sees.
+    """
+
+    looks: tuple[Look, ...] = ()
+
+    @property
+    def title(self) -> str:  # type: ignore[override]  # read only
+        """As `Work.title`."""
+        return ", ".join(["read", *(look.title for look in self.looks)])
 
     def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
         """As `Work.open`."""
-        return Looks(lambda batch: Made([{"key": f.key, **facts_of(pixels.sources[f.number], f.entry)} for f in batch]))
+        return _Reader(pixels.sources, self.looks)
 
     def lost(self, items: Sequence[Found], why: str) -> Made:
         """As `Work.lost`: bad images."""
-        return Made([{"key": each.key, **EMPTY, "problem": why} for each in items])
+        return Made(addressed(0, [{"key": each.key, **EMPTY, "problem": why} for each in items]))
+
+
+class _Reader(Maker):
+    def __init__(self, sources: Sequence[Source], looks: Sequence[Look]) -> None:
+        self._sources, self._looks = sources, looks
+
+    def load(self, batch: Sequence[Found]) -> Made:
+        facts, glances = [], [Glance(look) for look in self._looks]
+        for each in batch:
+            row, opened = opened_facts(self._sources[each.number], each.entry)
+            facts.append({"key": each.key, **row})
+            if opened is not None:
+                for glance in glances:
+                    glance.at(row["digest"], opened)
+        rows = addressed(0, facts)
+        unjudged: dict[str, str] = {}
+        for number, made in enumerate((glance.made() for glance in glances), 1):
+            rows += addressed(number, made.rows)
+            unjudged |= {f"{number}:{digest}": why for digest, why in made.refused.unjudged.items()}
+        return Made(rows, refused=Refused(unjudged=unjudged))
+
+    def rows(self, made: Made) -> Made:
+        return made
 
 
 def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:

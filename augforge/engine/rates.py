@@ -13,6 +13,7 @@ from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.errors import StoreError
 
 if TYPE_CHECKING:
+    from augforge.data.bundle import Bundle
     from augforge.data.store import Parts
     from augforge.engine.work import Work
 
@@ -44,7 +45,7 @@ def measured_rate(folder: Path) -> Rate | None:
 
 
 def timing(
-    work: Work[Any], parts: Parts, facts: Mapping[str, Any], devices: int = 1
+    work: Work[Any], parts: Parts | Bundle, facts: Mapping[str, Any], devices: int = 1
 ) -> AbstractContextManager[Callable[[int], None]]:
     """Notes beside `parts` how fast the images of `work` are made, if plans reckon by that; see `recording`."""
     ignored: Callable[[int], None] = lambda images: None  # noqa: E731

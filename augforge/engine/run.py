@@ -15,6 +15,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
+from augforge.engine.ahead import looks_ahead
 from augforge.engine.at_hand import check_models, with_models_at_hand
 from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
@@ -142,10 +143,13 @@ def run(
             for warning in named_twice(recipe):
                 progress.opening(warning)
             refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
-            ledger, read = read_sources(sources, folder, progress, limit, refuse, recipe.sources, engine)
+            measured = looks_ahead(recipe, folder)
+            ledger, read = read_sources(sources, folder, progress, limit, refuse, recipe.sources, engine, measured)
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress, engine=engine)
-            context = RunContext(ledger, embedders, recipe.seed, allow_empty=allow_empty, yes=yes, flat=flat)
+            context = RunContext(
+                ledger, embedders, recipe.seed, ahead=measured, allow_empty=allow_empty, yes=yes, flat=flat
+            )
             summary = _run(recipe, context, ahead, read, max_bad)
         refuse_empty_result(summary, allow_empty)
         keep_lock(out, lock, progress, always=lock_always)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
+from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.pixels import Pixels
 from augforge.models import Model, trained_rows
@@ -149,7 +150,7 @@ class Engine(ABC):
         work: Work[Item],
         items: Iterable[Item],
         total: int,
-        parts: Parts,
+        parts: Parts | Bundle,
         place: Place,
         opened: Opener | None = None,
         workers: int | None = None,

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
+from augforge.data.bundle import Bundle, BundleWriter
 from augforge.data.store import Parts, Writer
 from augforge.engine.engines.crew import Answered, Crew, Died, Event
 from augforge.engine.engines.differences import Standard
@@ -44,7 +45,7 @@ class Driver:
         self._serial = 0
 
     def run(
-        self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts, place: Place, most: int
+        self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts | Bundle, place: Place, most: int
     ) -> Refused:
         """Do `work` as `Engine.run` says, with `most` workers at most.
 
@@ -77,7 +78,9 @@ class Driver:
 class Books:
     """What has come of a work so far."""
 
-    def __init__(self, work: Work[Any], parts: Parts, writer: Writer, bar: Bar, stack: ExitStack) -> None:
+    def __init__(
+        self, work: Work[Any], parts: Parts | Bundle, writer: Writer | BundleWriter, bar: Bar, stack: ExitStack
+    ) -> None:
         self._work, self._parts, self._writer, self._stack = work, parts, writer, stack
         self.bar = bar
         self.dropped: dict[str, str] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any, ClassVar
 
+from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.flow import flow
 from augforge.engine.rates import timing
@@ -22,7 +23,7 @@ class Local(Engine):
         work: Work[Item],
         items: Iterable[Item],
         total: int,
-        parts: Parts,
+        parts: Parts | Bundle,
         place: Place,
         opened: Opener | None = None,
         workers: int | None = None,

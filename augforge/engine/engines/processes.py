@@ -16,6 +16,7 @@ from itertools import count
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import ClassVar
 
+from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.engines.crew import Answered, Died, Event
 from augforge.engine.engines.driver import Driver
@@ -42,7 +43,7 @@ class Processes(Engine):
         work: Work[Item],
         items: Iterable[Item],
         total: int,
-        parts: Parts,
+        parts: Parts | Bundle,
         place: Place,
         opened: Opener | None = None,
         workers: int | None = None,

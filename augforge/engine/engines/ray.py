@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.engines.driver import Driver
 from augforge.engine.engines.ray_crew import RayCrew
@@ -57,7 +58,7 @@ class Ray(Engine):
         work: Work[Item],
         items: Iterable[Item],
         total: int,
-        parts: Parts,
+        parts: Parts | Bundle,
         place: Place,
         opened: Opener | None = None,
         workers: int | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,11 +28,9 @@ from augforge.algorithms.duplicates.pairs import Pairs
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import is_evaluation
 from augforge.data.store import Parts, Store
-from augforge.engine.pixels import Located, Pixels
-from augforge.engine.rows import Look
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Encoded, Look
 from augforge.engine.runners.closer_look import CloserLook
-from augforge.engine.work import Made, Refused
-from augforge.errors import BadImage
 from augforge.stages.filters.duplicates import Duplicates
 
 SURE = 7
@@ -53,21 +51,18 @@ class Hashing(Look):
 
     title: str = "hash"
 
-    def look(self, samples: Sequence[Located], pixels: Pixels) -> Made:
-        """As `Look.look`: rows of `LOOKS`."""
-        greys: dict[str, Small] = {}
-        sizes: dict[str, int] = {}
-        dropped: dict[str, str] = {}
-        for sample in samples:
-            try:
-                data = pixels.bytes_of(sample)
-                greys[sample.digest], sizes[sample.digest] = reduced(data), len(data)
-            except BadImage as error:
-                dropped[sample.digest] = error.message
-        smalls = shrunk(list(greys.values()))
-        rows = zip(greys, hashes_of(smalls).tolist(), smalls, strict=True)
-        made = [{"digest": d, "hash": bits, "small": small.tobytes(), "bytes": sizes[d]} for d, bits, small in rows]
-        return Made(made, refused=Refused(dropped))
+    def see(self, image: Encoded) -> tuple[Small, int]:
+        """As `Look.see`: what is hashed, and the size of the file."""
+        return reduced(image.data), len(image.data)
+
+    def rows_of(self, seen: Mapping[str, tuple[Small, int]]) -> list[dict[str, Any]]:
+        """As `Look.rows_of`: rows of `LOOKS`."""
+        smalls = shrunk([grey for grey, _ in seen.values()])
+        rows = zip(seen.items(), hashes_of(smalls).tolist(), smalls, strict=True)
+        return [
+            {"digest": digest, "hash": bits, "small": small.tobytes(), "bytes": size}
+            for (digest, (_, size)), bits, small in rows
+        ]
 
 
 @dataclass(frozen=True, slots=True)

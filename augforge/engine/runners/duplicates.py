@@ -45,6 +45,7 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     wanted, looked, embedded = _wanted(ledger), 0, 0
     if stage.by != "exact":
         looked = _look(ledger, wanted, parts, context.pixels, drop, context)
+        looked += min(context.ahead.of(parts)[0], len(set(ledger.column("digest", wanted))) - looked)
         looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, context)
     close = np.zeros((0, 2), dtype=np.int64)
     models = _embedders(stage, others, context.embedders) if stage.by == "embedding" else None

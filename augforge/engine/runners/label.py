@@ -16,10 +16,8 @@ from augforge.data.splits import joined, kept_together, unlabelled_stay
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.empty import REASONS, usual_reason
-from augforge.engine.pixels import Located, Pixels
-from augforge.engine.rows import Look, drop_all, look_at, without_rows
-from augforge.engine.work import Made, Refused
-from augforge.errors import BadImage, RecipeError, shortened
+from augforge.engine.rows import Encoded, Look, drop_all, look_at, without_rows
+from augforge.errors import RecipeError, shortened
 from augforge.models import find_model
 from augforge.stages.labeler import Labeler
 from augforge.stages.splitter import Splitter
@@ -138,17 +136,11 @@ class Hashing(Look):
 
     title: str = "hash"
 
-    def look(self, samples: Sequence[Located], pixels: Pixels) -> Made:
-        """As `Look.look`: rows of `HASHES`."""
+    def see(self, image: Encoded) -> dict[str, int]:
+        """As `Look.see`: a column of `HASHES`."""
         from augforge.algorithms.duplicates import hash_bytes
 
-        rows, dropped = [], {}
-        for sample in samples:
-            try:
-                rows.append({"digest": sample.digest, "hash": int(hash_bytes(pixels.bytes_of(sample)))})
-            except BadImage as error:
-                dropped[sample.digest] = error.message
-        return Made(rows, refused=Refused(dropped))
+        return {"hash": int(hash_bytes(image.data))}
 
 
 def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:
