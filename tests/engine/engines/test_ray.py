@@ -116,7 +116,7 @@ def test_ray_on_this_machine_makes_the_parts_that_processes_make(
 
 def test_an_address_where_nothing_is_is_an_error_of_the_user(tmp_path: Path) -> None:
     engine = Ray(address="127.0.0.1:1")
-    with pytest.raises(AugforgeError, match="there is no Ray at 127.0.0.1:1") as caught:
+    with pytest.raises(AugforgeError, match=r"there is no Ray at 127\.0\.0\.1:1") as caught:
         engine.run(Doubling(), range(8), 8, parts_in(tmp_path), place())
     assert "ray start --head" in caught.value.hint
 
@@ -161,7 +161,7 @@ def test_a_recipe_comes_to_the_same_bytes_by_every_engine(tmp_path: Path, two: M
 
 @pytest.mark.slow
 def test_a_machine_that_is_lost_costs_nothing_and_one_that_comes_late_is_used(tmp_path: Path, two: Machines) -> None:
-    parts, work = parts_in(tmp_path), Doubling(slow=frozenset(range(200)), seconds=0.2, text="pid")
+    parts, work = parts_in(tmp_path), Doubling(slow=frozenset(range(200)), seconds=0.6, text="pid")
 
     def disturb() -> None:
         until(lambda: len(list(parts.folder.glob("*.arrow"))) > 6, 60, "nothing is made")
