@@ -56,8 +56,11 @@ class Store:
         self.shared = shared
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder; StoreError if another process does, or if it is not a folder of ours."""
+    def locked(self, shared: bool = False) -> Iterator[None]:
+        """Hold the folder; StoreError if another process does, or if it is not a folder of ours.
+
+        With `shared` others may hold it at the same time that share it, too.
+        """
         self.check()
         with named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -65,13 +68,14 @@ class Store:
             file = (self.folder / ".lock").open("a")
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(
                     f"another augforge is writing to {self.folder}", "wait for it, or choose another --out"
                 ) from None
             sign(file.fileno())
-            self._sweep()
+            if not shared:
+                self._sweep()
             yield
 
     def check(self) -> None:
@@ -136,6 +140,9 @@ class Parts:
 
     A file whose bytes do not match its name is set aside, reported, and computed again.
     """
+
+    merges = True
+    """Whether small parts are merged when rows were written; not while other processes write some, too."""
 
     def __init__(
         self, folder: Path, schema: pa.Schema, by: str, say: Callable[[str], None], checked: bool = True
@@ -252,7 +259,8 @@ class Parts:
         finally:
             writer.flush()
             self.reload()
-        self.merge()
+        if self.merges:
+            self.merge()
 
     def merge(self) -> None:
         """Put small parts together once there are many: into new ones, before the old ones go.

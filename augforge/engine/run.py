@@ -132,7 +132,7 @@ def run(
     check_models(recipe, folder)
     sources = open_sources(recipe)
     refuse_touching(recipe, out)
-    with folder.locked(), noted(recipe, out, progress, engine.name) as progress, closing(engine):
+    with folder.locked(engine.shares), noted(recipe, out, progress, engine.name) as progress, closing(engine):
         take_over(recipe, folder, replace, progress)
         if retry is not None:
             forget_failed(sources, folder, retry)
@@ -183,6 +183,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         for block in blocks(recipe.titles(), stages):
             work += _run_block(block, context, opened)
         leave_out_empty_classes(context)
+        context.engine.finish()
         context.progress.stage("write")
         write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)

@@ -99,6 +99,10 @@ class Work(ABC, Generic[Item]):
     def lost(self, items: Sequence[Item], why: str) -> Made:
         """What stands for items that cannot be made, as they end the process that tries."""
 
+    @abstractmethod
+    def name_of(self, item: Item) -> str:
+        """What an item is called whatever else is there, so that it is the task of the same one of several."""
+
     def models(self) -> Sequence[tuple[str, str]]:
         """The models that it loads, each with the task that it is for."""
         return ()
@@ -143,6 +147,8 @@ class Engine(ABC):
     """Runs work: in this process, in others, or on other machines. The rows are the same."""
 
     name: ClassVar[str]
+    shares: ClassVar[bool] = False
+    """Whether several processes write into one run folder at once, each its own part of the rows."""
 
     @abstractmethod
     def run(
@@ -171,6 +177,20 @@ class Engine(ABC):
 
         Raises:
             AugforgeError: it cannot go on; what was committed is kept.
+        """
+
+    def train(self) -> None:  # noqa: B027  # whoever runs alone trains
+        """Called before a model is trained, which is no work of units.
+
+        Raises:
+            ShareDone: it is for another process to train.
+        """
+
+    def finish(self) -> None:  # noqa: B027  # most write the result
+        """Called when all rows are there, before the result is written.
+
+        Raises:
+            ShareDone: the result is for another process to write.
         """
 
     def close(self) -> None:  # noqa: B027  # nothing to do where there are no workers
