@@ -1,4 +1,4 @@
-"""Kills at random instants of a run that is spread over workers: of a worker, of a machine, of the driver, of the store.
+"""Kills at random instants of a run that is spread over workers: of a worker, a machine, the driver, or the store.
 
     python -m tests.faults.cluster_kills --kills 60 --engine ray
     python -m tests.faults.cluster_kills --kills 60 --engine ray --bucket
@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.faults.killing import Command, digests, forked, warm_up
 
@@ -44,7 +45,8 @@ KEEPER = """
 import random, sys
 from ray.cluster_utils import Cluster
 store, draw = 80 << 20, random.Random(0)
-cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, object_store_memory=store, include_dashboard=False))
+head = dict(num_cpus=0, object_store_memory=store, include_dashboard=False)
+cluster = Cluster(initialize_head=True, head_node_args=head)
 add = lambda: cluster.add_node(num_cpus=1, object_store_memory=store)
 nodes = [add() for _ in range(int(sys.argv[1]))]
 print(cluster.address, flush=True)
@@ -53,6 +55,20 @@ for line in sys.stdin:
     cluster.remove_node(gone, allow_graceful=False)
     nodes.append(add())
     print("killed", flush=True)
+"""
+STORE = """
+import sys, time
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+port = server.get_host_and_port()[1]
+print(port, flush=True)
+for line in sys.stdin:
+    server.stop()
+    time.sleep(float(line))
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    print(port, flush=True)
 """
 
 
@@ -243,20 +259,20 @@ class Torture:
 
 
 class Bucket:
-    """An object store on this machine that can be away for a while; what it holds stays."""
+    """An object store on this machine that can be away for a while."""
 
     def __init__(self) -> None:
-        from moto.server import ThreadedMotoServer
-
-        self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        self._server.start()
-        self.port = self._server.get_host_and_port()[1]
-        endpoint = f"http://127.0.0.1:{self.port}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", STORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        endpoint = f"http://127.0.0.1:{int(self._out.readline())}"
         os.environ |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
         os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL_S3": endpoint}
         self._client().create_bucket(Bucket="runs")
 
-    def _client(self) -> object:
+    def _client(self) -> Any:
         import boto3
 
         return boto3.client("s3")
@@ -266,13 +282,10 @@ class Bucket:
         return f"s3://runs/{name}"
 
     def away(self, seconds: float) -> None:
-        """Do not answer for some seconds."""
-        from moto.server import ThreadedMotoServer
-
-        self._server.stop()
-        time.sleep(seconds)
-        self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
-        self._server.start()
+        """Do not answer for some seconds; what it holds stays."""
+        self._in.write(f"{seconds}\n".encode())
+        self._in.flush()
+        self._out.readline()
 
     def fetched(self, name: str, folder: Path) -> Path:
         """The run as a folder."""
@@ -286,7 +299,7 @@ class Bucket:
 
     def end(self) -> None:
         """Stop it."""
-        self._server.stop()
+        self._process.kill()
 
 
 def _wait(pid: int) -> int:
