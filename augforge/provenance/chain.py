@@ -14,6 +14,8 @@ from augforge.errors import StoreError
 from augforge.io.braces import expanded, is_list
 from augforge.recipe.plain_yaml import read_yaml
 from augforge.recipe.source import SourceSpec
+from augforge.remote.places import path_of
+from augforge.remote.urls import is_remote
 
 RECIPE = "recipe.yaml"
 ELSEWHERE = frozenset({"hub", "sample"})
@@ -22,10 +24,10 @@ Relation = Literal["", "same", "inside", "around"]
 
 
 def places(spec: SourceSpec) -> list[Path]:
-    """The files and folders that a source names: itself and its masks."""
+    """The files and folders on the disk that a source names: itself and its masks."""
     listed = expanded(spec.value) if spec.kind == "webdataset" and is_list(spec.value) else [spec.value]
     own = [] if spec.kind in ELSEWHERE else listed
-    return [Path(os.path.expanduser(text)) for text in (*own, *_masks(spec)) if text]  # noqa: PTH111 - as when opened
+    return [path_of(text) for text in (*own, *_masks(spec)) if text and not is_remote(text)]
 
 
 def _masks(spec: SourceSpec) -> list[str]:
