@@ -27,8 +27,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.data.files import digest_of, write_atomically
+from augforge.data.files import digest_of
 from augforge.data.key_index import row_type
+from augforge.data.mirror import commit, discard
 from augforge.data.store import Parts, Writer
 from augforge.data.vector_parts import (
     HEX,
@@ -223,7 +224,7 @@ class Vectors(Parts):
             file.write_batch(batch)
         content = sink.getvalue()
         path = self.folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
-        write_atomically(path, content)
+        commit(path, content)
         with suppress(FileNotFoundError):  # merged into another already
             self._remember(note_of(path))
         return path
@@ -250,7 +251,7 @@ class Vectors(Parts):
     def _forget(self, gone: set[int]) -> None:
         """Remove the parts of these numbers: what they held is in others."""
         for number in gone:
-            self._paths[number].unlink(missing_ok=True)
+            discard(self._paths[number])
         stay = [number for number in range(len(self._tables)) if number not in gone]
         self._paths = [self._paths[number] for number in stay]
         self._tables = [self._tables[number] for number in stay]

@@ -19,7 +19,8 @@ FIRST, LONGEST = 0.1, 5.0
 """Seconds of the first pause and of the longest; each is about twice the one before."""
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 PASSING_CODES = frozenset({
-    "InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling",
+    "ConditionalRequestConflict", "InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable",
+    "SlowDown", "Throttling",
     "ThrottlingException",
 })  # fmt: skip
 PASSING = frozenset({
@@ -39,18 +40,19 @@ PLAIN = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryErr
 Result = TypeVar("Result")
 
 
-def steadily(what: str, call: Callable[[], Result]) -> Result:
-    """What `call` returns; a fault that may pass is met again and again for PATIENCE seconds. It must do no harm twice.
+def steadily(what: str, call: Callable[[], Result], patience: float | None = None) -> Result:
+    """What `call` returns; a fault that may pass is met again and again for a while. It must do no harm twice.
 
     Args:
         what: what is done, for the error: "s3://bucket/a.jpg cannot be read".
         call: the request.
+        patience: seconds for which it is tried again, PATIENCE by default.
 
     Raises:
         RemoteError: the store refuses it, or did not answer for so long.
         OSError: one of `PLAIN`, as the library raises it.
     """
-    until, pause = time.monotonic() + PATIENCE, FIRST
+    until, pause = time.monotonic() + (PATIENCE if patience is None else patience), FIRST
     while True:
         try:
             return call()
@@ -79,6 +81,11 @@ def refusal(what: str, error: BaseException) -> RemoteError:
     if _passes(error):
         return RemoteError(f"{what}: the store did not answer in {PATIENCE:.0f} s ({_said(error)})", KEPT)
     return RemoteError(f"{what}: {_said(error)}", "check the URL, the region and the endpoint")
+
+
+def is_refused_condition(error: BaseException) -> bool:
+    """Whether a store did not write because something else was there than the writer had said."""
+    return _status(error) == 412 or "FileExistsError" in _names(error)
 
 
 def _passes(error: BaseException) -> bool:

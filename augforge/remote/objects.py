@@ -41,7 +41,8 @@ class Objects:
     """The object stores of one scheme. May be used from several threads."""
 
     def __init__(self, scheme: str) -> None:
-        self._fs = _file_system(scheme)
+        self.fs = _file_system(scheme)
+        """The file system of fsspec."""
         self._folders: dict[str, dict[str, Thing]] = {}
         self._alone: dict[str, Thing | None] = {}
         self._asked: Counter[str] = Counter()
@@ -58,7 +59,7 @@ class Objects:
     def folder(self, url: str) -> Mapping[str, Thing]:
         """What lies in a folder, by name; FileNotFoundError if there is none, NotADirectoryError of an object."""
         if url not in self._folders:
-            found = steadily(f"{url} cannot be listed", lambda: self._fs.ls(url, detail=True))
+            found = steadily(f"{url} cannot be listed", lambda: self.fs.ls(url, detail=True))
             things = [_thing(each) for each in found if _name(each) and not _is(each, url)]
             if not things and any(_is(each, url) and each["type"] == "file" and each["size"] for each in found):
                 raise NotADirectoryError(20, "it is an object, not a folder", url)
@@ -85,7 +86,7 @@ class Objects:
 
     def _look(self, url: str) -> Thing | None:
         try:
-            return _thing(steadily(f"{url} cannot be read", lambda: self._fs.info(url)))
+            return _thing(steadily(f"{url} cannot be read", lambda: self.fs.info(url)))
         except FileNotFoundError:
             return None
 
@@ -96,7 +97,7 @@ class Objects:
             raise FileNotFoundError(2, "no such object", url)
         if start is not None and start == end:
             return b""
-        return bytes(steadily(f"{url} cannot be read", lambda: self._fs.cat_file(url, start=start, end=end)))
+        return bytes(steadily(f"{url} cannot be read", lambda: self.fs.cat_file(url, start=start, end=end)))
 
     def part(self, url: str, start: int, end: int) -> bytes:
         """As `read`, of a piece that has neighbours which are soon read, too."""
