@@ -6,7 +6,7 @@ in the bucket, and a part counts from the moment its PUT has returned. The rest 
 `run.json` last: who finds that finds all of it. One process at a time may write, by a lease (`augforge.remote.lease`).
 
 Any process that writes parts into such a folder writes them into the bucket: a worker, too. Whether the lease is still
-held it sees by the file `.held`, which the holder touches whenever it has renewed it.
+held it sees by the file `.held`, which the holder writes whenever it has renewed it, and in which it says why it lost it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from augforge.data.files import named, write_atomically
 from augforge.errors import AugforgeError, RemoteError, StoreError
 from augforge.remote.bucket import Bucket, all_at_once
 from augforge.remote.lease import NAME as LEASE
-from augforge.remote.lease import SECONDS, Lease
+from augforge.remote.lease import SECONDS, SURE, Lease
 
 MARKER = ".mirror.json"
 """The file that says of which URL a folder is the mirror."""
@@ -93,8 +93,8 @@ def _around(path: Path) -> Mirror | None:
 class Mirror:
     """The folder of a run and its bucket."""
 
-    def __init__(self, folder: Path, url: str, seconds: float = SECONDS) -> None:
-        self.folder, self.url, self._seconds = folder, url, seconds
+    def __init__(self, folder: Path, url: str, seconds: float | None = None) -> None:
+        self.folder, self.url, self._seconds = folder, url, SECONDS if seconds is None else seconds
         self._bucket = Bucket(url)
         self._lease: Lease | None = None
 
@@ -114,7 +114,7 @@ class Mirror:
         Raises:
             StoreError: another process holds it, or has taken it over meanwhile.
         """
-        self._lease = Lease(self._bucket, self._seconds, self._tick)
+        self._lease = Lease(self._bucket, self._seconds, self._tick, self._tell_workers)
         self._lease.take()
         self._touch()
         try:
@@ -138,7 +138,10 @@ class Mirror:
             self._lease = None
 
     def _touch(self) -> None:
-        (self.folder / HELD).touch()
+        (self.folder / HELD).write_bytes(b"")
+
+    def _tell_workers(self, why: str) -> None:
+        (self.folder / HELD).write_text(why, encoding="utf-8")
 
     def _tick(self) -> None:
         """After each renewal: the workers may go on, and the bucket knows how far the run is."""
@@ -160,11 +163,14 @@ class Mirror:
             return
         until = time.monotonic() + self._seconds
         while True:
+            why = "is no longer held by this run"
             with suppress(FileNotFoundError):
-                if time.time() - (self.folder / HELD).stat().st_mtime < self._seconds:
+                why = (self.folder / HELD).read_text(encoding="utf-8")
+                if not why and time.time() - (self.folder / HELD).stat().st_mtime < self._seconds * SURE:
                     return
-            if not (self.folder / HELD).exists() or time.monotonic() > until:
-                raise StoreError(f"{self.url} is no longer held by this run: it stops", "what it had written is kept")
+            if why or time.monotonic() > until:
+                why = why or "could not be held any longer"
+                raise StoreError(f"{self.url} {why}: this run stops", "what it had written is kept")
             time.sleep(POLL)
 
     def put(self, path: Path, content: Any) -> None:

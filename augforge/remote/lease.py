@@ -27,6 +27,8 @@ SECONDS = 60.0
 """How long a lease is good for after it was written."""
 SURE = 0.75
 """The share of that time in which its holder writes without asking again."""
+COARSE = 1.0
+"""Seconds by which an age may be wrong: the store says whole seconds."""
 RENEWALS = 4
 """How often it is renewed in that time."""
 
@@ -45,7 +47,7 @@ class Held:
     @property
     def left(self) -> float:
         """Seconds until somebody else may take it, at least 0."""
-        return 0.0 if self.released else max(0.0, self.seconds - self.age)
+        return 0.0 if self.released else max(0.0, self.seconds + COARSE - self.age)
 
 
 def held(bucket: Bucket) -> Held | None:
@@ -55,10 +57,19 @@ def held(bucket: Bucket) -> Held | None:
 
 
 class Lease:
-    """The right to write below a URL, from `take` to `release`. `tick` is called after every renewal, in its thread."""
+    """The right to write below a URL, from `take` to `release`.
 
-    def __init__(self, bucket: Bucket, seconds: float = SECONDS, tick: Callable[[], None] = lambda: None) -> None:
-        self._bucket, self._seconds, self._tick = bucket, seconds, tick
+    In its own thread, `tick` is called after every renewal, and `lost` with the reason when it is lost.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        seconds: float = SECONDS,
+        tick: Callable[[], None] = lambda: None,
+        lost: Callable[[str], None] = lambda why: None,
+    ) -> None:
+        self._bucket, self._seconds, self._tick, self._when_lost = bucket, seconds, tick, lost
         self._token, self._since = secrets.token_hex(16), time.time()
         self._etag, self._until, self._lost = "", 0.0, ""
         self._lock, self._ended = threading.RLock(), threading.Event()
@@ -118,6 +129,7 @@ class Lease:
                 with self._lock:
                     self._renew(self._seconds / RENEWALS)
                 if self._lost:
+                    self._when_lost(self._lost)
                     return
                 self._tick()
 
