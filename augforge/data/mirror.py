@@ -5,8 +5,8 @@ says of which. What is named by its content (parts, vectors) is written into the
 in the bucket, and a part counts from the moment its PUT has returned. The rest is written into the bucket at the end,
 `run.json` last: who finds that finds all of it. One process at a time may write, by a lease (`augforge.remote.lease`).
 
-Any process that writes parts into such a folder writes them into the bucket: a worker, too. Whether the lease is still
-held it sees by the file `.held`, which the holder writes whenever it has renewed it, and in which it says why it lost it.
+Any process that writes parts into such a folder writes them into the bucket: a worker, too. Whether the lease is held
+it sees by the file `.held`, which the holder writes whenever it has renewed it, and in which it says how it was lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,8 @@ MARKS = frozenset({LEASE, RECORD, "parts"})
 """One of these is below every URL that a run has begun to write to."""
 CONTENT_NAMED = ("parts", "vectors")
 POLL = 0.2
+Known = dict[str, list[Any]]
+"""Of a file, by its name: its stamp in the bucket, and the size and time of change that it had here then."""
 
 
 def mirror_of(url: str) -> Path:
@@ -207,22 +209,25 @@ class Mirror:
         """
         there, known = self._bucket.stamps(), self._known()
         there.pop(LEASE, None)
+        self._forget_all_but(there)
         wanted = [name for name, (size, stamp) in there.items() if self._is_new(name, size, stamp, known)]
-        for path in self._files():
-            name = self._name(path)
-            if name not in there and (_by_content(name) or name == RECORD):
-                path.unlink(missing_ok=True)
         all_at_once([partial(self._bucket.fetch, name, there[name][0], self.folder / name) for name in wanted])
-        others = {name: stamp for name, (_, stamp) in there.items() if not _by_content(name) and name != NOTE}
-        fresh = {name: [others[name], *_facts(self.folder / name)] for name in wanted if name in others}
-        self._write_note({name: fresh.get(name) or known[name] for name in others})
-        return others.get(RECORD, "")
+        fresh = {name: [there[name][1], *_facts(self.folder / name)] for name in filter(_is_result, wanted)}
+        self._write_note({name: facts for name, facts in (known | fresh).items() if name in there})
+        return there.get(RECORD, (0, ""))[1]
+
+    def _forget_all_but(self, there: Mapping[str, object]) -> None:
+        """Remove what counts for nothing where it is not in the bucket: its PUT did not return, or it was removed."""
+        gone = [path for path in self._files() if self._name(path) not in there]
+        for path in gone:
+            if _by_content(self._name(path)) or self._name(path) == RECORD:
+                path.unlink(missing_ok=True)
 
     def stamp(self) -> str:
         """The stamp of run.json in the bucket now, "" where there is none."""
         return self._bucket.stamps().get(RECORD, (0, ""))[1]
 
-    def _is_new(self, name: str, size: int, stamp: str, known: dict[str, list[Any]]) -> bool:
+    def _is_new(self, name: str, size: int, stamp: str, known: Known) -> bool:
         """Whether an object has to be fetched. What the folder has of an object that is as it was, may be newer."""
         path = self.folder / name
         if _by_content(name):
@@ -232,30 +237,33 @@ class Mirror:
     def keep(self, top: str) -> None:
         """Bring what lies in a folder of the run into the bucket already, such as the models that were trained."""
         known = self._known()
-        here = {self._name(path): path for path in self._files() if self._name(path).startswith(f"{top}/")}
-        changed = [name for name, path in here.items() if known.get(name, [""])[1:] != _facts(path)]
-        stamps = all_at_once([partial(self._put_file, name) for name in changed])
-        self._write_note(known | {n: [stamp, *_facts(here[n])] for n, stamp in zip(changed, stamps, strict=True)})
+        self._write_note(known | self._put_files([n for n in self._changed(known) if n.startswith(f"{top}/")]))
 
     def push(self) -> None:
         """Bring the bucket to the state of the folder, run.json last."""
         known = self._known()
-        here = {self._name(path): path for path in self._files()}
-        others = {name: path for name, path in here.items() if not _by_content(name) and name != RECORD}
-        changed = [name for name, path in others.items() if known.get(name, [""])[1:] != _facts(path)]
-        gone = [name for name in known if name not in others and name != RECORD]
-        known_stamp, *known_facts = known.get(RECORD, [""])
-        same = RECORD in here and known_facts == _facts(here[RECORD]) and not changed and not gone
-        if not same:
-            self.forget_result()
-        stamps = all_at_once([partial(self._put_file, name) for name in changed])
+        changed, gone = self._changed(known), known.keys() - self._results().keys()
+        if not changed and not gone:
+            return
+        self.forget_result()
+        last = [RECORD] if (self.folder / RECORD).exists() else []
+        put = self._put_files([name for name in changed if name != RECORD])
         all_at_once([partial(self._bucket.remove, name) for name in gone])
-        known = {name: facts for name, facts in known.items() if name not in gone and name != RECORD}
-        known |= {name: [stamp, *_facts(others[name])] for name, stamp in zip(changed, stamps, strict=True)}
-        if RECORD in here:
-            facts = _facts(here[RECORD])
-            known[RECORD] = [known_stamp if same else self._put_file(RECORD), *facts]
-        self._write_note(known)
+        put |= self._put_files(last)
+        self._write_note({name: facts for name, facts in (known | put).items() if name not in gone})
+
+    def _results(self) -> dict[str, Path]:
+        """The files of the run that are not named by their content, by their names."""
+        return {name: path for path in self._files() if _is_result(name := self._name(path))}
+
+    def _changed(self, known: Known) -> list[str]:
+        """Those of them that differ from what is in the bucket."""
+        return [name for name, path in self._results().items() if known.get(name, [""])[1:] != _facts(path)]
+
+    def _put_files(self, names: list[str]) -> Known:
+        """Write files into the bucket; what is known of them then."""
+        stamps = all_at_once([partial(self._put_file, name) for name in names])
+        return {name: [stamp, *_facts(self.folder / name)] for name, stamp in zip(names, stamps, strict=True)}
 
     def _put_file(self, name: str) -> str:
         self.sure()
@@ -267,7 +275,7 @@ class Mirror:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             yield from (Path(inside, name) for name in sorted(files) if not name.startswith("."))
 
-    def _known(self) -> dict[str, list[Any]]:
+    def _known(self) -> Known:
         """Stamp in the bucket, and size and time of change here, of what was the same in both when it was last seen."""
         try:
             known = json.loads((self.folder / MARKER).read_bytes())["known"]
@@ -275,13 +283,18 @@ class Mirror:
             return {}
         return dict(known)
 
-    def _write_note(self, known: dict[str, list[Any]]) -> None:
+    def _write_note(self, known: Known) -> None:
         write_atomically(self.folder / MARKER, json.dumps({"url": self.url, "known": known}).encode())
 
 
 def _by_content(name: str) -> bool:
     """Whether an object is named by its content."""
     return name.partition("/")[0] in CONTENT_NAMED and name.endswith(".arrow")
+
+
+def _is_result(name: str) -> bool:
+    """Whether an object is one of those whose content changes under its name."""
+    return not _by_content(name) and name != NOTE
 
 
 def _facts(path: Path) -> list[int]:

@@ -85,18 +85,22 @@ class Store:
         for path, option in ((self.folder, "--out"), (self.shared or self.folder, "--store")):
             if path.exists() and not path.is_dir():
                 raise StoreError(f"{path} is a file", f"choose a folder for {option}")
-        inside = {p.name for p in self.folder.iterdir()} - {MARKER} if self.folder.is_dir() else set()
-        if inside and not inside & MARKS:
-            raise StoreError(
-                f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
-            )
-        if self.mirror is not None:
-            self.mirror.check()
+        self._refuse_others()
         version = format_of(self.folder)
         if version not in (None, FORMAT):
             raise StoreError(
                 f"{self.folder} was written in format {version}, this augforge writes format {FORMAT}",
                 "run into a new folder, or use the augforge version that wrote it",
+            )
+
+    def _refuse_others(self) -> None:
+        """StoreError where files lie that are not of a run."""
+        if self.mirror is not None:
+            self.mirror.check()
+        inside = {p.name for p in self.folder.iterdir()} - {MARKER} if self.folder.is_dir() else set()
+        if inside and not inside & MARKS:
+            raise StoreError(
+                f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
             )
 
     def _sweep(self) -> None:

@@ -17,7 +17,7 @@ PATIENCE = 60.0
 """Seconds after which nothing is tried again."""
 FIRST, LONGEST = 0.1, 5.0
 """Seconds of the first pause and of the longest; each is about twice the one before."""
-PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 PASSING_CODES = frozenset({
     "ConditionalRequestConflict", "InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable",
     "SlowDown", "Throttling",
