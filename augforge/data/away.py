@@ -7,9 +7,10 @@ folder of its own below `AUGFORGE_CACHE`, which all workers of a machine share, 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -107,11 +108,12 @@ class Away:
     def parts(self, folder: Path) -> Path:
         """A folder of parts as it is in the bucket now, here; what is no longer there is removed here."""
         name = folder.relative_to(self._run.folder).as_posix()
-        here = set((self._own / name).glob("*.arrow"))
-        there = {name: size for name, (size, _) in self._bucket.stamps(name).items() if name.endswith(".arrow")}
-        for path in here - {self._own / name for name in there}:
-            path.unlink(missing_ok=True)
-        self._fetch({self._own / name: Sent(name, size) for name, size in there.items()})
+        with self._one_at_a_time():
+            here = set((self._own / name).glob("*.arrow"))
+            there = {each: size for each, (size, _) in self._bucket.stamps(name).items() if each.endswith(".arrow")}
+            for path in here - {self._own / each for each in there}:
+                path.unlink(missing_ok=True)
+            self._fetch({self._own / each: Sent(each, size) for each, size in there.items()})
         return self._own / name
 
     def model(self, folder: Path) -> Path:
@@ -126,9 +128,17 @@ class Away:
             raise StoreError(f"there is no model at {self._bucket}/{name}", "run the same command to train it again")
         state = hashlib.sha256(repr(sorted(there.items())).encode()).hexdigest()[:12]
         here = self._own / f"{name}-{state}"
-        here.mkdir(parents=True, exist_ok=True)
-        self._fetch({here / each.removeprefix(f"{name}/"): Sent(each, size) for each, (size, _) in there.items()})
+        with self._one_at_a_time():
+            self._fetch({here / each.removeprefix(f"{name}/"): Sent(each, size) for each, (size, _) in there.items()})
         return here
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Of the workers of a machine one fetches, and the others find it."""
+        self._own.mkdir(parents=True, exist_ok=True)
+        with (self._own / ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _fetch(self, wanted: Mapping[Path, Sent]) -> None:
         new = [(path, sent) for path, sent in wanted.items() if not path.exists()]

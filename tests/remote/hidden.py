@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from augforge.data.places import folder_to_write
-from augforge.engine.engines import processes
+from augforge.engine.engines.choose import engine_of
 from augforge.engine.engines.processes import Processes
 from augforge.engine.run import run
 from augforge.errors import AugforgeError
@@ -56,11 +55,12 @@ class Elsewhere(Processes):
             sys.executable = before
 
 
-if __name__ == "__main__":
-    assert processes.sys is sys
+if __name__ == "__main__":  # RECIPE URL, and the Python of `Elsewhere` or the address of a cluster
+    recipe, url, where = sys.argv[1:]
+    engine = Elsewhere(2, where) if Path(where).exists() else engine_of("ray", address=where)
     try:
-        engine = Elsewhere(2, sys.argv[3])
-        done = run(load_recipe(Path(sys.argv[1])), folder_to_write(sys.argv[2]), device="cpu", engine=engine)
+        print(run(load_recipe(Path(recipe)), folder_to_write(url), device="cpu", engine=engine).computed)
     except AugforgeError as error:
         sys.exit(f"{error.message}; {error.hint}")
-    print(done.computed, os.getpid())
+    finally:
+        engine.close()

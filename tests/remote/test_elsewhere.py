@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -41,7 +42,7 @@ from augforge.remote.lease import Lease, Watched
 from tests.conftest import write_images
 from tests.engine.engines.works import DOUBLED, Doubling, parts_in, row, rows_of
 from tests.remote.faulty import FINE, Fault, Proxy, Request, every
-from tests.remote.hidden import Elsewhere, can_hide, python_without
+from tests.remote.hidden import Elsewhere, can_hide, hiding, python_without
 from tests.remote.stores import Bucket, environment
 from tests.remote.test_out import keys, result
 
@@ -209,6 +210,25 @@ def test_what_it_reads_is_fetched_and_what_is_gone_is_gone(away, held):
     first.reload()
     first.forget(["1"])
     assert rows_of(Parts(hidden.parts(folder), DOUBLED, "id", lambda text: None)) == [row(2)]
+
+
+def test_workers_of_one_machine_fetch_once(faulty: tuple[Bucket, Proxy], tmp_path, monkeypatch):
+    bucket, proxy = faulty
+    mirror = Mirror(folder_to_write(f"{bucket.root}/run"), f"{bucket.root}/run")
+    with mirror.held():
+        for number in range(3):
+            parts_in(mirror.folder).commit([row(number)])
+        run = replace(in_bucket([mirror.folder / "parts" / "doubled"]), folder=NOWHERE)
+        monkeypatch.setenv("AUGFORGE_CACHE", str(tmp_path / "other"))
+        start = len(proxy.seen)
+        workers = [Thread(target=Away(run).parts, args=(NOWHERE / "parts" / "doubled",)) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        fetched = [each.path for each in proxy.seen[start:] if each.method == "GET" and each.path.endswith(".arrow")]
+    assert len(fetched) == len(set(fetched)) == 3
+    assert len(list(tmp_path.glob("other/workers/*/parts/doubled/*.arrow"))) == 3
 
 
 def test_a_model_is_fetched_in_the_state_that_it_has(away, held):
@@ -414,7 +434,7 @@ def test_a_run_that_loses_its_lease_in_the_middle_stops(recipe, faulty: tuple[Bu
 
     proxy.plan = plan
     engine = Elsewhere(1, python_without(cache, tmp_path / "other", tmp_path / "python"))
-    with pytest.raises(StoreError, match="was taken over by process 1 on another"):
+    with pytest.raises(AugforgeError, match="was taken over by process 1 on another"):
         run(recipe, folder_to_write(f"{bucket.root}/run"), device="cpu", engine=engine)
     after = [each.path for each in proxy.seen if each.method == "PUT" and each.number > stolen_at[0]]
     assert not [path for path in after if not path.endswith(LEASE)], "something was written after the lease was lost"
@@ -431,6 +451,7 @@ def test_a_driver_that_is_killed_is_gone_on_with(seed, recipe, local, faulty: tu
     cache.mkdir(exist_ok=True)
     python = python_without(cache, tmp_path / "other", tmp_path / "python")
     command = [sys.executable, "-m", "tests.remote.hidden", str(tmp_path / "recipe.yaml"), url, python]
+    killed = 0
     for _ in range(3):
         running = subprocess.Popen(
             command, env={**os.environ, **environment(proxy.url), "AUGFORGE_CACHE": str(cache)}, cwd=ROOT
@@ -440,7 +461,58 @@ def test_a_driver_that_is_killed_is_gone_on_with(seed, recipe, local, faulty: tu
             time.sleep(0.002)
         with suppress(ProcessLookupError):
             running.send_signal(signal.SIGKILL)
-        running.wait()
+        killed += running.wait() == -signal.SIGKILL
+    assert killed
     run(recipe, folder_to_write(url), device="cpu", engine=Elsewhere(2, python))
+    shutil.rmtree(cache)
+    assert result(folder_to_read(url)) == local
+
+
+@contextmanager
+def cluster(hidden: Path, known: dict[str, str]) -> Iterator[str]:
+    """The address of a Ray of two CPUs whose processes do not see a folder, and have an environment of their own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ["ray.scripts.scripts", "start", "--head", "--block", "--port", str(port), "--num-cpus", "2"]
+    words += ["--object-store-memory", str(80 << 20), "--include-dashboard", "false", "--disable-usage-stats"]
+    command = hiding(hidden, [sys.executable, "-m", *words])
+    running = subprocess.Popen(command, env=known, start_new_session=True, stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while not reached(port):
+            assert running.poll() is None and time.monotonic() < end, "no Ray has started"
+            time.sleep(0.5)
+        yield f"127.0.0.1:{port}"
+    finally:
+        running.terminate()  # it ends all processes of its machine
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
+def reached(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+@hides
+@pytest.mark.slow
+def test_a_cluster_that_shares_only_the_bucket(recipe, local, bucket: Bucket, cache, tmp_path, s3_endpoint):
+    pytest.importorskip("ray")
+    url = f"{bucket.root}/run"
+    cache.mkdir()
+    (tmp_path / "recipe.yaml").write_text(recipe.yaml(), encoding="utf-8")
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # of this cluster alone
+    known = {**os.environ, **environment(s3_endpoint), **own, "PYTHONPATH": str(ROOT)}
+    with cluster(cache, {**known, "AUGFORGE_CACHE": str(tmp_path / "other")}) as address:
+        command = [sys.executable, "-m", "tests.remote.hidden", str(tmp_path / "recipe.yaml"), url, address]
+        driver = {**known, "AUGFORGE_CACHE": str(cache)}
+        done = subprocess.run(command, env=driver, stderr=subprocess.PIPE, text=True, timeout=400, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("other/workers/*/models/night-*/model.safetensors")), "no worker was elsewhere"
     shutil.rmtree(cache)
     assert result(folder_to_read(url)) == local
