@@ -51,7 +51,8 @@ def _share(gpus: float) -> int:
     if not gpus:
         return os.cpu_count() or 1
     me = ray.get_runtime_context().get_node_id()
-    mine: Mapping[str, float] = next((node["Resources"] for node in ray.nodes() if node["NodeID"] == me), {})
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    mine: Mapping[str, float] = next((node["Resources"] for node in nodes if node["NodeID"] == me), {})
     return max(1, int(mine.get("GPU", 1.0) / gpus))
 
 
@@ -89,7 +90,8 @@ class RayCrew:
 
         takes = {"num_gpus": self._gpus, "num_cpus": 0} if self._gpus else {"num_cpus": 1}
         once = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": AT_HAND + 2}
-        actor = ray.remote(Actor).options(**takes, **once).remote(self._gpus)
+        remote: Any = ray.remote(Actor)
+        actor = remote.options(**takes, **once).remote(self._gpus)
         self._actors[number] = actor
         self._coming[actor.ready.remote()] = number
 
