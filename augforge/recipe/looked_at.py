@@ -47,7 +47,7 @@ def on_of(stage: Stage, synthetic: bool) -> On:
 
 def has_synthetic(ledger: Ledger) -> bool:
     """Whether a ledger has generated images, dropped ones included."""
-    return "synthetic" in ledger.rows.column("origin").unique().to_pylist()
+    return bool(ledger.coded("origin").equal("synthetic").any())
 
 
 def looked_at(stage: Stage, ledger: Ledger) -> Indices:
