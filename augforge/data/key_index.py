@@ -64,6 +64,16 @@ class KeyIndex:
             open_ = open_[~same]
             at[open_] += 1
 
+    def all(self, keys: Keys) -> NDArray[np.int64]:
+        """All rows that have one of `keys`, rising."""
+        wanted = keys if isinstance(keys, np.ndarray) else _bytes_of(keys)
+        hashes = hashes_of(wanted)
+        low, high = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
+        places = [np.arange(start, stop) for start, stop in zip(low.tolist(), high.tolist(), strict=True)]
+        rows = self._rows[np.concatenate([np.zeros(0, dtype=np.int64), *places])].astype(np.int64)
+        asked = np.repeat(wanted, high - low)
+        return np.unique(rows[self._at(rows) == asked])
+
     def _at(self, rows: NDArray[np.int64]) -> Bytes:
         """(n,) the keys of `rows` (n,)."""
         numbers = np.searchsorted(self._starts, rows, "right") - 1

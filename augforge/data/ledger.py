@@ -46,7 +46,7 @@ class Ledger:
         self._rows = Rows(STORED, folder)
         self._coded = {name: Coded() for name in CODED}
         self._decided = Decisions()
-        self._index: KeyIndex | None = None
+        self._indexes: dict[str, KeyIndex] = {}
         self._several = Several()
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Ledger:
         self.classes, self._rows = list(other.classes), other._rows.copy()
         self._coded = {name: column.copy() for name, column in other._coded.items()}
         self._decided, self._several = other._decided.copy(), other._several.copy()
-        self._index = None
+        self._indexes = {}
 
     # -- adding ---------------------------------------------------------------------------------------------
 
@@ -147,6 +147,20 @@ class Ledger:
         decided = {"dropped": self._decided.reasons, "dropped_by": self._decided.stages}
         return decided[name] if name in decided else self._coded[name]
 
+    def each(self, names: Sequence[str], indices: Indices | None = None) -> Iterator[tuple[Any, ...]]:
+        """Some columns of all samples or of `indices`, one sample after the other; `kept` and the reasons too."""
+        for start in range(0, len(self) if indices is None else len(indices), CHUNK):
+            stop = min(start + CHUNK, len(self) if indices is None else len(indices))
+            part = np.arange(start, stop) if indices is None else indices[start:stop]
+            stored = self._rows.take(part, [name for name in names if name in STORED.names])
+            columns = [self._listed(name, part, stored) for name in names]
+            yield from zip(*columns, strict=True)
+
+    def _listed(self, name: str, part: Indices, stored: pa.Table) -> list[Any]:
+        if name in STORED.names:
+            return list(stored.column(name).to_pylist())
+        return self.kept[part].tolist() if name == "kept" else self.coded(name).list(part)
+
     def samples(self, indices: Indices) -> Iterator[Sample]:
         """The samples at `indices`, one after the other."""
         for start in range(0, len(indices), CHUNK):
@@ -162,12 +176,16 @@ class Ledger:
 
     def find(self, ids: Keys) -> Indices:
         """(n,) where the samples with these ids are, -1 for ids that are not in the ledger."""
-        return self._ids().find(ids)
+        return self._index("id").find(ids)
 
-    def _ids(self) -> KeyIndex:
-        if self._index is None or len(self._index) != len(self):
-            self._index = KeyIndex([pa.chunked_array(self._rows.pieces("id"), pa.string())])
-        return self._index
+    def all_with(self, name: str, texts: Keys) -> Indices:
+        """Where all samples are that have one of `texts` in the column, such as `digest`, rising."""
+        return self._index(name).all(texts)
+
+    def _index(self, name: str) -> KeyIndex:
+        if name not in self._indexes or len(self._indexes[name]) != len(self):
+            self._indexes[name] = KeyIndex([pa.chunked_array(self._rows.pieces(name), pa.string())])
+        return self._indexes[name]
 
     def by_id(self, ids: Collection[str]) -> dict[str, Sample]:
         """The samples with these ids; ids that are not in the ledger are left out."""
@@ -312,7 +330,7 @@ class Ledger:
             ValueError: it is not so, which is a defect of augforge, never of the data.
         """
         self._decided.reconcile()
-        if self._ids().repeats():
+        if self._index("id").repeats():
             raise ValueError("two samples share an id")
 
     def drops_by_stage(self) -> dict[str, dict[str, int]]:

@@ -179,14 +179,6 @@ class Vectors(Parts):
             found[chosen] = digests_of(self._tables[number])[inside]
         return found
 
-    def _by_part(self, rows: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-        """For each part: its number, which of `rows` (of all parts) lie in it, and in which of its own rows."""
-        parts = np.searchsorted(self._starts, rows, "right") - 1
-        inside = rows - self._starts[parts]
-        order = np.argsort(parts, kind="stable")
-        for chosen in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1) if len(order) else []:
-            yield int(parts[chosen[0]]), chosen, inside[chosen]
-
     def matrix(self, keys: Sequence[str], column: str = "vector") -> NDArray[np.float32]:
         """(n, d) the vectors of `keys`, in order, every key being there; only they are copied."""
         if not len(keys):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts
@@ -19,12 +20,39 @@ Item = TypeVar("Item")
 Rows = list[dict[str, Any]]
 
 
-def without_rows(ledger: Ledger, indices: Indices, parts: Parts) -> list[Sample]:
+class Waiting(Sequence[Sample]):
+    """The samples at `indices` of a ledger, read when they are asked for."""
+
+    def __init__(self, ledger: Ledger, indices: Indices) -> None:
+        self._ledger, self._indices = ledger, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self._ledger.samples(self._indices)
+
+    @overload
+    def __getitem__(self, place: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Sample]: ...
+
+    def __getitem__(self, place: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(place, slice):
+            return Waiting(self._ledger, self._indices[place])
+        return next(self._ledger.samples(self._indices[[place]]))
+
+
+def without_rows(ledger: Ledger, indices: Indices, parts: Parts) -> Sequence[Sample]:
     """Of the samples at `indices` one for each digest that has no row in `parts`, in the ledger's order."""
-    digests = ledger.column("digest", indices)
-    missing = set(parts.missing(digests))
-    todo: Mapping[str, int] = {d: i for d, i in zip(digests, indices.tolist(), strict=True) if d in missing}
-    return list(ledger.samples(np.array(sorted(todo.values()), dtype=np.int64)))
+    todo: dict[bytes, int] = {}
+    for start in range(0, len(indices), PIECE):
+        part = indices[start : start + PIECE]
+        digests = ledger.texts("digest", part)
+        missing = parts.find(digests) < 0
+        todo |= zip(digests[missing].tolist(), part[missing].tolist(), strict=True)
+    return Waiting(ledger, np.array(sorted(todo.values()), dtype=np.int64))
 
 
 def compute_rows(

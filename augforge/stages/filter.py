@@ -115,8 +115,8 @@ class Filter(Stage):
 
     def _named(self, reasons: NDArray[np.object_]) -> NDArray[np.object_]:
         """The reasons with the measure before each."""
-        for place, reason in enumerate(reasons.tolist()):
-            reasons[place] = None if reason is None else f"{self.primary_measure}: {reason}"
+        named = {reason: f"{self.primary_measure}: {reason}" for reason in set(reasons.tolist()) - {None}}
+        reasons[:] = [named.get(reason) for reason in reasons.tolist()]
         return reasons
 
     @property
