@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 class Decisions:
-    """(n,) `kept`, `weight`, each of `scores` (NaN where none is known), and `reasons` and `stages` of what was dropped.
+    """(n,) `kept`, `weight`, `scores` (NaN where one is not known), and `reasons` and `stages` of what was dropped.
 
     11 bytes and more for each sample, by how many reasons there are, and 8 for each measure; a reason is a text once.
     """

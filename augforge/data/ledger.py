@@ -1,8 +1,7 @@
 """The ledger: every sample ever seen, as columns, of which those that grow with a sample's texts lie on the disk.
 
-What never changes about a sample is in Arrow batches, mapped from a file once there are many; the columns of few
-different texts, and what the stages decide, are small numbers in NumPy arrays beside them: about 20 bytes a sample, and 8
-for each measure.
+What never changes about a sample is in Arrow batches, mapped from a file once there are many. Columns of few different
+texts, and what the stages decide, are numbers in NumPy arrays beside them: about 20 bytes a sample, 8 for each measure.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from augforge.data.pictures import parse_pictures
 from augforge.data.rows import Rows
 from augforge.data.sample import On, Sample, is_evaluation
 from augforge.data.schema import CODED, ROWS, STORED, ledger_schema, samples_batch
-from augforge.data.texts import Bytes, Coded, Codes, bytes_of
+from augforge.data.texts import Bytes, Coded, Codes, bytes_of, order_of
 from augforge.errors import RecipeError, shortened
 
 Indices = NDArray[np.int64]
@@ -37,8 +36,8 @@ EVERYONE = slice(None)
 class Ledger:
     """Samples as columns: what they are (`_rows`, `_coded`), and what was decided about them (`_decided`).
 
-    `empty` names those of `classes` of which the sources hold no image. `folder` is where the file of many rows is made,
-    which has no name and is gone with the ledger; without it, where temporary files lie.
+    `empty` names those of `classes` of which the sources hold no image. `folder` is where the file of many rows is
+    made, which has no name and is gone with the ledger; without it, where temporary files lie.
     """
 
     def __init__(self, classes: Sequence[str] = (), empty: Sequence[str] = (), folder: Path | None = None) -> None:
@@ -142,6 +141,10 @@ class Ledger:
             start += len(piece)
         return np.concatenate(rows), np.concatenate(texts)
 
+    def order_of_ids(self, indices: Indices | None = None) -> Indices:
+        """(n,) the places of all samples, or in `indices`, in the order of their ids."""
+        return order_of(self.texts("id", indices))
+
     def coded(self, name: str) -> Coded:
         """A column of few different texts, or `dropped` or `dropped_by`: by what it says one may choose and count."""
         decided = {"dropped": self._decided.reasons, "dropped_by": self._decided.stages}
@@ -181,6 +184,10 @@ class Ledger:
     def all_with(self, name: str, texts: Keys) -> Indices:
         """Where all samples are that have one of `texts` in the column, such as `digest`, rising."""
         return self._index(name).all(texts)
+
+    def same(self, name: str) -> Indices:
+        """(n,) the first sample that has the same text in a column, such as `digest`, as each."""
+        return self._index(name).same()
 
     def _index(self, name: str) -> KeyIndex:
         if name not in self._indexes or len(self._indexes[name]) != len(self):

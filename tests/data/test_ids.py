@@ -21,6 +21,16 @@ def test_other_content_gives_another_key(one, other):
     assert (ids.key(one) == ids.key(other)) == (ids.canonical(one) == ids.canonical(other))
 
 
+@given(JSONLIKE, st.lists(JSONLIKE), st.lists(st.lists(JSONLIKE), max_size=3))
+def test_an_iterator_is_the_list_of_what_it_gives(plain, items, nested):
+    assert ids.key(plain, iter(items), plain) == ids.key(plain, items, plain)
+    assert ids.key(iter([plain, *map(iter, nested), plain])) == ids.key([plain, *nested, plain])
+
+
+def test_a_long_iterator_is_its_list_too():
+    assert ids.key(iter(range(5000)), "x") == ids.key(list(range(5000)), "x")
+
+
 def test_a_key_does_not_join_its_parts():
     assert ids.key("ab", "c") != ids.key("a", "bc")
 

@@ -26,7 +26,7 @@ from augforge.algorithms.duplicates.hashes import (
 )
 from augforge.algorithms.duplicates.pairs import Pairs
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import Sample, is_evaluation
+from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.ingest import Pixels
 from augforge.engine.rows import compute_rows
@@ -92,8 +92,7 @@ class Candidates:
         self.reference = np.arange(self.size) >= self.n
         self.fixed = self.reference.copy()
         self.fixed[: self.n] = ~np.isin(self.indices, ledger.visible(stage.on))
-        splits = ledger.column("split", self.indices)
-        self.evaluation = np.array([is_evaluation(split) for split in splits] + [False] * len(others.indices), bool)
+        self.evaluation = np.append(ledger.in_evaluation(self.indices), np.zeros(self.size - self.n, dtype=bool))
         self.hashes = self._found()
 
     def _found(self) -> Hashes:
@@ -140,13 +139,13 @@ class Candidates:
     @cached_property
     def synthetic(self) -> NDArray[np.bool_]:
         """(size,) who was generated; references count as real."""
-        origins = np.array(self.ledger.column("origin", self.indices), dtype=np.str_)
-        return np.append(origins == "synthetic", np.zeros(self.size - self.n, dtype=bool))
+        made = self.ledger.coded("origin").equal("synthetic", self.indices)
+        return np.append(made, np.zeros(self.size - self.n, dtype=bool))
 
     @cached_property
     def pixels(self) -> NDArray[np.int64]:
         """(size,) width times height; 0 for references, which stay anyway."""
-        width, height = (np.array(self.ledger.column(name, self.indices), np.int64) for name in ("width", "height"))
+        width, height = (self.ledger.numbers(name, self.indices) for name in ("width", "height"))
         return np.append(width * height, np.zeros(self.size - self.n, dtype=np.int64))
 
     @cached_property
@@ -179,10 +178,12 @@ class Candidates:
     @cached_property
     def families(self) -> NDArray[np.int64]:
         """(p,) sorted numbers of the pairs (i, j), i < j, of a child and its parent: i * size + j."""
-        places = {identity: row for row, identity in enumerate(self.ids)}
-        lists = self.ledger.column("parents", self.indices)
-        pairs = [(row, places[p]) for row, parents in enumerate(lists) for p in parents if p in places]
-        return np.sort(_numbers(np.array(pairs, dtype=np.int64).reshape(-1, 2), self.size))
+        children, ids = self.ledger.lists("parents", self.indices)
+        places = self.ledger.find(ids)
+        parents = np.searchsorted(self.indices, places)
+        there = np.isin(places, self.indices)
+        pairs = np.stack([children, parents], axis=1).astype(np.int64)[there]
+        return np.sort(_numbers(pairs, self.size))
 
     def comparable(self, pairs: Pairs) -> NDArray[np.bool_]:
         """(p,) which pairs (p, 2) may be evidence, if they are near."""

@@ -90,12 +90,10 @@ def _references(stage: Duplicates, store: Store, progress: Progress) -> tuple[Re
 def _wanted(ledger: Ledger) -> Indices:
     """The kept samples, and the parents of kept ones."""
     visible = ledger.visible()
-    parents = {parent for parents in ledger.column("parents", visible) for parent in parents}
-    if not parents:
-        return visible
-    there = np.fromiter((identity in parents for identity in ledger.column("id")), dtype=bool, count=len(ledger))
-    readable = np.array([bool(digest) for digest in ledger.column("digest")])
-    found: Indices = np.union1d(visible, np.flatnonzero(there & readable))
+    _, ids = ledger.lists("parents", visible)
+    parents = np.unique(ledger.find(ids)) if len(ids) else visible[:0]
+    parents = parents[parents >= 0]
+    found: Indices = np.union1d(visible, parents[ledger.texts("digest", parents) != b""])
     return found
 
 
@@ -169,10 +167,11 @@ def _with_parents(candidates: Candidates) -> list[tuple[int, str, str]]:
     """Free samples and their parents: the row, the parent's id and its digest, as far as that is known."""
     ledger = candidates.ledger
     free = np.flatnonzero(~candidates.fixed[: candidates.n])
-    lists = ledger.column("parents", candidates.indices[free])
-    digests = dict(zip(ledger.column("id"), ledger.column("digest"), strict=True))
-    pairs = [(row, parent) for row, parents in zip(free.tolist(), lists, strict=True) for parent in parents]
-    return [(row, parent, digests[parent]) for row, parent in pairs if digests.get(parent)]
+    children, ids = ledger.lists("parents", candidates.indices[free])
+    places = ledger.find(ids)
+    children, places = free[children[places >= 0]], places[places >= 0]
+    found = zip(children.tolist(), ledger.each(("id", "digest"), places), strict=True)
+    return [(row, parent, digest) for row, (parent, digest) in found if digest]
 
 
 def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress: Progress) -> None:
