@@ -4,9 +4,9 @@
 
 The samples are made up: labels of 1,000 classes with a long tail, a score, a hash, three copies in a hundred and two
 near-duplicates. What a filter would have measured of each is written to a run folder first. Then the stages of a run
-decide, as in a run over images that were all looked at before: `filter sharpness` with `keep` in each class,
-`filter duplicates` by hashes at most 2 bits apart, `select balanced`, the digests of a lock, samples.parquet. `--compare CHECKOUT` does the
-same with the code of another checkout, which has to come to the same digests.
+decide, as in a run over images that were all looked at before: `filter sharpness` with `keep` in each class, `filter
+duplicates` by hashes at most 2 bits apart, `select balanced`, the digests of a lock, samples.parquet. `--compare
+CHECKOUT` does the same with the code of another checkout, which has to come to the same digests.
 """
 
 from __future__ import annotations
@@ -186,6 +186,7 @@ def decisions(path: Path) -> str:
 
 
 def main() -> None:
+    """Run in a process for each size, so that the peaks are its own."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--samples", type=int, nargs="+", default=[100_000])
     asked.add_argument("--folder", type=Path, default=None, help="where the run folders are made, and removed again")

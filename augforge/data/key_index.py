@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.data.texts import Bytes, bytes_of, hashes_of
+from augforge.data.texts import Bytes, bytes_of, hashes_of_texts
 
 Keys: TypeAlias = "Sequence[str] | Bytes"
 FEW = 32
@@ -31,7 +31,7 @@ class KeyIndex:
         self._starts = np.cumsum([0, *map(len, self._chunks)], dtype=np.int64)
         hashes = np.empty(self._starts[-1], dtype=np.uint64)
         for start, chunk in zip(self._starts.tolist(), self._chunks, strict=False):
-            hashes[start : start + len(chunk)] = hashes_of(bytes_of(chunk))
+            hashes[start : start + len(chunk)] = hashes_of_texts(bytes_of(chunk))
         order = np.argsort(hashes, kind="stable")
         self._hashes, self._rows = hashes[order], order.astype(row_type(len(order)))
 
@@ -52,7 +52,7 @@ class KeyIndex:
 
     def _find(self, wanted: Bytes, found: NDArray[np.int64]) -> None:
         """Write the rows of (n,) keys that are there into `found`."""
-        hashes = hashes_of(wanted)
+        hashes = hashes_of_texts(wanted)
         at = np.searchsorted(self._hashes, hashes)
         open_ = np.arange(len(wanted))
         while len(open_):
@@ -67,7 +67,7 @@ class KeyIndex:
     def all(self, keys: Keys) -> NDArray[np.int64]:
         """All rows that have one of `keys`, rising."""
         wanted = keys if isinstance(keys, np.ndarray) else _bytes_of(keys)
-        hashes = hashes_of(wanted)
+        hashes = hashes_of_texts(wanted)
         low, high = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
         places = [np.arange(start, stop) for start, stop in zip(low.tolist(), high.tolist(), strict=True)]
         rows = self._rows[np.concatenate([np.zeros(0, dtype=np.int64), *places])].astype(np.int64)

@@ -165,7 +165,7 @@ class _File:
 
 def _is_full(batches: Sequence[pa.RecordBatch]) -> bool:
     rows, size = sum(each.num_rows for each in batches), sum(each.nbytes for each in batches)
-    return rows >= BATCH_ROWS or size >= BATCH_BYTES
+    return bool(rows >= BATCH_ROWS or size >= BATCH_BYTES)
 
 
 def _together(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:

@@ -38,7 +38,7 @@ def bytes_of(texts: pa.Array) -> Bytes:
     return found.reshape(-1).view(f"S{found.shape[1]}")
 
 
-def hashes_of(texts: Bytes) -> Hashes:
+def hashes_of_texts(texts: Bytes) -> Hashes:
     """(n,) a hash of each text, the same whatever the width of the array; different texts rarely share one."""
     found = np.zeros(len(texts), dtype=np.uint64)
     for start in range(0, len(texts), HASHED):
@@ -189,7 +189,9 @@ class Coded:
 
     def mapped(self, function: Callable[[str | None], Any], dtype: Any, places: Any = slice(None)) -> NDArray[Any]:
         """(m,) what `function` says of the text at each place; it is asked once for each text."""
-        return np.array([*map(function, self.texts), function(None)], dtype=dtype)[self.codes[places]]
+        said: NDArray[Any] = np.array([*map(function, self.texts), function(None)], dtype=dtype)
+        found: NDArray[Any] = said[self.codes[places]]
+        return found
 
     def equal(self, text: str | None, places: Any = slice(None)) -> NDArray[np.bool_]:
         """(m,) where the text is this one."""

@@ -28,8 +28,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.data.files import digest_of, write_atomically
-from augforge.data.key_index import row_type
+from augforge.data.key_index import Keys, row_type
 from augforge.data.store import Parts, Writer
+from augforge.data.texts import TextView
 from augforge.data.vector_parts import (
     HEX,
     Precision,
@@ -151,8 +152,9 @@ class Vectors(Parts):
         """The digests of all rows."""
         return {digest.decode() for table in self._tables for digest in digests_of(table).tolist()}
 
-    def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
+    def find(self, keys: Keys) -> NDArray[np.int64]:
         """(n,) in which row of all parts each digest lies, -1 where it is missing; what is no SHA-256 is missing."""
+        keys = TextView(keys) if isinstance(keys, np.ndarray) else keys
         rows = np.full(len(keys), -1, dtype=np.int64)
         usable = np.array([n for n, key in enumerate(keys) if is_digest(key)], dtype=np.int64)
         if not len(self._index) or not len(usable):

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augforge.data import ids
@@ -21,7 +21,8 @@ def test_other_content_gives_another_key(one, other):
     assert (ids.key(one) == ids.key(other)) == (ids.canonical(one) == ids.canonical(other))
 
 
-@given(JSONLIKE, st.lists(JSONLIKE), st.lists(st.lists(JSONLIKE), max_size=3))
+@settings(max_examples=30, deadline=None)
+@given(JSONLIKE, st.lists(JSONLIKE, max_size=4), st.lists(st.lists(JSONLIKE), max_size=3))
 def test_an_iterator_is_the_list_of_what_it_gives(plain, items, nested):
     assert ids.key(plain, iter(items), plain) == ids.key(plain, items, plain)
     assert ids.key(iter([plain, *map(iter, nested), plain])) == ids.key([plain, *nested, plain])

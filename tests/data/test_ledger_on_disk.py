@@ -1,4 +1,4 @@
-"""The ledger with its rows in files and its texts in pages: the same state machine, and the same answers as of a list."""
+"""The ledger with its rows in files and its texts in pages: the same state machine, and the answers of a list."""
 
 from __future__ import annotations
 
@@ -52,7 +52,12 @@ TestSmallLedger.settings = settings(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `SmallMachine`."""
-    for module, name, number in ((rows, "IN_MEMORY", 2), (rows, "BATCH_ROWS", 2), (rows, "PIECE", 3), (texts, "PAGE", 2)):
+    for module, name, number in (
+        (rows, "IN_MEMORY", 2),
+        (rows, "BATCH_ROWS", 2),
+        (rows, "PIECE", 3),
+        (texts, "PAGE", 2),
+    ):
         monkeypatch.setattr(module, name, number)
 
 

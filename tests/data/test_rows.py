@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +44,9 @@ def test_rows_are_those_of_a_list(tmp_path: Path) -> None:
             known += [row for part in stage for row in part]
         assert len(rows) == len(known)
         assert [row for batch in rows.batches(SCHEMA.names) for row in batch.to_pylist()] == known
-        places = np.array(data.draw(st.lists(st.integers(0, len(known) - 1), max_size=9) if known else st.just([])), int)
+        places = np.array(
+            data.draw(st.lists(st.integers(0, len(known) - 1), max_size=9) if known else st.just([])), int
+        )
         assert rows.take(places, SCHEMA.names).to_pylist() == [known[place] for place in places]
         assert [v for p in rows.pieces("width", places) for v in p.to_pylist()] == [known[p]["width"] for p in places]
         assert rows.texts("id", places).tolist() == [(known[place]["id"] or "").encode() for place in places]
@@ -89,12 +90,12 @@ def test_what_fails_half_way_adds_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_the_file_has_no_name_and_is_gone_with_its_rows(tmp_path: Path) -> None:
-    opened = len(os.listdir("/proc/self/fd"))
+    opened = len(list(Path("/proc/self/fd").iterdir()))
     rows = Rows(SCHEMA, tmp_path)
     rows.extend(batches(some(50)))
-    assert list(tmp_path.iterdir()) == [] and len(os.listdir("/proc/self/fd")) > opened
+    assert list(tmp_path.iterdir()) == [] and len(list(Path("/proc/self/fd").iterdir())) > opened
     del rows
-    assert len(os.listdir("/proc/self/fd")) == opened
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
 
 
 @pytest.mark.usefixtures("small")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augforge.data import texts as module
-from augforge.data.texts import Coded, TextView, bytes_of, hashes_of, order_of
+from augforge.data.texts import Coded, TextView, bytes_of, hashes_of_texts, order_of
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 LONG = st.text("ab", min_size=0, max_size=18)
@@ -32,15 +32,15 @@ def test_texts_of_one_length_are_not_copied() -> None:
 @given(st.lists(TEXT | LONG, min_size=1))
 def test_hashes_depend_on_the_text_alone(texts: list[str]) -> None:
     found = np.array([text.encode() for text in texts], dtype=np.bytes_)
-    hashes = hashes_of(found)
-    assert hashes.tolist() == hashes_of(found.astype("S99")).tolist()
-    assert [hashes_of(found[[n]])[0] for n in range(len(found))] == hashes.tolist()
+    hashes = hashes_of_texts(found)
+    assert hashes.tolist() == hashes_of_texts(found.astype("S99")).tolist()
+    assert [hashes_of_texts(found[[n]])[0] for n in range(len(found))] == hashes.tolist()
 
 
 def test_ids_have_different_hashes() -> None:
     """Were only the first 8 bytes looked at, all of these would have one."""
     ids = np.array([f"{n:020x}" for n in range(100_000)], dtype=np.bytes_)
-    assert len(np.unique(hashes_of(ids))) == len(ids)
+    assert len(np.unique(hashes_of_texts(ids))) == len(ids)
 
 
 @given(st.lists(TEXT | LONG))

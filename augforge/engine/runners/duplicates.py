@@ -176,8 +176,7 @@ def _with_parents(candidates: Candidates) -> list[tuple[int, str, str]]:
 
 def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress: Progress) -> None:
     """Settle who stays among all, and give the others their reasons and scores."""
-    _, codes = np.unique(np.array(candidates.digests, dtype=np.str_), return_inverse=True)
-    copies = _copies(candidates, codes)
+    copies = _copies(candidates)
     conflicts = Conflicts(candidates)
     conflicts.note(copies)
     nearest_bits = np.full(candidates.size, np.nan)
@@ -195,11 +194,11 @@ def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress:
         progress.about(told)
 
 
-def _copies(candidates: Candidates, codes: NDArray[np.int64]) -> Pairs:
+def _copies(candidates: Candidates) -> Pairs:
     """(p, 2) exact copies, each with the one that stays: of references, and among samples."""
-    groups = codes
+    codes = groups = candidates.codes
     if candidates.stage.within == "class":
-        groups = np.unique(np.stack([codes, candidates.labels]), axis=1, return_inverse=True)[1].reshape(-1)
+        groups = codes * (len(candidates.ledger.classes) + 1) + candidates.labels + 1
     rank = np.where(candidates.fixed, candidates.rank - candidates.size, candidates.rank)
     pairs = copies_of(codes if len(candidates.others.indices) else groups, rank)
     if len(candidates.others.indices):
@@ -240,13 +239,16 @@ def _reasons(candidates: Candidates, gone: Rows, verdict: Verdict) -> list[str]:
     far = np.flatnonzero(bits > candidates.distance)
     if candidates.stage.by == "embedding":
         fits[far] = candidates.fit(candidates.digests_of(gone[far]), candidates.digests_of(by[far]), SMALLEST)
-    names: dict[int, str] = {}
-    for cluster, identity in zip(verdict.cluster[: candidates.n].tolist(), candidates.ids, strict=True):
-        names[cluster] = min(names.get(cluster, identity), identity)
-    rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True)
+    places, clusters = candidates.place_of_id, verdict.cluster
+    lowest = np.full(int(clusters.max(initial=-1)) + 1, candidates.size)
+    np.minimum.at(lowest, clusters[: candidates.n], places[: candidates.n])
+    row_of = np.empty(candidates.size, dtype=np.int64)
+    row_of[places] = np.arange(candidates.size)
+    names = [name.decode() for name in candidates.texts("id", row_of[lowest[clusters[gone]]]).tolist()]
+    rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), names, strict=True)
     return [
-        _reason(candidates, row, other, _distance(candidates, apart, fit), names[verdict.cluster[row]])
-        for row, other, apart, fit in rows
+        _reason(candidates, row, other, _distance(candidates, apart, fit), name)
+        for row, other, apart, fit, name in rows
     ]
 
 
@@ -257,7 +259,7 @@ def _distance(candidates: Candidates, apart: int, fit: float) -> str:
 
 def _reason(candidates: Candidates, row: int, other: int, distance: str, cluster: str) -> str:
     """Why `row` goes and `other` stays."""
-    same = candidates.digests[row] == candidates.digests[other]
+    same = candidates.codes[row] == candidates.codes[other]
     leaks = candidates.reference[other] or candidates.evaluation[other]
     what = "exact copy" if same else "near-duplicate"
     how = "" if same else f" ({distance})"

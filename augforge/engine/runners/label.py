@@ -79,7 +79,8 @@ def unlabelled(ledger: Ledger) -> Indices:
     free[list(ledger.several(indices))] = False
     found: Indices = indices[free]
     said = ledger.each(("annotations",), found)
-    return found[np.array(["labels" not in parse_annotations(text) for (text,) in said], dtype=bool)]
+    found = found[np.array(["labels" not in parse_annotations(text) for (text,) in said], dtype=bool)]
+    return found
 
 
 def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, int]:
@@ -128,7 +129,7 @@ def hash_parts(store: Store) -> Parts:
     return store.parts("hash-1", HASHES, by="digest")
 
 
-def _hash(samples: list[Sample], parts: Parts, drop: Drop, context: RunContext) -> None:
+def _hash(samples: Sequence[Sample], parts: Parts, drop: Drop, context: RunContext) -> None:
     from augforge.algorithms.duplicates import hash_bytes
 
     def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
