@@ -189,6 +189,10 @@ class Ledger:
         """(n,) the first sample that has the same text in a column, such as `digest`, as each."""
         return self._index(name).same()
 
+    def distinct(self, name: str, indices: Indices) -> int:
+        """How many different texts the samples at `indices` have in a column, such as `digest`."""
+        return len(np.unique(self.same(name)[indices]))
+
     def _index(self, name: str) -> KeyIndex:
         if name not in self._indexes or len(self._indexes[name]) != len(self):
             self._indexes[name] = KeyIndex([pa.chunked_array(self._rows.pieces(name), pa.string())])

@@ -11,23 +11,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.algorithms.rules import Unjudged
-from augforge.data import images
 from augforge.data.ids import key
 from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.memberships import Memberships, memberships_of
-from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.data.texts import TextView
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Drop, Embedder, stored_vectors
+from augforge.engine.embedding import Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.held_out import held_out
-from augforge.engine.rows import compute_rows, without_rows
+from augforge.engine.rows import Encoded, Look, drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.engine.runners.patches import MutualScores
-from augforge.errors import BadImage, shortened
+from augforge.errors import shortened
 from augforge.models import find_model
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
@@ -226,15 +223,20 @@ def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     ledger = context.ledger
     indices = looked_at(stage, ledger)
     parts = _score_parts(stage, context.store)
-    todo = without_rows(ledger, indices, parts)
-    unjudged = _measure_all(stage, todo, parts, context.drop_as(title), context)
+    ahead, unjudged = context.ahead.of(parts)
+    todo = without_rows(ledger, indices, parts, unjudged)
+    known = ledger.distinct("digest", indices) - len(todo) if ahead else 0
+    measured = len(todo) + min(ahead, known)
+    refused = look_at(Measuring(stage.name, stage), ledger, todo, parts, context.place, context.engine)
+    drop_all(refused.dropped, context.drop_as(title))
+    unjudged = {**unjudged, **refused.unjudged}
     asked, indices = len(indices), indices[ledger.kept[indices]]
     failed = ledger.all_with("digest", list(unjudged)) if unjudged else indices[:0]
     failed = failed[np.isin(failed, indices)]
     failures = {i: unjudged[d] for i, d in zip(failed.tolist(), ledger.column("digest", failed), strict=True)}
     inputs = FilterInputs(TextView(ledger.texts("id", indices)), ledger.class_index(indices), ledger.classes)
     scores = _stored_scores(stage, parts, ledger, indices)
-    return _Looked(indices, scores, inputs, len(todo), asked - len(todo), failures)
+    return _Looked(indices, scores, inputs, measured, asked - measured, failures)
 
 
 def _checked(stage: PixelFilter, measured: Mapping[str, float]) -> Mapping[str, float]:
@@ -259,6 +261,11 @@ def _stored_scores(
     return scores
 
 
+def measuring(stage: PixelFilter, store: Store) -> tuple[Look, Parts]:
+    """What a filter measures of an image, and where it is stored."""
+    return Measuring(stage.name, stage), _score_parts(stage, store)
+
+
 def _score_parts(stage: PixelFilter, store: Store) -> Parts:
     schema = pa.schema([("digest", pa.string()), *((name, pa.float64()) for name in stage.measures)])
     name = f"filter-{stage.name}-{key(stage.name, stage.version, stage.measured_options())[:12]}"
@@ -280,23 +287,13 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
     return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
 
 
-def _measure_all(
-    stage: PixelFilter, samples: Sequence[Sample], parts: Parts, drop: Drop, context: RunContext
-) -> dict[str, str]:
-    """Measure and store; what could not be judged is not stored, and comes back: digest, reason."""
-    unjudged: dict[str, str] = {}
+@dataclass(frozen=True)
+class Measuring(Look):
+    """Measures images by what a filter looks at in their pixels."""
 
-    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        rows = []
-        for sample in batch:
-            try:
-                measured = _checked(stage, stage.measure(images.decode(context.pixels.bytes_of(sample))))
-                rows.append({"digest": sample.digest, **measured})
-            except BadImage as error:
-                drop([sample.digest], error.message)
-            except Unjudged as error:
-                unjudged[sample.digest] = str(error)
-        return rows
+    title: str
+    stage: PixelFilter
 
-    compute_rows(stage.name, samples, look, parts, context.progress)
-    return unjudged
+    def see(self, image: Encoded) -> Mapping[str, float]:
+        """As `Look.see`: what could not be judged has no row, and is measured again another time."""
+        return _checked(self.stage, self.stage.measure(image.image))

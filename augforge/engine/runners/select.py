@@ -13,7 +13,7 @@ from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.texts import TextView, order_of
 from augforge.engine.context import RunContext
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
 from augforge.engine.remembered import remembered
 from augforge.errors import RecipeError
 from augforge.models import find_model, model_key

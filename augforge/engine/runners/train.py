@@ -21,7 +21,8 @@ from augforge.engine.at_hand import check_models
 from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.guards import refuse_touching
-from augforge.engine.ingest import Pixels, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.pixels import Pixels
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
