@@ -34,7 +34,7 @@ from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.finish import write_ledger
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
 from augforge.engine.runners import candidates
 from augforge.engine.runners.duplicates import run_duplicates
 from augforge.engine.runners.filter import _score_parts, run_filter
@@ -149,21 +149,23 @@ def decide(samples: int, folder: Path) -> None:
         "lock": lambda: print("  digests", key_of(result_of(ledger)), flush=True),
         "write": lambda: write_ledger(ledger, folder / "samples.parquet"),
     }
-    total, most = 0.0, Memory()
+    total, busy, most = 0.0, 0.0, Memory()
     for name, step in steps.items():
-        memory, began = Memory(), time.perf_counter()
+        memory, began, used = Memory(), time.perf_counter(), time.process_time()
         with memory.watched():
             step()
-        seconds = time.perf_counter() - began
-        total += seconds
+        seconds, cpu = time.perf_counter() - began, time.process_time() - used
+        total, busy = total + seconds, busy + cpu
         most.anonymous, most.total = max(most.anonymous, memory.anonymous), max(most.total, memory.total)
         kept = int(ledger.kept.sum())
         print(
-            f"  {name:<12} {seconds:8.1f} s   peak {memory.anonymous:6.0f} MB anonymous, {memory.total:6.0f} MB in all"
+            f"  {name:<12} {seconds:8.1f} s {cpu:8.1f} s of CPU   peak {memory.anonymous:6.0f} MB anonymous, {memory.total:6.0f} MB in all"
             f"   {kept:,} kept",
             flush=True,
         )
-    print(f"  in all       {total:8.1f} s   peak {most.anonymous:6.0f} MB anonymous, {most.total:6.0f} MB in all")
+    print(
+        f"  in all       {total:8.1f} s {busy:8.1f} s of CPU   peak {most.anonymous:6.0f} MB anonymous, {most.total:6.0f} MB in all"
+    )
     print(f"  decisions {decisions(folder / 'samples.parquet')}", flush=True)
 
 

@@ -179,7 +179,7 @@ class Ledger:
 
     def find(self, ids: Keys) -> Indices:
         """(n,) where the samples with these ids are, -1 for ids that are not in the ledger."""
-        return self._index("id").find(ids)
+        return self._index("id").find(ids) if len(ids) else np.zeros(0, dtype=np.int64)
 
     def all_with(self, name: str, texts: Keys) -> Indices:
         """Where all samples are that have one of `texts` in the column, such as `digest`, rising."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.duplicates.closer import DIFFERENT, plain
 from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
-from augforge.algorithms.duplicates.evidence import Rows
+from augforge.algorithms.duplicates.evidence import Rows, row_type
 from augforge.algorithms.duplicates.hashes import (
     NO_STRUCTURE,
     SIDE,
@@ -84,7 +84,7 @@ class Candidates:
         self.indices = ledger.visible()
         self.n, self.size = len(self.indices), len(self.indices) + len(others.indices)
         self.distance = stage.reach(self.size)
-        self.labels = np.append(ledger.class_index(self.indices), np.full(self.size - self.n, -1))
+        self.labels = np.append(ledger.class_index(self.indices), np.full(self.size - self.n, -1)).astype(np.int32)
         self.reference = np.arange(self.size) >= self.n
         self.fixed = self.reference.copy()
         self.fixed[: self.n] = ~np.isin(self.indices, ledger.visible(stage.on))
@@ -112,7 +112,7 @@ class Candidates:
         _, places, counts = np.unique(hashes, return_inverse=True, return_counts=True)
         alike = np.flatnonzero(counts[places] > 1)
         names, numbers = np.unique(self.texts("digest", alike), return_inverse=True)
-        codes = np.arange(self.size) + len(names)
+        codes: Rows = np.arange(len(names), len(names) + self.size, dtype=row_type(2 * self.size))
         codes[alike] = numbers
         return codes
 
@@ -206,14 +206,14 @@ class Candidates:
         order = np.lexsort(
             (self.place_of_id, -self.bytes, -self.pixels, self.synthetic, ~self.evaluation, ~self.reference)
         )
-        rank = np.empty(self.size, dtype=np.int64)
+        rank = np.empty(self.size, dtype=row_type(self.size))
         rank[order] = np.arange(self.size)
         return rank
 
     @cached_property
     def place_of_id(self) -> Rows:
         """(size,) where the id of each row is in the order of ids."""
-        place = np.empty(self.size, dtype=np.int64)
+        place = np.empty(self.size, dtype=row_type(self.size))
         place[order_of(self.texts("id", np.arange(self.size)))] = np.arange(self.size)
         return place
 

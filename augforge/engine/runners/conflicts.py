@@ -57,7 +57,7 @@ class Conflicts:
         return self._number(self._candidates.codes, self._candidates.labels)
 
     def _number(self, codes: Rows, labels: Rows) -> Rows:
-        return codes * (len(self._candidates.ledger.classes) + 1) + labels
+        return codes.astype(np.int64) * (len(self._candidates.ledger.classes) + 1) + labels
 
     def told(self, title: str) -> str:
         """Score the conflicts: a number that all images of one share; the line for the run's output, "" for none."""

@@ -203,7 +203,7 @@ def _copies(candidates: Candidates) -> Pairs:
     """(p, 2) exact copies, each with the one that stays: of references, and among samples."""
     codes = groups = candidates.codes
     if candidates.stage.within == "class":
-        groups = codes * (len(candidates.ledger.classes) + 1) + candidates.labels + 1
+        groups = codes.astype(np.int64) * (len(candidates.ledger.classes) + 1) + candidates.labels + 1
     rank = np.where(candidates.fixed, candidates.rank - candidates.size, candidates.rank)
     pairs = copies_of(codes if len(candidates.others.indices) else groups, rank)
     if len(candidates.others.indices):

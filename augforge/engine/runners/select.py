@@ -130,7 +130,7 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
         stage.options(),
         models,
         iter(candidates.ids),
-        candidates.labels,
+        iter(candidates.labels),
         candidates.digests(),
         *columns,
     )
