@@ -157,16 +157,15 @@ def decide(samples: int, folder: Path) -> None:
         seconds, cpu = time.perf_counter() - began, time.process_time() - used
         total, busy = total + seconds, busy + cpu
         most.anonymous, most.total = max(most.anonymous, memory.anonymous), max(most.total, memory.total)
-        kept = int(ledger.kept.sum())
-        print(
-            f"  {name:<12} {seconds:8.1f} s {cpu:8.1f} s of CPU   peak {memory.anonymous:6.0f} MB anonymous, {memory.total:6.0f} MB in all"
-            f"   {kept:,} kept",
-            flush=True,
-        )
-    print(
-        f"  in all       {total:8.1f} s {busy:8.1f} s of CPU   peak {most.anonymous:6.0f} MB anonymous, {most.total:6.0f} MB in all"
-    )
+        print(f"{_line(name, seconds, cpu, memory)}   {int(ledger.kept.sum()):,} kept", flush=True)
+    print(_line("in all", total, busy, most))
     print(f"  decisions {decisions(folder / 'samples.parquet')}", flush=True)
+
+
+def _line(name: str, seconds: float, cpu: float, memory: Memory) -> str:
+    """What a stage took."""
+    peak = f"peak {memory.anonymous:6.0f} MB anonymous, {memory.total:6.0f} MB in all"
+    return f"  {name:<12} {seconds:8.1f} s {cpu:8.1f} s of CPU   {peak}"
 
 
 def _in(folder: Path) -> dict[str, Any]:
