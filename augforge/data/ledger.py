@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
@@ -144,6 +145,11 @@ class Ledger:
     def order_of_ids(self, indices: Indices | None = None) -> Indices:
         """(n,) the places of all samples, or in `indices`, in the order of their ids."""
         return order_of(self.texts("id", indices))
+
+    def sorted_by(self, name: str) -> Indices:
+        """(n,) all samples in the order of a column of texts of any length; of equal ones the first comes first."""
+        column = pa.chunked_array(self._rows.pieces(name), STORED.field(name).type)
+        return np.asarray(pc.sort_indices(column)).astype(np.int64)
 
     def coded(self, name: str) -> Coded:
         """A column of few different texts, or `dropped` or `dropped_by`: by what it says one may choose and count."""

@@ -13,6 +13,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from heapq import nsmallest
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from augforge.data.ids import canonical, key, unit
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.pictures import identity_of
 from augforge.data.sample import Sample
+from augforge.data.texts import TextView
 from augforge.errors import StoreError
 from augforge.models import find_model, model_digest
+from augforge.provenance.listing import listed_sources
 from augforge.recipe import Recipe
 from augforge.stages.generator import Generator
 
@@ -39,8 +42,8 @@ NAME = "recipe.lock"
 """The lock of a run, in its folder."""
 LISTED = 10_000
 """A source of more images is listed folder by folder instead of file by file."""
-SHORT, DIGITS = 16, 10
-"""Hex digits of a file's digest and of an id, as far as a lock lists them."""
+DIGITS = 10
+"""Hex digits of an id, as far as a lock lists it."""
 THUMBNAILS, SIDE = 64, 8
 PLAN = ("batch-number", "slot")
 """Draws that say where in the batch plan an image was made, not what it is."""
@@ -127,31 +130,7 @@ def _pixels(ledger: Ledger) -> str:
 
 def _sources(recipe: Recipe, ledger: Ledger) -> list[Lock]:
     """For each source its images, and a digest of each; of a large source a digest of each folder."""
-    files: list[dict[str, str]] = [{} for _ in recipe.sources]
-    rows = ledger.each(("ref", "digest", "label", "split", "pictures", "annotations"))
-    for ref, digest, label, split, pictures, said in rows:
-        place, _, locator = ref.partition(":")
-        if place.isdecimal():
-            files[int(place)][locator] = key(digest, label, split, identity_of(pictures), *([said] if said else []))[
-                :SHORT
-            ]
-    return [_source(spec.plain(), listed) for spec, listed in zip(recipe.sources, files, strict=True)]
-
-
-def _source(plain: Mapping[str, Any], files: Mapping[str, str]) -> Lock:
-    ordered = dict(sorted(files.items()))
-    about = {"source": dict(plain), "images": len(files), "digest": key(ordered)}
-    if len(files) <= LISTED:
-        return {**about, "files": ordered}
-    folders: dict[str, list[list[str]]] = {}
-    for locator, digest in ordered.items():
-        folders.setdefault(_folder(locator), []).append([locator, digest])
-    return {**about, "folders": {folder: key(listed)[:SHORT] for folder, listed in folders.items()}}
-
-
-def _folder(locator: str) -> str:
-    """Where an image lies: its folder, or the file that holds its row."""
-    return locator.rpartition("#")[0] or locator.rpartition("/")[0]
+    return listed_sources(recipe, ledger, LISTED)
 
 
 def _models(recipe: Recipe) -> Lock:
@@ -221,8 +200,8 @@ def _thumbnails(ledger: Ledger, pixels: Any) -> Iterator[tuple[str, str]]:
 
 def chosen(ledger: Ledger, indices: Indices, count: int) -> list[Sample]:
     """`count` of the samples at `indices`, by a hash of their ids, in the order of their ids."""
-    ids = ledger.column("id", indices)
-    first = sorted(range(len(ids)), key=lambda place: unit("thumbnail", ids[place]))[:count]
+    ids = TextView(ledger.texts("id", indices))
+    first = nsmallest(count, range(len(ids)), key=lambda place: unit("thumbnail", ids[place]))
     return list(ledger.samples(indices[np.array(sorted(first, key=lambda place: ids[place]), dtype=np.int64)]))
 
 
