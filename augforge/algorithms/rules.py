@@ -79,7 +79,8 @@ class Rule:
                 stays[measured] = ~self._outlying(scores[measured], everyone)
             else:
                 stays[measured] = self._stays(scores[measured], known[measured])
-        reasons[~stays] = self._reasons(scores, within)[~stays]
+        gone = np.flatnonzero(~stays)
+        reasons[gone] = self._reasons(scores[gone], within)
         reasons[np.isnan(scores)] = "it has no score"
         return stays, reasons
 
@@ -192,5 +193,6 @@ def rescaled(scores: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
 def _by_group(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """The rows of each group."""
     order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order])) + 1
+    ordered = groups[order]
+    starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
     return [part for part in np.split(order, starts) if len(part)]

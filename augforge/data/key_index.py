@@ -53,7 +53,9 @@ class KeyIndex:
     def _find(self, wanted: Bytes, found: NDArray[np.int64]) -> None:
         """Write the rows of (n,) keys that are there into `found`."""
         hashes = hashes_of_texts(wanted)
-        at = np.searchsorted(self._hashes, hashes)
+        order = np.argsort(hashes)  # neighbours are near each other in the index, too
+        at = np.empty(len(hashes), dtype=np.int64)
+        at[order] = np.searchsorted(self._hashes, hashes[order])
         open_ = np.arange(len(wanted))
         while len(open_):
             open_ = open_[at[open_] < len(self._hashes)]
