@@ -166,6 +166,10 @@ class Reading(Work[Found]):
         """As `Work.open`."""
         return _Reader(pixels.sources, self.looks)
 
+    def name_of(self, item: Found) -> str:
+        """As `Work.name_of`."""
+        return item.key
+
     def lost(self, items: Sequence[Found], why: str) -> Made:
         """As `Work.lost`: bad images."""
         return Made(addressed(0, [{"key": each.key, **EMPTY, "problem": why} for each in items]))

@@ -51,6 +51,10 @@ class OfDigests(Work[Located], ABC):
 
     title: str
 
+    def name_of(self, item: Located) -> str:
+        """As `Work.name_of`."""
+        return item.digest
+
     def lost(self, items: Sequence[Located], why: str) -> Made:
         """As `Work.lost`: they are dropped."""
         return Made([], refused=Refused({sample.digest: why for sample in items}))

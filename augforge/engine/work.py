@@ -99,6 +99,10 @@ class Work(ABC, Generic[Item]):
     def lost(self, items: Sequence[Item], why: str) -> Made:
         """What stands for items that cannot be made, as they end the process that tries."""
 
+    @abstractmethod
+    def name_of(self, item: Item) -> str:
+        """What an item is called whatever else is there, so that it is the task of the same one of several."""
+
     def models(self) -> Sequence[tuple[str, str]]:
         """The models that it loads, each with the task that it is for."""
         return ()
@@ -143,6 +147,8 @@ class Engine(ABC):
     """Runs work: in this process, in others, or on other machines. The rows are the same."""
 
     name: ClassVar[str]
+    shares: ClassVar[bool] = False
+    """Whether several processes write into one run folder at once, each its own part of the rows."""
 
     @abstractmethod
     def run(
@@ -173,6 +179,20 @@ class Engine(ABC):
             AugforgeError: it cannot go on; what was committed is kept.
         """
 
+    def train(self) -> None:  # noqa: B027  # whoever runs alone trains
+        """Called before a model is trained, which is no work of units.
+
+        Raises:
+            ShareDone: it is for another process to train.
+        """
+
+    def finish(self) -> None:  # noqa: B027  # most write the result
+        """Called when all rows are there, before the result is written.
+
+        Raises:
+            ShareDone: the result is for another process to write.
+        """
+
     def close(self) -> None:  # noqa: B027  # nothing to do where there are no workers
         """End the workers that wait for more."""
 
@@ -181,16 +201,26 @@ class Engine(ABC):
 class Setting:
     """What a worker needs to open the images and models of a run; can be pickled.
 
-    `generated` has the folder and schema of the parts in which generated images lie, by their names.
+    `generated` has the folder and schema of the parts in which generated images lie, by their names. `threads` are
+    those with which models compute on a CPU: as many as in the process of the user, as the last bits depend on them.
     """
 
     sources: tuple[SourceSpec, ...]
     generated: Mapping[str, tuple[Path, pa.Schema]]
     trained: Mapping[str, Model]
     device: str
+    threads: int | None = None
 
     @staticmethod
-    def of(place: Place) -> Setting:
-        """The setting of work that is to be done elsewhere."""
+    def of(place: Place, work: Work[Any]) -> Setting:
+        """The setting of `work` that is to be done elsewhere."""
         generated = {name: (parts.folder.absolute(), parts.schema) for name, parts in place.pixels.generated.items()}
-        return Setting(place.pixels.specs, generated, trained_rows(), place.device)
+        return Setting(
+            place.pixels.specs, generated, trained_rows(), place.device, _threads() if work.uses_device else None
+        )
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()

@@ -60,7 +60,7 @@ class Driver:
         try:
             with parts.writing() as writer, token(parts.target) as path, ExitStack() as stack:
                 models = tuple(work.models()) if self.crew.elsewhere else ()
-                order = Order(self._serial, Task(work, Setting.of(place), parts.target, path, models))
+                order = Order(self._serial, Task(work, Setting.of(place, work), parts.target, path, models))
                 bar = stack.enter_context(place.progress.bar(work.title, total))
                 books = Books(work, parts, writer, bar, stack)
                 shift = Shift(self, order, Handing(work, chain([first], units), self.clock), books, place, most)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -22,6 +24,8 @@ from augforge.optional import require
 
 STORE_BYTES = 100 << 20
 """Memory for objects of a Ray that is started here; nothing large goes through it."""
+SECONDS = 10.0
+"""How long somebody has to listen at an address."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -110,6 +114,7 @@ class Ray(Engine):
             os.environ.setdefault(name, value)
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
+            _reach(self._address)
             if self._address is None:
                 here = {"num_cpus": self._workers, "object_store_memory": STORE_BYTES, "include_dashboard": False}
                 ray.init(address="local", **here, **quiet)
@@ -121,3 +126,9 @@ class Ray(Engine):
             raise AugforgeError(
                 f"there is no Ray {where}: {first}", "start one with `ray start --head`, or leave --address out"
             ) from error
+
+
+def _reach(address: str | None) -> None:
+    """OSError where nobody listens at HOST:PORT: Ray itself would ask for many minutes."""
+    if found := re.fullmatch(r"(?:ray://)?([^:/]+):(\d+)", address or ""):
+        socket.create_connection((found[1], int(found[2])), SECONDS).close()

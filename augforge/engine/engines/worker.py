@@ -81,6 +81,7 @@ class Worker:
             self._models.close()
             self._models.enter_context(trained_models(task.setting.trained))
             device = self._device(task)
+            _set_threads(task.setting.threads)
             maker = task.work.open(self._images.of(task.setting), device, Progress())
             digests = {name: model_digest(find_model(name, task_name)) for name, task_name in task.models}
         except Exception as error:
@@ -273,6 +274,14 @@ def failed(error: Exception, number: int | None = None) -> Failed:
         return Failed(AugforgeError(error.message, error.hint), number)
     trace = "".join(traceback.format_exception(error))
     return Failed(RuntimeError(f"in a worker:\n{trace}"), number)
+
+
+def _set_threads(count: int | None) -> None:
+    """Have models compute with as many threads as in the process of the user: their last bits depend on it."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
 
 
 def _gpus() -> int:

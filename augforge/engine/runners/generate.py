@@ -167,6 +167,10 @@ class Generating(Work[Batch]):
         """As `Work.open`."""
         return _Model(self.stage, pixels, device, progress)
 
+    def name_of(self, item: Batch) -> str:
+        """As `Work.name_of`: its place in the plan."""
+        return str(item.number)
+
     def models(self) -> Sequence[tuple[str, str]]:
         """As `Work.models`."""
         return self.stage.models()

@@ -94,6 +94,10 @@ class Operating(Work[Call]):
         with loading(self.stage, progress):
             return _Operator(self.stage, pixels, device)
 
+    def name_of(self, item: Call) -> str:
+        """As `Work.name_of`."""
+        return item[0].sample.id
+
     def count(self, items: Sequence[Call]) -> int:
         """As `Work.count`."""
         return sum(map(len, items))

@@ -111,6 +111,9 @@ def run_trainer(stage: Trainer, title: str, context: RunContext) -> dict[str, in
     identity = training_key(stage, roles, context.seed)
     folder = model_folder(stage, identity, context.store)
     task = Task(stage, roles, identity, folder, context.seed, context.device)
+    record = read_record(folder)
+    if record is None or record["identity"] != identity:
+        context.engine.train()
     steps = train_into(task, context.pixels, context.progress)
     context.models[stage.called] = trained_row(stage, identity, folder)
     return {"trained": steps, "reused": 0 if steps else 1}

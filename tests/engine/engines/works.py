@@ -77,6 +77,9 @@ class Doubling(Work[int]):
             os.kill(os.getpid(), signal.SIGKILL)
         return DoublingMaker(self)
 
+    def name_of(self, item: int) -> str:
+        return str(item)
+
     def lost(self, items: Sequence[int], why: str) -> Made:
         return Made([row(number, why) for number in items])
 
