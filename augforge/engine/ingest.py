@@ -81,7 +81,7 @@ def read_sources(
     listed(told)
     unknown = _unknown(found, parts)
     _read(unknown, parts, sources, progress, how or How())
-    ledger = Ledger(_classes(sources, found), _empty(told))
+    ledger = Ledger(_classes(sources, found), _empty(told), store.folder)
     ledger.extend(_samples(sources, found, parts))
     return ledger, len(unknown)
 
@@ -303,7 +303,7 @@ def _carried(f: Found) -> Sample:
 
 def bad_images(ledger: Ledger) -> dict[str, Any]:
     """How many `images` a ledger of sources has, how many of them are `bad`, and the `first` that is, with why."""
-    bad = np.flatnonzero(ledger.dropped_by == "source")
+    bad = np.flatnonzero(ledger.coded("dropped_by").equal("source"))
     first = next((f"{each.source}: {each.dropped}" for each in ledger.samples(bad[:1])), "")
     return {"images": len(ledger), "bad": len(bad), "first": first}
 
@@ -323,11 +323,11 @@ def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
     those whose annotations are for a picture of another size.
     """
     for reason, count in ledger.drops_by_stage().get("source", {}).items():
-        here = (ledger.dropped_by == "source") & (ledger.dropped == reason)
+        here = ledger.coded("dropped_by").equal("source") & ledger.coded("dropped").equal(reason)
         first = next(iter(ledger.samples(np.flatnonzero(here)[:1])))
         which = first.source or first.id
         progress.say(f"{which}: {reason}" + (f"; and {count - 1:,} more images like it" if count > 1 else ""))
-    others = np.flatnonzero([is_left_out(note) for note in ledger.column("note")])
+    others = np.array([place for place, (note,) in enumerate(ledger.each(("note",))) if is_left_out(note)], np.int64)
     for first in ledger.samples(others[:1]):
         which = f"{first.source or first.id}: {first.note}"
         many = "1 image is" if len(others) == 1 else f"{len(others):,} images are"
