@@ -41,6 +41,7 @@ from augforge.data.vector_parts import (
     prefixes_of,
     vector_type,
 )
+from augforge.data.vector_rows import VectorRows
 from augforge.errors import StoreError
 
 VARIABLE = "AUGFORGE_STORE"
@@ -199,6 +200,10 @@ class Vectors(Parts):
         for number, chosen, inside in self._by_part(rows):
             found[chosen] = matrix_of(self._tables[number])[inside]
         return found
+
+    def by_rows(self) -> VectorRows:
+        """All rows, in the numbers that `find` answers, as a matrix of which any few are read; as of this moment."""
+        return VectorRows(tuple(self._paths))
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:

@@ -53,10 +53,11 @@ class FacilityLocation(Selector):
     width: float | None = Field(
         default=None, gt=0, description="Of the exponential similarity; the number of features."
     )
-    method: Literal["auto", "dense", "sparse", "partition", "naive"] = Field(
+    method: Literal["auto", "dense", "sparse", "partition", "distributed", "naive"] = Field(
         default="auto",
-        description="All similarities (dense: exact greedy), those of nearest neighbours (sparse), or those in parts "
-        "(partition); naive is a slow dense. auto: dense for small classes, else the fastest within the memory.",
+        description="All similarities (dense: exact greedy), those of nearest neighbours (sparse), those in parts "
+        "(partition), or in parts of vectors that stay on the disk (distributed); naive is a slow dense. auto: dense "
+        "for small classes, else the fastest within the memory.",
     )
     neighbours: int = Field(
         default=100, ge=1, description="Nearest neighbours of each image, for sparse and partition."
