@@ -152,7 +152,9 @@ class _Portion:
 
 def _by_value(hashes: Hashes, band: Band) -> tuple[NDArray[np.integer], Hashes]:
     """The rows with structure, and their hashes, by the band's value."""
-    rows = np.flatnonzero(hashes != NO_STRUCTURE).astype(np.int64 if len(hashes) > _NARROW_ROWS else np.int32)
+    rows: NDArray[np.integer] = np.flatnonzero(hashes != NO_STRUCTURE).astype(
+        np.int64 if len(hashes) > _NARROW_ROWS else np.int32
+    )
     order = np.argsort(band.of(hashes[rows]).astype(np.uint32), kind="stable")
     rows = rows[order]
     return rows, hashes[rows]

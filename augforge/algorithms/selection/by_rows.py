@@ -49,6 +49,28 @@ class ArrayRows:
         return found
 
 
+def reader_of(features: NDArray[Any] | RowReader) -> RowReader:
+    """What reads a matrix (n, d), in memory or not."""
+    return features if isinstance(features, RowReader) else ArrayRows(features)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsAt:
+    """The rows of a reader that are at `places` (n,), in this order."""
+
+    reader: RowReader
+    places: Indices
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows there are, and of how many numbers."""
+        return len(self.places), self.reader.shape[1]
+
+    def read(self, rows: Indices) -> NDArray[Any]:
+        """(m, d) copies of `rows` (m,)."""
+        return self.reader.read(self.places[rows])
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """How the features of a class become points, as `placed` does it, for any few of its rows.
@@ -129,6 +151,8 @@ def pool_of(reader: RowReader, rows: Indices, similarity: Similarity, width: flo
     Raises:
         ValueError: a row that is not finite, by its number.
     """
+    if isinstance(reader, RowsAt):  # what is sent to other processes shall not hold all places
+        return pool_of(reader.reader, reader.places[rows], similarity, width, keys)
     d = reader.shape[1]
     placement = _placement_of(reader, rows, similarity)
     likeness = likeness_of(similarity, placement.diameter, width)

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.selection.by_rows import Pool, Reading
-from augforge.algorithms.selection.lists import means_of, nearest_centre
+from augforge.algorithms.selection.by_rows import Pool, Reading, blocks_of
+from augforge.algorithms.selection.lists import means_of, nearest_centres
 from augforge.algorithms.selection.points import Points
 from augforge.algorithms.selection.selection import Indices
 from augforge.algorithms.selection.units import Run
@@ -43,9 +43,8 @@ def cells_of(pool: Pool, size: int, run: Run = map) -> Cells:
     count = -(-len(pool) // size)
     if count == 1:
         return Cells([np.argsort(pool.keys, kind="stable").astype(np.int64)], pool.points(pool.first(1, _SALT)))
-    sample = pool.points(pool.first(max(_SAMPLE * count, _LEAST_SAMPLE), _SALT))
-    centres = means_of(sample, pool.reading.likeness, count)
-    owner = assigned(pool, centres, run)
+    centres = centres_of(pool, count)
+    owner = assigned(pool, centres, 1, run)[:, 0]
     order = np.lexsort((pool.keys, owner)).astype(np.int64)
     members, home = [], []
     edges = np.searchsorted(owner[order], np.arange(count + 1))
@@ -56,16 +55,22 @@ def cells_of(pool: Pool, size: int, run: Run = map) -> Cells:
     return Cells(members, centres[home])
 
 
-def assigned(pool: Pool, centres: Points, run: Run = map) -> NDArray[np.int32]:
-    """(n,) the number of each member's nearest centre (c, d), in one pass over the pool in the order it lies."""
+def centres_of(pool: Pool, count: int) -> Points:
+    """(count, d) centres by (spherical) k-means on a sample that is taken by the hash of the ids."""
+    sample = pool.points(pool.first(max(_SAMPLE * count, _LEAST_SAMPLE), _SALT))
+    return means_of(sample, pool.reading.likeness, count)
+
+
+def assigned(pool: Pool, centres: Points, nearest: int, run: Run = map) -> NDArray[np.int32]:
+    """(n, nearest) the numbers of each member's nearest centres (c, d), in one pass in the order in which they lie."""
     rows = (pool.rows[start : start + _UNIT] for start in range(0, len(pool), _UNIT))
-    owner = np.empty(len(pool), dtype=np.int32)
-    for number, found in enumerate(run(partial(assign, pool.reading, centres), rows)):
+    owner = np.empty((len(pool), nearest), dtype=np.int32)
+    for number, found in enumerate(run(partial(assign, pool.reading, centres, nearest), rows)):
         owner[number * _UNIT : number * _UNIT + len(found)] = found
     return owner
 
 
-def assign(reading: Reading, centres: Points, rows: Indices) -> NDArray[np.int32]:
-    """(m,) the number of the nearest of `centres` (c, d) to each of `rows` (m,)."""
-    found = nearest_centre(reading.points(rows), centres, reading.likeness)
-    return found.astype(np.int32)
+def assign(reading: Reading, centres: Points, nearest: int, rows: Indices) -> NDArray[np.int32]:
+    """(m, nearest) the numbers of the nearest of `centres` (c, d) to each of `rows` (m,), the nearest one first."""
+    found = [nearest_centres(reading.points(block), centres, reading.likeness, nearest) for block in blocks_of(rows)]
+    return np.concatenate(found).astype(np.int32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from augforge.algorithms.selection.allocation import Allocation
-from augforge.algorithms.selection.by_rows import ArrayRows, Keys, Pool, RowReader, pool_of
+from augforge.algorithms.selection.by_rows import Keys, Pool, RowReader, pool_of, reader_of
 from augforge.algorithms.selection.distributed import distributed, plan_of, represented
 from augforge.algorithms.selection.greedy import lazy_greedy, naive_greedy
 from augforge.algorithms.selection.kernels import SPARSE_EXACT_ROWS, Dense, Kernel, Sparse
@@ -103,10 +103,9 @@ def facility_location(
         if share == len(members):
             return _whole(share)
         if strategies.take_distributed(len(members), d, share):
-            reader = array if isinstance(array, RowReader) else ArrayRows(array)
-            pool = pool_of(reader, members, similarity, breadth, None if keys is None else keys[members])
+            pool = pool_of(reader_of(array), members, similarity, breadth, None if keys is None else keys[members])
             return _by_rows(pool, share, strategies, run)
-        points, scale = placed(_rows(array, members, similarity), similarity)
+        points, scale = placed(rows_of(array, members, similarity), similarity)
         return _choose(points, share, likeness_of(similarity, scale, breadth), strategies)
 
     found = over_classes(n, budget, labels, allocation, choose, math.fsum)
@@ -120,7 +119,8 @@ def width_of(width: float | None, d: int) -> float:
     return float(d or 1) if width is None else width
 
 
-def _rows(array: NDArray[Any] | RowReader, members: Indices, similarity: Similarity) -> NDArray[Any]:
+def rows_of(array: NDArray[Any] | RowReader, members: Indices, similarity: Similarity) -> NDArray[Any]:
+    """(m, d) the features of some members (m,) of a class."""
     if isinstance(array, RowReader):
         return checked(array.read(members), similarity)
     return array if len(members) == len(array) else array[members]

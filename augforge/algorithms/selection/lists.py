@@ -85,11 +85,16 @@ def means_of(sample: Points, likeness: Likeness, count: int) -> Points:
 
 def nearest_centre(points: Points, centres: Points, likeness: Likeness) -> Indices:
     """(n,) the number of each point's nearest centre."""
+    return nearest_centres(points, centres, likeness, 1)[:, 0]
+
+
+def nearest_centres(points: Points, centres: Points, likeness: Likeness, count: int) -> Indices:
+    """(n, count) the numbers of each point's nearest centres, the nearest one first."""
     require("faiss")
     import faiss
 
     metric = faiss.METRIC_INNER_PRODUCT if likeness.angular() else faiss.METRIC_L2
-    owners: Indices = faiss.knn(points, centres, 1, metric=metric)[1][:, 0]
+    owners: Indices = faiss.knn(points, centres, count, metric=metric)[1]
     return owners
 
 
