@@ -33,7 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.algorithms.duplicates import pair_blocks
-from augforge.algorithms.selection import facility_location
+from augforge.algorithms.duplicates.close import close_pairs
+from augforge.algorithms.selection import certify, facility_location
 from augforge.algorithms.selection.by_rows import ArrayRows, RowReader, pool_of
 from augforge.algorithms.selection.distributed import Plan, distributed
 from augforge.algorithms.selection.kernels import nearest_of
@@ -71,7 +72,9 @@ def family(process: int) -> Iterator[int]:
     yield process
     try:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        children = [c for task in Path(f"/proc/{process}/task").iterdir() for c in (task / "children").read_text().split()]
+        children = [
+            c for task in Path(f"/proc/{process}/task").iterdir() for c in (task / "children").read_text().split()
+        ]
     except OSError:
         return
     for child in children:
@@ -165,10 +168,46 @@ def select(options: argparse.Namespace) -> None:
         began = time.monotonic()
         found = facility_location(reader, options.count, method=options.method, keys=keys, run=run)
         seconds = time.monotonic() - began
-    print_peak = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident}
+    memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident}
     chosen = hashlib.sha256(found.indices.tobytes()).hexdigest()[:16]
     mean = found.objective / options.rows
-    say(options, seconds=seconds, **print_peak, chosen=chosen, mean=mean, notes=found.notes)
+    say(options, seconds=seconds, **memory, chosen=chosen, mean=mean, notes=found.notes)
+    if options.what == "certify":
+        with runner(options.workers) as run, Peak() as peak:
+            began = time.monotonic()
+            proven = certify(reader, found, keys=keys, run=run)
+            seconds = time.monotonic() - began
+        memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident}
+        shares = {"random": proven.random, "bound": proven.upper_bound, "low": proven.interval[0]}
+        shares = {name: one / options.rows for name, one in shares.items()}
+        shares["high"] = proven.interval[1] / options.rows
+        say(options, seconds=seconds, **memory, **shares, gap=proven.gap, sample=proven.rows)
+
+
+def close(options: argparse.Namespace) -> None:
+    """The recall of near vectors by cells beside comparing every two; one row in a hundred has a planted copy."""
+    features = stored(options).read(np.arange(options.rows))
+    copies, draw = options.rows // 100, np.random.default_rng(1)
+    features[-copies:] = features[:copies] + draw.standard_normal((copies, WIDTH), dtype=np.float32) * 0.04
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    began = time.monotonic()
+    truth = []
+    for start in range(0, options.rows, 1024):
+        left, right = np.nonzero(features[start : start + 1024] @ features.T >= options.similarity)
+        truth.append((left + start)[left + start < right] * options.rows + right[left + start < right])
+    exact = np.concatenate(truth)
+    planted = np.arange(copies) * (options.rows + 1) + options.rows - copies
+    planted = planted[np.isin(planted, exact)]
+    say(options, method="all pairs", pairs=len(exact), planted=len(planted), seconds=time.monotonic() - began)
+    pool = pool_of(ArrayRows(features), np.arange(options.rows), "cosine", 64.0, keys_of(options.rows))
+    for cells in (1, 2, 4, 8):
+        began = time.monotonic()
+        blocks = [
+            block[:, 0] * options.rows + block[:, 1] for block in close_pairs(pool, options.similarity, cells=cells)
+        ]
+        seconds, found = time.monotonic() - began, np.unique(np.concatenate(blocks))
+        recall = {"recall": np.isin(exact, found).mean(), "planted_recall": np.isin(planted, found).mean()}
+        say(options, cells=cells, pairs=len(found), seconds=seconds, **recall)
 
 
 def hashes(options: argparse.Namespace) -> None:
@@ -196,7 +235,7 @@ def say(options: argparse.Namespace, **found: Any) -> None:
     print(json.dumps(given | rounded), flush=True)
 
 
-WHAT = {"parts": parts, "select": select, "hashes": hashes}
+WHAT = {"parts": parts, "select": select, "certify": select, "close": close, "hashes": hashes}
 
 
 def main() -> None:
@@ -209,6 +248,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.65)
     parser.add_argument("--method", default="distributed")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--similarity", type=float, default=0.9, help="of near vectors")
     parser.add_argument("--array", action="store_true", help="read the vectors into memory first")
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args()

@@ -23,6 +23,7 @@ from augforge.data.preprocessing import DECODING, Preprocessing, decode
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.data.vector_parts import Precision
+from augforge.data.vector_rows import VectorRows
 from augforge.data.vectors import Vectors, vectors_folder
 from augforge.engine.flow import flow
 from augforge.engine.ingest import UNREADABLE, Pixels
@@ -35,6 +36,7 @@ BATCH = 64
 WORTH_SAYING = 10.0
 """Seconds of embedding after which it is said what held it up."""
 MOST_LOADERS = 32
+_FOUND = 65_536  # digests that are looked up at a time
 Matrix = NDArray[np.float32]
 Drop = Callable[[list[str], str], None]
 """Takes the digests of images that cannot be used, and the reason."""
@@ -124,13 +126,24 @@ class Embedder:
 
         An image that can no longer be read goes to `drop` (its digests, the reason), and its row is NaN.
         """
+        return self._matrix(self._embedded(ledger, indices, drop))
+
+    def rows(self, ledger: Ledger, indices: Indices, drop: Drop) -> tuple[VectorRows, Indices]:
+        """The same embeddings, read by rows: all that are stored, and in which row each one lies, -1 if in none."""
+        digests = self._embedded(ledger, indices, drop)
+        starts = range(0, len(digests), _FOUND)
+        places = [self._images.find(digests[start : start + _FOUND]) for start in starts]
+        return self._images.by_rows(), np.concatenate([np.zeros(0, dtype=np.int64), *places])
+
+    def _embedded(self, ledger: Ledger, indices: Indices, drop: Drop) -> list[str]:
+        """The digests of the samples at `indices`, all of which are embedded now that can be read."""
         digests = ledger.column("digest", indices)
         self._images.reload()
         missing = set(self._images.missing(digests))
         first = {d: i for d, i in zip(reversed(digests), reversed(indices.tolist()), strict=True) if d in missing}
         if first:
             self._embed(list(ledger.samples(np.array(sorted(first.values())))), drop)
-        return self._matrix(digests)
+        return digests
 
     def _matrix(self, digests: Sequence[str]) -> Matrix:
         there = self._images.find(digests) >= 0

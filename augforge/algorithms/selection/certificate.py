@@ -138,7 +138,8 @@ def certify(
     shares = budgets(counts, len(selection.indices), allocation)
     steps = _steps(len(selection.indices))
     at = [budgets(counts, int(step), allocation) for step in steps]
-    drawn = np.random.default_rng(0).integers(0, 2**64, size=n, dtype=np.uint64) if keys is None else keys
+    if keys is None:
+        keys = np.random.default_rng(0).integers(0, 2**64, size=(n,), dtype=np.uint64)
     parts, start = [], 0
     for label, rows in members.items():
         chosen = _places(rows, selection.indices[start : start + shares[label]])
@@ -146,13 +147,13 @@ def certify(
         if not shares[label]:
             continue
         if "distributed" in selection.method.split(", ") and len(rows) > _IN_MEMORY:
-            pool = pool_of(reader_of(array), rows, similarity, breadth, drawn[rows])
+            pool = pool_of(reader_of(array), rows, similarity, breadth, keys[rows])
             doubt = _DOUBT / len(members)
             parts.append(_part_by_rows(pool, chosen, [b[label] for b in at], doubt, _MORE_PAIRS * pairs, run))
             continue
         points, scale = placed(rows_of(array, rows, similarity), similarity)
         look = min(len(rows), max(1, pairs // n))
-        orders = _orders(points, chosen, drawn[rows], pairs)
+        orders = _orders(points, chosen, keys[rows], pairs)
         parts.append(_part(points, likeness_of(similarity, scale, breadth), orders, [b[label] for b in at], look))
     return _joined(parts, selection, steps)
 

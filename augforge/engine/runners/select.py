@@ -38,11 +38,14 @@ def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, 
     return {"measured": computed, "chosen": len(chosen)}
 
 
-def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Matrix | None, int]:
+def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Matrix | RowsAt | None, int]:
     """The samples to choose among, the numbers that the stage needs of them, and how many were embedded."""
     ledger = context.ledger
     indices = looked_at(stage, ledger)
     tasks, parts, computed = stage.tasks(), [], 0
+    if len(indices) and list(stage.needs) == ["model"] and (read := _rows(stage, title, indices, context)):
+        still = ledger.kept[indices]
+        return indices[still], RowsAt(read[0].reader, read[0].places[still]), read[1]
     for option in stage.needs if len(indices) else ():
         name = getattr(stage, option)
         if option not in tasks:
@@ -54,6 +57,18 @@ def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices
         computed += embedder.computed - before
     still = ledger.kept[indices]
     return indices[still], np.hstack(parts)[still] if parts else None, computed
+
+
+def _rows(stage: Selector, title: str, indices: Indices, context: RunContext) -> tuple[RowsAt, int] | None:
+    """What reads the embeddings by rows, and how many images were embedded; None where they are read as a whole."""
+    if not isinstance(stage, ReadsRows):
+        return None
+    embedder = context.embedders.of(stage.model, stage.tasks()["model"])
+    before = embedder.computed
+    reader, places = embedder.rows(context.ledger, indices, context.drop_as(title))
+    if not stage.reads_rows(len(indices), reader.shape[1]):
+        return None
+    return RowsAt(reader, places), embedder.computed - before
 
 
 def _column(stage: Selector, name: str, indices: Indices, context: RunContext) -> Matrix:
