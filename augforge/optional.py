@@ -24,6 +24,7 @@ EXTRAS = {
     "open_clip": "embed",
     "pillow_heif": "heif",
     "pillow_jxl": "jxl",
+    "ray": "ray",
     "safetensors": "embed",
     "simplejpeg": "jpeg",
     "skimage": "shifts",

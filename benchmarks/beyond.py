@@ -39,18 +39,18 @@ from augforge.algorithms.selection.by_rows import ArrayRows, RowReader, pool_of
 from augforge.algorithms.selection.distributed import Plan, distributed
 from augforge.algorithms.selection.kernels import nearest_of
 from augforge.algorithms.selection.points import Likeness
-from augforge.data.vectors import Vectors
+from augforge.data.vectors import Vectors, write_vectors
 
 PART, WIDTH = 65_536, 64
 Features = NDArray[np.float32]
 
 
 class Peak:
-    """The largest memory of this process and its children while it is open, in MB."""
+    """The largest memory of this process and its children while it is open, in MB, and their CPU seconds."""
 
     def __enter__(self) -> Peak:
         self.anonymous = self.resident = 0.0
-        self._open = True
+        self._open, self._began = True, cpu_seconds()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -58,6 +58,7 @@ class Peak:
     def __exit__(self, *error: object) -> None:
         self._open = False
         self._thread.join()
+        self.cpu_seconds = cpu_seconds() - self._began
 
     def _watch(self) -> None:
         while self._open:
@@ -67,11 +68,16 @@ class Peak:
             time.sleep(0.05)
 
 
+def cpu_seconds() -> float:
+    """What this process and its children that have ended have computed, in seconds."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def family(process: int) -> Iterator[int]:
     """A process and all that come from it."""
     yield process
     try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
         children = [
             c for task in Path(f"/proc/{process}/task").iterdir() for c in (task / "children").read_text().split()
         ]
@@ -115,7 +121,7 @@ def stored(options: argparse.Namespace) -> RowReader:
     for start in range(len(vectors), options.rows, PART):
         stop = min(options.rows, start + PART)
         digests = [hashlib.sha256(str(row).encode()).hexdigest() for row in range(start, stop)]
-        vectors._write(digests, made(start, stop, directions, options.noise))
+        write_vectors(vectors.folder, "float16", digests, made(start, stop, directions, options.noise))
     vectors.reload()
     return vectors.by_rows()
 
@@ -164,20 +170,20 @@ def select(options: argparse.Namespace) -> None:
     if options.array:
         reader = ArrayRows(reader.read(np.arange(options.rows)))
     keys = keys_of(options.rows)
-    with runner(options.workers) as run, Peak() as peak:
+    with Peak() as peak, runner(options.workers) as run:
         began = time.monotonic()
         found = facility_location(reader, options.count, method=options.method, keys=keys, run=run)
         seconds = time.monotonic() - began
-    memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident}
+    memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident, "cpu_seconds": peak.cpu_seconds}
     chosen = hashlib.sha256(found.indices.tobytes()).hexdigest()[:16]
     mean = found.objective / options.rows
     say(options, seconds=seconds, **memory, chosen=chosen, mean=mean, notes=found.notes)
     if options.what == "certify":
-        with runner(options.workers) as run, Peak() as peak:
+        with Peak() as peak, runner(options.workers) as run:
             began = time.monotonic()
             proven = certify(reader, found, keys=keys, run=run)
             seconds = time.monotonic() - began
-        memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident}
+        memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident, "cpu_seconds": peak.cpu_seconds}
         shares = {"random": proven.random, "bound": proven.upper_bound, "low": proven.interval[0]}
         shares = {name: one / options.rows for name, one in shares.items()}
         shares["high"] = proven.interval[1] / options.rows
@@ -224,7 +230,7 @@ def hashes(options: argparse.Namespace) -> None:
             pairs += len(block)
             planted += int((block[:, 1] - block[:, 0] == options.rows - copies).sum())
         seconds = time.monotonic() - began
-    memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident}
+    memory = {"anonymous_mb": peak.anonymous, "resident_mb": peak.resident, "cpu_seconds": peak.cpu_seconds}
     say(options, seconds=seconds, **memory, pairs=pairs, planted_found=planted / copies)
 
 

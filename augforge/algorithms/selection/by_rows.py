@@ -70,6 +70,10 @@ class RowsAt:
         """(m, d) copies of `rows` (m,)."""
         return self.reader.read(self.places[rows])
 
+    def at(self, rows: Indices) -> RowsAt:
+        """Some of the rows (m,), in this order."""
+        return RowsAt(self.reader, self.places[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.selection.by_rows import RowsAt
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.engine.context import RunContext
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
 from augforge.engine.remembered import remembered
 from augforge.errors import RecipeError
 from augforge.models import find_model, model_key
@@ -20,6 +21,7 @@ from augforge.recipe.looked_at import looked_at
 from augforge.stages.selector import Selector
 
 Matrix = NDArray[np.float32]
+Features = Matrix | RowsAt | None
 
 
 def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, int]:
@@ -38,14 +40,11 @@ def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, 
     return {"measured": computed, "chosen": len(chosen)}
 
 
-def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Matrix | RowsAt | None, int]:
+def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Features, int]:
     """The samples to choose among, the numbers that the stage needs of them, and how many were embedded."""
     ledger = context.ledger
     indices = looked_at(stage, ledger)
     tasks, parts, computed = stage.tasks(), [], 0
-    if len(indices) and list(stage.needs) == ["model"] and (read := _rows(stage, title, indices, context)):
-        still = ledger.kept[indices]
-        return indices[still], RowsAt(read[0].reader, read[0].places[still]), read[1]
     for option in stage.needs if len(indices) else ():
         name = getattr(stage, option)
         if option not in tasks:
@@ -53,22 +52,14 @@ def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices
             continue
         embedder = context.embedders.of(name, tasks[option])
         before = embedder.computed
-        parts.append(embedder.images(ledger, indices, context.drop_as(title)))
+        width = embedder.embed(ledger, indices, context.drop_as(title))
         computed += embedder.computed - before
+        if stage.reads_rows(len(indices), width):
+            indices = indices[ledger.kept[indices]]
+            return indices, embedder.rows(ledger.column("digest", indices)), computed
+        parts.append(embedder.images(ledger, indices, context.drop_as(title)))
     still = ledger.kept[indices]
     return indices[still], np.hstack(parts)[still] if parts else None, computed
-
-
-def _rows(stage: Selector, title: str, indices: Indices, context: RunContext) -> tuple[RowsAt, int] | None:
-    """What reads the embeddings by rows, and how many images were embedded; None where they are read as a whole."""
-    if not isinstance(stage, ReadsRows):
-        return None
-    embedder = context.embedders.of(stage.model, stage.tasks()["model"])
-    before = embedder.computed
-    reader, places = embedder.rows(context.ledger, indices, context.drop_as(title))
-    if not stage.reads_rows(len(indices), reader.shape[1]):
-        return None
-    return RowsAt(reader, places), embedder.computed - before
 
 
 def _column(stage: Selector, name: str, indices: Indices, context: RunContext) -> Matrix:
@@ -88,16 +79,20 @@ def _column(stage: Selector, name: str, indices: Indices, context: RunContext) -
     return np.array(rows, dtype=np.float32)
 
 
+def _at(features: Matrix | None, order: Indices) -> Matrix | None:
+    return None if features is None else features[order]
+
+
 class _Candidates:
     """The samples to choose among in the order of their ids, `order` (n,) of their indices, and their features."""
 
-    def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None) -> None:
+    def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Features) -> None:
         ids = ledger.column("id", indices)
         self.order = np.argsort(ids)
         self.ids = [ids[i] for i in self.order]
         self.labels = [label or "" for label in ledger.filed_under(indices[self.order])]
         self.digests = ledger.column("digest", indices[self.order])
-        self.features = None if features is None else features[self.order]
+        self.features = features.at(self.order) if isinstance(features, RowsAt) else _at(features, self.order)
         self.classes = _classes(stage, ledger)
 
     def columns_digest(self, stage: Selector) -> str:
@@ -154,7 +149,8 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
 def _chosen(stage: Selector, candidates: _Candidates) -> dict[str, Any]:
     compared = None
     if candidates.features is not None:
-        compared = stage.compared(candidates.features, candidates.labels, candidates.classes)
+        features = cast("Matrix", candidates.features)  # or what reads it, for a stage that asks for that
+        compared = stage.compared(features, candidates.labels, candidates.classes)
     selection = stage.choose(stage.budget(len(candidates.ids)), candidates.labels, candidates.ids, compared)
     certificate = None if compared is None else stage.certify(selection, candidates.labels, candidates.ids, compared)
     return {
