@@ -138,15 +138,15 @@ def certify(
     shares = budgets(counts, len(selection.indices), allocation)
     steps = _steps(len(selection.indices))
     at = [budgets(counts, int(step), allocation) for step in steps]
-    if keys is None:
-        keys = np.random.default_rng(0).integers(0, 2**64, size=(n,), dtype=np.uint64)
+    keys = _drawn(n) if keys is None else keys
+    least = _read_by_rows(selection, n)
     parts, start = [], 0
     for label, rows in members.items():
         chosen = _places(rows, selection.indices[start : start + shares[label]])
         start += shares[label]
         if not shares[label]:
             continue
-        if "distributed" in selection.method.split(", ") and len(rows) > _IN_MEMORY:
+        if len(rows) > least:
             pool = pool_of(reader_of(array), rows, similarity, breadth, keys[rows])
             doubt = _DOUBT / len(members)
             parts.append(_part_by_rows(pool, chosen, [b[label] for b in at], doubt, _MORE_PAIRS * pairs, run))
@@ -156,6 +156,15 @@ def certify(
         orders = _orders(points, chosen, keys[rows], pairs)
         parts.append(_part(points, likeness_of(similarity, scale, breadth), orders, [b[label] for b in at], look))
     return _joined(parts, selection, steps)
+
+
+def _drawn(n: int) -> NDArray[np.uint64]:
+    return np.random.default_rng(0).integers(0, 2**64, size=n, dtype=np.uint64)
+
+
+def _read_by_rows(selection: Selection, n: int) -> int:
+    """Classes of more rows than this are read by rows: none of n, unless some were when the selection was made."""
+    return _IN_MEMORY if "distributed" in selection.method.split(", ") else n
 
 
 @dataclass(frozen=True, slots=True)

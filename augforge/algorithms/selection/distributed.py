@@ -97,24 +97,16 @@ def distributed(pool: Pool, budget: int, plan: Plan, run: Run = map) -> Distribu
 
 
 def _by_hash(pool: Pool, budget: int, plan: Plan, run: Run) -> Distributed:
-    members = random_parts(pool, plan.parts)
-    parts = [Part(pool.rows[rows], min(budget, len(rows))) for rows in members]
-    answers = [_Given(rows, found) for rows, found in zip(members, _chosen(pool, plan, run, parts), strict=True)]
+    answers = _given(pool, budget, plan, run, [(rows, None) for rows in random_parts(pool, plan.parts)])
     best = max(answers, key=lambda given: given.objective)  # the first of equal ones
     levels = 0
     while len(answers) > 1:
-        groups = list(_groups(answers, budget))
-        parts = [Part(pool.rows[rows], min(budget, len(rows)), weights) for rows, weights in groups]
-        found = _chosen(pool, plan, run, parts)
-        answers = [_Given(rows, one) for (rows, _), one in zip(groups, found, strict=True)]
+        answers = _given(pool, budget, plan, run, list(_groups(answers, budget)))
         levels += 1
     whole = answers[0]
-    if not levels or len(best.members) < budget:
+    if not levels or len(best.members) < budget or _better(pool, whole.members, best.members):
         return Distributed(whole.members, whole.gains, _told(plan, levels, "chosen again"))
-    better = _better(pool, whole.members, best.members)
-    gains = whole.gains if better else best.gains
-    told = _told(plan, levels, "chosen again" if better else "of the best part")
-    return Distributed(whole.members if better else best.members, gains, told)
+    return Distributed(best.members, best.gains, _told(plan, levels, "of the best part"))
 
 
 def random_parts(pool: Pool, count: int) -> list[Indices]:
@@ -133,7 +125,16 @@ class _Given:
         self.gains, self.weights, self.objective = found.gains, found.weights, found.objective
 
 
-def _groups(answers: Sequence[_Given], budget: int) -> Iterator[tuple[Indices, Floats]]:
+def _given(
+    pool: Pool, budget: int, plan: Plan, run: Run, parts: Sequence[tuple[Indices, Floats | None]]
+) -> list[_Given]:
+    """What parts give, each of members (m,) and their weights (m,)."""
+    units = [Part(pool.rows[members], min(budget, len(members)), weights) for members, weights in parts]
+    found = _chosen(pool, plan, run, units)
+    return [_Given(members, one) for (members, _), one in zip(parts, found, strict=True)]
+
+
+def _groups(answers: Sequence[_Given], budget: int) -> Iterator[tuple[Indices, Floats | None]]:
     """Neighbours in the list of answers together, as many as may be chosen from at once: members and weights."""
     fan = max(2, MERGED_ROWS // max(1, budget))
     for start in range(0, len(answers), fan):
