@@ -6,6 +6,7 @@
     │   └── BadImage            one image that cannot be used; costs exactly its own row
     ├── ModelError              a model that is unknown, unfit for the task or not to be had
     ├── StoreError              a run folder that is damaged, locked or of another format version
+    ├── RemoteError             an object store that refuses, or does not answer
     ├── TooManyBad              exit 3: more bad images than `max-bad` allows (the ledger is written first)
     ├── ShareDone               exit 0: one of the tasks of an array job has done its share of a run
     └── EmptyResult             exit 3: a stage left or made nothing, or could judge nothing (likewise)
@@ -51,6 +52,10 @@ class ModelError(AugforgeError):
 
 class StoreError(AugforgeError):
     """A run folder that is damaged, in use by another process, or of another format version."""
+
+
+class RemoteError(AugforgeError):
+    """An object store that refuses, does not answer, or cannot be spoken to: never the fault of one image."""
 
 
 class TooManyBad(AugforgeError):

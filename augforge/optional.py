@@ -11,12 +11,14 @@ from augforge.errors import AugforgeError
 
 EXTRAS = {
     "accelerate": "train",
+    "adlfs": "az",
     "av": "video",
     "c2pa": "c2pa",
     "cleanlab": "labels",
     "cryptography": "c2pa",
     "diffusers": "generate",
     "faiss": "select",
+    "gcsfs": "gs",
     "h5py": "hed",
     "jinja2": "report",
     "matplotlib": "report",
@@ -25,6 +27,7 @@ EXTRAS = {
     "pillow_heif": "heif",
     "pillow_jxl": "jxl",
     "ray": "ray",
+    "s3fs": "s3",
     "safetensors": "embed",
     "simplejpeg": "jpeg",
     "skimage": "shifts",

@@ -24,6 +24,7 @@ LAYERS = (
     "models",
     "algorithms",
     "data",
+    "remote",
     "progress optional",
     "errors printable __init__",
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augforge.api.shown import table
+from augforge.data.places import folder_to_read
 from augforge.data.record import AGAIN, FORMAT, LEDGER, format_of, no_run
 from augforge.errors import StoreError
 
@@ -23,7 +23,7 @@ class RunContents:
     """A run folder, as far as it can be looked at without computing anything."""
 
     def __init__(self, folder: str | os.PathLike[str], *, summary: Summary | None = None) -> None:
-        self.folder = Path(folder)
+        self.folder = folder_to_read(folder)
         self._summary = summary
         if not (self.folder / LEDGER).is_file():
             raise no_run(self.folder)

@@ -12,6 +12,7 @@ from augforge import recipe as recipes
 from augforge.api.run import Run
 from augforge.api.shown import Rows, progress_of, text
 from augforge.data.files import write_atomically
+from augforge.data.places import folder_to_write
 from augforge.errors import AugforgeError, RecipeError
 from augforge.io import detect
 from augforge.progress import Progress
@@ -336,7 +337,7 @@ def folder_of(out: StrPath) -> Path:
     """A folder to write; RecipeError if it is no path."""
     if not isinstance(out, (str, os.PathLike)):
         raise RecipeError(f"out: {out!r} is no path", "give the folder to write, such as 'runs/first'")
-    return Path(out)
+    return folder_to_write(out)
 
 
 def path_of(path: StrPath | None) -> Path | None:

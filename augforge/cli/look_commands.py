@@ -85,7 +85,10 @@ def _show_list(what: str, as_json: bool) -> None:
     show_listing(listing(what), as_json)
 
 
-def status(folder: Folder, json: AsJson = False) -> None:
+def status(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    json: AsJson = False,
+) -> None:
     """Say how far a run is, while it runs or after it was killed, and how to go on; only reads."""
     from augforge.cli.render.status import show_status
     from augforge.engine.status import status as status_of

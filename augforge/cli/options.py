@@ -20,9 +20,32 @@ Recipe = Annotated[
         help="A recipe in YAML, such as recipes/quickstart.yaml.", show_default=False, autocompletion=recipe_files
     ),
 ]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
+
+
+def to_read(place: str) -> Path:
+    """The folder of a run, which is fetched first where it is named by a URL."""
+    from augforge.data.places import folder_to_read
+
+    return folder_to_read(place)
+
+
+def to_write(place: str) -> Path:
+    """The folder for a run; of a URL, the one on this machine that mirrors it."""
+    from augforge.data.places import folder_to_write
+
+    return folder_to_write(place)
+
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False, parser=to_read)]
 Out = Annotated[
-    Path, typer.Option("--out", help="The run folder; run the same command again to resume.", show_default=False)
+    Path,
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        help="The run folder, or s3://BUCKET/RUN; run the same command again to resume.",
+        show_default=False,
+        parser=to_write,
+    ),
 ]
 Seed = Annotated[
     int | None,

@@ -21,6 +21,7 @@ from augforge.cli.options import (
     Replace,
     SharedStore,
     Yes,
+    to_read,
 )
 
 Level = Annotated[
@@ -132,8 +133,8 @@ def verify(
 
 
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False)],
-    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False)],
+    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False, parser=to_read)],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False, parser=to_read)],
     form: Annotated[
         str,
         typer.Option(

@@ -13,7 +13,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from augforge.data.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
 from augforge.data.holder import sign
 from augforge.data.key_index import KeyIndex
+from augforge.data.mirror import MARKER, Mirror, commit, discard, url_of
 from augforge.data.record import FILES, FORMAT, format_of
 from augforge.data.vector_parts import note_of
 from augforge.errors import StoreError
@@ -54,6 +55,11 @@ class Store:
         self.folder = folder
         self.say = say
         self.shared = shared
+        url = url_of(folder)
+        self.mirror = None if url is None else Mirror(folder, url)
+        """What brings the folder and a bucket together, where the run lies in one."""
+        self.name = url or str(folder)
+        """Where the run lies, for people."""
 
     @contextmanager
     def locked(self, shared: bool = False) -> Iterator[None]:
@@ -71,12 +77,13 @@ class Store:
                 fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(
-                    f"another augforge is writing to {self.folder}", "wait for it, or choose another --out"
+                    f"another augforge is writing to {self.name}", "wait for it, or choose another --out"
                 ) from None
             sign(file.fileno())
             if not shared:
                 self._sweep()
-            yield
+            with nullcontext() if self.mirror is None else self.mirror.held():
+                yield
 
     def check(self) -> None:
         """StoreError where no run can be written: a file, a folder of something else, or of another format.
@@ -86,16 +93,22 @@ class Store:
         for path, option in ((self.folder, "--out"), (self.shared or self.folder, "--store")):
             if path.exists() and not path.is_dir():
                 raise StoreError(f"{path} is a file", f"choose a folder for {option}")
-        inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else set()
-        if inside and not inside & MARKS:
-            raise StoreError(
-                f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
-            )
+        self._refuse_others()
         version = format_of(self.folder)
         if version not in (None, FORMAT):
             raise StoreError(
                 f"{self.folder} was written in format {version}, this augforge writes format {FORMAT}",
                 "run into a new folder, or use the augforge version that wrote it",
+            )
+
+    def _refuse_others(self) -> None:
+        """StoreError where files lie that are not of a run."""
+        if self.mirror is not None:
+            self.mirror.check()
+        inside = {p.name for p in self.folder.iterdir()} - {MARKER} if self.folder.is_dir() else set()
+        if inside and not inside & MARKS:
+            raise StoreError(
+                f"{self.folder} holds files that are not of a run", "choose an empty or new folder for --out"
             )
 
     def _sweep(self) -> None:
@@ -111,11 +124,25 @@ class Store:
 
     def empty(self) -> None:
         """As `clear`, of a folder that is held already."""
+        if self.mirror is not None:
+            self.mirror.empty()
         for path in (self.folder / name for name in WRITTEN):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+    def forget_result(self) -> None:
+        """Take away the record of the result: what follows it is not whole until there is another."""
+        if self.mirror is not None:
+            self.mirror.forget_result()
+        with named(self.folder / "run.json"):
+            (self.folder / "run.json").unlink(missing_ok=True)
+
+    def keep_models(self) -> None:
+        """Bring the models that were trained to where the run lies, if that is not here."""
+        if self.mirror is not None:
+            self.mirror.keep("models")
 
     def state(self) -> dict[str, Any]:
         """What the last completed run wrote about itself; {} if there is none, or if it is damaged, which is said."""
@@ -276,7 +303,7 @@ class Parts:
             written = _write_part(self.folder, tables.select(self.schema.names).combine_chunks())
             for path in (self._paths[place] for place in group):
                 if path != written:
-                    path.unlink()
+                    discard(path)
         self.reload()
 
     @property
@@ -309,8 +336,7 @@ class Parts:
                 continue
             if any(stays):
                 self._commit(table.filter(pa.array(stays)).unify_dictionaries().combine_chunks())
-            with named(path):
-                path.unlink()
+            discard(path)
             count += len(stays) - sum(stays)
         if count:
             self.reload()
@@ -358,7 +384,7 @@ def _write_part(folder: Path, table: pa.Table) -> Path:
         file.write_table(table)
     content = sink.getvalue()
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
-    write_atomically(path, content)
+    commit(path, content)
     return path
 
 

@@ -28,8 +28,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.data.files import digest_of, write_atomically
+from augforge.data.files import digest_of
 from augforge.data.key_index import row_type
+from augforge.data.mirror import commit, discard
 from augforge.data.store import Parts, Target
 from augforge.data.vector_parts import (
     HEX,
@@ -224,7 +225,7 @@ class Vectors(Parts):
     def _forget(self, gone: set[int]) -> None:
         """Remove the parts of these numbers: what they held is in others."""
         for number in gone:
-            self._paths[number].unlink(missing_ok=True)
+            discard(self._paths[number])
         stay = [number for number in range(len(self._tables)) if number not in gone]
         self._paths = [self._paths[number] for number in stay]
         self._tables = [self._tables[number] for number in stay]
@@ -261,7 +262,7 @@ def write_vectors(folder: Path, precision: Precision, digests: Sequence[str], ve
         file.write_batch(batch)
     content = sink.getvalue()
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
-    write_atomically(path, content)
+    commit(path, content)
     with suppress(FileNotFoundError):  # merged into another already
         _remember(folder, note_of(path))
     return path

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -43,7 +42,7 @@ def refuse_empty_result(summary: Summary, allow_empty: bool) -> None:
     """EmptyResult where an earlier run was allowed to end without an image, and this one is not."""
     if summary.up_to_date and not summary.kept and set(summary.reasons) - {"source"} and not allow_empty:
         raise EmptyResult(
-            f"{Path(summary.out)} is up to date and holds no image: all were dropped",
+            f"{summary.out} is up to date and holds no image: all were dropped",
             f"{REASONS}; or go on with --allow-empty",
         )
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from augforge.data.mirror import url_of
 from augforge.data.store import Store
 from augforge.errors import StoreError
 from augforge.progress import Progress
-from augforge.provenance.chain import places, plain_recipe, refuse_circle, refuse_overlap
+from augforge.provenance.chain import (
+    places,
+    plain_recipe,
+    refuse_circle,
+    refuse_overlap,
+    refuse_remote_overlap,
+    urls,
+)
 from augforge.provenance.changes import Comparison, compare, described
 from augforge.recipe import Recipe, SourceSpec
 
@@ -15,7 +23,10 @@ from augforge.recipe import Recipe, SourceSpec
 def refuse_touching(recipe: Recipe, out: Path) -> None:
     """StoreError if a run of `recipe` into `out` would write over one of its sources, or be made from itself."""
     others = [str(against) for stage in recipe.stages if (against := getattr(stage, "against", None)) is not None]
-    refuse_overlap(out, [place for spec in (*recipe.sources, *map(_spec, others)) for place in places(spec)])
+    specs = [*recipe.sources, *map(_spec, others)]
+    refuse_overlap(out, [place for spec in specs for place in places(spec)])
+    if (url := url_of(out)) is not None:
+        refuse_remote_overlap(url, [other for spec in specs for other in urls(spec)])
     refuse_circle(out, recipe.sources)
 
 

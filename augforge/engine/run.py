@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge import __version__
-from augforge.data.files import named, seal, write_atomically
+from augforge.data.files import seal, write_atomically
 from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
@@ -136,7 +136,7 @@ def run(
         take_over(recipe, folder, replace, progress)
         if retry is not None:
             forget_failed(sources, folder, retry)
-            _forget_result(out)  # what no model could be shown is asked for again
+            folder.forget_result()  # what no model could be shown is asked for again
         ahead = laid_out(listing_key(recipe, sources, limit), flat)
         if (summary := _up_to_date(folder, "listing", ahead, max_bad)) is None:
             require_packages(recipe)
@@ -167,11 +167,11 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         _remember(context.store, done, ahead, summary, bad)
         return summary
     check_classes(recipe.stages, ledger.classes)
-    _forget_result(out)
+    context.store.forget_result()
     work = [_row("source", len(ledger), ledger, {"read": read})]
     if problem := refuse_too_many_bad(bad, max_bad):
         write_ledger(ledger, out / "samples.parquet")
-        raise TooManyBad(problem, _or_more(out))
+        raise TooManyBad(problem, _or_more(context.store))
     say_what_is_bad(ledger, context.progress)
     context.progress.plan(recipe.titles())
     _stand(context)
@@ -182,18 +182,19 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         opened = {title for title, stage in zip(recipe.titles(), recipe.stages, strict=True) if left_open(stage)}
         for block in blocks(recipe.titles(), stages):
             work += _run_block(block, context, opened)
+            context.store.keep_models()
         leave_out_empty_classes(context)
         context.engine.finish()
         context.progress.stage("write")
         write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)
-    summary = _summary(out, ledger, work)
+    summary = _summary(context.store, ledger, work)
     _remember(context.store, done, ahead, summary, bad)
     return summary
 
 
-def _or_more(out: Path) -> str:
-    return f"the reasons are in {out / 'samples.parquet'}; or raise --max-bad"
+def _or_more(store: Store) -> str:
+    return f"the reasons are in {store.name}/samples.parquet; or raise --max-bad"
 
 
 def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> list[dict[str, Any]]:
@@ -222,11 +223,6 @@ def _stand(context: RunContext) -> None:
     context.progress.stands(kept, len(context.ledger) - kept)
 
 
-def _forget_result(out: Path) -> None:
-    with named(out / "run.json"):
-        (out / "run.json").unlink(missing_ok=True)
-
-
 def _row(title: str, before: int, ledger: Ledger, did: Mapping[str, int]) -> dict[str, Any]:
     return {"stage": title, "in": before, "out": len(ledger.visible()), **did}
 
@@ -243,8 +239,8 @@ def _up_to_date(store: Store, name: str, done: str, max_bad: float) -> Summary |
     if "bad" not in state and "source" in state["summary"]["reasons"]:  # an older version did not count them
         return None
     if "bad" in state and (problem := refuse_too_many_bad(state["bad"], max_bad)):
-        raise TooManyBad(problem, _or_more(store.folder))
-    return Summary(**{**state["summary"], "out": str(store.folder), "work": [], "up_to_date": True})
+        raise TooManyBad(problem, _or_more(store))
+    return Summary(**{**state["summary"], "out": store.name, "work": [], "up_to_date": True})
 
 
 def _intact(store: Store, state: Mapping[str, Any]) -> bool:
@@ -254,15 +250,15 @@ def _intact(store: Store, state: Mapping[str, Any]) -> bool:
         return False
     problems = changed(store.folder, record)
     for problem in problems:
-        store.say(f"{store.folder}/{problem}; the result is written again")
-    if not problems and (now := stamps_of(store.folder, record)) != record:
+        store.say(f"{store.name}/{problem}; the result is written again")
+    if not problems and store.mirror is None and (now := stamps_of(store.folder, record)) != record:
         write_atomically(store.folder / "run.json", seal({**state, "files": now}))  # a copy: the same content, later
     return not problems
 
 
-def _summary(out: Path, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Summary:
+def _summary(store: Store, ledger: Ledger, work: Sequence[Mapping[str, Any]]) -> Summary:
     kept = len(ledger.visible())
-    done = Summary(str(out), kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
+    done = Summary(store.name, kept, len(ledger) - kept, ledger.class_counts(), ledger.drops_by_stage(), work)
     return replace(done, splits=counted_splits(ledger), together=together_in(work))
 
 

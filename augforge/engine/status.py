@@ -18,6 +18,11 @@ from augforge.data.holder import Holder, holder_of
 from augforge.data.store import MARKS
 from augforge.engine.noted import NAME, read_note
 from augforge.errors import StoreError
+from augforge.remote.bucket import Bucket
+from augforge.remote.lease import NAME as LEASE
+from augforge.remote.lease import held
+from augforge.remote.places import file_to_read, opened_anew
+from augforge.remote.urls import is_remote
 
 State = Literal["finished", "running", "stopped", "unknown"]
 
@@ -84,16 +89,17 @@ class Status:
 
 
 def status(folder: str | os.PathLike[str]) -> Status:
-    """How far the run in `folder` is; a folder that is being written is read as it stands.
+    """How far the run in `folder`, or at a URL, is; one that is being written is read as it stands.
 
     Raises:
         StoreError: it is no run folder, or the note in it is damaged.
     """
-    place = Path(folder)
-    if not any((place / mark).is_file() for mark in MARKS):
+    place = opened_anew(os.fspath(folder))
+    if not any((place / mark).is_file() for mark in (*MARKS, LEASE)):
         raise StoreError(f"{place} is no run folder: nothing has run into it", "give the DIR of --out")
     try:
-        return _status(place, read_note(place), holder_of(place))
+        holder = _lease_holder(str(place)) if is_remote(str(place)) else holder_of(place)
+        return _status(place, read_note(place), holder)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{place / NAME} is damaged", "it is written anew by the next run") from error
 
@@ -117,6 +123,12 @@ def _status(folder: Path, note: Mapping[str, Any], holder: Holder | None) -> Sta
         command=_command(note),
         engine=note.get("engine", "local"),
     )
+
+
+def _lease_holder(url: str) -> Holder | None:
+    """Who holds a run at a URL, or held it last."""
+    lease = held(Bucket(url))
+    return None if lease is None else Holder(lease.process, lease.machine, lease.left > 0)
 
 
 def _summary(folder: Path) -> Mapping[str, Any] | None:
@@ -157,11 +169,12 @@ def _made(folder: Path, plan: Sequence[Any] | None) -> tuple[int | None, int | N
 
 
 def _rows(folder: Path) -> int:
-    """The rows of all parts in a folder, by their footers."""
+    """The rows of all parts in a folder; little more than their footers is read."""
     count = 0
     for path in folder.glob("*.arrow"):
-        with suppress(OSError, pa.ArrowException), pa.memory_map(str(path)) as file:  # it has gone, or is damaged
-            reader = pa.ipc.open_file(file)
+        with suppress(OSError, pa.ArrowException):  # it has gone, or is damaged
+            file = file_to_read(path) if is_remote(str(path)) else pa.memory_map(str(path))
+            reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[0]))
             count += sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
     return count
 

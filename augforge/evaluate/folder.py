@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from augforge.data import images
 from augforge.data.ledger import Ledger
+from augforge.data.places import folder_to_read
 from augforge.data.record import no_run
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
@@ -23,6 +24,7 @@ from augforge.progress import Progress
 from augforge.provenance.chain import circle, said
 from augforge.recipe import Recipe, load_recipe
 from augforge.recipe.looked_at import settled
+from augforge.remote.places import path_of
 from augforge.stages.generator import Generator
 from augforge.stages.stage import Stage
 
@@ -83,7 +85,7 @@ class RunFolder:
     def earlier(self) -> list[RunFolder]:
         """The runs that are its sources."""
         values = [spec.value for spec in self.recipe.sources if spec.kind == "run"]
-        return [self._earlier(value) for value in values if (Path(value) / "recipe.yaml").is_file()]
+        return [self._earlier(value) for value in values if (path_of(value) / "recipe.yaml").is_file()]
 
     def bytes_of(self, sample: Sample) -> bytes:
         """The exact encoded bytes; BadImage where they cannot be had."""
@@ -140,4 +142,4 @@ class RunFolder:
 
     @cache  # noqa: B019 - a folder lives as long as its command
     def _earlier(self, folder: str) -> RunFolder:
-        return RunFolder(Path(folder))
+        return RunFolder(folder_to_read(str(path_of(folder))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
@@ -32,6 +31,7 @@ from augforge.io.wrapped import NamedSplit, OneClass
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
 from augforge.io.yolo_data import is_data_file
+from augforge.remote.places import is_folder, is_there, opened_anew, path_of
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
 
@@ -105,8 +105,7 @@ def _with_table(value: str, options: Mapping[str, Any]) -> str:
     Raises:
         SourceError: there is one, and an option that only a plain folder has.
     """
-    path = Path(os.path.expanduser(value))  # noqa: PTH111 - as when opened
-    if not os.path.isdir(path) or not holds_metadata(Listing(path)):  # noqa: PTH112  # never raises
+    if not is_folder(path_of(value)) or not holds_metadata(Listing(opened_anew(value))):
         return "folder"
     if beyond := sorted(options.keys() - {"split", "splits", "class"}):
         raise SourceError(
@@ -188,7 +187,7 @@ def detect(text: str) -> tuple[str, str]:
     kind, colon, value = text.partition(":")
     if colon and kind in KINDS:
         return kind, value
-    if is_list(text) and is_archive(Path(text).name) and not Path(text).exists():
+    if is_list(text) and is_archive(text.rpartition("/")[2]) and not is_there(path_of(text)):
         return "webdataset", text
     path = _existing(text)
     return (_kind_of_folder(path) if path.is_dir() else _kind_of_file(path, text)), text
@@ -225,7 +224,7 @@ def _kind_of_folder(folder: Path) -> str:
 
 def _sign_in(folder: Path) -> str:
     listing = Listing(folder)
-    there = set(os.listdir(folder))  # noqa: PTH208 - hidden ones too
+    there = {path.name for path in folder.iterdir()}  # hidden ones too
     if "samples.parquet" in there:
         return "run"
     if _is_saved_dataset(there):

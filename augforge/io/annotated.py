@@ -18,6 +18,7 @@ from augforge.io.records import EXPORTED, Records
 from augforge.io.splits import folder_split
 from augforge.io.stamps import stamps
 from augforge.io.tree import Tree
+from augforge.remote.places import path_of, walk
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -90,7 +91,7 @@ class AnnotatedImages(ListedImages):
     def fingerprint(self) -> str:
         """Changes whenever a file below the root was written, added or removed; costs a listing."""
         total = hashlib.sha256(repr((self.where, self._split, *self._options)).encode())
-        for line in stamps(str(self._root), lambda real: Path(real).is_relative_to(self._real)):
+        for line in stamps(str(self._root), lambda real: path_of(real).is_relative_to(self._real)):
             total.update(line)
         return total.hexdigest()
 
@@ -108,12 +109,12 @@ def folders_below(root: Path, depth: int | None = None) -> Iterator[tuple[str, l
     lie deeper than that are not looked into.
     """
     real, met = root.resolve(), {root.resolve()}
-    for folder, folders, files in os.walk(root, followlinks=True):
-        inside = Path(folder).relative_to(root).as_posix().removeprefix(".")
+    for folder, folders, files in walk(root, followlinks=True):
+        inside = path_of(folder).relative_to(root).as_posix().removeprefix(".")
         above = f"{inside}/" if inside else ""
         deep = depth is not None and above.count("/") >= depth
         shown = [] if deep else sorted(filter(is_shown, folders), key=natural)
-        folders[:] = [name for name in shown if leads_on(Path(folder, name), real, met)]
+        folders[:] = [name for name in shown if leads_on(path_of(folder) / name, real, met)]
         yield above, list(filter(is_shown, files))
 
 

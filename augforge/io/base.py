@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.data.annotations import parse_annotations
 from augforge.errors import BadImage, SourceError, shortened
+from augforge.remote.places import opened_anew, stamp_of
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -185,7 +185,7 @@ def existing(value: str) -> Path:
 
     if not value:
         raise SourceError("the path of a source is empty", "give a file or a folder")
-    path = Path(os.path.expanduser(value))  # noqa: PTH111 - Path.expanduser raises for an unknown user
+    path = opened_anew(value)
     try:
         if path.exists():
             return path
@@ -207,9 +207,8 @@ def existing_folder(value: str) -> Path:
 
 
 def file_stamp(path: Path) -> str:
-    """Size and time of change of a file: another text whenever it was written."""
-    facts = path.stat()
-    return f"{facts.st_size}-{facts.st_mtime_ns}"
+    """Size and time of change of a file, or what an object store says instead: other whenever it was written."""
+    return stamp_of(path.stat())
 
 
 def files_fingerprint(where: str, root: Path, names: Iterable[str], *options: str | None) -> str:

@@ -15,6 +15,7 @@ from augforge.io.columns import Chunk, TableFile
 from augforge.io.dataset_writer import DatasetWriter
 from augforge.io.table_files import CHUNK, check_offsets
 from augforge.io.table_rows import RowReader, Wanted, all_classes, labels_in, python_rows
+from augforge.remote.places import local_copy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -197,7 +198,7 @@ class Dataset(Source):
         import pyarrow as pa
 
         try:
-            table = pa.ipc.open_stream(pa.memory_map(str(self._root / file))).read_all()
+            table = pa.ipc.open_stream(pa.memory_map(str(local_copy(self._root / file)))).read_all()
             check_offsets(table)
             return table
         except (pa.ArrowException, OSError) as error:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.data.pictures import MASK
@@ -33,6 +31,7 @@ from augforge.io.writing import (
     safe_names,
     suffix_of,
 )
+from augforge.remote.places import path_of, real_path
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -122,7 +121,7 @@ class Folder(Source):
         given = {} if masks is None else {"": str(existing_folder(masks))}
         self._masks_given = masks
         self._use_masks(given)
-        self._records = Records(Path(self._tree.root), self._tree.folders("") if masks is None else (), self.where)
+        self._records = Records(path_of(self._tree.root), self._tree.folders("") if masks is None else (), self.where)
         self._tree.known = EXPORTED if self._records else frozenset()
         self._order: list[str] = []
         self._read_splits, self._read_classes = splits, classes
@@ -138,7 +137,7 @@ class Folder(Source):
     def _use_masks(self, folders: Mapping[str, str]) -> None:
         """Take the masks from these folders, by the folder of the images that they belong to."""
         self._masks = Masks(folders)
-        self._masks_real = {os.path.realpath(folder) for folder in folders.values()}
+        self._masks_real = {real_path(folder) for folder in folders.values()}
 
     def _find_bases(self) -> list[Base]:
         """The folders above those of the classes, each with its split."""
@@ -165,7 +164,7 @@ class Folder(Source):
 
     def _take_class_list(self) -> None:
         """Read the file that names the classes in their order, if it names one that is there."""
-        name, listed = class_list(Path(self._tree.root))
+        name, listed = class_list(path_of(self._tree.root))
         self._order = in_listed_order(listed, self.classes())
         if self._order:
             self._tree.known = frozenset({name})

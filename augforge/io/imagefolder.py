@@ -20,6 +20,7 @@ from augforge.io.text_columns import meaning
 from augforge.io.text_rows import SUFFIXES, TableRow, TextTable, read_table
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
 from augforge.io.unused import unused_files
+from augforge.remote.places import path_of, walk
 
 METADATA = tuple(f"metadata{suffix}" for suffix in (".csv", ".jsonl", ".parquet"))
 DEPTH = 3
@@ -185,8 +186,8 @@ def holds_metadata(listing: Listing) -> bool:
 def metadata_files(folder: Path) -> list[Path]:
     """The metadata files in a folder and those below it, in natural order."""
     found: list[Path] = []
-    for inside, folders, files in os.walk(folder):
-        here = Path(inside)
+    for inside, folders, files in walk(folder):
+        here = path_of(inside)
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
         found += [here / name for name in METADATA if name in files][:1]
     return found
@@ -213,8 +214,8 @@ def is_table(path: Path) -> bool:
 
 def _image_files(root: Path) -> Iterator[str]:
     """The paths of all image files below a folder, told by their endings."""
-    for inside, folders, files in os.walk(root):
+    for inside, folders, files in walk(root):
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural)
         for name in sorted(files, key=natural):
             if not name.startswith(".") and name.rpartition(".")[2].lower() in IMAGE_SUFFIXES:
-                yield Path(inside, name).relative_to(root).as_posix()
+                yield (path_of(inside) / name).relative_to(root).as_posix()

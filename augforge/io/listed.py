@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from augforge.errors import BadImage
 from augforge.io.base import MISSING, Entry, Source
+from augforge.remote.places import is_link, stamp_of, stat_of
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -71,19 +71,19 @@ class ListedImages(Source):
         try:
             if self._leads_out(locator):
                 return "", LEADS_OUT
-            facts = os.stat(f"{self._root}/{locator}")  # noqa: PTH116 - a third of the time of a Path
+            facts = stat_of(f"{self._root}/{locator}")
         except (FileNotFoundError, NotADirectoryError):
             return "", MISSING
         except (OSError, ValueError) as error:
             return "", f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        return (f"{facts.st_size}-{facts.st_mtime_ns}", "") if stat.S_ISREG(facts.st_mode) else ("", MISSING)
+        return (stamp_of(facts), "") if stat.S_ISREG(facts.st_mode) else ("", MISSING)
 
     def _leads_out(self, locator: str) -> bool:
         parts = locator.replace("\\", "/").split("/")
         if ".." in parts or "" in parts or "\0" in locator:
             return True
         real, inside = self._folder(locator.rpartition("/")[0])
-        if os.path.islink(f"{real}/{parts[-1]}"):  # noqa: PTH114
+        if is_link(f"{real}/{parts[-1]}"):
             return not (self._root / locator).resolve().is_relative_to(self._real)
         return not inside
 

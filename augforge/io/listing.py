@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from augforge.io.annotated import is_shown, leads_on
 from augforge.io.base import natural
 from augforge.io.stamps import is_folder
+from augforge.remote.places import path_of, scandir
 
 MOST_FOLDERS = 300
 """Folders that are looked into: the nearest first, and those of different folders in turn."""
@@ -87,7 +87,7 @@ class Listing:
         """Find the files in a folder; the folders in it, in natural order."""
         inside: list[Below] = []
         try:
-            with os.scandir(f"{self.root}/{below.above}") as found:
+            with scandir(f"{self.root}/{below.above}") as found:
                 for entry in found:
                     if not is_shown(entry.name):
                         continue
@@ -95,7 +95,7 @@ class Listing:
                         below.files.append(entry.name)
                     elif not entry.is_symlink():
                         inside.append(Below(f"{below.above}{entry.name}/", [], below.linked))
-                    elif leads_on(Path(entry.path), real, met):
+                    elif leads_on(path_of(entry.path), real, met):
                         inside.append(Below(f"{below.above}{entry.name}/", [], True))
         except OSError:
             return []  # what cannot be looked into says nothing of what it is

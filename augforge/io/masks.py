@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 from augforge.data.pictures import MASK
 from augforge.errors import BadImage
 from augforge.io.base import Entry, file_stamp
+from augforge.remote.places import is_file, is_there, open_file, path_of, read_bytes, real_path, scandir
 
 SUFFIXES = frozenset({"png", "bmp", "gif", "tif", "tiff", "pgm", "webp", "jpg", "jpeg"})
 """What is looked at as a mask, in any case. Only PNG can be a label map; conditions may be pictures of any kind."""
@@ -51,15 +51,14 @@ class Masks:
         path = self.path(locator)
         if path is None:
             raise BadImage("it has no mask")
-        real = os.path.realpath(path)
-        folders = [os.path.realpath(folder).rstrip(os.sep) + os.sep for folder in self._folders.values()]
+        real = real_path(path)
+        folders = [real_path(folder).rstrip(os.sep) + os.sep for folder in self._folders.values()]
         if not real.startswith(tuple(folders)):
             raise BadImage("symlink leads out of the masks' folder")
-        if os.path.exists(real) and not os.path.isfile(real):  # noqa: PTH110, PTH113  # likewise below: a Path a file is slow
+        if is_there(real) and not is_file(real):
             raise BadImage("not a regular file")
         try:
-            with open(path, "rb") as file:  # noqa: PTH123  # a Path a file is slow
-                return file.read()
+            return read_bytes(path)
         except OSError as error:
             raise BadImage(f"cannot be read: {error.strerror or error}") from error
 
@@ -73,7 +72,7 @@ class Masks:
             if path is None:
                 yield entry
             elif claims[path] > 1:
-                shared = f"its mask {os.path.basename(path)} fits {claims[path]} images"  # noqa: PTH119  # likewise
+                shared = f"its mask {path.rpartition('/')[2]} fits {claims[path]} images"
                 yield replace(entry, problem=entry.problem or shared)
             else:
                 yield replace(entry, pictures={**entry.pictures, MASK: f"{path} {_stamp(path)}"})
@@ -105,7 +104,7 @@ def are_masks(masks: Iterable[str], images: Iterable[str], folder: str) -> bool:
 
 def _one_channel(path: str) -> bool:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # likewise
+        with open_file(path) as file:
             head = file.read(26)
     except OSError:
         return False
@@ -115,7 +114,7 @@ def _one_channel(path: str) -> bool:
 def _stems(folder: str) -> dict[str, str]:
     """The image files of a folder by their names without suffix; of several with one name, a PNG before others."""
     try:
-        with os.scandir(folder) as found:
+        with scandir(folder) as found:
             names = sorted((entry.name for entry in found), key=lambda name: (not name.lower().endswith(".png"), name))
     except OSError:
         return {}
@@ -129,6 +128,6 @@ def _stems(folder: str) -> dict[str, str]:
 
 def _stamp(path: str) -> str:
     try:
-        return file_stamp(Path(path))
+        return file_stamp(path_of(path))
     except OSError:
         return "missing"

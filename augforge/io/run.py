@@ -13,6 +13,7 @@ from augforge.data.record import FORMAT, check_ledger, format_of
 from augforge.errors import BadImage, SourceError, StoreError
 from augforge.io.base import Entry, Source, existing_folder, files_fingerprint, only
 from augforge.io.dataset import Dataset
+from augforge.remote.places import file_to_read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +117,7 @@ class Run(Source):
         import pyarrow.parquet as pq
 
         try:
-            return pq.ParquetFile(self._root / "samples.parquet")
+            return pq.ParquetFile(file_to_read(self._root / "samples.parquet"))
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.where}: samples.parquet is missing or damaged: {error}", AGAIN) from error
 

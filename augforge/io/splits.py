@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from augforge.data.sample import is_evaluation
 from augforge.errors import SourceError
 from augforge.io.base import SPLITS
+from augforge.remote.places import absolute_path, is_file
 
 LAYOUT = frozenset({
     "annotations", "annotation", "data", "dataset", "gtfine", "gtcoarse", "image", "imagesets", "images", "img", "imgs",
@@ -65,9 +66,9 @@ def own_split(value: str) -> str | None:
 
     Only the last folder counts: what lies in /data/test/birds need not be a test set.
     """
-    path = os.path.abspath(os.path.expanduser(value)) if value else ""  # noqa: PTH100, PTH111 - links keep their names
-    folder, file = os.path.split(path) if os.path.isfile(path) else (path, "")  # noqa: PTH113 - false for what is no path
-    named = path_split(file) or folder_split(os.path.basename(folder))  # noqa: PTH119 - as above
+    path = absolute_path(value) if value else ""
+    folder, file = os.path.split(path) if is_file(path) else (path, "")
+    named = path_split(file) or folder_split(os.path.basename(folder))  # noqa: PTH119 - of texts
     return named if is_evaluation(named) else None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable, Iterator
+
+from augforge.remote.places import Found, real_path, scandir, stamp_of
 
 
 def stamps(root: str, is_inside: Callable[[str], bool]) -> Iterator[bytes]:
@@ -13,7 +14,7 @@ def stamps(root: str, is_inside: Callable[[str], bool]) -> Iterator[bytes]:
     while waiting:
         folder = waiting.pop()
         try:
-            with os.scandir(folder) as found:
+            with scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             yield f"{folder}\0{error.errno}\n".encode(errors="surrogateescape")
@@ -23,24 +24,24 @@ def stamps(root: str, is_inside: Callable[[str], bool]) -> Iterator[bytes]:
             if not is_folder(entry):
                 continue
             if entry.is_symlink():
-                real = os.path.realpath(entry.path)
+                real = real_path(entry.path)
                 if real in linked or not is_inside(real):
                     continue
                 linked.add(real)
             waiting.append(entry.path)
 
 
-def _stamp(entry: os.DirEntry[str]) -> str:
+def _stamp(entry: Found) -> str:
     try:
         facts = entry.stat()
     except OSError as error:
         return f"{entry.path}\0{error.errno}\n"
     if stat.S_ISDIR(facts.st_mode):
         return f"{entry.path}\0\n"
-    return f"{entry.path}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+    return f"{entry.path}\0{stamp_of(facts)}\n"
 
 
-def is_folder(found: os.DirEntry[str]) -> bool:
+def is_folder(found: Found) -> bool:
     """Whether an entry is a folder, or a link to one."""
     try:
         return found.is_dir()

@@ -14,6 +14,8 @@ from augforge.io.base import natural
 from augforge.io.cells import is_binary
 from augforge.io.listing import Listing
 from augforge.io.tree import SUFFIXES as IMAGE_SUFFIXES
+from augforge.remote.places import file_to_read, local_copy, path_of, walk
+from augforge.remote.urls import is_url
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,7 +67,7 @@ class ParquetData:
         import pyarrow.parquet as pq
 
         self._path = path
-        self._parquet = pq.ParquetFile(path)
+        self._parquet = pq.ParquetFile(file_to_read(path), pre_buffer=is_url(str(path)))
         self.schema = self._parquet.schema_arrow
         sizes = (self._parquet.metadata.row_group(n).num_rows for n in range(self._parquet.num_row_groups))
         self.starts = list(accumulate(sizes, initial=0))
@@ -79,7 +81,7 @@ class ParquetData:
         """The columns of some row groups, from a reader of their own."""
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self._path) as parquet:
+        with pq.ParquetFile(file_to_read(self._path), pre_buffer=is_url(str(self._path))) as parquet:
             yield from parquet.iter_batches(CHUNK, row_groups=range(first, last), columns=list(columns))
 
     def all_there(self, column: str) -> bool:
@@ -105,7 +107,7 @@ class ArrowData:
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
 
-        self._path = path
+        path = self._path = local_copy(path)
         with path.open("rb") as file:
             start = file.read(len(MAGIC))
         if start[:4] == FEATHER_1:
@@ -171,10 +173,10 @@ def other_files(folder: Path, known: Collection[Path]) -> dict[str, int]:
     tell about a data set, are passed over.
     """
     others: Counter[str] = Counter()
-    for inside, folders, files in os.walk(folder):
+    for inside, folders, files in walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and name not in CARD and Path(inside, name).resolve() not in known:
+            if not name.startswith(".") and name not in CARD and (path_of(inside) / name).resolve() not in known:
                 others[Path(name).suffix.lower() or "no ending"] += 1
     return dict(others)
 

@@ -12,6 +12,7 @@ from augforge.data.formats import HEAD, kind_of
 from augforge.errors import BadImage, SourceError
 from augforge.io.base import MISSING, Entry, natural
 from augforge.io.stamps import is_folder
+from augforge.remote.places import Found, open_file, read_bytes, real_path, scandir, stamp_of
 
 SUFFIXES = frozenset({
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif", "tiff",
@@ -42,18 +43,17 @@ class Tree:
 
     def __init__(self, root: str, where: str) -> None:
         self.root, self._where = root, where
-        self._real = os.path.realpath(root)
+        self._real = real_path(root)
         self.ignored: Counter[str] = Counter()
         self.known: frozenset[str] = frozenset()
 
     def read(self, locator: str) -> bytes:
         """The bytes of a file; BadImage if it is gone, unreadable or outside of the folder."""
         path = os.path.join(self.root, locator)  # noqa: PTH118  # a Path a file is slow
-        if not self.is_inside(os.path.realpath(path)):
+        if not self.is_inside(real_path(path)):
             raise BadImage(LEADS_OUT)
         try:
-            with open(path, "rb") as file:  # noqa: PTH123  # likewise
-                return file.read()
+            return read_bytes(path)
         except FileNotFoundError as error:
             raise BadImage(MISSING) from error
         except OSError as error:
@@ -61,14 +61,14 @@ class Tree:
 
     def real_path(self, inside: str) -> str:
         """The absolute path of a folder inside, with all links followed."""
-        return os.path.realpath(join(self.root, inside))
+        return real_path(join(self.root, inside))
 
     def is_inside(self, real: str) -> bool:
         """Whether a real path lies in the tree."""
         return real == self._real or real.startswith(self._real.rstrip(os.sep) + os.sep)
 
-    def _scan(self, inside: str) -> list[os.DirEntry[str]]:
-        with os.scandir(join(self.root, inside)) as found:
+    def _scan(self, inside: str) -> list[Found]:
+        with scandir(join(self.root, inside)) as found:
             return sorted((e for e in found if not _hidden(e.name)), key=lambda e: e.name)
 
     def folders(self, inside: str) -> list[str]:
@@ -79,7 +79,7 @@ class Tree:
             raise SourceError(f"{self._where}: {inside or 'it'} cannot be read: {error.strerror}") from error
 
     def _folder_names(self, inside: str) -> list[str]:
-        with os.scandir(join(self.root, inside)) as found:
+        with scandir(join(self.root, inside)) as found:
             return [entry.name for entry in found if not _hidden(entry.name) and is_folder(entry)]
 
     def readable_folders(self, inside: str) -> list[str]:
@@ -91,16 +91,14 @@ class Tree:
 
     def has_images(self, inside: str) -> bool:
         """Whether an image lies in a folder itself."""
-        with os.scandir(join(self.root, inside)) as found:
+        with scandir(join(self.root, inside)) as found:
             return any(not _hidden(entry.name) and not is_folder(entry) and _is_image(entry) for entry in found)
 
     def files(self, inside: str, split: str | None) -> Iterator[Entry]:
         """The images that lie in a folder itself, without a label."""
         yield from self._files(self._scan(inside), inside, None, split)
 
-    def _files(
-        self, scanned: Iterable[os.DirEntry[str]], inside: str, label: str | None, split: str | None
-    ) -> Iterator[Entry]:
+    def _files(self, scanned: Iterable[Found], inside: str, label: str | None, split: str | None) -> Iterator[Entry]:
         for found in scanned:
             if not is_folder(found):
                 yield from self._file(found, join(inside, found.name), label, split)
@@ -128,7 +126,7 @@ class Tree:
             return LEADS_OUT
         return "symlink leads back to a folder above" if real in above else ""
 
-    def _file(self, found: os.DirEntry[str], locator: str, label: str | None, split: str | None) -> Iterator[Entry]:
+    def _file(self, found: Found, locator: str, label: str | None, split: str | None) -> Iterator[Entry]:
         if not _is_image(found):
             if found.name not in self.known:
                 self.ignored[os.path.splitext(found.name)[1].lower() or printable(found.name)] += 1  # noqa: PTH122  # as above
@@ -139,20 +137,20 @@ class Tree:
             problem = "its name is not valid UTF-8"
         yield Entry(text, label, split, stamp, problem=problem)
 
-    def _look(self, found: os.DirEntry[str]) -> tuple[str, str]:
+    def _look(self, found: Found) -> tuple[str, str]:
         """Stamp and problem of a file."""
         try:
             facts = found.stat()
         except OSError as error:
             return "", MISSING if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        if found.is_symlink() and not self.is_inside(os.path.realpath(found.path)):
+        if found.is_symlink() and not self.is_inside(real_path(found.path)):
             return "", LEADS_OUT
         if not stat.S_ISREG(facts.st_mode):
             return "", "not a regular file"
-        return f"{facts.st_size}-{facts.st_mtime_ns}", ""
+        return stamp_of(facts), ""
 
 
-def _is_image(found: os.DirEntry[str]) -> bool:
+def _is_image(found: Found) -> bool:
     """Whether a file is to be read as an image: by its suffix, or by its first bytes where that says nothing."""
     stem, _, suffix = found.name.rpartition(".")
     suffix = suffix.lower()
@@ -163,7 +161,7 @@ def _is_image(found: os.DirEntry[str]) -> bool:
     try:
         if not found.is_file():
             return False
-        with open(found.path, "rb") as file:  # noqa: PTH123  # a Path a file is slow
+        with open_file(found.path) as file:
             return bool(kind_of(file.read(HEAD)))
     except OSError:
         return False

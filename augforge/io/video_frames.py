@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.errors import BadImage, SourceError
 from augforge.optional import require
+from augforge.remote.places import local_copy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,7 @@ class VideoFile:
     def _packets(self) -> Iterator[tuple[Any, bool]]:
         import av
 
-        with av.open(str(self._path), metadata_errors="replace") as file:
+        with av.open(str(local_copy(self._path)), metadata_errors="replace") as file:
             for packet in file.demux(file.streams.video[0]):
                 if packet.size and not packet.is_discard:
                     yield packet.pts, packet.is_keyframe
@@ -103,7 +104,7 @@ class VideoFile:
         """Numbers and frames, from the last one before `start` that decoding can begin with."""
         import av
 
-        with av.open(str(self._path), metadata_errors="replace") as file:
+        with av.open(str(local_copy(self._path)), metadata_errors="replace") as file:
             stream = file.streams.video[0]
             stream.thread_type = "AUTO"
             if start is not None and self._times is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ from augforge.io.own import annotations_of
 from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
 from augforge.io.splits import evaluation_first, path_split
 from augforge.io.text_columns import meaning
+from augforge.remote.places import common_folder, is_folder, is_there, opened_anew, path_of
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -65,7 +65,7 @@ class Archived(Source):
         self.where = f"webdataset {value}"
         self._split = split
         self._root, self._names = _archives(value)
-        self._beside = Path(value).is_dir()
+        self._beside = is_folder(path_of(value))
         if not self._names:
             raise SourceError(
                 f"{self.where}: there are no archives in it",
@@ -206,7 +206,7 @@ class Archived(Source):
 
 def _archives(value: str) -> tuple[Path, list[str]]:
     """The folder of the archives, and their paths inside of it, in natural order or that of the list."""
-    if is_list(value) and not Path(value).exists():
+    if is_list(value) and not is_there(path_of(value)):
         return _listed(value)
     path = existing(value)
     if not path.is_dir():
@@ -216,10 +216,10 @@ def _archives(value: str) -> tuple[Path, list[str]]:
 
 
 def _listed(value: str) -> tuple[Path, list[str]]:
-    paths = [Path(os.path.expanduser(name)) for name in expanded(value)]  # noqa: PTH111 - as `existing`
+    paths = [opened_anew(name) for name in expanded(value)]
     if not any(path.exists() for path in paths):
         raise SourceError(f"there is none of the files {value}", f"check the path: it is seen from {Path.cwd()}")
-    root = Path(os.path.commonpath([path.parent for path in paths]))
+    root = common_folder([path.parent for path in paths])
     return root, list(dict.fromkeys(path.relative_to(root).as_posix() for path in paths))
 
 

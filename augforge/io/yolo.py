@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -27,6 +26,7 @@ from augforge.io.tree import SUFFIXES, printable
 from augforge.io.yolo_data import NO_LABELS, USUAL, YoloData, is_data_file, names_beside, read_data_file
 from augforge.io.yolo_lines import looks_like_labels, read_lines
 from augforge.io.yolo_writer import YoloWriter
+from augforge.remote.places import is_there
 
 IMAGES, LABELS = "images", "labels"
 DEEP = 3
@@ -156,7 +156,7 @@ class Yolo(AnnotatedImages):
 
     def _in_place(self, place: str) -> Iterator[str]:
         """The images of a folder or a list of images that a split names."""
-        path = next((p for p in self._candidates(place) if os.path.exists(self._root / p)), None)  # noqa: PTH110  # never raises
+        path = next((p for p in self._candidates(place) if is_there(self._root / p)), None)
         if path is None or self._look(path)[1] not in ("", MISSING):
             self._missing.append(place)
         elif (self._root / path).is_file():

@@ -14,6 +14,8 @@ from augforge.errors import StoreError
 from augforge.io.braces import expanded, is_list
 from augforge.recipe.plain_yaml import read_yaml
 from augforge.recipe.source import SourceSpec
+from augforge.remote.places import path_of
+from augforge.remote.urls import checked, is_remote
 
 RECIPE = "recipe.yaml"
 ELSEWHERE = frozenset({"hub", "sample"})
@@ -22,10 +24,20 @@ Relation = Literal["", "same", "inside", "around"]
 
 
 def places(spec: SourceSpec) -> list[Path]:
-    """The files and folders that a source names: itself and its masks."""
+    """The files and folders on the disk that a source names: itself and its masks."""
+    return [path_of(text) for text in _named(spec) if not is_remote(text)]
+
+
+def urls(spec: SourceSpec) -> list[str]:
+    """The URLs that a source names, likewise."""
+    return [checked(text) for text in _named(spec) if is_remote(text)]
+
+
+def _named(spec: SourceSpec) -> list[str]:
+    """The paths and URLs of a source and its masks, as they are written."""
     listed = expanded(spec.value) if spec.kind == "webdataset" and is_list(spec.value) else [spec.value]
     own = [] if spec.kind in ELSEWHERE else listed
-    return [Path(os.path.expanduser(text)) for text in (*own, *_masks(spec)) if text]  # noqa: PTH111 - as when opened
+    return [text for text in (*own, *_masks(spec)) if text]
 
 
 def _masks(spec: SourceSpec) -> list[str]:
@@ -34,12 +46,24 @@ def _masks(spec: SourceSpec) -> list[str]:
 
 def refuse_overlap(out: Path, sources: Iterable[Path]) -> None:
     """StoreError if the folder `out` is one of `sources`, lies in it or holds it, whatever links lead there."""
-    told = {"same": "is its own source", "inside": "lies in its source {}", "around": "holds its source {}"}
     for source in sources:
         if relation := relation_of(out, source):
-            raise StoreError(
-                f"{out} {told[relation].format(source)}", "choose another --out: sources are left as they are"
-            )
+            raise _touching(str(out), relation, str(source))
+
+
+def refuse_remote_overlap(out: str, sources: Iterable[str]) -> None:
+    """As `refuse_overlap`, of URLs; there are no links in a bucket."""
+    for source in sources:
+        relation: Relation = "same" if out == source else ""
+        relation = "inside" if out.startswith(f"{source}/") else relation
+        relation = "around" if source.startswith(f"{out}/") else relation
+        if relation:
+            raise _touching(out, relation, source)
+
+
+def _touching(out: str, relation: Relation, source: str) -> StoreError:
+    told = {"same": "is its own source", "inside": "lies in its source {}", "around": "holds its source {}"}
+    return StoreError(f"{out} {told[relation].format(source)}", "choose another --out: sources are left as they are")
 
 
 def relation_of(out: Path, source: Path) -> Relation:

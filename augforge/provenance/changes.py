@@ -8,7 +8,6 @@ the place of one, or other sources alone, make another recipe.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -16,6 +15,7 @@ from typing import Any
 
 from augforge.provenance.chain import ELSEWHERE, sources_of
 from augforge.recipe.recipe import UNNAMED
+from augforge.remote.places import path_of, real_path
 from augforge.stages.catalog import VERBS
 
 Plain = Mapping[str, Any]
@@ -72,7 +72,7 @@ def _sources(plain: Plain) -> dict[tuple[str, str], str]:
     found = {}
     for entry in sources_of(dict(plain)):
         kind, value = next(((str(kind), str(value)) for kind, value in entry.items()), ("", ""))
-        place = value if kind in ELSEWHERE else os.path.realpath(os.path.expanduser(value))  # noqa: PTH111 - as opened
+        place = value if kind in ELSEWHERE else real_path(path_of(value))
         found[kind if kind in ELSEWHERE else "", place] = f"{kind} {value}"
     return found
 

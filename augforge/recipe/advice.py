@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augforge.recipe.looked_at import settled
+from augforge.remote.places import path_of, real_path
+from augforge.remote.urls import is_remote
 from augforge.stages.filter import Filter
 from augforge.stages.generator import Generator
 from augforge.stages.selector import Selector
@@ -15,7 +15,6 @@ from augforge.stages.stage import Stage
 
 if TYPE_CHECKING:
     from augforge.recipe.recipe import Recipe
-    from augforge.recipe.source import SourceSpec
 
 ELSEWHERE = frozenset({"hub", "sample"})
 """Kinds of sources whose value is no path."""
@@ -49,7 +48,7 @@ def named_twice(recipe: Recipe) -> list[str]:
     """A line for each source that is the same as one before it, with the same options."""
     found, seen = [], []
     for source in recipe.sources:
-        value = source.value if source.kind in ELSEWHERE else os.path.realpath(_path_of(source))
+        value = source.value if source.kind in ELSEWHERE else real_path(path_of(source.value))
         if (one := (source.kind, value, source.options)) in seen:
             found.append(f"{source.value} is named twice as a source: each of its images counts twice")
         seen.append(one)
@@ -58,16 +57,13 @@ def named_twice(recipe: Recipe) -> list[str]:
 
 def _not_there(recipe: Recipe) -> list[str]:
     """A line for each source that is a path at which there is nothing; a recipe may be checked without its data."""
-    paths = [s for s in recipe.sources if s.kind not in ELSEWHERE and not set(s.value) & set("*?[{")]
+    here = [s for s in recipe.sources if s.kind not in ELSEWHERE and not is_remote(s.value)]
+    paths = [s for s in here if not set(s.value) & set("*?[{")]
     return [
         f"source {source.value} is not here: a run would stop at once"
         for source in paths
-        if not _path_of(source).exists()
+        if not path_of(source.value).exists()
     ]
-
-
-def _path_of(source: SourceSpec) -> Path:
-    return Path(source.value).expanduser()
 
 
 def _lookers(stages: Sequence[Stage]) -> Iterator[tuple[int, Filter | Selector, set[str]]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from augforge.data import images
 from augforge.data.pictures import parse_pictures
-from augforge.errors import AugforgeError, BadImage, SourceError
+from augforge.errors import AugforgeError, BadImage, RemoteError, SourceError
 from augforge.io import open_source
 from augforge.io.base import Source
 from augforge.io.run import Run
@@ -93,7 +93,7 @@ def _of_source(source: Source, locator: str, what: str) -> bytes:
         return source.read(locator) if what == "image" else source.read_picture(locator, what)
     except BadImage:
         raise
-    except (SourceError, OSError) as error:
+    except (SourceError, RemoteError, OSError) as error:
         raise BadImage("its source is out of reach") from error
 
 

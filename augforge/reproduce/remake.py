@@ -17,6 +17,7 @@ from augforge.data import images
 from augforge.data.annotations import dump_annotations
 from augforge.data.ledger import Ledger
 from augforge.data.pictures import digests_of
+from augforge.data.places import folder_to_read
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.ingest import known_samples, open_sources
@@ -30,6 +31,7 @@ from augforge.models.directory import read_record
 from augforge.models.table import model_digest
 from augforge.optional import installed
 from augforge.recipe import Recipe, build_stage, load_recipe
+from augforge.remote.places import path_of
 from augforge.reproduce.alike import largest
 from augforge.stages.catalog import stage_class
 from augforge.stages.generator import GenerationInput, Generator, Job, like_parents
@@ -121,7 +123,7 @@ class Archive:
         if place is None:
             raise BadImage(f"{sample.id} came from no run")
         if place not in self._before:
-            self._before[place] = Archive(Path(self._recipe.sources[place].value))
+            self._before[place] = Archive(folder_to_read(str(path_of(self._recipe.sources[place].value))))
         return self._before[place]
 
     @cached_property

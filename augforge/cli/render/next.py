@@ -21,11 +21,13 @@ def say_next(steps: Sequence[Step]) -> None:
         say(f"{'' if place else 'next:':<5} {command:<{width}}  {purpose}")
 
 
-def after_run(folder: Path) -> list[Step]:
-    """What to do with a run."""
+def after_run(place: str) -> list[Step]:
+    """What to do with a run, in a folder or at a URL."""
+    from augforge.data.places import folder_to_write
+
     return [
-        (("report", folder), "what it did and why, on one page"),
-        (("why", folder, first_id(folder)), "the history of one image"),
+        (("report", place), "what it did and why, on one page"),
+        (("why", place, first_id(folder_to_write(place))), "the history of one image"),
     ]
 
 

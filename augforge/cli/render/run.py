@@ -100,7 +100,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
 
     if summary.up_to_date:
         say(f"{summary.out} is up to date: nothing was computed, {_totals(summary)}")
-        say_next(after_run(Path(summary.out)))
+        say_next(after_run(summary.out))
         return
     table = Table("stage", *(right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
     for row in summary.work:
@@ -113,7 +113,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
-    say_next(after_run(Path(summary.out)))
+    say_next(after_run(summary.out))
 
 
 def _say_reasons(summary: Summary) -> None:
