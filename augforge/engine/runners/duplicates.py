@@ -22,7 +22,7 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.store import Parts
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, Embedders, dropper
-from augforge.engine.ingest import read_sources
+from augforge.engine.ingest import How, read_sources
 from augforge.engine.pixels import Pixels
 from augforge.engine.rows import drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import Candidates, Hashing, References, look_parts
@@ -87,7 +87,7 @@ def _references(stage: Duplicates, context: RunContext) -> tuple[References, int
         return References(nothing, nothing.visible(), Pixels([]), dropper(nothing, "against")), 0
     spec = SourceSpec(*detect(stage.against))
     source = open_source(spec.kind, spec.value)
-    ledger, read = read_sources([source], context.store, context.progress, specs=[spec], engine=context.engine)
+    ledger, read = read_sources([source], context.store, context.progress, how=How([spec], context.engine))
     if bad := len(ledger) - len(ledger.visible()):
         context.progress.say(f"duplicates: {bad} images of {stage.against} cannot be used")
     pixels = Pixels([source], (spec,))
