@@ -44,6 +44,7 @@ from augforge.data.vector_parts import (
     prefixes_of,
     vector_type,
 )
+from augforge.data.vector_rows import VectorRows
 from augforge.errors import StoreError
 
 VARIABLE = "AUGFORGE_STORE"
@@ -181,6 +182,15 @@ class Vectors(Parts):
         for number, chosen, inside in self._by_part(rows):
             found[chosen] = matrix_of(self._tables[number])[inside]
         return found
+
+    @property
+    def width(self) -> int:
+        """Of how many numbers each vector is; 0 where there is none."""
+        return int(matrix_of(self._tables[0]).shape[1]) if self._tables else 0
+
+    def by_rows(self) -> VectorRows:
+        """All rows, in the numbers that `find` answers, as a matrix of which any few are read; as of this moment."""
+        return VectorRows(tuple(self._paths))
 
     @property
     def target(self) -> Target:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.duplicates.close import close_pairs
 from augforge.algorithms.duplicates.crops import SLIGHTLY, SMALLEST
 from augforge.algorithms.duplicates.evidence import NOBODY, Rows, Search, Verdict, copies_of, settle
 from augforge.algorithms.duplicates.pairs import Pairs, Tell, pair_blocks
+from augforge.algorithms.selection.by_rows import pool_of
 from augforge.algorithms.selection.neighbours import nearest
 from augforge.algorithms.selection.points import Likeness
 from augforge.data.ids import key
@@ -33,6 +35,8 @@ from augforge.recipe import SourceSpec
 from augforge.stages.filters.duplicates import Duplicates
 
 NEIGHBOURS = 20
+BEYOND = 2 << 30
+"""Bytes of vectors in float32, beyond which they are not read as a whole, but by rows."""
 SHOWN = 20_000  # so many are compared within seconds: no bar below that
 DISTANCE = "duplicate-distance"
 
@@ -63,7 +67,7 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
             f"duplicates: {candidates.size:,} images: hashes within {candidates.distance} bits, see --distance"
         )
     if models:
-        close = _close(candidates, _vectors(candidates, models, drop))
+        close = _close(candidates, models, drop)
     _drop_duplicates(candidates, title, close, progress)
     closer.commit()
     return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
@@ -119,9 +123,9 @@ def _embed(models: tuple[Embedder, Embedder], ledger: Ledger, others: References
     """Embed what has no vector yet; how many these were."""
     own, theirs = models
     before = own.computed
-    own.images(ledger, ledger.visible(), drop)
+    own.embed(ledger, ledger.visible(), drop)
     if len(others.indices):
-        theirs.images(others.ledger, others.indices, others.drop)
+        theirs.embed(others.ledger, others.indices, others.drop)
     return own.computed - before + theirs.computed
 
 
@@ -134,15 +138,34 @@ def _vectors(candidates: Candidates, models: tuple[Embedder, Embedder], drop: An
     return np.concatenate(found)
 
 
-def _close(candidates: Candidates, vectors: NDArray[np.float32]) -> Pairs:
+def _close(candidates: Candidates, models: tuple[Embedder, Embedder], drop: Drop) -> Pairs:
     """(p, 2) pairs of which one is among the nearest of the other, and whose pictures overlap."""
-    stage = candidates.stage
     if candidates.size < 2:
         return np.zeros((0, 2), dtype=np.int64)
+    width = models[0].embed(candidates.ledger, candidates.indices, drop)
+    if 4 * candidates.size * width > BEYOND:
+        return _close_by_rows(candidates, models[0])
+    vectors = _vectors(candidates, models, drop)
     near = nearest(vectors, Likeness("cosine"), min(candidates.size, NEIGHBOURS + 1))
     left, right = np.repeat(np.arange(candidates.size), near.near.shape[1]), near.near.reshape(-1).astype(np.int64)
-    alike = (near.values.reshape(-1) >= stage.similarity) & (left != right)
+    alike = (near.values.reshape(-1) >= candidates.stage.similarity) & (left != right)
     pairs = np.unique(np.sort(np.stack([left, right], axis=1)[alike], axis=1), axis=0)
+    return _overlapping(candidates, pairs)
+
+
+def _close_by_rows(candidates: Candidates, embedder: Embedder) -> Pairs:
+    """The same where the vectors are too many for the memory: by cells, from where they are stored."""
+    rows = np.arange(candidates.size)
+    digests = candidates.digests_of(rows)
+    keys = np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
+    pool = pool_of(embedder.rows(digests), rows, "cosine", 1.0, keys)
+    blocks = close_pairs(pool, candidates.stage.similarity, most=NEIGHBOURS)
+    found = [_overlapping(candidates, pairs) for pairs in blocks]
+    return np.unique(np.concatenate([np.zeros((0, 2), dtype=np.int64), *found]), axis=0)
+
+
+def _overlapping(candidates: Candidates, pairs: Pairs) -> Pairs:
+    """Those of `pairs` (p, 2) that may be evidence, and whose pictures overlap."""
     pairs = pairs[candidates.comparable(pairs)]
     left, right = pairs.T
     bits = candidates.apart(candidates.hashes[left], candidates.hashes[right])
