@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import AsJson, DryRun, Folder, Replace
+from augforge.cli.options import HERE, AsJson, DryRun, Folder, Replace
 
 MARKS, CARD, PIXELS, HUB = "Marks", "Card", "Images", "Hub"
 FORMATS = ("folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", "fiftyone", "label-studio", "hub")
@@ -27,7 +27,13 @@ def export(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="The folder to write; again into it to go on.", show_default=False)
+        Path,
+        typer.Option(
+            "--out",
+            **HERE,
+            help="The folder to write; again into it to go on.",
+            show_default=False,
+        ),
     ],
     image_mode: Annotated[
         str | None,

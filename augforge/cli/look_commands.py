@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import AsJson, DryRun, Folder, Replace
+from augforge.cli.options import HERE, AsJson, DryRun, Folder, Replace
 
 
 def inspect(
@@ -21,7 +21,8 @@ def inspect(
         ),
     ],
     png: Annotated[
-        Path | None, typer.Option("--png", help="Draw examples, with their annotations, into this file.")
+        Path | None,
+        typer.Option("--png", **HERE, help="Draw examples, with their annotations, into this file."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many examples.")] = 24,
     json: AsJson = False,
@@ -36,7 +37,7 @@ def samples(
     name: Annotated[
         str, typer.Argument(help="Which data set: digits or streets.", autocompletion=among("digits", "streets"))
     ],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", **HERE, help="The folder to write.", show_default=False)],
     split: Annotated[
         str, typer.Option("--split", help="train or test.", autocompletion=among("train", "test"))
     ] = "train",
@@ -123,8 +124,14 @@ def thresholds(
 
 def report(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; DIR/report.html if not given.")] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Write the figures as PNG into this folder, too.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", **HERE, help="The HTML file; DIR/report.html if not given."),
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option("--png", **HERE, help="Write the figures as PNG into this folder, too."),
+    ] = None,
     megabytes: Annotated[
         float, typer.Option("--megabytes", min=0.5, max=100_000, help="How large the file may be.")
     ] = 40.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,15 +34,25 @@ def to_write(place: str) -> Path:
     return folder_to_write(place)
 
 
+def here(place: str) -> Path:
+    """A path of this machine, where something else than a run is written."""
+    from augforge.data.places import on_disk
+
+    return on_disk(place)
+
+
+HERE: dict[str, Any] = {"parser": here, "metavar": "PATH"}
+TO_WRITE: dict[str, Any] = {"parser": to_write, "metavar": "PATH"}
+TO_READ: dict[str, Any] = {"parser": to_read, "metavar": "PATH"}
+"""Of an option or argument: how its text becomes a path."""
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False, parser=to_read)]
 Out = Annotated[
     Path,
     typer.Option(
         "--out",
-        metavar="PATH",
         help="The run folder, or s3://BUCKET/RUN; run the same command again to resume.",
         show_default=False,
-        parser=to_write,
+        **TO_WRITE,
     ),
 ]
 Seed = Annotated[
@@ -72,7 +82,10 @@ MaxBad = Annotated[
 SharedStore = Annotated[
     Path | None,
     typer.Option(
-        "--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).", rich_help_panel=RUN
+        "--store",
+        **HERE,
+        help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).",
+        rich_help_panel=RUN,
     ),
 ]
 Retry = Annotated[

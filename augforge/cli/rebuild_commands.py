@@ -10,6 +10,8 @@ import typer
 
 from augforge.cli.completion import among, models_for
 from augforge.cli.options import (
+    HERE,
+    TO_WRITE,
     AllowEmpty,
     AsJson,
     Device,
@@ -36,7 +38,10 @@ Level = Annotated[
 
 def lock_(
     recipe: Recipe,
-    out: Annotated[Path | None, typer.Option("--out", help="The run folder (runs/NAME if absent).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", **TO_WRITE, help="The run folder (runs/NAME if absent)."),
+    ] = None,
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
@@ -75,7 +80,13 @@ def rebuild(
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
     lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", help="For tolerance: a run folder whose pixels to compare with.")
+        Path | None,
+        typer.Option(
+            "--reference",
+            parser=to_read,
+            metavar="PATH",
+            help="For tolerance: a run folder whose pixels to compare with.",
+        ),
     ] = None,
     psnr: Annotated[
         float | None, typer.Option("--psnr", min=0, max=1000, help="With --reference: this many dB instead of 1/255.")
@@ -158,7 +169,10 @@ def diff(
 def regen(
     folder: Folder,
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", help="The PNG file to write (ID.png if absent).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", **HERE, help="The PNG file to write (ID.png if absent)."),
+    ] = None,
     device: Device = "auto",
     dry_run: DryRun = False,
     replace: Replace = False,
