@@ -8,6 +8,7 @@
     ├── StoreError              a run folder that is damaged, locked or of another format version
     ├── RemoteError             an object store that refuses, or does not answer
     ├── TooManyBad              exit 3: more bad images than `max-bad` allows (the ledger is written first)
+    ├── ShareDone               exit 0: one of the tasks of an array job has done its share of a run
     └── EmptyResult             exit 3: a stage left or made nothing, or could judge nothing (likewise)
 
 Anything else that escapes is a defect of augforge and shows its traceback.
@@ -61,6 +62,12 @@ class TooManyBad(AugforgeError):
     """More unusable source images than the run allows."""
 
     exit_code = 3
+
+
+class ShareDone(AugforgeError):
+    """One of several processes that share a run has done its part, and another one is to go on."""
+
+    exit_code = 0
 
 
 class EmptyResult(AugforgeError):

@@ -26,6 +26,7 @@ EXTRAS = {
     "open_clip": "embed",
     "pillow_heif": "heif",
     "pillow_jxl": "jxl",
+    "ray": "ray",
     "s3fs": "s3",
     "safetensors": "embed",
     "simplejpeg": "jpeg",

@@ -45,7 +45,7 @@ from augforge.data.preprocessing import Preprocessing, decode
 from augforge.data.store import Store
 from augforge.data.vectors import Vectors
 from augforge.engine.embedding import BATCH, Embedders
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
 from augforge.models import find_model
 from augforge.models.loading import load_embedder
 

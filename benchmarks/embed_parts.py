@@ -17,7 +17,8 @@ from augforge.data.ledger import Ledger
 from augforge.data.preprocessing import Preprocessing
 from augforge.data.store import Store
 from augforge.engine.embedding import Embedder
-from augforge.engine.ingest import Pixels, read_sources
+from augforge.engine.ingest import read_sources
+from augforge.engine.pixels import Pixels
 from augforge.io import open_source
 from augforge.models.vision import clip_preprocessing, in_batches
 from augforge.progress import Progress

@@ -1,9 +1,7 @@
-"""Small operators whose results are known, and processes that answer what they are told."""
+"""Small operators whose results are known."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -13,8 +11,7 @@ from augforge.algorithms.geometry import Flip, Geometry
 from augforge.data.ids import rng
 from augforge.data.pool import Pools
 from augforge.data.sample import Sample
-from augforge.engine.spread import serve
-from augforge.errors import AugforgeError, BadImage
+from augforge.errors import BadImage
 from augforge.stages.generator import GeneratedImage, GenerationInput, SampledParams
 from augforge.stages.generators.operator import OperatorGenerator
 
@@ -61,20 +58,3 @@ class Across(OperatorGenerator):
     def operate(self, item: GenerationInput) -> GeneratedImage:
         pictures = [np.asarray(image, dtype=np.float32) / 255 for image in item.images]
         return GeneratedImage(np.mean([picture[:16, :16] for picture in pictures], axis=0, dtype=np.float32))
-
-
-def answer(item: Any) -> Any:
-    """Twice a number; "die" is deadly, "fail" a defect and "refuse" an error for the user."""
-    if item == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if item == "fail":
-        raise KeyError("a defect")
-    if item == "refuse":
-        raise AugforgeError("not so", "but so")
-    if item == "pid":
-        return os.getpid()
-    return os.environ["OMP_NUM_THREADS"] if item == "threads" else 2 * item
-
-
-if __name__ == "__main__":
-    serve(lambda work: lambda item: answer(item if isinstance(item, str) else item + work))

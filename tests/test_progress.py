@@ -10,6 +10,7 @@ from augforge import progress as module
 from augforge.engine.run import run
 from augforge.progress import LineProgress, clock, named
 from augforge.recipe import Recipe, SourceSpec
+from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.filters.quality import Quality
 from augforge.stages.filters.sharpness import Sharpness
 
@@ -72,10 +73,13 @@ def test_rounds_name_their_stages_again_and_a_lone_stage_is_not_numbered(capsys)
 
 
 def test_a_run_names_its_stages_and_a_second_one_that_computes_nothing_names_none(pictures: Path, tmp_path, capsys):
-    recipe = Recipe("r", 0, (SourceSpec("folder", str(pictures)),), (Sharpness(keep=0.9), Quality(keep=0.9)))
+    first = Duplicates(by="exact")  # so that nothing is measured while the images are read
+    stages = (first, Sharpness(keep=0.9), Quality(keep=0.9))
+    recipe = Recipe("r", 0, (SourceSpec("folder", str(pictures)),), stages)
     run(recipe, tmp_path / "out", progress=LineProgress())
     told = capsys.readouterr().err
-    assert told.index("stage 1 of 2: filter-sharpness") < told.index("stage 2 of 2: filter-quality")
-    recipe = Recipe("r", 0, (SourceSpec("folder", str(pictures)),), (Sharpness(keep=0.8), Quality(keep=0.9)))
+    assert told.index("stage 2 of 3: filter-sharpness") < told.index("stage 3 of 3: filter-quality")
+    stages = (first, Sharpness(keep=0.8), Quality(keep=0.9))
+    recipe = Recipe("r", 0, (SourceSpec("folder", str(pictures)),), stages)
     run(recipe, tmp_path / "out", progress=LineProgress())
-    assert "stage 1 of 2" not in capsys.readouterr().err
+    assert "stage 2 of 3" not in capsys.readouterr().err

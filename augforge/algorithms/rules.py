@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,8 @@ OUTLIERS = 3.5
 LEAST = 20
 """Scores that a group needs for a cut of its own: the deviation of fewer is too rough, and would drop good ones."""
 TINY = 1e-12
+STEP = 2.0**-20
+"""What scores made from float32 vectors are exact to: the last bits depend on the machine."""
 
 
 class Unjudged(Exception):
@@ -33,6 +35,9 @@ class Rule:
 
     An outlier is more than `outliers` robust standard deviations worse than the median (see `outlying`), on `scale`. A
     group of fewer than `LEAST` scores has the cut of all scores; where these are fewer, too, there are no outliers.
+
+    Scores and bounds count to the nearest multiple of `step`, if that is not 0: so the low bits of another machine
+    decide nothing. What differs by less is a tie, which ids break; only a score just between two steps can differ.
     """
 
     keep: float | None = None
@@ -42,6 +47,7 @@ class Rule:
     outliers: float | None = None
     lower_is_better: bool = False
     scale: Scale = "linear"
+    step: float = 0.0
 
     @property
     def is_fixed(self) -> bool:
@@ -61,6 +67,7 @@ class Rule:
         Returns:
             (n,) bool, true where the row stays; (n,) reasons, None where it stays.
         """
+        scores = stepped(scores, self.step)
         stays = np.zeros(len(scores), dtype=bool)
         reasons = np.full(len(scores), None, dtype=object)
         known, everyone = np.asarray(ids), np.flatnonzero(~np.isnan(scores))
@@ -86,8 +93,8 @@ class Rule:
 
     def _stays(self, scores: NDArray[np.float64], ids: ArrayLike) -> NDArray[np.bool_]:
         if self.minimum is not None or self.maximum is not None:
-            low = -np.inf if self.minimum is None else self.minimum
-            high = np.inf if self.maximum is None else self.maximum
+            low = -np.inf if self.minimum is None else stepped(self.minimum, self.step)
+            high = np.inf if self.maximum is None else stepped(self.maximum, self.step)
             return (scores >= low) & (scores <= high)
         better = -scores if self.lower_is_better else scores
         if self.deviations is not None:
@@ -99,7 +106,7 @@ class Rule:
         if self.minimum is not None or self.maximum is not None:
             high = np.inf if self.maximum is None else self.maximum
             over, under = f"over {high:g}", f"under {-np.inf if self.minimum is None else self.minimum:g}"
-            return np.where(scores > high, over, under).astype(object)
+            return np.where(scores > stepped(high, self.step), over, under).astype(object)
         return np.full(len(scores), self._reason(within), dtype=object)
 
     def _reason(self, within: str) -> str:
@@ -110,6 +117,11 @@ class Rule:
             side = ("over", "+") if self.lower_is_better else ("under", "-")
             return f"{side[0]} mean {side[1]} {self.deviations:g} std of {within}"
         return f"not among the best {100 * (1.0 if self.keep is None else self.keep):g} % of {within}"
+
+
+def stepped(values: ArrayLike, step: float) -> Any:
+    """`values` to the nearest multiple of `step`; as they are where it is 0."""
+    return np.round(np.asarray(values) / step) * step if step else values
 
 
 def best_share(scores: NDArray[np.float64], ids: ArrayLike, share: float) -> NDArray[np.bool_]:

@@ -148,6 +148,11 @@ class Recipe:
         yes: bool = False,
         flat: bool = False,
         progress: bool | Progress = False,
+        engine: str = "local",
+        workers: int | None = None,
+        address: str | None = None,
+        gpus_per_worker: float | None = None,
+        mixed: bool = False,
     ) -> Run:
         """Run into the folder `out`, resuming from what is there; a second run computes nothing.
 
@@ -164,10 +169,16 @@ class Recipe:
             yes: insist on more new images than are made without asking.
             flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
             progress: True for lines on stderr that say how far it is.
+            engine: "local", "processes" of this machine, "ray" for a cluster, or "slurm" for one task of an array job.
+            workers: how many; None is as many as there is room for. More than 1 with "local" are processes.
+            address: of "ray": "auto", "ray://HOST:PORT" or "HOST:PORT"; None starts Ray on this machine.
+            gpus_per_worker: of "ray": GPUs of each worker that has a model to run, 0.5 for two on one; None is 1.
+            mixed: of "ray": whether workers may have devices of different kinds.
 
         Raises:
             AugforgeError: as drawn in `augforge.errors`; what was computed is kept, and run again it goes on.
         """
+        from augforge.engine.engines.choose import engine_of
         from augforge.engine.run import run
 
         summary = run(
@@ -184,6 +195,7 @@ class Recipe:
             yes=yes,
             flat=flat,
             progress=progress_of(progress),
+            engine=engine_of(engine, workers, address, gpus_per_worker, mixed),
         )
         return Run(out, summary=summary)
 

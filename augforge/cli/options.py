@@ -11,6 +11,8 @@ from augforge.cli.completion import among, recipe_files
 
 RUN = "Run"
 """The panel of the options about how, not what, something is run."""
+WHERE = "Where it runs"
+"""The panel of the options about processes and machines."""
 
 Recipe = Annotated[
     Path,
@@ -107,6 +109,48 @@ Flat = Annotated[
     typer.Option(
         "--flat", help="Write dataset/ as one Dataset, splits in a column; else a DatasetDict.", rich_help_panel=RUN
     ),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="local, processes (of this machine), ray (a cluster) or slurm (one task of an array job).",
+        autocompletion=among("local", "processes", "ray", "slurm"),
+        rich_help_panel=WHERE,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="How many; else as many as there is room for. More than 1 without --engine are processes.",
+        show_default=False,
+        rich_help_panel=WHERE,
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Of ray: auto, ray://HOST:PORT or HOST:PORT; else Ray is started here.",
+        show_default=False,
+        rich_help_panel=WHERE,
+    ),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-per-worker",
+        min=0,
+        help="Of ray: GPUs of a worker with a model; 0.5 for two on one (1 if absent).",
+        show_default=False,
+        rich_help_panel=WHERE,
+    ),
+]
+Mixed = Annotated[
+    bool,
+    typer.Option("--mixed", help="Of ray: workers may have devices of different kinds.", rich_help_panel=WHERE),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]
 DryRun = Annotated[

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from augforge.cli.options import RUN
+from augforge.cli.options import RUN, WHERE
 
 RARE = "Rarely needed"
 ALWAYS = "seed limit device max-bad allow-empty store retry flat dry-run replace json"
+ENGINE = "engine workers address gpus-per-worker mixed"
 PANELS: dict[str, dict[str, str]] = {
     "generate": {
         "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries yes",
@@ -17,6 +18,7 @@ PANELS: dict[str, dict[str, str]] = {
         "Model": "model steps size width height jump-length jump-samples eta",
         "Speed": "batch processes dtype attention cache compile micro-batch decode-batch",
         RUN: ALWAYS,
+        WHERE: ENGINE,
         RARE: "backend scheduler revision variant allow-pickle config adapter adapter-subfolder adapter-weights "
         "image-encoder prior",
     },
@@ -24,11 +26,13 @@ PANELS: dict[str, dict[str, str]] = {
         "What is kept": "keep min max by scope on mean-minus-std",
         "Model": "model prompt",
         RUN: ALWAYS,
+        WHERE: ENGINE,
     },
     "select": {
         "How many": "count share allocation on",
         "Model": "model classifier logits teacher student teacher-logits student-logits",
         RUN: ALWAYS,
+        WHERE: ENGINE,
     },
     "train": {
         "From which images": "shots split held-out",
@@ -45,8 +49,8 @@ PANELS: dict[str, dict[str, str]] = {
         "What else is measured": "metrics judge on-shifts",
         RUN: ALWAYS,
     },
-    "pseudo-label": {RUN: ALWAYS},
-    "split": {RUN: ALWAYS},
+    "pseudo-label": {RUN: ALWAYS, WHERE: ENGINE},
+    "split": {RUN: ALWAYS, WHERE: ENGINE},
 }
 """By verb: the panels in the order in which they are shown, with the names of their options."""
 

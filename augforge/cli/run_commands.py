@@ -8,20 +8,28 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.options import (
+<<<<<<< HEAD
     TO_WRITE,
+=======
+    Address,
+>>>>>>> main
     AllowEmpty,
     AsJson,
     Device,
     DryRun,
+    EngineName,
     Flat,
+    GpusPerWorker,
     Limit,
     MaxBad,
+    Mixed,
     Out,
     Recipe,
     Replace,
     Retry,
     Seed,
     SharedStore,
+    Workers,
     Yes,
 )
 
@@ -42,6 +50,11 @@ def run(
     yes: Yes = False,
     flat: Flat = False,
     json: AsJson = False,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    address: Address = None,
+    gpus_per_worker: GpusPerWorker = None,
+    mixed: Mixed = False,
 ) -> None:
     """Run a recipe, resuming from what is there, and write its lock (unless --limit or --seed make it another)."""
     from augforge.cli.render import run as render
@@ -57,6 +70,8 @@ def run(
         "flat": flat,
     }
     options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
+    options |= {"engine": engine, "workers": workers, "address": address}
+    options |= {"gpus_per_worker": gpus_per_worker, "mixed": mixed}
     loaded = load_recipe(recipe, seed)
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
     render.run_and_show(loaded, out, json, lock=beside, **options)

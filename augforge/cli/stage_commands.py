@@ -13,18 +13,23 @@ import typer
 from augforge.cli.completion import stage_names
 from augforge.cli.options import (
     RUN,
+    Address,
     AllowEmpty,
     AsJson,
     Device,
     DrawSeed,
     DryRun,
+    EngineName,
     Flat,
+    GpusPerWorker,
     Limit,
     MaxBad,
+    Mixed,
     Out,
     Replace,
     Retry,
     SharedStore,
+    Workers,
     Yes,
 )
 from augforge.cli.panels import panel_of, position
@@ -49,8 +54,15 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "replace": (Replace, False),
     "flat": (Flat, False),
     "json": (AsJson, False),
+    "engine": (EngineName, "local"),
+    "workers": (Workers, None),
+    "address": (Address, None),
+    "gpus_per_worker": (GpusPerWorker, None),
+    "mixed": (Mixed, False),
 }
-"""The options that every stage has, with their defaults; a training has no use for `allow_empty`."""
+"""The options that every stage has, with their defaults."""
+NOT_OF_TRAINING = ("flat", "allow_empty", "engine", "workers", "address", "gpus_per_worker", "mixed")
+"""A training writes no dataset, and has processes of its own."""
 RESUME = Annotated[
     bool,
     typer.Option(
@@ -176,9 +188,9 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
 
 
 def _common(verb: str) -> list[inspect.Parameter]:
-    """The options that all stages of a verb have; a training writes no dataset, flat, empty or not."""
+    """The options that all stages of a verb have."""
     keyword = inspect.Parameter.KEYWORD_ONLY
-    wanted = {name: told for name, told in COMMON.items() if verb != "train" or name not in ("flat", "allow_empty")}
+    wanted = {name: told for name, told in COMMON.items() if verb != "train" or name not in NOT_OF_TRAINING}
     return [inspect.Parameter(name, keyword, default=d, annotation=a) for name, (a, d) in wanted.items()]
 
 

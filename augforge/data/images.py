@@ -55,8 +55,13 @@ def inspect(data: bytes) -> Facts:
     Raises:
         BadImage: the bytes are empty, not an image, truncated, a decompression bomb, too small, or cannot be decoded.
     """
+    return decoded_and_inspected(data)[1]
+
+
+def decoded_and_inspected(data: bytes) -> tuple[Image.Image, Facts]:
+    """What `decode` and `inspect` return, decoded once; BadImage as these."""
     image, note = _decoded(data)
-    return Facts(image.width, image.height, note)
+    return image, Facts(image.width, image.height, note)
 
 
 def decode(data: bytes) -> Image.Image:

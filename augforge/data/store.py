@@ -14,8 +14,9 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,9 @@ __all__ = ["FORMAT", "Parts", "Store", "Writer", "swap_folder", "sync_folder", "
 FLUSH_ROWS = 1024
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 5.0
+SMALL_BYTES = 4 << 20
+SMALL_PARTS = 64
+"""Once more than so many parts have under SMALL_BYTES, they are merged into parts of about FLUSH_BYTES."""
 CHUNK = 4096
 
 MARKS = frozenset({".lock", "run.json"})
@@ -58,8 +62,11 @@ class Store:
         """Where the run lies, for people."""
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder; StoreError if another process does, or if it is not a folder of ours."""
+    def locked(self, shared: bool = False) -> Iterator[None]:
+        """Hold the folder; StoreError if another process does, or if it is not a folder of ours.
+
+        With `shared` others may hold it at the same time that share it, too.
+        """
         self.check()
         with named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -67,13 +74,14 @@ class Store:
             file = (self.folder / ".lock").open("a")
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(
                     f"another augforge is writing to {self.name}", "wait for it, or choose another --out"
                 ) from None
             sign(file.fileno())
-            self._sweep()
+            if not shared:
+                self._sweep()
             with nullcontext() if self.mirror is None else self.mirror.held():
                 yield
 
@@ -160,8 +168,14 @@ class Parts:
     A file whose bytes do not match its name is set aside, reported, and computed again.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema, by: str, say: Callable[[str], None]) -> None:
-        self.folder, self.schema, self.by, self._say = folder, schema, by, say
+    merges = True
+    """Whether small parts are merged when rows were written; not while other processes write some, too."""
+
+    def __init__(
+        self, folder: Path, schema: pa.Schema, by: str, say: Callable[[str], None], checked: bool = True
+    ) -> None:
+        """`checked`: whether every byte is hashed before it is used; else another process has just done so."""
+        self.folder, self.schema, self.by, self._say, self._checked = folder, schema, by, say, checked
         self._paths: list[Path] = []
         self._tables: list[pa.Table] = []
         self._opened: dict[Path, tuple[str, pa.Table]] = {}
@@ -197,7 +211,7 @@ class Parts:
         """The rows of a part, every byte of which is hashed; None if it cannot be used, and is set aside."""
         why = ""
         try:
-            if digest_of(path)[:32] != path.stem:
+            if self._checked and digest_of(path)[:32] != path.stem:
                 why = "is damaged"
         except OSError as error:
             why = f"cannot be read ({error.strerror or error})"
@@ -262,25 +276,47 @@ class Parts:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Collect rows and commit them now and then, and at the end; also when leaving by an exception."""
+        """Collect rows and commit them now and then, and at the end; also when leaving by an exception.
+
+        Small parts are merged afterwards.
+        """
         writer = Writer(self)
         try:
             yield writer
         finally:
             writer.flush()
             self.reload()
+        if self.merges:
+            self.merge()
+
+    def merge(self) -> None:
+        """Put small parts together once there are many: into new ones, before the old ones go.
+
+        For the process that holds the folder, when no other is writing parts of this name.
+        """
+        sizes = {place: path.stat().st_size for place, path in enumerate(self._paths)}
+        small = [place for place, size in sizes.items() if size < SMALL_BYTES]
+        if len(small) <= SMALL_PARTS:
+            return
+        for group in _groups(small, sizes):
+            tables = pa.concat_tables([self._tables[place] for place in group]).unify_dictionaries()
+            written = _write_part(self.folder, tables.select(self.schema.names).combine_chunks())
+            for path in (self._paths[place] for place in group):
+                if path != written:
+                    discard(path)
+        self.reload()
+
+    @property
+    def target(self) -> Target:
+        """Where the parts go, for another process."""
+        return PartsTarget(self.folder.absolute(), self.schema)
 
     def commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows as one part: to a temporary file, synced, then renamed."""
-        self._commit(pa.Table.from_pylist(list(rows), schema=self.schema))
+        self.target.write(rows)
 
     def _commit(self, table: pa.Table) -> None:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, self.schema) as file:
-            file.write_table(table)
-        content = sink.getvalue()
-        name = hashlib.sha256(content).hexdigest()[:32]
-        commit(self.folder / f"{name}.arrow", content)
+        _write_part(self.folder, table)
 
     def failed(self) -> list[str]:
         """The keys of the rows that say what their `problem` is."""
@@ -305,6 +341,51 @@ class Parts:
         if count:
             self.reload()
         return count
+
+
+def _groups(places: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Parts that go together: each group has just FLUSH_BYTES or a little more, the last one perhaps fewer."""
+    group: list[int] = []
+    for place in places:
+        group.append(place)
+        if sum(sizes[each] for each in group) >= FLUSH_BYTES:
+            yield group
+            group = []
+    if len(group) > 1:
+        yield group
+
+
+class Target(Protocol):
+    """Where parts are written by a process that does not need to know those that are there; can be pickled."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that they lie in."""
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> Path:
+        """Write rows as one part, named by its content: the same rows again are the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartsTarget:
+    """The target of `Parts`."""
+
+    folder: Path
+    schema: pa.Schema
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> Path:
+        """As `Target.write`."""
+        return _write_part(self.folder, pa.Table.from_pylist(list(rows), schema=self.schema))
+
+
+def _write_part(folder: Path, table: pa.Table) -> Path:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as file:
+        file.write_table(table)
+    content = sink.getvalue()
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
+    commit(path, content)
+    return path
 
 
 class Writer:

@@ -19,7 +19,8 @@ import hashlib
 import mmap
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from augforge.data.files import digest_of
 from augforge.data.key_index import row_type
 from augforge.data.mirror import commit, discard
-from augforge.data.store import Parts, Writer
+from augforge.data.store import Parts, Target
 from augforge.data.vector_parts import (
     HEX,
     Precision,
@@ -87,7 +88,7 @@ class Vectors(Parts):
         if note not in known:
             if not self._sound(path):
                 return
-            self._remember(note)
+            _remember(self.folder, note)
         try:
             table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
             prefixes = prefixes_of(digests_of(table))
@@ -126,20 +127,6 @@ class Vectors(Parts):
         with suppress(FileNotFoundError):
             return set((self.folder / VERIFIED).read_text(encoding="utf-8").splitlines())
         return set()
-
-    def _remember(self, note: str) -> None:
-        """Note that a part is sound. In a folder that may only be read nothing is noted, and it is hashed each time."""
-        try:
-            handle = os.open(self.folder / VERIFIED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
-                return
-            raise
-        try:
-            with suppress(OSError):  # a part that is not noted is only hashed again
-                os.write(handle, f"{note}\n".encode())
-        finally:
-            os.close(handle)
 
     def verify(self) -> int:
         """Hash every part again, set aside the damaged ones, and say how many those are."""
@@ -201,33 +188,10 @@ class Vectors(Parts):
             found[chosen] = matrix_of(self._tables[number])[inside]
         return found
 
-    @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        """Collect rows and commit them now and then, and at the end; small parts are merged afterwards."""
-        with super().writing() as writer:
-            yield writer
-        self.merge()
-
-    def commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows, each a `digest` and a `vector` (d,), as one part."""
-        self._write([row["digest"] for row in rows], np.stack([row["vector"] for row in rows]))
-
-    def _write(self, digests: Sequence[str], vectors: NDArray[Any]) -> Path:
-        """Write one part: durable when this returns, unless another process has merged it into a larger one."""
-        if wrong := [digest for digest in digests if not is_digest(digest)]:
-            raise ValueError(f"{wrong[0]!r} is no SHA-256 in hex")
-        flat = pa.array(np.ascontiguousarray(vectors, dtype=self.precision).reshape(-1))
-        columns = [pa.array(digests, pa.string()), pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])]
-        sink = pa.BufferOutputStream()
-        batch = pa.record_batch(columns, names=["digest", "vector"])
-        with pa.ipc.new_file(sink, batch.schema) as file:
-            file.write_batch(batch)
-        content = sink.getvalue()
-        path = self.folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
-        commit(path, content)
-        with suppress(FileNotFoundError):  # merged into another already
-            self._remember(note_of(path))
-        return path
+    @property
+    def target(self) -> Target:
+        """As `Parts.target`."""
+        return VectorsTarget(self.folder.absolute(), self.precision)
 
     def merge(self) -> None:
         """Put small parts together once there are many; a row that is there twice stays once."""
@@ -246,7 +210,7 @@ class Vectors(Parts):
         digests = np.concatenate([digests_of(self._tables[number]) for number in numbers])
         _, first = np.unique(digests, return_index=True)
         vectors = np.concatenate([matrix_of(self._tables[number]) for number in numbers])
-        return self._write([digest.decode() for digest in digests[first].tolist()], vectors[first])
+        return write_vectors(self.folder, self.precision, [d.decode() for d in digests[first].tolist()], vectors[first])
 
     def _forget(self, gone: set[int]) -> None:
         """Remove the parts of these numbers: what they held is in others."""
@@ -257,6 +221,56 @@ class Vectors(Parts):
         self._tables = [self._tables[number] for number in stay]
         self._prefixes = [self._prefixes[number] for number in stay]
         self._sort()
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsTarget:
+    """The target of `Vectors`."""
+
+    folder: Path
+    precision: Precision
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> Path:
+        """Write rows, each a `digest` and a `vector` (d,), as one part."""
+        digests, vectors = [row["digest"] for row in rows], np.stack([row["vector"] for row in rows])
+        return write_vectors(self.folder, self.precision, digests, vectors)
+
+
+def write_vectors(folder: Path, precision: Precision, digests: Sequence[str], vectors: NDArray[Any]) -> Path:
+    """Write (n, d) vectors as one part: durable when this returns, unless another process has merged it into another.
+
+    Raises:
+        ValueError: one of the (n,) digests is none.
+    """
+    if wrong := [digest for digest in digests if not is_digest(digest)]:
+        raise ValueError(f"{wrong[0]!r} is no SHA-256 in hex")
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=precision).reshape(-1))
+    columns = [pa.array(digests, pa.string()), pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])]
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch(columns, names=["digest", "vector"])
+    with pa.ipc.new_file(sink, batch.schema) as file:
+        file.write_batch(batch)
+    content = sink.getvalue()
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
+    commit(path, content)
+    with suppress(FileNotFoundError):  # merged into another already
+        _remember(folder, note_of(path))
+    return path
+
+
+def _remember(folder: Path, note: str) -> None:
+    """Note that a part is sound. In a folder that may only be read nothing is noted, and it is hashed each time."""
+    try:
+        handle = os.open(folder / VERIFIED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            return
+        raise
+    try:
+        with suppress(OSError):  # a part that is not noted is only hashed again
+            os.write(handle, f"{note}\n".encode())
+    finally:
+        os.close(handle)
 
 
 def vectors_folder(run: Path, key: str, precision: Precision = "float32", shared: Path | None = None) -> Path:

@@ -9,7 +9,9 @@ from augforge.data.label_errors import LabelError
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.engine.embedding import Drop, Embedders, dropper
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Ahead
+from augforge.engine.work import Engine, Place
 from augforge.errors import EmptyResult
 from augforge.models import Model
 from augforge.progress import Progress
@@ -22,6 +24,7 @@ class RunContext:
     The context itself never changes; what a run adds to lies in it: rows and decisions in `ledger`, the models that it
     trains in `models` by the names that later stages use, and what selectors certify in `certificates` and
     which labels they take for wrong in `label_errors`, by stage title.
+    `ahead` is what was measured while the images were read.
     `yes` says that the user insists on more images than `augforge.engine.limits` lets pass.
     `flat` asks for a dataset/ without folders of splits.
     """
@@ -32,6 +35,7 @@ class RunContext:
     models: dict[str, Model] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     label_errors: dict[str, list[LabelError]] = field(default_factory=dict)
+    ahead: Ahead = field(default_factory=Ahead)
     allow_empty: bool = False
     yes: bool = False
     flat: bool = False
@@ -50,6 +54,16 @@ class RunContext:
     def device(self) -> str:
         """ "auto", "cpu", "cuda", "cuda:N" or "mps"."""
         return self.embedders.device
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the units of work."""
+        return self.embedders.engine
+
+    @property
+    def place(self) -> Place:
+        """The images, the device, and who is told, for the engine."""
+        return Place(self.pixels, self.device, self.progress)
 
     @property
     def progress(self) -> Progress:

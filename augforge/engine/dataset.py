@@ -22,7 +22,8 @@ from augforge.data.pictures import picture_names
 from augforge.data.sample import Sample
 from augforge.data.splits import in_order
 from augforge.data.store import Store
-from augforge.engine.ingest import UNREADABLE, Pixels
+from augforge.engine.ingest import UNREADABLE
+from augforge.engine.pixels import Pixels
 from augforge.errors import BadImage
 from augforge.io.writing import split_file_name
 from augforge.progress import Bar, Progress

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,19 @@ from numpy.typing import NDArray
 from augforge.data import images
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.preprocessing import DECODING, Preprocessing, decode
-from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.data.vector_parts import Precision
 from augforge.data.vectors import Vectors, vectors_folder
-from augforge.engine.flow import flow
-from augforge.engine.ingest import UNREADABLE, Pixels
+from augforge.engine.engines.local import Local
+from augforge.engine.ingest import UNREADABLE
+from augforge.engine.pixels import Located, Pixels, located
+from augforge.engine.rows import OfDigests, drop_all
+from augforge.engine.work import Engine, Made, Maker, Place, Refused
 from augforge.errors import BadImage
 from augforge.models import find_model, model_key
 from augforge.models.sizes import size_of
 from augforge.progress import Progress
 
-BATCH = 64
 WORTH_SAYING = 10.0
 """Seconds of embedding after which it is said what held it up."""
 MOST_LOADERS = 32
@@ -97,16 +98,18 @@ class Embedder:
         self._images = stored_vectors(name, task, setting.store, setting.precision)
         self._texts = setting.store.vectors(f"{vectors_key(name, task)}-text")
         self._pixels, self._device, self._progress = setting.pixels, setting.device, setting.progress
+        self._engine = setting.engine
         self._model: Any = None
         self.computed = 0
         self.timing = Timing(loaders=loaders())
 
     def _loaded(self) -> Any:
         if self._model is None:
-            module, _, adapter = ADAPTERS[self._task].partition(":")
-            with self._progress.loading(self._row.name, size_of(self._row)):
-                self._model = getattr(import_module(module), adapter)(self._row, self._device)
+            self._model = load_adapter(self._row.name, self._task, self._device, self._progress)
         return self._model
+
+    def _maker(self) -> EmbeddingMaker:
+        return EmbeddingMaker(self._loaded(), self._pixels, self.timing)
 
     def texts(self, texts: Sequence[str]) -> Matrix:
         """(n, d) embeddings of texts, of unit length."""
@@ -129,7 +132,7 @@ class Embedder:
         missing = set(self._images.missing(digests))
         first = {d: i for d, i in zip(reversed(digests), reversed(indices.tolist()), strict=True) if d in missing}
         if first:
-            self._embed(list(ledger.samples(np.array(sorted(first.values())))), drop)
+            self._embed(ledger, np.array(sorted(first.values()), dtype=np.int64), drop)
         return self._matrix(digests)
 
     def _matrix(self, digests: Sequence[str]) -> Matrix:
@@ -139,41 +142,51 @@ class Embedder:
         vectors[there] = present
         return vectors
 
-    def _embed(self, samples: Sequence[Sample], drop: Drop) -> None:
-        model = self._loaded()
-        preprocessing: Preprocessing | None = getattr(model, "preprocessing", None)
-        timing, began = self.timing, time.monotonic()
-
-        def load(batch: Sequence[Sample]) -> tuple[Ready, float]:
-            start = time.thread_time()
-            return self._load(batch, preprocessing, drop), time.thread_time() - start
-
-        def work(loaded: tuple[Ready, float]) -> tuple[list[str], Matrix]:
-            (digests, pictures), seconds = loaded
-            start = time.monotonic()
-            vectors = _vectors(model, preprocessing, pictures)
-            timing.model += time.monotonic() - start
-            timing.decode += seconds
-            return digests, vectors
-
-        with self._progress.bar(f"embed ({self._row.name})", len(samples)) as bar, self._images.writing() as writer:
-
-            def save(made: tuple[list[str], Matrix]) -> None:
-                digests, vectors = made
-                writer.add([{"digest": d, "vector": v} for d, v in zip(digests, vectors, strict=True)], vectors.nbytes)
-                bar.advance(len(digests))
-
-            batches = (samples[start : start + BATCH] for start in range(0, len(samples), BATCH))
-            flow(batches, load, work, save, loaders=timing.loaders, ahead=timing.loaders + 2)
-        self.computed += len(samples)
-        timing.images += len(samples)
+    def _embed(self, ledger: Ledger, todo: Indices, drop: Drop) -> None:
+        work = Embedding(f"embed ({self._row.name})", self._row.name, self._task, loaders=loaders())
+        place, began = Place(self._pixels, self._device, self._progress), time.monotonic()
+        refused = self._engine.run(work, located(ledger, todo), len(todo), self._images, place, self._maker)
+        drop_all(refused.dropped, drop)
+        self.computed += len(todo)
+        timing = self.timing
+        timing.images += len(todo)
         timing.seconds += time.monotonic() - began
-        if timing.seconds >= WORTH_SAYING:
-            self._progress.say(f"embed ({self._row.name}): {timing.sentence()}")
+        if timing.seconds >= WORTH_SAYING and timing.decode:
+            self._progress.say(f"{work.title}: {timing.sentence()}")
 
-    def _load(self, batch: Sequence[Sample], preprocessing: Preprocessing | None, drop: Drop) -> Ready:
-        """The digests of those that can be read, and what the model sees of them (the images, if it looks itself)."""
-        digests, pictures = [], []
+
+@dataclass(frozen=True)
+class Embedding(OfDigests):
+    """Embeds images of different digests."""
+
+    title: str
+    model: str
+    task: str
+    loaders: int = 2
+    per_unit: int = 256
+    uses_device: ClassVar[bool] = True
+
+    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
+        """As `Work.open`."""
+        return EmbeddingMaker(load_adapter(self.model, self.task, device, progress), pixels, Timing())
+
+    def models(self) -> Sequence[tuple[str, str]]:
+        """As `Work.models`."""
+        return [(self.model, self.task)]
+
+
+class EmbeddingMaker(Maker):
+    """Embeds images with a model: loading decodes and resizes."""
+
+    def __init__(self, model: Any, pixels: Pixels, timing: Timing) -> None:
+        self._model, self._pixels, self._timing = model, pixels, timing
+        self._preprocessing: Preprocessing | None = getattr(model, "preprocessing", None)
+        self.facts = {}
+
+    def load(self, batch: Sequence[Located]) -> tuple[Ready, dict[str, str], float]:
+        """What the model sees of those that can be read, and why it does not see the others."""
+        start, preprocessing = time.thread_time(), self._preprocessing
+        digests, pictures, dropped = [], [], {}
         for sample in batch:
             try:
                 data = self._pixels.bytes_of(sample)
@@ -183,11 +196,33 @@ class Embedder:
                     else preprocessing.resize_and_crop(decode(data, preprocessing.min_side))
                 )
             except BadImage as error:
-                drop([sample.digest], error.message)
+                dropped[sample.digest] = error.message
             else:
                 digests.append(sample.digest)
                 pictures.append(picture)
-        return digests, pictures
+        return (digests, pictures), dropped, time.thread_time() - start
+
+    def make(self, loaded: tuple[Ready, dict[str, str], float]) -> Made:
+        """Their vectors."""
+        (digests, pictures), dropped, seconds = loaded
+        start = time.monotonic()
+        vectors = _vectors(self._model, self._preprocessing, pictures)
+        self._timing.model += time.monotonic() - start
+        self._timing.decode += seconds
+        rows = [{"digest": d, "vector": v} for d, v in zip(digests, vectors, strict=True)]
+        return Made(rows, vectors.nbytes, Refused(dropped))
+
+    def rows(self, made: Made) -> Made:
+        """As they are."""
+        return made
+
+
+def load_adapter(name: str, task: str, device: str, progress: Progress) -> Any:
+    """The model called `name`, loaded for `task`; told to `progress`."""
+    row = find_model(name, task)
+    module, _, adapter = ADAPTERS[task].partition(":")
+    with progress.loading(row.name, size_of(row)):
+        return getattr(import_module(module), adapter)(row, device)
 
 
 def _vectors(model: Any, preprocessing: Preprocessing | None, pictures: Sequence[Any]) -> Matrix:
@@ -214,6 +249,7 @@ class Embedders:
     device: str = "auto"
     progress: Progress = field(default_factory=Progress)
     precision: Precision = "float32"
+    engine: Engine = field(default_factory=Local)
     _open: dict[tuple[str, str], Embedder] = field(default_factory=dict, repr=False)
 
     def over(self, pixels: Pixels) -> Embedders:

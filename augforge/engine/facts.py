@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -10,6 +11,9 @@ from augforge.data import images
 from augforge.data.pictures import dump_pictures, kind_of
 from augforge.errors import BadImage
 from augforge.io.base import Entry, Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FACTS = pa.schema(
     [
@@ -25,20 +29,34 @@ FACTS = pa.schema(
 EMPTY = {"digest": "", "width": 0, "height": 0, "note": "", "pictures": ""}
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The encoded bytes of an image that can be used, and the image."""
+
+    data: bytes
+    image: Image
+
+
 def facts_of(source: Source, entry: Entry) -> dict[str, Any]:
     """What is found in the file of an entry, as the columns of `FACTS` but for the key."""
+    return opened_facts(source, entry)[0]
+
+
+def opened_facts(source: Source, entry: Entry) -> tuple[dict[str, Any], Opened | None]:
+    """As `facts_of`, and the image, if it can be used."""
     row = {**EMPTY, "problem": entry.problem}
     if entry.problem:
-        return row
+        return row, None
     try:
         data = source.read(entry.locator)
         row["digest"] = images.digest(data)
-        facts = images.inspect(data)
+        image, facts = images.decoded_and_inspected(data)
         row |= {"width": facts.width, "height": facts.height, "note": facts.note}
         digests, wrong = _pictures(source, entry, facts)
-        return {**row, "pictures": dump_pictures(digests), "note": "; ".join(filter(None, [facts.note, *wrong]))}
+        note = "; ".join(filter(None, [facts.note, *wrong]))
+        return {**row, "pictures": dump_pictures(digests), "note": note}, Opened(data, image)
     except BadImage as error:
-        return {**row, "problem": error.message}
+        return {**row, "problem": error.message}, None
 
 
 def _pictures(source: Source, entry: Entry, image: images.Facts) -> tuple[dict[str, str], list[str]]:

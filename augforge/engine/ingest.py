@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,15 +13,18 @@ import numpy as np
 
 from augforge.data import images
 from augforge.data.annotations import check_annotations, dump_annotations, parse_annotations
+from augforge.data.bundle import Bundle, addressed
 from augforge.data.classes import one_label, said_labels
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
 from augforge.data.pictures import identity_of, parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
-from augforge.engine.facts import FACTS, facts_of
-from augforge.engine.rows import compute_rows
-from augforge.errors import BadImage
+from augforge.engine.engines.local import Local
+from augforge.engine.facts import EMPTY, FACTS, opened_facts
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Ahead, Glance, Look
+from augforge.engine.work import Engine, Made, Maker, Place, Refused, Work
 from augforge.io import open_source
 from augforge.io.base import Entry, Source
 from augforge.io.sizes import ADVICE, fitting, is_left_out
@@ -52,10 +55,15 @@ def read_sources(
     progress: Progress,
     limit: int | None = None,
     listed: Callable[[Sequence[Understood]], None] = lambda told: None,
+    specs: Sequence[SourceSpec] = (),
+    engine: Engine | None = None,
+    ahead: Ahead | None = None,
 ) -> tuple[Ledger, int]:
     """Every image of the sources as a ledger, and how many had to be read (the others were known).
 
     `listed` is told what each source was understood to be, and may raise an error before any image is read.
+    They are read by `engine`, which opens `specs` again where that is in another process; else in this one.
+    Of images that are read, what is measured `ahead` is stored with them, so that each is opened and decoded once.
     """
     parts = store.parts("source", FACTS, by="key")
     told = [understood(source) for source in sources]
@@ -64,7 +72,16 @@ def read_sources(
         progress.opening(each.sentence())
     listed(told)
     unknown = _unknown(found, parts)
-    _inspect(sources, unknown, parts, progress)
+    place = Place(Pixels(sources, specs), "cpu", progress)
+    ahead = ahead or Ahead()
+    work, bundle = Reading(tuple(look for look, _ in ahead.looks)), Bundle([parts, *(more for _, more in ahead.looks)])
+    refused = (engine or Local()).run(work, unknown, len(unknown), bundle, place)
+    if ahead.looks:
+        rows = parts.rows([f.key for f in unknown], ["digest", "problem"])
+        ahead.count = len({row["digest"] for row in rows if not row["problem"]})
+        for name, why in refused.unjudged.items():
+            number, digest = name.split(":")
+            ahead.unjudged.setdefault(bundle.parts[int(number)].folder.name, {})[digest] = why
     ledger = Ledger(_classes(sources, found), _empty(told))
     ledger.extend(_samples(sources, found, parts))
     return ledger, len(unknown)
@@ -131,11 +148,54 @@ def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
     return iter(sorted(chosen, key=lambda f: (f.number, f.entry.locator)))
 
 
-def _inspect(sources: Sequence[Source], unknown: Sequence[Found], parts: Parts, progress: Progress) -> None:
-    def look(batch: Sequence[Found]) -> list[dict[str, Any]]:
-        return [{"key": each.key, **facts_of(sources[each.number], each.entry)} for each in batch]
+@dataclass(frozen=True)
+class Reading(Work[Found]):
+    """Looking into every file: its digest and size, or what is wrong with it; and what `looks` see of the image.
 
-    compute_rows("read", unknown, look, parts, progress)
+    Rows are addressed to a bundle: the facts come first, then what each look sees.
+    """
+
+    looks: tuple[Look, ...] = ()
+
+    @property
+    def title(self) -> str:  # type: ignore[override]  # read only
+        """As `Work.title`."""
+        return ", ".join(["read", *(look.title for look in self.looks)])
+
+    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
+        """As `Work.open`."""
+        return _Reader(pixels.sources, self.looks)
+
+    def name_of(self, item: Found) -> str:
+        """As `Work.name_of`."""
+        return item.key
+
+    def lost(self, items: Sequence[Found], why: str) -> Made:
+        """As `Work.lost`: bad images."""
+        return Made(addressed(0, [{"key": each.key, **EMPTY, "problem": why} for each in items]))
+
+
+class _Reader(Maker):
+    def __init__(self, sources: Sequence[Source], looks: Sequence[Look]) -> None:
+        self._sources, self._looks = sources, looks
+
+    def load(self, batch: Sequence[Found]) -> Made:
+        facts, glances = [], [Glance(look) for look in self._looks]
+        for each in batch:
+            row, opened = opened_facts(self._sources[each.number], each.entry)
+            facts.append({"key": each.key, **row})
+            if opened is not None:
+                for glance in glances:
+                    glance.at(row["digest"], opened)
+        rows = addressed(0, facts)
+        unjudged: dict[str, str] = {}
+        for number, made in enumerate((glance.made() for glance in glances), 1):
+            rows += addressed(number, made.rows)
+            unjudged |= {f"{number}:{digest}": why for digest, why in made.refused.unjudged.items()}
+        return Made(rows, refused=Refused(unjudged=unjudged))
+
+    def rows(self, made: Made) -> Made:
+        return made
 
 
 def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:
@@ -260,48 +320,3 @@ def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
         which = f"{first.source or first.id}: {first.note}"
         many = "1 image is" if len(others) == 1 else f"{len(others):,} images are"
         progress.say(f"{many} not of the size that its annotations are for. {which}. To use them, {ADVICE}")
-
-
-class Pixels:
-    """Finds the encoded bytes of any sample and of its pictures: in its source, or in this run's parts."""
-
-    def __init__(self, sources: Sequence[Source], specs: Sequence[SourceSpec] = ()) -> None:
-        self._sources, self.specs = sources, tuple(specs)
-        self.generated: dict[str, Parts] = {}
-
-    def bytes_of(self, sample: Sample) -> bytes:
-        """The exact encoded bytes; BadImage if they are gone or are no longer the ones that were hashed."""
-        place, _, locator = sample.ref.partition(":")
-        if place == "generated":
-            data = bytes(self.generated[locator].row(sample.id)["image"])
-        else:
-            data = self._sources[int(place)].read(locator)
-        if sample.digest and images.digest(data) != sample.digest:
-            raise BadImage("the file changed while the run was under way, or is damaged", "run again")
-        return data
-
-    def picture_of(self, sample: Sample, name: str) -> bytes:
-        """The exact encoded bytes of a picture that goes with it; BadImage as `bytes_of`, and if it has none."""
-        if name not in sample.pictures:
-            raise BadImage(f"it has no {name}")
-        place, _, locator = sample.ref.partition(":")
-        if place == "generated":
-            data = bytes(dict(self.generated[locator].row(sample.id)["companions"])[name])
-        else:
-            data = self._sources[int(place)].read_picture(locator, name)
-        if images.digest(data) != sample.pictures[name]:
-            raise BadImage(f"its {name} changed while the run was under way, or is damaged", "run again")
-        return data
-
-    def column(self, refs: Sequence[str], name: str) -> list[Sequence[float] | None]:
-        """(n,) the numbers in a column of the sources for the samples with `refs` (n,), None where there are none."""
-        places: dict[str, list[int]] = defaultdict(list)
-        for place, ref in enumerate(refs):
-            places[ref.partition(":")[0]].append(place)
-        found: list[Sequence[float] | None] = [None] * len(refs)
-        for number in places.keys() - {"generated"}:
-            locators = [refs[place].partition(":")[2] for place in places[number]]
-            values = self._sources[int(number)].numbers(locators, name)
-            for place, value in zip(places[number], values, strict=True):
-                found[place] = value
-        return found

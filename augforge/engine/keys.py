@@ -10,7 +10,7 @@ from augforge.data.ids import key
 from augforge.data.ledger import Ledger
 from augforge.data.pictures import identity_of
 from augforge.data.store import FORMAT
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
 from augforge.engine.runners.duplicates import against_key
 from augforge.engine.runners.select import columns_key
 from augforge.engine.runners.train import file_digests

@@ -16,4 +16,5 @@ def loading(stage: Stage, progress: Progress) -> AbstractContextManager[None]:
     if not models:
         return nullcontext()
     *others, last = models
-    return progress.loading(" and ".join([*(named(m.name, size_of(m)) for m in others), last.name]), size_of(last))
+    about = ", ".join(filter(None, [size_of(last), stage.trial]))
+    return progress.loading(" and ".join([*(named(m.name, size_of(m)) for m in others), last.name]), about)

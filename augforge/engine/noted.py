@@ -21,9 +21,9 @@ EVERY = 2.0
 
 
 @contextmanager
-def noted(recipe: Recipe, folder: Path, shown: Progress) -> Iterator[Progress]:
-    """Note in `folder`, which is held, what `shown` is told in the block, and what ends it."""
-    progress = Noted(recipe, folder, shown)
+def noted(recipe: Recipe, folder: Path, shown: Progress, engine: str = "local") -> Iterator[Progress]:
+    """Note in `folder`, which is held, what `shown` is told in the block, by which engine, and what ends it."""
+    progress = Noted(recipe, folder, shown, engine)
     try:
         yield progress
     except BaseException as error:
@@ -43,7 +43,7 @@ def read_note(folder: Path) -> dict[str, Any]:
 class Noted(Progress):
     """Passes on all that it is told. It writes nothing before the run begins to do something."""
 
-    def __init__(self, recipe: Recipe, folder: Path, shown: Progress) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, shown: Progress, engine: str = "local") -> None:
         self._shown, self._path, self._last = shown, folder / NAME, 0.0
         self.command = shown.command
         self._note: dict[str, Any] = {
@@ -51,6 +51,7 @@ class Noted(Progress):
             "command": [*shown.command],
             "cwd": str(Path.cwd()),
             "titles": recipe.titles(),
+            "engine": engine,
             "stage": "",
             "planned": {},
         }
@@ -139,6 +140,7 @@ class _NotedBar(Bar):
 
     def note(self, text: str) -> None:
         self._shown.note(text)
+        self._facts["note"] = text
 
     def write(self) -> None:
         self._progress.count(self._facts, always=True)

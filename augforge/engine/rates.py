@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.errors import StoreError
+
+if TYPE_CHECKING:
+    from augforge.data.bundle import Bundle
+    from augforge.data.store import Parts
+    from augforge.engine.work import Work
 
 FILE = "rate.json"
 
@@ -37,6 +42,14 @@ def measured_rate(folder: Path) -> Rate | None:
     except StoreError:  # it is an estimate, and the next images bring a new one; `augforge verify` names the file
         return None
     return None if plain is None else Rate(plain["images"], plain["seconds"], plain["device"], plain["device-name"])
+
+
+def timing(
+    work: Work[Any], parts: Parts | Bundle, facts: Mapping[str, Any], devices: int = 1
+) -> AbstractContextManager[Callable[[int], None]]:
+    """Notes beside `parts` how fast the images of `work` are made, if plans reckon by that; see `recording`."""
+    ignored: Callable[[int], None] = lambda images: None  # noqa: E731
+    return recording(parts.folder, facts, devices) if work.timed else nullcontext(ignored)
 
 
 @contextmanager

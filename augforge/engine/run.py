@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from augforge.data.ledger import Ledger
 from augforge.data.record import changed, record_of, stamps_of
 from augforge.data.store import FORMAT, Store
 from augforge.data.vectors import shared_store
+from augforge.engine.ahead import looks_ahead
 from augforge.engine.at_hand import check_models, with_models_at_hand
 from augforge.engine.before import check_before, require_packages
 from augforge.engine.context import RunContext
@@ -26,14 +28,17 @@ from augforge.engine.empty import (
     refuse_without_synthetic,
     written_if_empty,
 )
+from augforge.engine.engines.local import Local
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
-from augforge.engine.ingest import Pixels, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.noted import noted
+from augforge.engine.pixels import Pixels
 from augforge.engine.retry import forget_failed
 from augforge.engine.rounds import Block, Rounds, blocks
 from augforge.engine.runners.table import run_stage
+from augforge.engine.work import Engine
 from augforge.errors import SourceError, TooManyBad
 from augforge.io.run import ROOTS
 from augforge.models import trained_models
@@ -93,6 +98,7 @@ def run(
     yes: bool = False,
     flat: bool = False,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Summary:
     """Run `recipe` into the folder `out`, resuming from what is there.
 
@@ -111,11 +117,13 @@ def run(
         yes: insist on more new images than `augforge.engine.limits` lets pass.
         flat: write dataset/ as one `Dataset` even where there are splits, not as a `DatasetDict`.
         progress: told how far the run is; silent by default.
+        engine: where images are read, measured and made; it is closed at the end. By default in this process.
 
     Raises:
         AugforgeError: as drawn in `augforge.errors`; whatever was computed before it is kept.
     """
     progress = progress or Progress()
+    engine = engine or Local()
     check_recipe(recipe)
     check_before(recipe.stages, device, yes)
     recipe = with_models_at_hand(recipe, progress)
@@ -124,7 +132,7 @@ def run(
     check_models(recipe, folder)
     sources = open_sources(recipe)
     refuse_touching(recipe, out)
-    with folder.locked(), noted(recipe, out, progress) as progress:
+    with folder.locked(engine.shares), noted(recipe, out, progress, engine.name) as progress, closing(engine):
         take_over(recipe, folder, replace, progress)
         if retry is not None:
             forget_failed(sources, folder, retry)
@@ -135,10 +143,13 @@ def run(
             for warning in named_twice(recipe):
                 progress.opening(warning)
             refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
-            ledger, read = read_sources(sources, folder, progress, limit, refuse)
+            measured = looks_ahead(recipe, folder)
+            ledger, read = read_sources(sources, folder, progress, limit, refuse, recipe.sources, engine, measured)
             pixels = Pixels(sources, recipe.sources)
-            embedders = Embedders(folder, pixels, device, progress)
-            context = RunContext(ledger, embedders, recipe.seed, allow_empty=allow_empty, yes=yes, flat=flat)
+            embedders = Embedders(folder, pixels, device, progress, engine=engine)
+            context = RunContext(
+                ledger, embedders, recipe.seed, ahead=measured, allow_empty=allow_empty, yes=yes, flat=flat
+            )
             summary = _run(recipe, context, ahead, read, max_bad)
         refuse_empty_result(summary, allow_empty)
         keep_lock(out, lock, progress, always=lock_always)
@@ -173,6 +184,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
             work += _run_block(block, context, opened)
             context.store.keep_models()
         leave_out_empty_classes(context)
+        context.engine.finish()
         context.progress.stage("write")
         write_result(recipe, context, together_in(work))
         write_lock(lock_of(recipe, ledger, context.pixels, work), context.store)

@@ -47,6 +47,8 @@ class Step:
     unit: str
     rate: float | None
     seconds_left: float | None
+    note: str = ""
+    """How it goes, such as with how many workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Status:
     seconds_ago: float | None
     stopped_by: str
     command: str
+    engine: str = "local"
 
     @property
     def stages_done(self) -> int:
@@ -118,6 +121,7 @@ def _status(folder: Path, note: Mapping[str, Any], holder: Holder | None) -> Sta
         seconds_ago=None if at is None else max(0.0, time.time() - at),
         stopped_by=note.get("stopped", "") if state == "stopped" else "",
         command=_command(note),
+        engine=note.get("engine", "local"),
     )
 
 
@@ -180,7 +184,8 @@ def _step(bar: Mapping[str, Any] | None) -> Step | None:
         return None
     spent, done, total = bar["at"] - bar["began"], bar["done"], bar["total"]
     rate = done / spent if done and spent > 0 else None
-    return Step(bar["title"], done, total, bar["unit"], rate, None if rate is None else (total - done) / rate)
+    left = None if rate is None else (total - done) / rate
+    return Step(bar["title"], done, total, bar["unit"], rate, left, bar.get("note", ""))
 
 
 def _command(note: Mapping[str, Any]) -> str:

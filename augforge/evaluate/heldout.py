@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Store
-from augforge.engine.ingest import Pixels, read_sources, say_what_is_bad
+from augforge.engine.ingest import read_sources, say_what_is_bad
 from augforge.engine.one_label import needs_one_label
+from augforge.engine.pixels import Pixels
 from augforge.errors import SourceError, did_you_mean
 from augforge.io import detect, open_source
 from augforge.io.base import SPLITS

@@ -14,11 +14,12 @@ from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
 from augforge.algorithms.duplicates.hashes import SIDE, Hashes
 from augforge.algorithms.duplicates.pairs import against
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
-from augforge.engine.rows import without_rows
-from augforge.engine.runners.candidates import look, look_parts
+from augforge.engine.pixels import located
+from augforge.engine.rows import look_at, without_rows
+from augforge.engine.runners.candidates import Hashing, look_parts
 from augforge.engine.runners.closer_look import ByDigest, CloserLook
+from augforge.engine.work import Place
 from augforge.errors import AugforgeError
 from augforge.evaluate.heldout import HeldOut
 from augforge.progress import Progress
@@ -103,11 +104,11 @@ def _same(pair: tuple[str, str], parts: Parts, closer: CloserLook) -> bool:
 
 def _look(ledger: Ledger, rows: Indices, pixels: Any, parts: Parts, progress: Progress) -> None:
     """Hash and shrink what no one has looked at; an image that cannot be read leaks nothing here."""
-
-    def refuse(sample: Sample, why: str) -> None:
-        progress.say(f"{sample.id}: {why}")
-
-    look(without_rows(ledger, rows, parts), pixels, parts, refuse, progress)
+    todo = without_rows(ledger, rows, parts)
+    refused = look_at(Hashing(), ledger, todo, parts, Place(pixels, "cpu", progress))
+    for sample in located(ledger, todo) if refused.dropped else ():
+        if why := refused.dropped.get(sample.digest):
+            progress.say(f"{sample.id}: {why}")
 
 
 def _hashes(parts: Parts, digests: Sequence[str]) -> Hashes:

@@ -9,13 +9,15 @@ from augforge.errors import ModelError
 
 PIPELINES = ("image-to-image", "text-to-image", "inpainting")
 """The back-ends of an ordinary pipeline of diffusers."""
+REFERENCES = ("Flux2KleinPipeline", "Flux2KleinKVPipeline", "Flux2Pipeline", "QwenImageEditPlusPipeline")
+"""Pipelines to which a list of images is several references of every prompt, not one image for each."""
 TASKS: dict[str, tuple[str, ...]] = {
     "image-text": ("open_clip",),
     "image-embedding": ("open_clip", "transformers", "timm", "efficientnet-lite2"),
     "safety": ("open-nsfw", "open_clip"),
-    "conditioning": ("unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image"),
+    "conditioning": ("unclip", "kandinsky-2.2", "ip-adapter", "variation", "image-to-image", "references"),
     "text-to-image": ("text-to-image",),
-    "image-to-image": ("image-to-image", "ip-adapter"),
+    "image-to-image": ("image-to-image", "ip-adapter", "references"),
     "variation": ("variation",),
     "night": ("night",),
     "paired": ("paired",),
@@ -60,6 +62,7 @@ def backends_of(folder: Path) -> tuple[str, ...]:
         "StableDiffusionImageVariationPipeline": ("variation",),
         "DDPMPipeline": ("unconditional",),
         "DDIMPipeline": ("unconditional",),
+        **dict.fromkeys(REFERENCES, ("references", "text-to-image")),
     }
     return only.get(kind, PIPELINES)
 

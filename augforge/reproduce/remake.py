@@ -20,7 +20,8 @@ from augforge.data.pictures import digests_of
 from augforge.data.places import folder_to_read
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.engine.ingest import Pixels, known_samples, open_sources
+from augforge.engine.ingest import known_samples, open_sources
+from augforge.engine.pixels import Pixels
 from augforge.engine.runners.generate import GENERATED, companions, encoded
 from augforge.engine.runners.train import trained_model
 from augforge.errors import AugforgeError, BadImage, ModelError, StoreError

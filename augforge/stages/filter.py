@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -102,6 +103,11 @@ class Filter(Stage):
         return False
 
     @property
+    def exact(self) -> bool:
+        """Whether scores are the same on every machine; those that a model makes are not, in their low bits."""
+        return True
+
+    @property
     def judges_alone(self) -> bool:
         """Whether the verdict on an image does not depend on the other images."""
         return self.rule().is_fixed
@@ -110,7 +116,10 @@ class Filter(Stage):
         self, scores: Mapping[str, FloatArray], ids: Sequence[str], groups: NDArray[np.int64], within: str
     ) -> Verdict:
         """Who stays, and why the others go: arguments as those of `Rule.apply`, with the scores of each measure."""
-        stays, reasons = self.rule().apply(scores[self.primary_measure], ids, groups, within)
+        from augforge.algorithms.rules import STEP
+
+        rule = replace(self.rule(), step=0.0 if self.exact else STEP)
+        stays, reasons = rule.apply(scores[self.primary_measure], ids, groups, within)
         return stays, self._named(reasons)
 
     def _named(self, reasons: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -169,6 +178,11 @@ class EmbeddingFilter(Filter):
     def packages(self) -> tuple[str, ...]:
         """What embeds; nothing where the pixels alone are looked at."""
         return () if getattr(self, "looks_at_pixels", False) else ("torch",)
+
+    @property
+    def exact(self) -> bool:
+        """As `Filter.exact`."""
+        return bool(getattr(self, "looks_at_pixels", False))
 
     @abstractmethod
     def compare(self, inputs: FilterInputs) -> dict[str, FloatArray]:

@@ -79,7 +79,7 @@ class Stage(BaseModel, ABC):
 
     `decision_options` names the options that only decide what to do with stored results, or how many images to
     generate: changing one of them never makes a stored result stale. `earlier_names` are what options were called
-    before, which is still read.
+    before, which is still read. `trial` says what is done with a model after it is loaded, before it is used.
     """
 
     model_config = ConfigDict(
@@ -92,6 +92,7 @@ class Stage(BaseModel, ABC):
     decision_options: ClassVar[frozenset[str]] = frozenset()
     earlier_names: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
+    trial: ClassVar[str] = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augforge.algorithms.rules import LEAST, ROBUST_STD, Rule, best_share, floor_of, outlying, rescaled
+from augforge.algorithms.rules import LEAST, ROBUST_STD, STEP, Rule, best_share, floor_of, outlying, rescaled
 from augforge.errors import RecipeError
 from augforge.recipe import build_stage
 
@@ -242,3 +242,24 @@ def test_log_odds():
 def test_a_rule_is_fixed_if_the_others_do_not_matter():
     assert Rule(minimum=0.1).is_fixed and Rule(keep=1.0).is_fixed and Rule().is_fixed
     assert not any(rule.is_fixed for rule in (Rule(keep=0.9), Rule(deviations=1.0), Rule(outliers=3.5)))
+
+
+@pytest.mark.parametrize("rule", [{"keep": 0.5}, {"minimum": 0.3}, {"maximum": 0.7}, {"deviations": 1.0}])
+def test_the_low_bits_of_another_machine_flip_nothing(rule):
+    """Scores here, and as another machine has them; without steps (the wrong variant) some verdicts differ."""
+    rng = np.random.default_rng(0)
+    here = rng.choice([0.3, 0.45, 0.5, 0.7], 400)
+    there = here + rng.uniform(-1, 1, 400) * 1e-7
+    kept = [judge(Rule(**rule, step=STEP), scores)[0] for scores in (here, there)]
+    assert kept[0].tolist() == kept[1].tolist()
+    if "deviations" not in rule:
+        assert judge(Rule(**rule), here)[0].tolist() != judge(Rule(**rule), there)[0].tolist()
+
+
+@given(SCORES, st.floats(-1, 1))
+def test_steps_turn_no_order_round(scores, bound):
+    """A score at the bound stays, one clearly over it stays, one clearly under it goes."""
+    stays, _ = judge(Rule(minimum=bound, step=STEP), [*scores, bound])
+    assert stays[-1]
+    for score, kept in zip(scores, stays[:-1], strict=True):
+        assert kept == (score >= bound) or abs(score - bound) <= STEP

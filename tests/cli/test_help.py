@@ -153,6 +153,7 @@ def test_every_option_that_a_panel_names_is_one(verb):
         "json",
     }
     also |= {"allow-empty", "dry-run", "replace"}
+    also |= {"engine", "workers", "address", "gpus-per-worker", "mixed"}
     named = " ".join(PANELS[verb].values()).split()
     assert len(named) == len(set(named)) and set(named) <= {kebab(field) for field in fields} | also
 

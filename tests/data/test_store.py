@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from augforge.data import store as module
 from augforge.data.files import digest_of
 from augforge.data.store import Store, write_atomically
 from augforge.errors import StoreError
@@ -141,6 +143,45 @@ def test_a_part_of_another_size_or_time_is_hashed_again_by_who_uses_it(store, da
     assert len(store.said) == 1 and "damaged" in store.said[0]
 
 
+def test_many_small_parts_become_one_and_nothing_is_lost(store, monkeypatch):
+    monkeypatch.setattr(module, "SMALL_PARTS", 8)
+    parts = store.parts("many", SCHEMA)
+    numbered = [{"id": f"{n:04d}", "value": n} for n in range(40)]
+    for row in numbered:
+        parts.commit([row])
+    with parts.writing() as writer:
+        writer.add([{"id": "last", "value": 40}])
+    assert len(list(parts.folder.glob("*.arrow"))) == 1 and len(parts) == 41
+    again = store.parts("many", SCHEMA)
+    assert [row["value"] for row in again.rows([row["id"] for row in numbered], ["value"])] == list(range(40))
+
+
+def test_large_parts_are_left_alone(store, monkeypatch):
+    monkeypatch.setattr(module, "SMALL_PARTS", 2)
+    monkeypatch.setattr(module, "SMALL_BYTES", 1)
+    parts = store.parts("many", SCHEMA)
+    for n in range(5):
+        parts.commit([{"id": str(n), "value": n}])
+    parts.reload()
+    parts.merge()
+    assert len(list(parts.folder.glob("*.arrow"))) == 5
+
+
+def test_merging_cut_short_leaves_every_row_and_the_next_one_ends_it(store, monkeypatch):
+    """The merged part is there before a small one goes; a row that is there twice is found once."""
+    monkeypatch.setattr(module, "SMALL_PARTS", 2)
+    parts = store.parts("many", SCHEMA)
+    for n in range(6):
+        parts.commit([{"id": str(n), "value": n}])
+    parts.reload()
+    monkeypatch.setattr(Path, "unlink", lambda self, missing_ok=False: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        parts.merge()
+    monkeypatch.undo()
+    again = store.parts("many", SCHEMA)
+    assert [row["value"] for row in again.rows([str(n) for n in range(6)], ["value"])] == list(range(6))
+
+
 def test_a_half_written_temporary_file_is_not_seen(store):
     parts = store.parts("x", SCHEMA)
     parts.commit(rows(1))
@@ -170,6 +211,7 @@ def test_vectors_come_back_bit_by_bit(store):
 HOLD = """
 import sys, time
 from pathlib import Path
+from augforge.data import store as module
 from augforge.data.files import digest_of
 from augforge.data.store import Store
 with Store(Path(sys.argv[1])).locked():

@@ -13,7 +13,8 @@ from augforge.data.store import Store
 from augforge.data.vectors import VARIABLE
 from augforge.engine import embedding as module
 from augforge.engine.embedding import Embedder, Embedders, Timing, stored_vectors, vectors_key
-from augforge.engine.ingest import Pixels, read_sources
+from augforge.engine.ingest import read_sources
+from augforge.engine.pixels import Pixels
 from augforge.io import open_source
 from augforge.models import find_model
 from augforge.models.loading import load_embedder
@@ -146,15 +147,15 @@ def test_loading_runs_beside_the_model(pictures, tmp_path, monkeypatch):
             time.sleep(0.15)
             return np.ones((len(images), 4), dtype=np.float32)
 
-    def slow(self, batch, preprocessing, drop):
+    def slow(self, batch):
         threads.add(threading.get_ident())
         time.sleep(0.15)
-        return [sample.digest for sample in batch], [None] * len(batch)
+        return ([sample.digest for sample in batch], [None] * len(batch)), {}, 0.15
 
-    monkeypatch.setattr(module, "BATCH", 2)
+    monkeypatch.setattr(module.Embedding, "per_batch", 2, raising=False)
     monkeypatch.setattr(module, "loaders", lambda: 2)
     monkeypatch.setattr(module, "WORTH_SAYING", 0.0)
-    monkeypatch.setattr(Embedder, "_load", slow)
+    monkeypatch.setattr(module.EmbeddingMaker, "load", slow)
     monkeypatch.setattr(Embedder, "_loaded", lambda self: Slow())
     embedder = run.embedder()
     start = time.monotonic()

@@ -24,7 +24,8 @@ from augforge.data.pictures.mask_modes import encode_mask_like
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
-from augforge.engine.ingest import Pixels, open_sources, read_sources
+from augforge.engine.ingest import open_sources, read_sources
+from augforge.engine.pixels import Pixels
 from augforge.engine.run import run
 from augforge.errors import BadImage, StoreError
 from augforge.progress import Progress

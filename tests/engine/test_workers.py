@@ -34,6 +34,6 @@ def test_two_processes_make_what_one_makes(tmp_path, tiny_unclip):
         assert summary.work[1]["generated"] == 10
     assert decisions(tmp_path / "one") == decisions(tmp_path / "two")
     assert sum(1 for _ in (tmp_path / "one").glob("parts/generate-*/*.arrow")) == 1
-    assert sum(1 for _ in (tmp_path / "two").glob("parts/generate-*/*.arrow")) == 2, "one process made all"
+    assert sum(1 for _ in (tmp_path / "two").glob("parts/generate-*/*.arrow")) == 3, "one part a batch"
     one, two = pixels(tmp_path / "one"), pixels(tmp_path / "two")
     assert one.keys() == two.keys() and all((one[i] == two[i]).all() for i in one)

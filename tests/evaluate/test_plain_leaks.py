@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from augforge.data.store import Store
-from augforge.engine.ingest import Pixels, read_sources
+from augforge.engine.ingest import read_sources
+from augforge.engine.pixels import Pixels
 from augforge.evaluate.heldout import HeldOut
 from augforge.evaluate.leaks import find_leaks
 from augforge.io import detect, open_source

@@ -155,7 +155,8 @@ def _whose(name: str) -> str:
 def readable_as_source(out: Path) -> str:
     """What a run folder says when it is read as a source: "" if all its kept bytes are those of the ledger."""
     from augforge.data.store import Store
-    from augforge.engine.ingest import Pixels, known_samples
+    from augforge.engine.ingest import known_samples
+    from augforge.engine.pixels import Pixels
 
     try:
         source = open_source("run", str(out))

@@ -31,7 +31,7 @@ def test_two_processes_on_one_card_make_what_one_makes(tmp_path, tiny_unclip, de
         stage = build_stage("generate", "augmented-conditioning", {**options, "processes": processes})
         summary = run(Recipe("two", 0, (SourceSpec("folder", str(folder)),), (stage,)), tmp_path / name, device=device)
         assert summary.work[1]["generated"] == 12
-    assert sum(1 for _ in (tmp_path / "two").glob("parts/generate-*/*.arrow")) == 2, "one process made all"
+    assert sum(1 for _ in (tmp_path / "two").glob("parts/generate-*/*.arrow")) == 4, "one part a batch"
     assert decisions(tmp_path / "one") == decisions(tmp_path / "two")
     one, two = pixels(tmp_path / "one"), pixels(tmp_path / "two")
     assert one.keys() == two.keys() and all((one[i] == two[i]).all() for i in one)

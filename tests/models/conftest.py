@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from augforge.models.backends import Backend, open_backend
-from tests import tiny_backends
+from tests import tiny_backends, tiny_references
 
 CASES = {
     "unclip": ("unclip", "unclip"),
@@ -23,6 +23,7 @@ CASES = {
     "text-to-image-xl": ("text-to-image", "sdxl"),
     "text-to-image-3": ("text-to-image", "sd3"),
     "text-to-image-flux": ("text-to-image", "flux"),
+    "references": ("references", "flux2_klein"),
     "variation": ("variation", "variation"),
     "inpainting": ("inpainting", "sd"),
     "inpainting-xl": ("inpainting", "sdxl"),
@@ -42,7 +43,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     def built(name: str) -> Path:
         if name.startswith("adapter-"):
             return tiny_backends.save_tiny_adapter(root / name, built(name.removeprefix("adapter-")))
-        return getattr(tiny_backends, f"save_tiny_{name}")(root / name)
+        module = tiny_references if hasattr(tiny_references, f"save_tiny_{name}") else tiny_backends
+        return getattr(module, f"save_tiny_{name}")(root / name)
 
     return built
 

@@ -31,8 +31,9 @@ def plainly(backend: Backend, request: Request, **condition: object) -> np.ndarr
     ).images
 
 
-OF_THEIR_OWN = ("ip-adapter", "ip-adapter-xl", "unconditional")
-"""Adapters are given embeddings; what paints without a prompt goes back and forth, as no call of its pipeline does."""
+OF_THEIR_OWN = ("ip-adapter", "ip-adapter-xl", "references", "unconditional")
+"""Adapters are given embeddings; what paints without a prompt goes back and forth, as no call of its pipeline does; and
+a call with references is for one row (test_references.py)."""
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case not in OF_THEIR_OWN])

@@ -113,7 +113,7 @@ def test_strength_decides_how_much_of_the_source_remains(case: str, opened: Open
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_native_size_is_the_models_own(case: str, opened: Opener) -> None:
-    wanted = (256, 256) if case == "text-to-image-flux" else (32, 32)
+    wanted = (256, 256) if case in ("text-to-image-flux", "references") else (32, 32)
     assert opened(case).native_size == wanted
 
 

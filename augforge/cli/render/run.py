@@ -21,15 +21,20 @@ if TYPE_CHECKING:
     from augforge.engine.run import Summary
     from augforge.recipe import Recipe
 
+WHERE = ("engine", "workers", "address", "gpus_per_worker", "mixed")
+"""The options that say which engine runs it."""
 MOST = 8
 """Reasons of a stage that are listed."""
 
 
 def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
     """Run a recipe with a progress display, then show what it did."""
+    from augforge.engine.engines.choose import engine_of
     from augforge.engine.retry import check_retry
     from augforge.engine.run import run
 
+    where = {name: options.pop(name) for name in WHERE if name in options}
+    engine = engine_of(where.pop("engine", "local"), **where)
     if options.pop("dry_run", False):
         check_retry(options.get("retry"))
         dry.show_run(recipe, folder, as_json, replace=options["replace"], limit=options.get("limit"))
@@ -37,7 +42,7 @@ def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) ->
     started = time.monotonic()
     progress = terminal_progress()
     progress.command = typed()
-    summary = run(recipe, folder, progress=progress, **options)
+    summary = run(recipe, folder, progress=progress, engine=engine, **options)
     if as_json:
         print_json({**asdict(summary), "computed": summary.computed})
     else:

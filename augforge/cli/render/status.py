@@ -35,6 +35,8 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"{status.folder}: {_state(status)}"
     if status.stopped_by:
         yield f"stopped by: {status.stopped_by}"
+    if status.engine != "local":
+        yield f"engine: {status.engine}"
     if status.stages:
         yield f"stages: {status.stages_done} of {len(status.stages)} done"
     if status.planned:
@@ -44,7 +46,8 @@ def _lines(status: Status) -> Iterator[str]:
     if (step := status.step) is not None:
         rate = "" if step.rate is None else f", {step.rate:,.1f}/s"
         left = "" if step.seconds_left is None or status.state != "running" else f", left {clock(step.seconds_left)}"
-        yield f"{step.title}: {step.done:,} of {step.total:,} {step.unit}{rate}{left}"
+        how = f", {step.note}" if step.note else ""
+        yield f"{step.title}: {step.done:,} of {step.total:,} {step.unit}{rate}{left}{how}"
 
 
 def _so_far(status: Status) -> str:

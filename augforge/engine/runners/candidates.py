@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,13 +26,11 @@ from augforge.algorithms.duplicates.hashes import (
 )
 from augforge.algorithms.duplicates.pairs import Pairs
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import Sample, is_evaluation
+from augforge.data.sample import is_evaluation
 from augforge.data.store import Parts, Store
-from augforge.engine.ingest import Pixels
-from augforge.engine.rows import compute_rows
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import Encoded, Look
 from augforge.engine.runners.closer_look import CloserLook
-from augforge.errors import BadImage
-from augforge.progress import Progress
 from augforge.stages.filters.duplicates import Duplicates
 
 SURE = 7
@@ -47,25 +45,24 @@ def look_parts(store: Store) -> Parts:
     return store.parts("look-2", LOOKS, by="digest")
 
 
-def look(
-    samples: Sequence[Sample], pixels: Pixels, parts: Parts, refuse: Callable[[Sample, str], None], progress: Progress
-) -> None:
-    """Hash and shrink `samples`, which are of different digests; those that cannot be read are `refuse`d, and why."""
+@dataclass(frozen=True)
+class Hashing(Look):
+    """Hashes and shrinks images."""
 
-    def see(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        greys: dict[str, Small] = {}
-        sizes: dict[str, int] = {}
-        for sample in batch:
-            try:
-                data = pixels.bytes_of(sample)
-                greys[sample.digest], sizes[sample.digest] = reduced(data), len(data)
-            except BadImage as error:
-                refuse(sample, error.message)
-        smalls = shrunk(list(greys.values()))
-        rows = zip(greys, hashes_of(smalls).tolist(), smalls, strict=True)
-        return [{"digest": d, "hash": bits, "small": small.tobytes(), "bytes": sizes[d]} for d, bits, small in rows]
+    title: str = "hash"
 
-    compute_rows("hash", samples, see, parts, progress)
+    def see(self, image: Encoded) -> tuple[Small, int]:
+        """As `Look.see`: what is hashed, and the size of the file."""
+        return reduced(image.data), len(image.data)
+
+    def rows_of(self, seen: Mapping[str, tuple[Small, int]]) -> list[dict[str, Any]]:
+        """As `Look.rows_of`: rows of `LOOKS`."""
+        smalls = shrunk([grey for grey, _ in seen.values()])
+        rows = zip(seen.items(), hashes_of(smalls).tolist(), smalls, strict=True)
+        return [
+            {"digest": digest, "hash": bits, "small": small.tobytes(), "bytes": size}
+            for (digest, (_, size)), bits, small in rows
+        ]
 
 
 @dataclass(frozen=True, slots=True)

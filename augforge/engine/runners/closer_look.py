@@ -14,7 +14,7 @@ from augforge.algorithms.duplicates.hashes import Small
 from augforge.data import images
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
 from augforge.errors import BadImage
 
 SEEN = pa.schema([("pair", pa.string()), ("difference", pa.float64())])

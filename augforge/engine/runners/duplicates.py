@@ -17,14 +17,16 @@ from augforge.algorithms.selection.neighbours import nearest
 from augforge.algorithms.selection.points import Likeness
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Parts, Store
+from augforge.data.store import Parts
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Embedder, Embedders, dropper
-from augforge.engine.ingest import Pixels, read_sources
-from augforge.engine.rows import without_rows
-from augforge.engine.runners.candidates import Candidates, References, look, look_parts
+from augforge.engine.embedding import Drop, Embedder, Embedders, dropper
+from augforge.engine.ingest import read_sources
+from augforge.engine.pixels import Pixels
+from augforge.engine.rows import drop_all, look_at, without_rows
+from augforge.engine.runners.candidates import Candidates, Hashing, References, look_parts
 from augforge.engine.runners.closer_look import ByDigest, CloserLook
 from augforge.engine.runners.conflicts import Conflicts
+from augforge.engine.work import Place
 from augforge.io import detect, open_source
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
@@ -39,11 +41,12 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     """Drop copies of references, memorised parents and duplicates; score the bits to the nearest."""
     ledger, progress, drop = context.ledger, context.progress, context.drop_as(title)
     parts = look_parts(context.store)
-    others, read = _references(stage, context.store, progress)
+    others, read = _references(stage, context)
     wanted, looked, embedded = _wanted(ledger), 0, 0
     if stage.by != "exact":
-        looked = _look(ledger, wanted, parts, context.pixels, drop, progress)
-        looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, progress)
+        looked = _look(ledger, wanted, parts, context.pixels, drop, context)
+        looked += min(context.ahead.of(parts)[0], len(set(ledger.column("digest", wanted))) - looked)
+        looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, context)
     close = np.zeros((0, 2), dtype=np.int64)
     models = _embedders(stage, others, context.embedders) if stage.by == "embedding" else None
     if models:
@@ -73,17 +76,17 @@ def against_key(stage: Duplicates) -> str:
     return key("against", source.where, [[entry.locator, entry.stamp] for entry in source.entries()])
 
 
-def _references(stage: Duplicates, store: Store, progress: Progress) -> tuple[References, int]:
+def _references(stage: Duplicates, context: RunContext) -> tuple[References, int]:
     """The references, and how many had to be read."""
     if stage.against is None:
         nothing = Ledger()
         return References(nothing, nothing.visible(), Pixels([]), dropper(nothing, "against")), 0
-    kind, value = detect(stage.against)
-    source = open_source(kind, value)
-    ledger, read = read_sources([source], store, progress)
+    spec = SourceSpec(*detect(stage.against))
+    source = open_source(spec.kind, spec.value)
+    ledger, read = read_sources([source], context.store, context.progress, specs=[spec], engine=context.engine)
     if bad := len(ledger) - len(ledger.visible()):
-        progress.say(f"duplicates: {bad} images of {stage.against} cannot be used")
-    pixels = Pixels([source], (SourceSpec(kind, value),))
+        context.progress.say(f"duplicates: {bad} images of {stage.against} cannot be used")
+    pixels = Pixels([source], (spec,))
     return References(ledger, ledger.visible(), pixels, dropper(ledger, "against")), read
 
 
@@ -99,10 +102,11 @@ def _wanted(ledger: Ledger) -> Indices:
     return found
 
 
-def _look(ledger: Ledger, indices: Indices, parts: Parts, pixels: Pixels, drop: Any, progress: Progress) -> int:
+def _look(ledger: Ledger, indices: Indices, parts: Parts, pixels: Pixels, drop: Drop, context: RunContext) -> int:
     """Hash and shrink the images that no one has looked at; how many these were."""
     todo = without_rows(ledger, indices, parts)
-    look(todo, pixels, parts, lambda sample, why: drop([sample.digest], why), progress)
+    refused = look_at(Hashing(), ledger, todo, parts, Place(pixels, "cpu", context.progress), context.engine)
+    drop_all(refused.dropped, drop)
     return len(todo)
 
 

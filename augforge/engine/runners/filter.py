@@ -11,21 +11,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.algorithms.rules import Unjudged
-from augforge.data import images
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.memberships import Memberships, memberships_of
-from augforge.data.sample import Sample, is_evaluation
+from augforge.data.sample import is_evaluation
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Drop, Embedder, stored_vectors
+from augforge.engine.embedding import Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.held_out import held_out
-from augforge.engine.rows import compute_rows, without_rows
+from augforge.engine.rows import Encoded, Look, drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import look_parts
 from augforge.engine.runners.patches import MutualScores
-from augforge.errors import BadImage, shortened
+from augforge.errors import shortened
 from augforge.models import find_model
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
@@ -223,14 +221,18 @@ def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     indices = looked_at(stage, ledger)
     parts = _score_parts(stage, context.store)
     digests = ledger.column("digest", indices)
-    todo = without_rows(ledger, indices, parts)
-    unjudged = _measure_all(stage, todo, parts, context.drop_as(title), context)
+    ahead, unjudged = context.ahead.of(parts)
+    todo = without_rows(ledger, indices, parts, unjudged)
+    measured = len(todo) + min(ahead, len(set(digests)) - len(todo))
+    refused = look_at(Measuring(stage.name, stage), ledger, todo, parts, context.place, context.engine)
+    drop_all(refused.dropped, context.drop_as(title))
+    unjudged = {**unjudged, **refused.unjudged}
     still = ledger.kept[indices]
     indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
     failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
     inputs = FilterInputs(ledger.column("id", indices), ledger.class_index(indices), ledger.classes)
-    reused = len(still) - len(todo)
-    return _Looked(indices, _stored_scores(stage, parts, digests), inputs, len(todo), reused, failures)
+    scores = _stored_scores(stage, parts, digests)
+    return _Looked(indices, scores, inputs, measured, len(still) - measured, failures)
 
 
 def _checked(stage: PixelFilter, measured: Mapping[str, float]) -> Mapping[str, float]:
@@ -249,6 +251,11 @@ def _stored_scores(stage: PixelFilter, parts: Parts, digests: Sequence[str]) -> 
         scores[measure] = np.full(len(digests), np.nan)
         scores[measure][there] = [row[measure] for row in parts.rows(found, [measure])]
     return scores
+
+
+def measuring(stage: PixelFilter, store: Store) -> tuple[Look, Parts]:
+    """What a filter measures of an image, and where it is stored."""
+    return Measuring(stage.name, stage), _score_parts(stage, store)
 
 
 def _score_parts(stage: PixelFilter, store: Store) -> Parts:
@@ -272,23 +279,13 @@ def measured_parts(stage: Stage, store: Store) -> Parts | None:
     return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
 
 
-def _measure_all(
-    stage: PixelFilter, samples: Sequence[Sample], parts: Parts, drop: Drop, context: RunContext
-) -> dict[str, str]:
-    """Measure and store; what could not be judged is not stored, and comes back: digest, reason."""
-    unjudged: dict[str, str] = {}
+@dataclass(frozen=True)
+class Measuring(Look):
+    """Measures images by what a filter looks at in their pixels."""
 
-    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        rows = []
-        for sample in batch:
-            try:
-                measured = _checked(stage, stage.measure(images.decode(context.pixels.bytes_of(sample))))
-                rows.append({"digest": sample.digest, **measured})
-            except BadImage as error:
-                drop([sample.digest], error.message)
-            except Unjudged as error:
-                unjudged[sample.digest] = str(error)
-        return rows
+    title: str
+    stage: PixelFilter
 
-    compute_rows(stage.name, samples, look, parts, context.progress)
-    return unjudged
+    def see(self, image: Encoded) -> Mapping[str, float]:
+        """As `Look.see`: what could not be judged has no row, and is measured again another time."""
+        return _checked(self.stage, self.stage.measure(image.image))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,17 +21,14 @@ from augforge.data.pictures import digests_of, dump_pictures, parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
-from augforge.engine.flow import flow
-from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import amounts, plan, stage_key
 from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
 from augforge.engine.one_label import told
-from augforge.engine.rates import recording
+from augforge.engine.pixels import Pixels
 from augforge.engine.runners.checked import checked
-from augforge.engine.workers import Task, generate_in_processes
+from augforge.engine.work import Made, Maker, Work
 from augforge.errors import BadImage, StoreError, shortened
-from augforge.models import trained_rows
 from augforge.progress import Progress
 from augforge.stages.generator import GeneratedImage, GenerationInput, Generator, Job, like_parents
 
@@ -108,10 +105,10 @@ def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) ->
     if parts.missing([job.sample.id for job in jobs]):
         stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, context)})
     todo = list(_batches(jobs, stage, parts))
-    count = sum(len(batch.jobs) for batch in todo)
+    work = Generating(stage, stage.name)
+    count = work.count(todo)
     context.progress.making(name, len(jobs), count, len(parts))
-    if todo:
-        _generate_all(stage, todo, parts, context)
+    context.engine.run(work, todo, count, parts, context.place, workers=stage.processes)
     context.pixels.generated[name] = parts
     context.ledger.extend(finished(jobs, parts, name))
     return {"generated": count, "reused": len(jobs) - count}
@@ -155,66 +152,88 @@ def _cut(jobs: Sequence[Job], stage: Generator) -> Iterator[list[Job]]:
     yield from iter(lambda: list(islice(waiting, size)), [])
 
 
-def _generate_all(stage: Generator, todo: Sequence[Batch], parts: Parts, context: RunContext) -> None:
-    pixels, device, progress = context.pixels, context.device, context.progress
-    if stage.processes == 1:
-        generate_batches(stage, todo, parts, pixels, device, progress)
-        return
-    total = sum(len(batch.jobs) for batch in todo)
-    progress.say(f"{stage.name}: {total:,} images in {stage.processes} processes")
-    wanted = [job.sample.id for batch in todo for job in batch.jobs]
-    with progress.bar(stage.name, total) as bar:
-        left = total
+@dataclass(frozen=True)
+class Generating(Work[Batch]):
+    """The batches of a plan, by a model; each is a unit."""
 
-        def look() -> None:
-            nonlocal left
-            parts.reload()
-            now = len(parts.missing(wanted))
-            bar.advance(left - now)
-            left = now
+    stage: Generator
+    title: str
+    per_batch: int = 1
+    per_unit: int = 1
+    uses_device: ClassVar[bool] = True
+    timed: ClassVar[bool] = True
 
-        task = Task(stage, todo, parts.folder, pixels.specs, device, trained_rows())
-        generate_in_processes(task, stage.processes, look)
-        look()
+    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
+        """As `Work.open`."""
+        return _Model(self.stage, pixels, device, progress)
+
+    def name_of(self, item: Batch) -> str:
+        """As `Work.name_of`: its place in the plan."""
+        return str(item.number)
+
+    def models(self) -> Sequence[tuple[str, str]]:
+        """As `Work.models`."""
+        return self.stage.models()
+
+    def count(self, items: Sequence[Batch]) -> int:
+        """As `Work.count`."""
+        return sum(len(batch.jobs) for batch in items)
+
+    def divided(self, items: tuple[Batch, ...]) -> list[tuple[Batch, ...]]:
+        """As `Work.divided`: coupled images are made together or not at all."""
+        (batch,) = items
+        if self.stage.batch_dependent or len(batch.jobs) < 2:
+            return [items]
+        middle = len(batch.jobs) // 2
+        return [(replace(batch, jobs=jobs),) for jobs in (batch.jobs[:middle], batch.jobs[middle:])]
+
+    def lost(self, items: Sequence[Batch], why: str) -> Made:
+        """As `Work.lost`: rows that say so."""
+        config = generation_config_of(self.stage, {})
+        return Made([row_of(job, why, config, batch.number) for batch in items for job in batch.jobs])
 
 
-def generate_batches(
-    stage: Generator, todo: Sequence[Batch], parts: Parts, pixels: Pixels, device: str, progress: Progress
-) -> None:
-    """Load the model and generate the batches, committing as it goes."""
-    total = sum(len(batch.jobs) for batch in todo)
-    with loading(stage, progress):
-        loaded = stage.load(device)
-    generation_config = generation_config_of(stage, loaded.facts)
+class _Model(Maker):
+    """A generator with its model."""
 
-    def load(batch: Batch) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
-        return batch, *load_inputs(batch.jobs, pixels, stage, loaded.refusal)
+    def __init__(self, stage: Generator, pixels: Pixels, device: str, progress: Progress) -> None:
+        with loading(stage, progress):
+            self._loaded = stage.load(device)
+        self._stage, self._pixels = stage, pixels
+        self.facts = self._loaded.facts
+        self._config = generation_config_of(stage, self.facts)
 
-    def work(inputs: tuple[Batch, list[GenerationInput], dict[str, str]]) -> tuple[Batch, dict[str, Any]]:
-        batch, ready, problems = inputs
-        made: dict[str, Any] = dict(problems)
+    def load(self, batch: Sequence[Batch]) -> tuple[Batch, list[GenerationInput], dict[str, str]]:
+        """The pixels of the parents."""
+        (only,) = batch
+        return only, *load_inputs(only.jobs, self._pixels, self._stage, self._loaded.refusal)
+
+    def make(
+        self, loaded: tuple[Batch, list[GenerationInput], dict[str, str]]
+    ) -> tuple[Batch, dict[str, GeneratedImage | str]]:
+        """The images of one call."""
+        batch, ready, problems = loaded
+        made: dict[str, GeneratedImage | str] = dict(problems)
         if ready:
-            padded = ready + [ready[-1]] * (int(stage.batch) - len(ready))
-            pictures = like_parents(ready, checked(stage, loaded.generate(padded), len(padded))[: len(ready)])
-            made |= {item.job.sample.id: or_why(picture, stage) for item, picture in zip(ready, pictures, strict=True)}
+            padded = ready + [ready[-1]] * (int(self._stage.batch) - len(ready))
+            pictures = like_parents(
+                ready, checked(self._stage, self._loaded.generate(padded), len(padded))[: len(ready)]
+            )
+            found = zip(ready, pictures, strict=True)
+            made |= {item.job.sample.id: or_why(picture, self._stage) for item, picture in found}
         return batch, made
 
-    rate = recording(parts.folder, loaded.facts)
-    with rate as count, progress.bar(stage.name, total) as bar, parts.writing() as writer:
+    def rows(self, made: tuple[Batch, Mapping[str, GeneratedImage | str]]) -> Made:
+        """The rows of the images, encoded."""
+        batch, pictures = made
+        slots = enumerate(batch.jobs)
+        rows = [row_of(job, pictures[job.sample.id], self._config, batch.number, slot) for slot, job in slots]
+        return Made(rows, sum(map(size_of, rows)))
 
-        def save(result: tuple[Batch, dict[str, Any]]) -> None:
-            batch, made = result
-            rows = [
-                row_of(job, made[job.sample.id], generation_config, batch.number, slot)
-                for slot, job in enumerate(batch.jobs)
-            ]
-            writer.add(rows, sum(map(size_of, rows)))
-            count(len(rows))
-            bar.advance(len(rows))
-
-        flow(todo, load, work, save)
-    if text := loaded.summary():
-        progress.say(f"{stage.name}: {text}")
+    def summary(self) -> str:
+        """As `Maker.summary`."""
+        text = self._loaded.summary()
+        return f"{self._stage.name}: {text}" if text else ""
 
 
 def load_inputs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import Sample
 from augforge.data.splits import joined, kept_together, unlabelled_stay
 from augforge.data.store import Parts, Store
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Drop
 from augforge.engine.empty import REASONS, usual_reason
-from augforge.engine.rows import compute_rows, without_rows
-from augforge.errors import BadImage, RecipeError, shortened
+from augforge.engine.rows import Encoded, Look, drop_all, look_at, without_rows
+from augforge.errors import RecipeError, shortened
 from augforge.models import find_model
 from augforge.stages.labeler import Labeler
 from augforge.stages.splitter import Splitter
@@ -96,7 +94,8 @@ def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, 
     indices = ledger.visible("real")
     parts = hash_parts(context.store)
     todo, seen = without_rows(ledger, indices, parts), len(indices)
-    _hash(todo, parts, context.drop_as(title), context)
+    refused = look_at(Hashing(), ledger, todo, parts, context.place, context.engine)
+    drop_all(refused.dropped, context.drop_as(title))
     indices = indices[ledger.kept[indices]]
     before = ledger.column("split", indices)
     together = decide_splits(stage, ledger, indices, parts)
@@ -131,19 +130,17 @@ def hash_parts(store: Store) -> Parts:
     return store.parts("hash-1", HASHES, by="digest")
 
 
-def _hash(samples: list[Sample], parts: Parts, drop: Drop, context: RunContext) -> None:
-    from augforge.algorithms.duplicates import hash_bytes
+@dataclass(frozen=True)
+class Hashing(Look):
+    """Hashes images."""
 
-    def look(batch: Sequence[Sample]) -> list[dict[str, Any]]:
-        rows = []
-        for sample in batch:
-            try:
-                rows.append({"digest": sample.digest, "hash": int(hash_bytes(context.pixels.bytes_of(sample)))})
-            except BadImage as error:
-                drop([sample.digest], error.message)
-        return rows
+    title: str = "hash"
 
-    compute_rows("hash", samples, look, parts, context.progress)
+    def see(self, image: Encoded) -> dict[str, int]:
+        """As `Look.see`: a column of `HASHES`."""
+        from augforge.algorithms.duplicates import hash_bytes
+
+        return {"hash": int(hash_bytes(image.data))}
 
 
 def _stored(parts: Parts, digests: list[str]) -> NDArray[np.uint64]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,12 +16,10 @@ from augforge.data.ledger import CHUNK, Indices, Ledger
 from augforge.data.sample import Sample
 from augforge.data.store import Parts
 from augforge.engine.context import RunContext
-from augforge.engine.flow import flow
-from augforge.engine.ingest import Pixels
 from augforge.engine.jobs import plan
 from augforge.engine.likeness import likeness_for
 from augforge.engine.loading import loading
-from augforge.engine.rates import recording
+from augforge.engine.pixels import Pixels
 from augforge.engine.runners.checked import checked
 from augforge.engine.runners.generate import (
     finished,
@@ -35,18 +32,16 @@ from augforge.engine.runners.generate import (
     say_what_is_not_made,
     size_of,
 )
-from augforge.engine.spread import spread
+from augforge.engine.work import Made, Maker, Work
 from augforge.errors import BadImage
-from augforge.models import Model, trained_rows
-from augforge.recipe import SourceSpec
+from augforge.progress import Progress
 from augforge.stages.generator import GeneratedImage, GenerationInput, Job, like_parents
 from augforge.stages.generators.operator import OperatorGenerator
 
-Rows = list[dict[str, Any]]
 Call = Sequence[Job]
 """The jobs of one call of an operator; they have the same parents."""
 Read = tuple[Call, list[GenerationInput], dict[str, str]]
-Made = tuple[Call, Mapping[str, GeneratedImage | str]]
+Images = tuple[Call, Mapping[str, GeneratedImage | str]]
 """A call, and what was made or why not, by the id of the image."""
 
 
@@ -70,71 +65,67 @@ def _operate(stage: OperatorGenerator, planned: _Planned, context: RunContext) -
     name, parts = generator_parts(stage, context.store, context.seed)
     todo = planned.missing(parts)
     context.progress.making(name, len(planned), len(todo), len(parts))
-    if len(todo):
-        _make(stage, planned.jobs(todo), len(todo), parts, context)
+    calls, workers = stage.calls(planned.jobs(todo)), stage.processes_for(len(todo))
+    work = Operating(stage, stage.name, _calls_a_unit(stage))
+    context.engine.run(work, calls, len(todo), parts, context.place, workers=workers)
     context.pixels.generated[name] = parts
     everything = planned.chunks(np.arange(len(planned)))
     context.ledger.extend(sample for chunk in everything for sample in finished(chunk, parts, name))
     return {"generated": len(todo), "reused": len(planned) - len(todo)}
 
 
-def _make(stage: OperatorGenerator, jobs: Iterator[Job], total: int, parts: Parts, context: RunContext) -> None:
-    """Make `total` images, here or in processes, and commit them as they come."""
-    processes, progress = stage.processes_for(total), context.progress
-    work = Work(stage, context.pixels.specs, context.device, trained_rows())
-    with loading(stage, progress):
-        maker = Maker(work, context.pixels) if processes == 1 else None
-    with (
-        recording(parts.folder, {"device": "cpu"}, processes) as count,
-        progress.bar(stage.name, total) as bar,
-        parts.writing() as writer,
-    ):
-
-        def save(rows: Rows) -> None:
-            writer.add(rows, sum(map(size_of, rows)))
-            count(len(rows))
-            bar.advance(len(rows))
-
-        calls = stage.calls(jobs)
-        if maker is not None:
-            flow(calls, maker.read, maker.make, lambda made: save(maker.rows(made)))
-        else:
-            spread("augforge.engine.runners.operate_worker", work, processes, _units(calls, stage), save)
-
-
-def _units(calls: Iterator[Call], stage: OperatorGenerator) -> Iterator[list[Call]]:
-    """The calls that a process is handed at once."""
+def _calls_a_unit(stage: OperatorGenerator) -> int:
     images = stage.default_batch_size("cpu") if stage.batch == "auto" else stage.batch
-    each = max(1, images // stage.images_per_call)
-    return iter(lambda: list(islice(calls, each)), [])
+    return max(1, images // stage.images_per_call)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What every process is given before it is handed jobs."""
+@dataclass(frozen=True)
+class Operating(Work[Call]):
+    """The calls of an operator; each image is made for itself."""
 
     stage: OperatorGenerator
-    sources: Sequence[SourceSpec]
-    device: str
-    trained: Mapping[str, Model]
+    title: str
+    per_unit: int
+    per_batch: int = 1
+    timed: ClassVar[bool] = True
+
+    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
+        """As `Work.open`."""
+        with loading(self.stage, progress):
+            return _Operator(self.stage, pixels, device)
+
+    def name_of(self, item: Call) -> str:
+        """As `Work.name_of`."""
+        return item[0].sample.id
+
+    def count(self, items: Sequence[Call]) -> int:
+        """As `Work.count`."""
+        return sum(map(len, items))
+
+    def lost(self, items: Sequence[Call], why: str) -> Made:
+        """As `Work.lost`: rows that say so."""
+        config = generation_config_of(self.stage, {})
+        return Made([row_of(job, why, config) for call in items for job in call])
 
 
-class Maker:
+class _Operator(Maker):
     """Makes the images of one call after the other."""
 
-    def __init__(self, work: Work, pixels: Pixels) -> None:
-        self._stage = work.stage.model_copy(update={"batch": 1})  # each image is made for itself, and is recorded so
-        self._loaded = self._stage.load(work.device)
+    def __init__(self, stage: OperatorGenerator, pixels: Pixels, device: str) -> None:
+        self._stage = stage.model_copy(update={"batch": 1})  # each image is made for itself, and is recorded so
+        self._loaded = self._stage.load(device)
         self._pixels = pixels
         self._config = generation_config_of(self._stage, self._loaded.facts)
+        self.facts = {"device": "cpu"}
 
-    def read(self, call: Call) -> Read:
+    def load(self, batch: Sequence[Call]) -> Read:
         """The call with the pixels of its parents, and why some of its images cannot be made."""
+        (call,) = batch
         return call, *load_inputs(call, self._pixels, self._stage, self._loaded.refusal)
 
-    def make(self, read: Read) -> Made:
+    def make(self, loaded: Read) -> Images:
         """The images of a call."""
-        call, ready, problems = read
+        call, ready, problems = loaded
         if not ready:
             return call, problems
         try:
@@ -144,10 +135,11 @@ class Maker:
         images = zip(ready, like_parents(ready, made), strict=True)
         return call, problems | {item.job.sample.id: or_why(image, self._stage) for item, image in images}
 
-    def rows(self, made: Made) -> Rows:
+    def rows(self, made: Images) -> Made:
         """What is stored of the images of a call, encoded."""
         call, images = made
-        return [row_of(job, images[job.sample.id], self._config) for job in call]
+        rows = [row_of(job, images[job.sample.id], self._config) for job in call]
+        return Made(rows, sum(map(size_of, rows)))
 
 
 class _Planned:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.engine.context import RunContext
-from augforge.engine.ingest import Pixels
+from augforge.engine.pixels import Pixels
 from augforge.engine.remembered import remembered
 from augforge.errors import RecipeError
 from augforge.models import find_model, model_key

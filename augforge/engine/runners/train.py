@@ -23,7 +23,8 @@ from augforge.engine.at_hand import check_models
 from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.guards import refuse_touching
-from augforge.engine.ingest import Pixels, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.pixels import Pixels
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
 from augforge.errors import RecipeError, StoreError, TooManyBad
@@ -112,6 +113,9 @@ def run_trainer(stage: Trainer, title: str, context: RunContext) -> dict[str, in
     identity = training_key(stage, roles, context.seed)
     folder = model_folder(stage, identity, context.store)
     task = Task(stage, roles, identity, folder, context.seed, context.device)
+    record = read_record(folder)
+    if record is None or record["identity"] != identity:
+        context.engine.train()
     steps = train_into(task, context.pixels, context.progress)
     context.models[stage.called] = trained_row(stage, identity, folder)
     return {"trained": steps, "reused": 0 if steps else 1}

@@ -3,7 +3,8 @@
     unclip             text and a CLIP image embedding        StableUnCLIPImg2ImgPipeline
     kandinsky-2.2      a CLIP image embedding, no text        KandinskyV22Pipeline
     ip-adapter         text, an embedding, and an image       Stable Diffusion 1.5 or XL with an IP-Adapter
-    image-to-image     text and an image                      whatever AutoPipelineForImage2Image accepts
+    image-to-image     text and an image                      whatever AutoPipelineForImage2Image takes a batch of
+    references         text and an image to refer to          Flux.2, Flux.2 klein, Qwen-Image-Edit-Plus
     text-to-image      text alone                             whatever AutoPipelineForText2Image accepts
     variation          an image, no text                      StableDiffusionImageVariationPipeline
     inpainting         text, an image and a mask              whatever AutoPipelineForInpainting accepts
@@ -32,6 +33,7 @@ BACKENDS: dict[str, str] = {
     "kandinsky-2.2": "augforge.models.backends.kandinsky22:Kandinsky22",
     "ip-adapter": "augforge.models.backends.ip_adapter:IPAdapter",
     "image-to-image": "augforge.models.backends.image_to_image:ImageToImage",
+    "references": "augforge.models.backends.references:References",
     "text-to-image": "augforge.models.backends.text_to_image:TextToImage",
     "variation": "augforge.models.backends.variation:Variation",
     "inpainting": "augforge.models.backends.inpainting:Inpainting",
@@ -54,7 +56,7 @@ def backend_class(name: str) -> type[Backend]:
 
 
 def open_backend(name: str, model: Model | str, device: str = "auto", dtype: str = "auto", **options: Any) -> Backend:
-    """Load `model` into the back-end called `name`.
+    """Load `model` into the back-end called `name`, and see with two made-up rows that it keeps them apart.
 
     Args:
         name: one of `BACKENDS`.
@@ -64,10 +66,15 @@ def open_backend(name: str, model: Model | str, device: str = "auto", dtype: str
         options: the fields of the back-end's own `Options` (see `loading.Options` for those that all have).
 
     Raises:
-        ModelError: no such back-end or option, a checkpoint of another kind, pickled or missing weights.
+        ModelError: no such back-end or option, a checkpoint of another kind, pickled or missing weights, or one
+            whose pictures depend on their neighbours in a batch.
     """
+    from augforge.models.backends.rows import check_rows
+
     found = backend_class(name)
     read = found.read_options(options)
     if not isinstance(model, str):
         check_at_hand(model, task_of(name), *read.locations(), revision=read.revision)
-    return found(model, device, dtype, read)
+    backend = found(model, device, dtype, read)
+    check_rows(backend)
+    return backend

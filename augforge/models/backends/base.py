@@ -85,11 +85,15 @@ class Backend(ABC):
     Attributes:
         carries: what it can be conditioned on beside text: any of "embedding", "image" and "mask", or nothing.
         reads_prompt: whether text conditions it at all.
+        takes_strength: false where an image is read whole and no noise is added to it.
+        one_by_one: whether each row is a call of its own, so that a batch saves nothing.
         facts: what provenance records: model, scheduler, device, precision, versions and every tuning option.
     """
 
     carries: ClassVar[frozenset[str]]
     reads_prompt: ClassVar[bool] = True
+    takes_strength: ClassVar[bool] = True
+    one_by_one: ClassVar[bool] = False
     options: ClassVar[type[Options]] = Options
     facts: Mapping[str, Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,11 +32,13 @@ class Diffusion(Backend):
     Attributes:
         pipeline: name of the diffusers class that loads the checkpoint.
         accepts: class names of checkpoints that it can load; empty where an AutoPipeline decides.
+        refuses: class names of checkpoints that would load and must not, and what to do instead.
         slices: how many rows are denoised at once; halves when memory runs out.
     """
 
     pipeline: ClassVar[str]
     accepts: ClassVar[frozenset[str]] = frozenset()
+    refuses: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self, model: Model | str, device: str = "auto", dtype: str = "auto", options: Options | None = None
@@ -49,12 +52,14 @@ class Diffusion(Backend):
         checkpoint = find_checkpoint(model, self._options)
         self.dtype = pick_dtype(dtype, self.device, checkpoint, self._options)
         loader = getattr(diffusers, self._loader(checkpoint))
+        self._refuse(checkpoint, checkpoint.pipeline)
         pipe: Any = load_pipeline(checkpoint, loader, self.dtype, self._options, self.accepts)
+        self._refuse(checkpoint, type(pipe).__name__)
         self._pipe = self._completed(pipe, checkpoint).to(self.device)
         self._takes = set(inspect.signature(type(self._pipe).__call__).parameters)
         self._prompts = Prompts(self._pipe)
         self._decoder = Decoder(self._pipe, self._options.decode_batch)
-        self.slices = Slices(self._options.micro_batch)
+        self.slices = Slices(1 if self.one_by_one else self._options.micro_batch)
         self.facts = {
             "model": checkpoint.facts,
             "pipeline": type(self._pipe).__name__,
@@ -93,6 +98,12 @@ class Diffusion(Backend):
         """The network that is called at every step, for those who hook into it."""
         return denoiser_of(self._pipe)
 
+    def _refuse(self, checkpoint: Checkpoint, kind: str) -> None:
+        if kind in self.refuses:
+            raise ModelError(
+                f"model {checkpoint.name!r} is a {kind}, which {type(self).__name__} cannot run", self.refuses[kind]
+            )
+
     def _loader(self, checkpoint: Checkpoint) -> str:
         """The name of the diffusers class that loads this checkpoint."""
         return self.pipeline
@@ -121,7 +132,7 @@ class Diffusion(Backend):
             **self._condition(request),
             **self._size_arguments(pipe, request),
             "num_inference_steps": request.steps,
-            "guidance_scale": request.guidance,
+            **({"guidance_scale": request.guidance} if "guidance_scale" in self._takes else {}),
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds],
             "output_type": self._decoder.output,
         }
@@ -130,7 +141,11 @@ class Diffusion(Backend):
     def _size_arguments(self, pipe: Any, request: Request) -> dict[str, int]:
         takes = inspect.signature(type(pipe).__call__).parameters
         size = request.size or self.native_size
-        return {"width": size[0], "height": size[1]} if size and {"width", "height"} <= set(takes) else {}
+        if not size or not {"width", "height"} <= set(takes):
+            return {}
+        width, height = size
+        area = {"max_area": width * height} if "max_area" in takes else {}  # Flux Kontext, else always a megapixel
+        return {"width": width, "height": height, **area}
 
     @property
     def native_size(self) -> tuple[int, int] | None:

@@ -1,17 +1,27 @@
-"""Text and an image whose latents are partly noised: whatever AutoPipelineForImage2Image accepts."""
+"""Text and an image whose latents are partly noised: what AutoPipelineForImage2Image takes a batch of images to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.errors import ModelError
 from augforge.models.backends.base import Request
 from augforge.models.backends.diffusion import Diffusion, needs
+from augforge.models.tasks import REFERENCES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_SEVERAL = "to it a list of images is several references of every prompt: "
+REFUSED = {
+    **dict.fromkeys(REFERENCES, _SEVERAL + "use the back-end `references`"),
+    **dict.fromkeys(
+        ("BriaFiboEditPipeline", "GlmImagePipeline", "JoyImageEditPlusPipeline", "ZImageOmniPipeline"),
+        _SEVERAL + "no back-end runs it yet, use a model of " + " or ".join(REFERENCES),
+    ),
+    "QwenImageLayeredPipeline": "it makes several layers of each image: use a model that makes one",
+}
 STRENGTH = 0.8  # of diffusers, where the request has none
 
 
@@ -20,6 +30,7 @@ class ImageToImage(Diffusion):
 
     carries: ClassVar[frozenset[str]] = frozenset({"image"})
     pipeline: ClassVar[str] = "AutoPipelineForImage2Image"
+    refuses: ClassVar[Mapping[str, str]] = REFUSED
 
     def check(self, request: Request) -> None:
         """ModelError where the request has no images, or a strength that leaves no step."""

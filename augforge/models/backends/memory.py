@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 
@@ -29,22 +30,12 @@ def free_memory() -> int:
 
 def memory_of(backend: Any, size: int, guidance: float) -> int:
     """Bytes that one step with `size` images takes at its peak, beyond the weights."""
-    import numpy as np
     import torch
-    from PIL import Image
 
-    from augforge.models.backends import Request
+    from augforge.models.backends.rows import made_up
 
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     side = max(getattr(backend, "native_size", None) or (512, 512))
-    blank = [Image.new("RGB", (side, side), "grey")] * size
-    condition: dict[str, Any] = {"images": blank} if "image" in backend.carries else {}
-    if "embedding" in backend.carries:
-        condition["embeds"] = backend.embed(blank, size)
-    if "mask" in backend.carries:
-        condition["masks"] = [np.ones((side, side), bool)] * size
-    words: dict[str, Any] = {"prompts": ["a photo"] * size, "negatives": [""] * size, "seeds": [0] * size}
-    steps = 1 if "mask" in backend.carries else 2  # of RePaint's, 1 is what every model can take
-    backend.generate(Request(**words, steps=steps, guidance=guidance, strength=1.0, **condition))
+    backend.generate(replace(made_up(backend, range(size), (side, side), guidance), strength=1.0))
     return int(torch.cuda.max_memory_allocated() - before)

@@ -73,6 +73,8 @@ class Prompts:
         if not hasattr(self._pipe, "encode_prompt"):
             return {}
         known = inspect.signature(self._pipe.encode_prompt).parameters
+        if "negative_prompt" not in known and "pooled_prompt_embeds" not in self._takes:
+            return {}  # what it returns second is no negative: a mask (Qwen-Image) or position ids (Flux.2)
         wanted = {
             "prompt": prompt,
             "prompt_2": None,
@@ -87,7 +89,7 @@ class Prompts:
 
     def _named(self, returned: Any, guided: bool) -> dict[str, Any]:
         names = _RETURNED.get((len(returned), "pooled_prompt_embeds" in self._takes), ())
-        if not self._takes.issuperset(names):
+        if not self._takes.issuperset(names) or isinstance(returned[0], list):  # Z-Image has a list of embeddings
             return {}
         named = dict(zip(names, returned, strict=False))
         return {name: value for name, value in named.items() if guided or not name.startswith("negative")}

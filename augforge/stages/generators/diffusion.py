@@ -34,6 +34,7 @@ BackendName = Literal[
     "ip-adapter",
     "variation",
     "image-to-image",
+    "references",
     "text-to-image",
     "inpainting",
     "unconditional",
@@ -47,6 +48,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     """Options and execution of a diffusion model; a stage adds the conditioning."""
 
     task: ClassVar[str]
+    trial: ClassVar[str] = "then tried on two made-up rows"
     ways_out: ClassVar[str] = "name a model for real work (augforge list models)"
     decision_options: ClassVar[frozenset[str]] = Generator.decision_options | {
         "any_class",
@@ -124,12 +126,16 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             raise RecipeError("key 'batch': these images influence each other, so it cannot be auto", "give a number")
 
     def default_batch_size(self, device: str) -> int:
-        """32 on the CPU, 1 on MPS; with CUDA the largest power of two up to 256 whose memory was measured to fit.
+        """32 on the CPU; with CUDA the largest power of two up to 256 whose memory was measured to fit.
 
-        diffusers advises against batches on MPS, where they can fail.
+        1 where each row is a call of its own, so that no batch is filled up with calls for nothing, and on MPS, where
+        diffusers advises against batches: they can fail.
         """
+        from augforge.models.backends import backend_class
         from augforge.models.devices import kind_of, pick_device
 
+        if backend_class(self.backend_name).one_by_one:
+            return 1
         if (kind := kind_of(pick_device(device))) != "cuda":
             return 1 if kind == "mps" else 32
         backend = self._open(device, self.dtype)

@@ -27,13 +27,18 @@ class Img2Img(DiffusionGenerator):
 
     model: Annotated[str, Task("image-to-image")] = Field(default="sd15", description="The diffusion model.")
     strength: float = Field(
-        default=0.75, gt=0, le=1, description="How much of the image is replaced; at 1 hardly any is left."
+        default=0.75,
+        gt=0,
+        le=1,
+        description="How much of the image is replaced; at 1 hardly any is left. Not for models that take references.",
     )
 
     def check(self) -> None:
         """Refuse a strength that leaves no step."""
+        from augforge.models.backends import backend_class
+
         super().check()
-        if int(self._steps * self.strength) < 1:
+        if backend_class(self.backend_name).takes_strength and int(self._steps * self.strength) < 1:
             raise RecipeError(f"strength {self.strength:g} of {self._steps} steps leaves no step to run", "raise steps")
 
     def sample_params(self, label: str, parent: Sample | None, pool: Pool, variant: int, seed: int) -> SampledParams:

@@ -15,7 +15,8 @@ from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
-from augforge.engine.ingest import Pixels, open_sources, read_sources
+from augforge.engine.ingest import open_sources, read_sources
+from augforge.engine.pixels import Pixels
 from augforge.engine.runners.duplicates import run_duplicates
 from augforge.errors import SourceError
 from augforge.progress import Progress

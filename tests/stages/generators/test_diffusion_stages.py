@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import numpy as np
 import pytest
 
 from augforge.engine.jobs import plan
+from augforge.engine.loading import loading
 from augforge.engine.run import run
 from augforge.errors import AugforgeError
 from augforge.models.backends import Backend
+from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.stages.generators import diffusion
 from augforge.stages.prompts import USUAL, choose
 from tests.conftest import write_images
 from tests.test_laws import rows
 from tests.tiny_backends import save_tiny_adapter, save_tiny_kandinsky
+from tests.tiny_references import save_tiny_flux2_klein
 
 
 def made(out: Path) -> list[dict]:
@@ -41,6 +45,33 @@ def adapted(tiny_models, tmp_path_factory) -> dict[str, str]:
 def kandinsky(tmp_path_factory) -> dict[str, str]:
     folder = save_tiny_kandinsky(tmp_path_factory.mktemp("kandinsky") / "k")
     return {"model": str(folder), "prior": str(folder / "prior")}
+
+
+@pytest.fixture(scope="module")
+def klein(tmp_path_factory) -> str:
+    return str(save_tiny_flux2_klein(tmp_path_factory.mktemp("klein") / "k"))
+
+
+def test_an_image_made_from_a_reference_is_of_its_own_parent_whatever_else_is_in_the_batch(pictures, tmp_path, klein):
+    options = {"model": klein, "steps": 1, "width": 32, "height": 32, "batch": 4, "per-class": 1}
+    run(recipe(pictures, "img2img", **options), tmp_path / "all")
+    shutil.rmtree(pictures / "dog")
+    run(recipe(pictures, "img2img", **options), tmp_path / "fewer")
+    before, after = made(tmp_path / "all"), made(tmp_path / "fewer")
+    assert len(before) == 3 and all(len(row["parents"]) == 1 for row in before)
+    assert {row["digest"] for row in after} == {row["digest"] for row in before if row["label"] != "dog"}
+    assert json.loads(before[0]["generation_config"])["pipeline"] == "Flux2KleinPipeline"
+
+
+def test_a_model_is_told_to_be_tried_while_it_is_loaded(tiny_models):
+    class Told(Progress):
+        def say(self, text: str) -> None:
+            self.text = text
+
+    told = Told()
+    stage = build_stage("generate", "text2img", {"model": tiny_models["text-to-image"]})
+    with loading(stage, told):
+        assert told.text.endswith("B, then tried on two made-up rows)"), told.text
 
 
 @pytest.mark.parametrize("mode", ["embed-cutmix-dropout", "mixup"])

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -153,20 +154,20 @@ class Killed(Exception):
 def test_a_run_that_was_broken_makes_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_images(tmp_path / "set", {"cat": 30})
     monkeypatch.setattr("augforge.data.store.FLUSH_ROWS", 4)
-    whole = operate.Maker.rows
+    whole = operate._Operator.rows
     count = 0
 
-    def failing(self: operate.Maker, made: operate.Made) -> operate.Rows:
+    def failing(self: operate._Operator, made: operate.Images) -> operate.Made:
         nonlocal count
         count += 1
         if count == 11:
             raise Killed
         return whole(self, made)
 
-    monkeypatch.setattr(operate.Maker, "rows", failing)
+    monkeypatch.setattr(operate._Operator, "rows", failing)
     with pytest.raises(Killed):
         made_by(Tint(), source, tmp_path / "out")
-    monkeypatch.setattr(operate.Maker, "rows", whole)
+    monkeypatch.setattr(operate._Operator, "rows", whole)
     there = stored(tmp_path / "out")
     Tint.calls_seen.clear()
     rows = made_by(Tint.model_validate({"processes": 1}), source, tmp_path / "out")
@@ -209,21 +210,21 @@ def test_little_is_under_way_in_one_process_too(tmp_path: Path, monkeypatch: pyt
     """Parents that are decoded and images that are not stored yet: some tens, whatever their number."""
     source = write_images(tmp_path / "set", {"cat": 3}, size=16)
     under_way, most = 0, 0
-    read, rows = operate.Maker.read, operate.Maker.rows
+    read, rows = operate._Operator.load, operate._Operator.rows
 
-    def reading(self: operate.Maker, call: operate.Call) -> operate.Read:
+    def reading(self: operate._Operator, batch: Sequence[operate.Call]) -> operate.Read:
         nonlocal under_way, most
-        under_way += len(call)
+        under_way += sum(map(len, batch))
         most = max(most, under_way)
-        return read(self, call)
+        return read(self, batch)
 
-    def stored(self: operate.Maker, made: operate.Made) -> operate.Rows:
+    def stored(self: operate._Operator, made: operate.Images) -> operate.Made:
         nonlocal under_way
         under_way -= len(made[0])
         return rows(self, made)
 
-    monkeypatch.setattr(operate.Maker, "read", reading)
-    monkeypatch.setattr(operate.Maker, "rows", stored)
+    monkeypatch.setattr(operate._Operator, "load", reading)
+    monkeypatch.setattr(operate._Operator, "rows", stored)
     made_by(Tint.model_validate({"per-class": 200}), source, tmp_path / "out")
     assert under_way == 0 and most <= 16
 
