@@ -49,8 +49,8 @@ BEHIND = {
 """Modules (with those below them) that import packages without asking, which packages, and what has asked before."""
 
 LIGHT = (
-    "datasets", "fsspec", "ijson", "numpy", "pillow", "pyarrow", "pycocotools", "pydantic", "pyyaml", "rich", "scikit-learn",
-    "scipy", "typer",
+    "datasets", "fsspec", "ijson", "numpy", "pillow", "pyarrow", "pycocotools", "pydantic", "pyyaml", "rich",
+    "scikit-learn", "scipy", "typer",
 )  # fmt: skip
 """All that `pip install augforge` brings by itself."""
 

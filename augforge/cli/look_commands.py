@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import HERE, AsJson, DryRun, Folder, Replace
+from augforge.cli.options import HERE, AsJson, DryRun, Folder, Replace, as_it_is
 
 
 def inspect(
@@ -106,7 +106,7 @@ def why(
     from augforge.cli.render.life import show_life
     from augforge.provenance.lineage import lineage_of
 
-    show_life(lineage_of(folder, identity), json)
+    show_life(lineage_of(as_it_is(folder), identity), json)
 
 
 def thresholds(
@@ -119,7 +119,7 @@ def thresholds(
     from augforge.cli.render.thresholds import show_thresholds
     from augforge.report.thresholds import thresholds as measured
 
-    show_thresholds(measured(folder, names=measure, minimums=minimum or ()), json)
+    show_thresholds(measured(as_it_is(folder), names=measure, minimums=minimum or ()), json)
 
 
 def report(
@@ -144,4 +144,4 @@ def report(
     from augforge.cli.render.report import report_and_show
 
     options = {"png": png, "megabytes": megabytes, "umap": umap, "replace": replace}
-    report_and_show(folder, out, json, dry_run=dry_run, **options)
+    report_and_show(as_it_is(folder), out, json, dry_run=dry_run, **options)

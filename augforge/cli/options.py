@@ -22,18 +22,18 @@ Recipe = Annotated[
 ]
 
 
-def to_read(place: str) -> Path:
-    """The folder of a run, which is fetched first where it is named by a URL."""
-    from augforge.data.places import folder_to_read
-
-    return folder_to_read(place)
-
-
 def to_write(place: str) -> Path:
-    """The folder for a run; of a URL, the one on this machine that mirrors it."""
+    """The folder of a run; of a URL, the one on this machine that mirrors it. Nothing is asked of the store."""
     from augforge.data.places import folder_to_write
 
     return folder_to_write(place)
+
+
+def as_it_is(folder: Path) -> Path:
+    """The folder of a run that is to be read: that of a URL is brought to the state of the bucket first."""
+    from augforge.data.places import brought_up
+
+    return brought_up(folder)
 
 
 def here(place: str) -> Path:
@@ -45,9 +45,8 @@ def here(place: str) -> Path:
 
 HERE: dict[str, Any] = {"parser": here, "metavar": "PATH"}
 TO_WRITE: dict[str, Any] = {"parser": to_write, "metavar": "PATH"}
-TO_READ: dict[str, Any] = {"parser": to_read, "metavar": "PATH"}
 """Of an option or argument: how its text becomes a path."""
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False, parser=to_read)]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False, parser=to_write)]
 Out = Annotated[
     Path,
     typer.Option(

@@ -23,7 +23,8 @@ from augforge.cli.options import (
     Replace,
     SharedStore,
     Yes,
-    to_read,
+    as_it_is,
+    to_write,
 )
 
 Level = Annotated[
@@ -83,8 +84,7 @@ def rebuild(
         Path | None,
         typer.Option(
             "--reference",
-            parser=to_read,
-            metavar="PATH",
+            **TO_WRITE,
             help="For tolerance: a run folder whose pixels to compare with.",
         ),
     ] = None,
@@ -116,7 +116,7 @@ def rebuild(
         "level": check_level(level),
         "flips": flips,
         "from_scratch": from_scratch,
-        "reference": reference,
+        "reference": None if reference is None else as_it_is(reference),
     }
     options |= {
         "bounds": Bounds(psnr, cosine, embedder),
@@ -140,12 +140,12 @@ def verify(
     """Check every digest and invariant of a run folder. Exit code 0: sound; 3: something is wrong."""
     from augforge.cli.render import rebuild as render_rebuild
 
-    sys.exit(render_rebuild.verify_and_show(folder, sample, device, json))
+    sys.exit(render_rebuild.verify_and_show(as_it_is(folder), sample, device, json))
 
 
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False, parser=to_read)],
-    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False, parser=to_read)],
+    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False, parser=to_write)],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False, parser=to_write)],
     form: Annotated[
         str,
         typer.Option(
@@ -161,7 +161,7 @@ def diff(
     from augforge.provenance.diff import check_form
     from augforge.provenance.diff import diff as compare
 
-    found = compare(before, after)
+    found = compare(as_it_is(before), as_it_is(after))
     render_rebuild.show_diff(found, check_form(form))
     sys.exit(3 if exit_code and found.changes else 0)
 
@@ -180,4 +180,4 @@ def regen(
     """Make one synthetic image again from its provenance. Exit code 0: within 1/255 of the first one; 3: not."""
     from augforge.cli.render import rebuild as render_rebuild
 
-    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device, dry_run=dry_run, replace=replace))
+    sys.exit(render_rebuild.regen_and_show(as_it_is(folder), identity, out, device, dry_run=dry_run, replace=replace))

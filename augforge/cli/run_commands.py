@@ -8,11 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.options import (
-<<<<<<< HEAD
     TO_WRITE,
-=======
     Address,
->>>>>>> main
     AllowEmpty,
     AsJson,
     Device,

@@ -35,6 +35,12 @@ def folder_to_read(place: str | os.PathLike[str]) -> Path:
     return fetched(str(place)) if is_remote(str(place)) else _on_disk(place)
 
 
+def brought_up(folder: Path) -> Path:
+    """The folder of a run; that of a mirror, brought to the state of the bucket. Errors as `folder_to_read`."""
+    url = url_of(folder)
+    return folder if url is None else fetched(url)
+
+
 def on_disk(place: str | os.PathLike[str]) -> Path:
     """A path of this machine.
 
