@@ -148,6 +148,23 @@ def test_faults_that_pass_change_nothing(recipe, local, faulty: tuple[Bucket, Pr
     assert result(elsewhere(url, cache)) == local
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [10, 25, 40])
+def test_a_server_that_is_gone_for_five_seconds(recipe, local, faulty: tuple[Bucket, Proxy], cache, after):
+    bucket, proxy = faulty
+    gone: list[float] = []
+
+    def plan(request: Request) -> Fault:
+        if request.number >= after and not gone:
+            gone.append(time.monotonic() + 5.0)
+        return Fault(deaf=True) if gone and time.monotonic() < gone[0] else FINE
+
+    proxy.plan = plan
+    url = f"{bucket.root}/run"
+    run(recipe, folder_to_write(url), device="cpu")
+    assert gone and result(elsewhere(url, cache)) == local
+
+
 def test_a_part_that_could_not_be_written_is_not_there(recipe, local, faulty: tuple[Bucket, Proxy], cache, monkeypatch):
     bucket, proxy = faulty
     monkeypatch.setattr(faults, "PATIENCE", 0.3)
@@ -176,7 +193,11 @@ def driver(recipe: Path, url: str, endpoint: str, cache: Path) -> subprocess.Pop
     return subprocess.Popen(words, env=known, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("place", ["samples.parquet", "run.json", "/parts/generate"])
+SLOW = pytest.mark.slow
+KILLED_AT = ["run.json", pytest.param("samples.parquet", marks=SLOW), pytest.param("/parts/generate", marks=SLOW)]
+
+
+@pytest.mark.parametrize("place", KILLED_AT)
 def test_a_driver_that_is_killed_at_a_write_is_gone_on_with(
     place, on_disk, recipe, local, faulty: tuple[Bucket, Proxy], cache
 ):
