@@ -201,8 +201,8 @@ class Engine(ABC):
 class Setting:
     """What a worker needs to open the images and models of a run; can be pickled.
 
-    `generated` has the folder and schema of the parts in which generated images lie, by their names. `threads` are those
-    with which models compute on a CPU: as many as in the process of the user, as the last bits depend on them.
+    `generated` has the folder and schema of the parts in which generated images lie, by their names. `threads` are
+    those with which models compute on a CPU: as many as in the process of the user, as the last bits depend on them.
     """
 
     sources: tuple[SourceSpec, ...]
