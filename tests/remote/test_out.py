@@ -270,13 +270,27 @@ def test_two_drivers(on_disk, recipe, local, faulty: tuple[Bucket, Proxy], cache
     assert result(elsewhere(url, cache)) == local
 
 
-def test_ctrl_c_releases_the_lease(on_disk, faulty: tuple[Bucket, Proxy], cache, recipe, local):
+INTERRUPTED_AT = ["/parts/generate", *(pytest.param(name, marks=SLOW) for name in ("/parts/source", "samples.parquet"))]
+
+
+@pytest.mark.parametrize("place", INTERRUPTED_AT)
+def test_ctrl_c_releases_the_lease(place, on_disk, faulty: tuple[Bucket, Proxy], cache, recipe, local):
     bucket, proxy = faulty
     url = f"{bucket.root}/run"
+    busy, go_on = threading.Event(), threading.Event()
+
+    def plan(request: Request) -> Fault:
+        if request.method == "PUT" and place in request.path:
+            busy.set()
+            go_on.wait(60)
+        return FINE
+
+    proxy.plan = plan
     interrupted = driver(on_disk, url, proxy.url, cache)
-    while not any("/parts/" in request.path for request in proxy.seen) and interrupted.poll() is None:
-        time.sleep(0.005)
+    assert busy.wait(60)
     interrupted.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    go_on.set()
     interrupted.communicate(timeout=60)
     assert interrupted.returncode not in (0, 1)
     lease = json.loads(bucket.client.get_object(Bucket=bucket.name, Key=f"run/{LEASE}")["Body"].read())
