@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from augforge.data.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
 from augforge.data.holder import sign
-from augforge.data.key_index import KeyIndex
+from augforge.data.key_index import PIECE, KeyIndex, Keys
 from augforge.data.mirror import MARKER, Mirror, commit, discard, url_of
 from augforge.data.record import FILES, FORMAT, format_of
 from augforge.data.vector_parts import note_of
@@ -238,7 +238,7 @@ class Parts:
         """The keys of all rows."""
         return self._key_index.keys()
 
-    def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
+    def find(self, keys: Keys) -> NDArray[np.int64]:
         """(n,) in which row of all parts, one after the other, each key lies, -1 where it is missing."""
         return self._key_index.find(keys)
 
@@ -261,10 +261,29 @@ class Parts:
         for start in range(0, len(keys), CHUNK):
             yield from self.take(keys[start : start + CHUNK], columns).to_pylist()
 
-    def take(self, keys: Sequence[str], columns: Sequence[str]) -> pa.Table:
+    def take(self, keys: Keys, columns: Sequence[str]) -> pa.Table:
         """The rows of `keys`, in order, every key being there."""
-        table = pa.concat_tables([t.select(list(columns)) for t in self._tables]).unify_dictionaries()
-        return table.take(pa.array(self.find(keys)))
+        rows, found = self.find(keys), [self._tables[0].select(list(columns)).slice(0, 0)]
+        order: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+        for number, chosen, inside in self._by_part(rows):
+            found.append(self._tables[number].select(list(columns)).take(pa.array(inside)))
+            order.append(chosen)
+        table, places = pa.concat_tables(found).unify_dictionaries(), np.concatenate(order)
+        return table if (np.diff(places) > 0).all() else table.take(pa.array(np.argsort(places)))
+
+    def numbers(self, keys: Keys, column: str) -> NDArray[Any]:
+        """(n,) a column of numbers of the rows of `keys` (n,), every key being there."""
+        parts = (keys[start : start + PIECE] for start in range(0, len(keys), PIECE))
+        found = [self.take(part, [column]).column(column).to_numpy() for part in parts]
+        return np.concatenate(found) if found else np.zeros(0)
+
+    def _by_part(self, rows: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        """For each part: its number, which of `rows` (of all parts) lie in it, and in which of its own rows."""
+        parts = np.searchsorted(self._starts, rows, "right") - 1
+        inside = rows - self._starts[parts]
+        order = np.argsort(parts, kind="stable")
+        for chosen in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1) if len(order) else []:
+            yield int(parts[chosen[0]]), chosen, inside[chosen]
 
     def matrix(self, keys: Sequence[str], column: str) -> NDArray[np.float32]:
         """(n, d) the vectors of `keys`, in order, every key being there."""

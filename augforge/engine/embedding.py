@@ -267,8 +267,7 @@ def dropper(ledger: Ledger, title: str) -> Drop:
     """What a stage calls for images that it could not read: digests, reason."""
 
     def drop(digests: list[str], reason: str) -> None:
-        gone = set(digests)
-        indices = [i for i, digest in enumerate(ledger.column("digest")) if digest in gone and ledger.kept[i]]
-        ledger.drop(np.array(indices, dtype=np.int64), UNREADABLE + reason, title)
+        indices = ledger.all_with("digest", digests)
+        ledger.drop(indices[ledger.kept[indices]], UNREADABLE + reason, title)
 
     return drop

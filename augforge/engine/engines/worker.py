@@ -156,15 +156,14 @@ class Incoming:
             message = self._orders.get(block=wait)
         except Empty:
             return None
-        if message is None or isinstance(message[0].what, Task):
+        if message is None or not isinstance(message[0].what, Unit):
             self.ended, self.after = True, message
             return None
-        order, reply = message
-        assert isinstance(order.what, Unit)
+        unit, (order, reply) = message[0].what, message
         if order.serial != self._serial:
-            reply(Answer(order.serial, failed(AugforgeError("the work is over"), order.what.number)))
+            reply(Answer(order.serial, failed(AugforgeError("the work is over"), unit.number)))
             return self.next(wait)
-        return order.what, reply
+        return unit, reply
 
     def __iter__(self) -> Iterator[tuple[Unit[Any], Reply]]:
         while (each := self.next(wait=True)) is not None:

@@ -20,7 +20,7 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.store import Parts
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, Embedders, dropper
-from augforge.engine.ingest import read_sources
+from augforge.engine.ingest import How, read_sources
 from augforge.engine.pixels import Pixels
 from augforge.engine.rows import drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import Candidates, Hashing, References, look_parts
@@ -45,7 +45,8 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     wanted, looked, embedded = _wanted(ledger), 0, 0
     if stage.by != "exact":
         looked = _look(ledger, wanted, parts, context.pixels, drop, context)
-        looked += min(context.ahead.of(parts)[0], len(set(ledger.column("digest", wanted))) - looked)
+        if ahead := context.ahead.of(parts)[0]:
+            looked += min(ahead, ledger.distinct("digest", wanted) - looked)
         looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, context)
     close = np.zeros((0, 2), dtype=np.int64)
     models = _embedders(stage, others, context.embedders) if stage.by == "embedding" else None
@@ -83,7 +84,7 @@ def _references(stage: Duplicates, context: RunContext) -> tuple[References, int
         return References(nothing, nothing.visible(), Pixels([]), dropper(nothing, "against")), 0
     spec = SourceSpec(*detect(stage.against))
     source = open_source(spec.kind, spec.value)
-    ledger, read = read_sources([source], context.store, context.progress, specs=[spec], engine=context.engine)
+    ledger, read = read_sources([source], context.store, context.progress, how=How([spec], context.engine))
     if bad := len(ledger) - len(ledger.visible()):
         context.progress.say(f"duplicates: {bad} images of {stage.against} cannot be used")
     pixels = Pixels([source], (spec,))
@@ -93,12 +94,10 @@ def _references(stage: Duplicates, context: RunContext) -> tuple[References, int
 def _wanted(ledger: Ledger) -> Indices:
     """The kept samples, and the parents of kept ones."""
     visible = ledger.visible()
-    parents = {parent for parents in ledger.column("parents", visible) for parent in parents}
-    if not parents:
-        return visible
-    there = np.fromiter((identity in parents for identity in ledger.column("id")), dtype=bool, count=len(ledger))
-    readable = np.array([bool(digest) for digest in ledger.column("digest")])
-    found: Indices = np.union1d(visible, np.flatnonzero(there & readable))
+    _, ids = ledger.lists("parents", visible)
+    parents = np.unique(ledger.find(ids)) if len(ids) else visible[:0]
+    parents = parents[parents >= 0]
+    found: Indices = np.union1d(visible, parents[ledger.texts("digest", parents) != b""])
     return found
 
 
@@ -173,16 +172,16 @@ def _with_parents(candidates: Candidates) -> list[tuple[int, str, str]]:
     """Free samples and their parents: the row, the parent's id and its digest, as far as that is known."""
     ledger = candidates.ledger
     free = np.flatnonzero(~candidates.fixed[: candidates.n])
-    lists = ledger.column("parents", candidates.indices[free])
-    digests = dict(zip(ledger.column("id"), ledger.column("digest"), strict=True))
-    pairs = [(row, parent) for row, parents in zip(free.tolist(), lists, strict=True) for parent in parents]
-    return [(row, parent, digests[parent]) for row, parent in pairs if digests.get(parent)]
+    children, ids = ledger.lists("parents", candidates.indices[free])
+    places = ledger.find(ids)
+    children, places = free[children[places >= 0]], places[places >= 0]
+    found = zip(children.tolist(), ledger.each(("id", "digest"), places), strict=True)
+    return [(row, parent, digest) for row, (parent, digest) in found if digest]
 
 
 def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress: Progress) -> None:
     """Settle who stays among all, and give the others their reasons and scores."""
-    _, codes = np.unique(np.array(candidates.digests, dtype=np.str_), return_inverse=True)
-    copies = _copies(candidates, codes)
+    copies = _copies(candidates)
     conflicts = Conflicts(candidates)
     conflicts.note(copies)
     nearest_bits = np.full(candidates.size, np.nan)
@@ -200,11 +199,11 @@ def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress:
         progress.about(told)
 
 
-def _copies(candidates: Candidates, codes: NDArray[np.int64]) -> Pairs:
+def _copies(candidates: Candidates) -> Pairs:
     """(p, 2) exact copies, each with the one that stays: of references, and among samples."""
-    groups = codes
+    codes = groups = candidates.codes
     if candidates.stage.within == "class":
-        groups = np.unique(np.stack([codes, candidates.labels]), axis=1, return_inverse=True)[1].reshape(-1)
+        groups = codes.astype(np.int64) * (len(candidates.ledger.classes) + 1) + candidates.labels + 1
     rank = np.where(candidates.fixed, candidates.rank - candidates.size, candidates.rank)
     pairs = copies_of(codes if len(candidates.others.indices) else groups, rank)
     if len(candidates.others.indices):
@@ -245,13 +244,16 @@ def _reasons(candidates: Candidates, gone: Rows, verdict: Verdict) -> list[str]:
     far = np.flatnonzero(bits > candidates.distance)
     if candidates.stage.by == "embedding":
         fits[far] = candidates.fit(candidates.digests_of(gone[far]), candidates.digests_of(by[far]), SMALLEST)
-    names: dict[int, str] = {}
-    for cluster, identity in zip(verdict.cluster[: candidates.n].tolist(), candidates.ids, strict=True):
-        names[cluster] = min(names.get(cluster, identity), identity)
-    rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True)
+    places, clusters = candidates.place_of_id, verdict.cluster
+    lowest = np.full(int(clusters.max(initial=-1)) + 1, candidates.size)
+    np.minimum.at(lowest, clusters[: candidates.n], places[: candidates.n])
+    row_of = np.empty(candidates.size, dtype=np.int64)
+    row_of[places] = np.arange(candidates.size)
+    names = [name.decode() for name in candidates.texts("id", row_of[lowest[clusters[gone]]]).tolist()]
+    rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), names, strict=True)
     return [
-        _reason(candidates, row, other, _distance(candidates, apart, fit), names[verdict.cluster[row]])
-        for row, other, apart, fit in rows
+        _reason(candidates, row, other, _distance(candidates, apart, fit), name)
+        for row, other, apart, fit, name in rows
     ]
 
 
@@ -262,7 +264,7 @@ def _distance(candidates: Candidates, apart: int, fit: float) -> str:
 
 def _reason(candidates: Candidates, row: int, other: int, distance: str, cluster: str) -> str:
     """Why `row` goes and `other` stays."""
-    same = candidates.digests[row] == candidates.digests[other]
+    same = candidates.codes[row] == candidates.codes[other]
     leaks = candidates.reference[other] or candidates.evaluation[other]
     what = "exact copy" if same else "near-duplicate"
     how = "" if same else f" ({distance})"

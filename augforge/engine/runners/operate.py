@@ -154,7 +154,7 @@ class _Planned:
 
     def missing(self, parts: Parts) -> Indices:
         """Where those are that have no row in `parts`."""
-        return np.flatnonzero(parts.find(self._rows.column("id")) < 0)
+        return np.flatnonzero(parts.find(self._rows.texts("id")) < 0)
 
     def chunks(self, places: Indices) -> Iterator[list[Job]]:
         """The jobs at `places`, some thousands at a time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.texts import TextView, order_of
 from augforge.engine.context import RunContext
 from augforge.engine.pixels import Pixels
 from augforge.engine.remembered import remembered
@@ -77,13 +78,17 @@ class _Candidates:
     """The samples to choose among in the order of their ids, `order` (n,) of their indices, and their features."""
 
     def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None) -> None:
-        ids = ledger.column("id", indices)
-        self.order = np.argsort(ids)
-        self.ids = [ids[i] for i in self.order]
+        ids = ledger.texts("id", indices)
+        self.order = order_of(ids)
+        self.ids = TextView(ids[self.order])
         self.labels = [label or "" for label in ledger.filed_under(indices[self.order])]
-        self.digests = ledger.column("digest", indices[self.order])
+        self._ledger, self._ordered = ledger, indices[self.order]
         self.features = None if features is None else features[self.order]
         self.classes = _classes(stage, ledger)
+
+    def digests(self) -> Iterator[str]:
+        """(n,) the digests, one by one."""
+        return (digest for (digest,) in self._ledger.each(("digest",), self._ordered))
 
     def columns_digest(self, stage: Selector) -> str:
         """A digest of what columns of the sources say, which no model's digest covers; "" without such columns."""
@@ -124,9 +129,9 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
         stage.version,
         stage.options(),
         models,
-        candidates.ids,
-        candidates.labels,
-        candidates.digests,
+        iter(candidates.ids),
+        iter(candidates.labels),
+        candidates.digests(),
         *columns,
     )
     path = context.store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
