@@ -20,6 +20,7 @@ from augforge.data.bundle import Bundle
 from augforge.data.store import Parts
 from augforge.engine.pixels import Pixels
 from augforge.models import Model, trained_rows
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
 
@@ -221,6 +222,7 @@ class Setting:
 
 
 def _threads() -> int:
+    require("torch")
     import torch
 
     return torch.get_num_threads()
