@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from augforge.data.mirror import Commit
 from augforge.data.store import Parts, Target, Writer
 
 TO, ROW = "to", "row"
@@ -69,6 +70,10 @@ class BundleTarget:
         divided = _divided(rows)
         written = [self.targets[number].write(divided[number]) for number in sorted(divided, reverse=True)]
         return written[-1]
+
+    def by(self, commit: Commit) -> BundleTarget:
+        """As `Target.by`."""
+        return BundleTarget(tuple(target.by(commit) for target in self.targets))
 
 
 def _divided(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:

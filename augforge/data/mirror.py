@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,8 @@ from augforge.remote.lease import SECONDS, SURE, Lease
 MARKER = ".mirror.json"
 """The file that says of which URL a folder is the mirror."""
 HELD = ".held"
+TOKEN = ".token"
+"""The file that says which lease is held: who does not see it works elsewhere (`augforge.data.away`)."""
 VARIABLE = "AUGFORGE_CACHE"
 NOTE = ".progress.json"
 RECORD = "run.json"
@@ -37,6 +39,8 @@ MARKS = frozenset({LEASE, RECORD, "parts"})
 """One of these is below every URL that a run has begun to write to."""
 CONTENT_NAMED = ("parts", "vectors")
 POLL = 0.2
+Commit = Callable[[Path, Any], None]
+"""What writes a file named by its content, such as `commit`."""
 Known = dict[str, list[Any]]
 """Of a file, by its name: its stamp in the bucket, and the size and time of change that it had here then."""
 
@@ -49,12 +53,16 @@ def mirror_of(url: str) -> Path:
         StoreError: the folder cannot be made.
     """
     place = Bucket(url).url
-    root = Path(os.environ.get(VARIABLE) or "~/.cache/augforge").expanduser()
-    name = f"{place.rpartition('/')[2]}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
-    folder = root / "runs" / name
+    folder = cached("runs", place)
     if not (folder / MARKER).exists():
         write_atomically(folder / MARKER, json.dumps({"url": place}).encode())
     return folder
+
+
+def cached(kind: str, place: str) -> Path:
+    """The folder on this machine for what there is of a URL."""
+    root = Path(os.environ.get(VARIABLE) or "~/.cache/augforge").expanduser()
+    return root / kind / f"{place.rpartition('/')[2]}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
 def url_of(folder: Path) -> str | None:
@@ -119,6 +127,7 @@ class Mirror:
         self._lease = Lease(self._bucket, self._seconds, self._tick, self._tell_workers)
         self._lease.take()
         self._touch()
+        (self.folder / TOKEN).write_text(self._lease.token, encoding="ascii")
         try:
             self.fetch()
             try:
@@ -134,8 +143,9 @@ class Mirror:
             with suppress(AugforgeError):
                 self.sure()
                 self._put_note()
-            with suppress(OSError):
-                (self.folder / HELD).unlink(missing_ok=True)
+            for name in (HELD, TOKEN):
+                with suppress(OSError):
+                    (self.folder / name).unlink(missing_ok=True)
             self._lease.release()
             self._lease = None
 

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from augforge.data.files import digest_of, named, read_sealed, swap_folder, sync_folder, write_atomically
 from augforge.data.holder import sign
 from augforge.data.key_index import PIECE, KeyIndex, Keys
-from augforge.data.mirror import MARKER, Mirror, commit, discard, url_of
+from augforge.data.mirror import MARKER, Commit, Mirror, commit, discard, url_of
 from augforge.data.record import FILES, FORMAT, format_of
 from augforge.data.vector_parts import note_of
 from augforge.errors import StoreError
@@ -384,6 +384,9 @@ class Target(Protocol):
     def write(self, rows: Sequence[Mapping[str, Any]]) -> Path:
         """Write rows as one part, named by its content: the same rows again are the same file."""
 
+    def by(self, commit: Commit) -> Target:
+        """The same, with another way to write a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartsTarget:
@@ -391,13 +394,18 @@ class PartsTarget:
 
     folder: Path
     schema: pa.Schema
+    commit: Commit = commit
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> Path:
         """As `Target.write`."""
-        return _write_part(self.folder, pa.Table.from_pylist(list(rows), schema=self.schema))
+        return _write_part(self.folder, pa.Table.from_pylist(list(rows), schema=self.schema), self.commit)
+
+    def by(self, commit: Commit) -> PartsTarget:
+        """As `Target.by`."""
+        return replace(self, commit=commit)
 
 
-def _write_part(folder: Path, table: pa.Table) -> Path:
+def _write_part(folder: Path, table: pa.Table, commit: Commit = commit) -> Path:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema) as file:
         file.write_table(table)

@@ -20,7 +20,7 @@ import mmap
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from augforge.data.files import digest_of
 from augforge.data.key_index import Keys, row_type
-from augforge.data.mirror import commit, discard
+from augforge.data.mirror import Commit, commit, discard
 from augforge.data.store import Parts, Target
 from augforge.data.texts import TextView
 from augforge.data.vector_parts import (
@@ -233,14 +233,21 @@ class VectorsTarget:
 
     folder: Path
     precision: Precision
+    commit: Commit = commit
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> Path:
         """Write rows, each a `digest` and a `vector` (d,), as one part."""
         digests, vectors = [row["digest"] for row in rows], np.stack([row["vector"] for row in rows])
-        return write_vectors(self.folder, self.precision, digests, vectors)
+        return write_vectors(self.folder, self.precision, digests, vectors, self.commit)
+
+    def by(self, commit: Commit) -> VectorsTarget:
+        """As `Target.by`."""
+        return replace(self, commit=commit)
 
 
-def write_vectors(folder: Path, precision: Precision, digests: Sequence[str], vectors: NDArray[Any]) -> Path:
+def write_vectors(
+    folder: Path, precision: Precision, digests: Sequence[str], vectors: NDArray[Any], commit: Commit = commit
+) -> Path:
     """Write (n, d) vectors as one part: durable when this returns, unless another process has merged it into another.
 
     Raises:
@@ -257,7 +264,7 @@ def write_vectors(folder: Path, precision: Precision, digests: Sequence[str], ve
     content = sink.getvalue()
     path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.arrow"
     commit(path, content)
-    with suppress(FileNotFoundError):  # merged into another already
+    with suppress(FileNotFoundError):  # merged into another already, or only in the bucket
         _remember(folder, note_of(path))
     return path
 

@@ -212,6 +212,11 @@ class Setting:
     device: str
     threads: int | None = None
 
+    @property
+    def folders(self) -> list[Path]:
+        """Where what it names may lie in the run."""
+        return [folder for folder, _ in self.generated.values()] + [Path(row.location) for row in self.trained.values()]
+
     @staticmethod
     def of(place: Place, work: Work[Any]) -> Setting:
         """The setting of `work` that is to be done elsewhere."""

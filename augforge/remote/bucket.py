@@ -7,6 +7,8 @@ has tried here, and are refused.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -54,10 +56,11 @@ class Bucket:
     def __str__(self) -> str:
         return self.url
 
-    def stamps(self) -> dict[str, tuple[int, str]]:
-        """Size in bytes and stamp of every object below the URL, by its name."""
+    def stamps(self, below: str = "") -> dict[str, tuple[int, str]]:
+        """Size in bytes and stamp of every object below the URL, or below a folder there, by its name."""
+        place = self._place(below) if below else self.url
         try:
-            found = steadily(f"{self.url} cannot be listed", lambda: self._fs.find(self.url, detail=True))
+            found = steadily(f"{place} cannot be listed", lambda: self._fs.find(place, detail=True))
         except FileNotFoundError:
             return {}
         root = f"{self.url.partition('://')[2]}/"
@@ -85,7 +88,7 @@ class Bucket:
     def fetch(self, name: str, size: int, path: Path) -> None:
         """Write an object of `size` bytes into a file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.fetched")
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
         with unfinished.open("wb") as file:
             for start in range(0, size, PIECE):
                 file.write(self._piece(name, start, min(start + PIECE, size)))

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from augforge.errors import AugforgeError, RemoteError, StoreError
 from augforge.remote.bucket import Bucket, Seen
@@ -31,6 +31,9 @@ COARSE = 1.0
 """Seconds by which an age may be wrong: the store says whole seconds."""
 RENEWALS = 4
 """How often it is renewed in that time."""
+WATCH = 3.0
+"""Seconds after which those who write for its holder elsewhere look at it again."""
+POLL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class Lease:
         self._etag, self._until, self._lost = "", 0.0, ""
         self._lock, self._ended = threading.RLock(), threading.Event()
         self._thread = threading.Thread(target=self._renew_often, name="lease", daemon=True)
+
+    @property
+    def token(self) -> str:
+        """What tells it from every other one."""
+        return self._token
 
     def take(self) -> None:
         """Take the lease, and renew it from now on.
@@ -160,6 +168,39 @@ class Lease:
             "written": time.time(),  # so that no two have the same ETag
         }
         return json.dumps(plain).encode()
+
+
+class Watched:
+    """The lease with a `token` below a URL, as those see it who write there for its holder, on other machines.
+
+    It is read at most every `every` seconds, WATCH if it is not given. Whoever may take it over at once is a process of
+    the holder's own machine, if the holder is dead: then one that writes for the dead one may go on for so long.
+    """
+
+    def __init__(self, bucket: Bucket, token: str, every: float | None = None) -> None:
+        self._bucket, self._token, self._every = bucket, token, WATCH if every is None else every
+        self._until = 0.0
+
+    def check(self) -> None:
+        """Be sure that the lease is still that one, and good; one that was not renewed in time is waited for.
+
+        Raises:
+            StoreError: somebody else has it, or nobody.
+            RemoteError: the store does not answer.
+        """
+        while time.monotonic() >= self._until:
+            began, seen = time.monotonic(), self._bucket.look(NAME)
+            if seen is None or _plain(seen).get("token") != self._token:
+                self._stop(_taken_by(seen))
+            now = _parsed(seen)
+            if now.left <= 0:
+                self._stop("is no longer held by this run" if now.released else "could not be held any longer")
+            self._until = began + min(self._every, now.seconds * SURE - now.age)
+            if time.monotonic() >= self._until:
+                time.sleep(POLL)
+
+    def _stop(self, why: str) -> NoReturn:
+        raise StoreError(f"{self._bucket} {why}: this run stops", "what it had written is kept")
 
 
 def _plain(seen: Seen) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class Standard:
         """What is different with a worker, None if nothing."""
         if not report.sees:
             return AugforgeError(
-                f"{report.where} does not see {self._folder}", "give an --out that all machines see under this name"
+                f"{report.where} does not see {self._folder}",
+                "give an --out that all machines see under this name, or one in a bucket, such as --out s3://BUCKET/run",
             )
         if (found := _first_of(self._versions, report.versions)) is not None:
             return AugforgeError(

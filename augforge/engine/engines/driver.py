@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from typing import Any
 
+from augforge.data.away import InBucket, in_bucket
 from augforge.data.bundle import Bundle, BundleWriter
 from augforge.data.store import Parts, Writer
+from augforge.engine.engines.arrivals import WAITING, Arrivals
 from augforge.engine.engines.crew import Answered, Crew, Died, Event
 from augforge.engine.engines.differences import Standard
 from augforge.engine.engines.handing import Handing
@@ -63,9 +66,11 @@ class Driver:
         try:
             with parts.writing() as writer, token(parts.target) as path, ExitStack() as stack:
                 models = tuple(work.models()) if self.crew.elsewhere else ()
-                task = Task(work, Setting.of(place, work), parts.target, path, models)
+                setting = Setting.of(place, work)
+                run = in_bucket([parts.target.folder, *setting.folders])
+                task = Task(work, setting, parts.target, path, models, run)
                 bar = stack.enter_context(place.progress.bar(work.title, total))
-                books = Books(work, parts, writer, bar, stack)
+                books = Books(work, parts, writer, bar, stack, run)
                 handing = Handing(work, chain([first], units), self.clock)
                 Shift(self, task, handing, books, place, most).until_done()
         except BaseException:
@@ -82,9 +87,16 @@ class Books:
     """What has come of a work so far."""
 
     def __init__(
-        self, work: Work[Any], parts: Parts | Bundle, writer: Writer | BundleWriter, bar: Bar, stack: ExitStack
+        self,
+        work: Work[Any],
+        parts: Parts | Bundle,
+        writer: Writer | BundleWriter,
+        bar: Bar,
+        stack: ExitStack,
+        run: InBucket | None,
     ) -> None:
         self._work, self._parts, self._writer, self._stack = work, parts, writer, stack
+        self._arrivals = stack.enter_context(Arrivals(run))
         self.bar = bar
         self.dropped: dict[str, str] = {}
         self.unjudged: dict[str, str] = {}
@@ -97,8 +109,15 @@ class Books:
             self._count = self._stack.enter_context(timing(self._work, self._parts, facts, devices))
 
     def add(self, outcome: Outcome) -> None:
-        """A unit is done, and its part written."""
+        """A unit is done, and its part written; it counts when that is here."""
         self.any = True
+        self._arrivals.expect(outcome, self._parts.folder.absolute(), partial(self._count_in, outcome))
+
+    def settle(self, end: bool = False) -> None:
+        """Count what has come meanwhile, at the `end` all."""
+        self._arrivals.settle(0 if end else WAITING)
+
+    def _count_in(self, outcome: Outcome) -> None:
         self._note(outcome.refused)
         if self._count is not None:
             self._count(outcome.images)
@@ -138,7 +157,9 @@ class Shift:
         while not self._hand_out():
             for event in self._crew.wait(LOOK):
                 self._take(event)
+            self._books.settle()
             self._gather()
+        self._books.settle(end=True)
 
     def _gather(self) -> None:
         """Ask for workers, and have those that are new open the work."""

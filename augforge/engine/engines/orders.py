@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from augforge.data.away import InBucket, Sent
 from augforge.data.store import Target
 from augforge.engine.work import Refused, Setting, Unit, Work
 from augforge.errors import AugforgeError
@@ -21,7 +22,7 @@ class Task:
     """A work that a worker is to open: it does all units that it is handed after it.
 
     `token` is the path of a file that the driver has written beside the parts, "" if none. `models` are those whose
-    digests are asked for, by name and task.
+    digests are asked for, by name and task. `run` is where the run lies, if that is a bucket.
     """
 
     work: Work[Any]
@@ -29,6 +30,7 @@ class Task:
     target: Target
     token: str = ""
     models: Sequence[tuple[str, str]] = ()
+    run: InBucket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Order:
 class Report:
     """What a worker says of itself when it has opened a work.
 
-    `sees` says whether the file of the driver is there for it. `facts` are those of the maker.
+    `sees` says whether the file of the driver is there for it, or the bucket in its place. `facts` are those of the
+    maker.
     """
 
     versions: Mapping[str, str]
@@ -56,12 +59,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A unit that was done: the name of its part, "" if it has no rows, how many images they are, and what has none."""
+    """A unit that was done: the name of its part, "" if it has no rows, how many images they are, and what has none.
+
+    `sent` are the objects that the worker has written into the bucket only, as it does not see the driver's folder.
+    """
 
     number: int
     part: str
     images: int
     refused: Refused
+    sent: tuple[Sent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

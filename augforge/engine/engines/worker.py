@@ -19,8 +19,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from augforge.data.away import Away
 from augforge.data.store import Parts, Target
 from augforge.engine.engines.orders import Answer, Failed, Order, Outcome, Report, Task, versions
+from augforge.engine.engines.visible import as_seen, away_from, check_sources, is_visible
 from augforge.engine.pixels import Pixels
 from augforge.engine.work import Maker, Refused, Rows, Setting, Unit, Work
 from augforge.errors import AugforgeError
@@ -77,7 +79,11 @@ class Worker:
         return incoming.after
 
     def _open(self, task: Task) -> tuple[Opened | None, Report | Failed]:
+        where = f"{platform.node()} (process {os.getpid()})"
+        sees = is_visible(task)
         try:
+            check_sources(task.setting.sources, where)
+            task = as_seen(task, away := away_from(task))
             self._models.close()
             self._models.enter_context(trained_models(task.setting.trained))
             device = self._device(task)
@@ -86,10 +92,8 @@ class Worker:
             digests = {name: model_digest(find_model(name, task_name)) for name, task_name in task.models}
         except Exception as error:
             return None, failed(error)
-        sees = not task.token or Path(task.token).is_file()
-        where = f"{platform.node()} (process {os.getpid()})"
         report = Report(versions(), digests, _kind(device, task.work), sees, dict(maker.facts), where)
-        return Opened(task.work, maker, task.target, self._loaders()), report
+        return Opened(task.work, maker, task.target, self._loaders(), away), report
 
     def _device(self, task: Task) -> str:
         """The device of this worker: where there are several GPUs, each has its own."""
@@ -138,6 +142,7 @@ class Opened:
     maker: Maker
     target: Target
     loaders: int
+    away: Away | None = None
 
 
 class Incoming:
@@ -195,7 +200,7 @@ class Flow:
     """Loads ahead, makes, and stores behind, batch by batch, whatever unit they are of."""
 
     def __init__(self, opened: Opened, incoming: Incoming, serial: int) -> None:
-        self._work, self._maker, self._target = opened.work, opened.maker, opened.target
+        self._work, self._maker, self._target, self._away = opened.work, opened.maker, opened.target, opened.away
         self._incoming, self._serial, self._ahead = incoming, serial, opened.loaders + 2
         self._pools = ExitStack()
         self._loading = self._pools.enter_context(ThreadPoolExecutor(opened.loaders))
@@ -260,7 +265,8 @@ class Flow:
     def _written(self, doing: Doing) -> Outcome:
         part = self._target.write(doing.rows).name if doing.rows else ""
         images = self._work.count(doing.unit.items)
-        return Outcome(doing.unit.number, part, images, Refused(doing.dropped, doing.unjudged))
+        sent = () if self._away is None else self._away.sent()
+        return Outcome(doing.unit.number, part, images, Refused(doing.dropped, doing.unjudged), sent)
 
     def _fail(self, doing: Doing, error: Exception) -> None:
         doing.failed = True
