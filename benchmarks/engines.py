@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.choose import engine_of
 from augforge.engine.pixels import Pixels
 from augforge.engine.run import run

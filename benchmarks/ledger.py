@@ -29,8 +29,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augforge.data.ledger import Ledger
+from augforge.data.parts import Parts
 from augforge.data.sample import Sample
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.finish import write_ledger

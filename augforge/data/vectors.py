@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from augforge.data.files import digest_of
 from augforge.data.key_index import Keys, row_type
 from augforge.data.mirror import Commit, commit, discard
-from augforge.data.store import Parts, Target
+from augforge.data.parts import Parts, Target
 from augforge.data.texts import TextView
 from augforge.data.vector_parts import (
     HEX,

@@ -17,9 +17,10 @@ from augforge.data.bundle import Bundle, addressed
 from augforge.data.classes import one_label, said_labels
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
+from augforge.data.parts import Parts
 from augforge.data.pictures import identity_of, parse_pictures
 from augforge.data.sample import Sample
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.engines.local import Local
 from augforge.engine.facts import EMPTY, FACTS, opened_facts
 from augforge.engine.pixels import Pixels

@@ -11,7 +11,7 @@ from augforge import __version__
 from augforge.data.ids import key
 from augforge.data.ledger import CHUNK, Ledger
 from augforge.data.pictures import identity_of
-from augforge.data.store import FORMAT
+from augforge.data.record import FORMAT
 from augforge.engine.pixels import Pixels
 from augforge.engine.runners.duplicates import against_key
 from augforge.engine.runners.select import columns_key

@@ -14,7 +14,7 @@ from augforge.algorithms.rules import Unjudged
 from augforge.data import images
 from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.local import Local
 from augforge.engine.pixels import Located, Pixels, located
 from augforge.engine.work import Engine, Made, Maker, Place, Refused, Rows, Work

@@ -12,8 +12,8 @@ from typing import Any
 from augforge import __version__
 from augforge.data.files import seal, write_atomically
 from augforge.data.ledger import Ledger
-from augforge.data.record import changed, record_of, stamps_of
-from augforge.data.store import FORMAT, Store
+from augforge.data.record import FORMAT, changed, record_of, stamps_of
+from augforge.data.store import Store
 from augforge.data.vectors import shared_store
 from augforge.engine.ahead import looks_ahead
 from augforge.engine.at_hand import check_models, with_models_at_hand

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from augforge.data.bundle import Bundle
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.pixels import Pixels
 from augforge.models import Model, trained_rows
 from augforge.optional import require

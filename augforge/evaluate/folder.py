@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 
 from augforge.data import images
 from augforge.data.ledger import Ledger
+from augforge.data.parts import Parts
 from augforge.data.places import folder_to_read
 from augforge.data.record import no_run
 from augforge.data.sample import Sample
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.ingest import read_sources
 from augforge.engine.pixels import Located
 from augforge.engine.runners.generate import GENERATED

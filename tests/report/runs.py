@@ -18,8 +18,9 @@ from augforge.data import images
 from augforge.data.files import seal
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
+from augforge.data.record import FORMAT
 from augforge.data.sample import Sample
-from augforge.data.store import FORMAT, Store
+from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders, stored_vectors, vectors_key
 from augforge.engine.finish import write_ledger, write_result

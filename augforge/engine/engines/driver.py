@@ -15,7 +15,7 @@ from typing import Any
 
 from augforge.data.away import InBucket, in_bucket
 from augforge.data.bundle import Bundle, BundleWriter
-from augforge.data.store import Parts, Writer
+from augforge.data.parts import Parts, Writer
 from augforge.engine.engines.arrivals import WAITING, Arrivals
 from augforge.engine.engines.crew import Answered, Crew, Died, Event
 from augforge.engine.engines.differences import Standard

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from augforge.data.bundle import Bundle
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.driver import Driver
 from augforge.engine.engines.ray_crew import RayCrew
 from augforge.engine.engines.ray_pulse import Pulse

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from augforge.data.bundle import Bundle
 from augforge.data.ids import unit
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.local import Local
 from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work
 from augforge.errors import RecipeError, ShareDone

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from augforge.data.away import Away
-from augforge.data.store import Parts, Target
+from augforge.data.parts import Parts, Target
 from augforge.engine.engines.orders import Answer, Failed, Order, Outcome, Report, Task, versions
 from augforge.engine.engines.visible import as_seen, away_from, check_sources, is_visible
 from augforge.engine.pixels import Pixels

@@ -27,7 +27,8 @@ from augforge.algorithms.duplicates.hashes import (
 from augforge.algorithms.duplicates.pairs import Pairs
 from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Parts, Store
+from augforge.data.parts import Parts
+from augforge.data.store import Store
 from augforge.data.texts import Bytes, hashes_of_texts, order_of
 from augforge.engine.pixels import Pixels
 from augforge.engine.rows import Encoded, Look

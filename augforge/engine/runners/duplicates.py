@@ -19,7 +19,7 @@ from augforge.algorithms.selection.neighbours import nearest
 from augforge.algorithms.selection.points import Likeness
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, Embedders, dropper
 from augforge.engine.ingest import How, read_sources

@@ -15,7 +15,8 @@ from augforge.data.ids import key
 from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.memberships import Memberships, memberships_of
-from augforge.data.store import Parts, Store
+from augforge.data.parts import Parts
+from augforge.data.store import Store
 from augforge.data.texts import TextView
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedder, stored_vectors

@@ -17,9 +17,10 @@ from augforge.data import images
 from augforge.data.annotations import dump_annotations, parse_annotations
 from augforge.data.files import read_sealed, seal, write_atomically
 from augforge.data.ids import canonical
+from augforge.data.parts import Parts
 from augforge.data.pictures import digests_of, dump_pictures, parse_pictures
 from augforge.data.sample import Sample
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan, stage_key
 from augforge.engine.limits import MOST, check_amounts

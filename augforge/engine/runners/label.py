@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.parts import Parts
 from augforge.data.splits import joined, kept_together, unlabelled_stay
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.empty import REASONS, usual_reason
 from augforge.engine.rows import Encoded, Look, drop_all, look_at, without_rows

@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from augforge.data.ledger import CHUNK, Indices, Ledger
+from augforge.data.parts import Parts
 from augforge.data.sample import Sample
-from augforge.data.store import Parts
 from augforge.engine.context import RunContext
 from augforge.engine.jobs import plan
 from augforge.engine.likeness import likeness_for
