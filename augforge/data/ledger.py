@@ -24,7 +24,7 @@ from augforge.data.key_index import KeyIndex, Keys
 from augforge.data.pictures import parse_pictures
 from augforge.data.rows import Rows
 from augforge.data.sample import On, Sample, is_evaluation
-from augforge.data.schema import CODED, ROWS, STORED, ledger_schema, samples_batch
+from augforge.data.schema import CODED, STORED, ledger_table, samples_batch
 from augforge.data.texts import Bytes, Coded, Codes, bytes_of, order_of
 from augforge.errors import RecipeError, shortened
 
@@ -65,8 +65,6 @@ class Ledger:
         self._decided, self._several = other._decided.copy(), other._several.copy()
         self._indexes = {}
 
-    # -- adding ---------------------------------------------------------------------------------------------
-
     def extend(self, samples: Iterable[Sample]) -> None:
         """Add samples, in order; in chunks, so that an iterator of a million does not become a list.
 
@@ -90,8 +88,6 @@ class Ledger:
             column.extend(coded[name])
         self._decided.extend(decided)
         self.classes = list(classes)
-
-    # -- reading --------------------------------------------------------------------------------------------
 
     @property
     def kept(self) -> NDArray[np.bool_]:
@@ -213,25 +209,19 @@ class Ledger:
         """The kept samples that a stage with `on` looks at."""
         if on == "all":
             return np.flatnonzero(self.kept)
-        return np.flatnonzero(self.kept & self._of_origin(on))
-
-    def _of_origin(self, origin: str) -> NDArray[np.bool_]:
-        return self._coded["origin"].equal(origin)
+        return np.flatnonzero(self.kept & self._coded["origin"].equal(on))
 
     def in_evaluation(self, indices: Indices) -> NDArray[np.bool_]:
         """(n,) which of `indices` are in a split for evaluation."""
         return self._coded["split"].mapped(is_evaluation, bool, indices)
-
-    def _outside_evaluation(self, indices: Indices) -> Indices:
-        found: Indices = indices[~self.in_evaluation(indices)]
-        return found
 
     def reference(self, unlabelled: bool = False, several: bool = False) -> Indices:
         """The kept real samples outside evaluation splits: what a class looks like.
 
         Those without a label are included only with `unlabelled`, those with several or a soft one also with `several`.
         """
-        indices = self._outside_evaluation(self.visible("real"))
+        indices = self.visible("real")
+        indices = indices[~self.in_evaluation(indices)]
         if unlabelled:
             return indices
         usable = self._coded["label"].codes[indices] >= 0
@@ -260,8 +250,7 @@ class Ledger:
 
     def several(self, indices: Indices) -> dict[int, Shares]:
         """The shares of those of `indices` that have several labels or a soft label instead of one, by place in it."""
-        known = self._several.of(len(self), self._said_of_labels)
-        if not known:
+        if not (known := self._several.of(len(self), self._said_of_labels)):
             return {}
         candidates = np.flatnonzero(self._coded["label"].codes[indices] < 0)
         return {place: known[i] for place in candidates.tolist() if (i := int(indices[place])) in known}
@@ -285,10 +274,10 @@ class Ledger:
 
     def _filed(self, indices: Indices) -> dict[int, str | None]:
         """The class under which those of `indices` with several labels or a soft one are filed, by place in it."""
-        several = self.several(indices)
-        if not several:
+        if not (several := self.several(indices)):
             return {}
-        counts = self.class_counts(self._outside_evaluation(np.flatnonzero(self._of_origin("real"))))
+        real = np.flatnonzero(self._coded["origin"].equal("real"))
+        counts = self.class_counts(real[~self.in_evaluation(real)])
         return {place: filed_under(shares, counts) for place, shares in several.items()}
 
     def class_index(self, indices: Indices) -> NDArray[np.int64]:
@@ -303,8 +292,6 @@ class Ledger:
             found[place] = number.get(str(name), -1)
         return found
 
-    # -- deciding -------------------------------------------------------------------------------------------
-
     def score(self, name: str, indices: Indices, values: NDArray[np.float64]) -> None:
         """Write a measure for `indices`; other samples keep their scores."""
         column = self.scores.setdefault(name, np.full(len(self), np.nan))
@@ -318,8 +305,8 @@ class Ledger:
         """
         unknown = [label for label in dict.fromkeys(labels) if label not in set(self.classes)]
         if unknown and not new_classes:
-            known = shortened(self.classes) or "none"
-            raise RecipeError(f"{by}: {unknown[0]!r} is no class of the sources", f"their classes are {known}")
+            problem, known = f"{by}: {unknown[0]!r} is no class of the sources", shortened(self.classes) or "none"
+            raise RecipeError(problem, f"their classes are {known}")
         self.classes += unknown
         self._coded["label"].write(indices, labels)
         self._coded["labelled_by"].write(indices, by)
@@ -335,7 +322,7 @@ class Ledger:
     def forget_empty_classes(self) -> list[str]:
         """Leave out the `empty` classes of which there still is no sample; which these were."""
         several = self.several(np.arange(len(self))).values() if self.empty else ()
-        met = {*self._coded["label"].counts(), *(name for shares in several for name in shares)}
+        met = {*self._coded["label"].counts()}.union(*several)
         gone = [name for name in self.empty if name in self.classes and name not in met]
         self.classes = [name for name in self.classes if name not in gone]
         return gone
@@ -354,15 +341,10 @@ class Ledger:
         """How many samples each stage dropped, and why: stages in the recipe's order, the usual reasons first."""
         return self._decided.drops_by_stage()
 
-    # -- as a table -----------------------------------------------------------------------------------------
-
     def tables(self, size: int = 65536) -> Iterator[pa.Table]:
         """The whole ledger as Arrow tables of at most `size` rows, with the classes in the schema's metadata."""
-        schema = ledger_schema(self.classes)
         for start in range(0, max(1, len(self)), size):
             part = slice(start, min(start + size, len(self)))
             stored = pa.Table.from_batches(self._rows.batches(STORED.names, part.start, part.stop), STORED)
-            columns: dict[str, Any] = {name: stored.column(name) for name in STORED.names}
-            columns |= {name: column.arrow(part).cast(ROWS.field(name).type) for name, column in self._coded.items()}
-            columns |= self._decided.columns(part)
-            yield pa.table([columns[name] for name in schema.names], schema=schema)
+            coded = {name: column.arrow(part) for name, column in self._coded.items()}
+            yield ledger_table(self.classes, stored, {**coded, **self._decided.columns(part)})

@@ -60,6 +60,14 @@ def ledger_schema(classes: Sequence[str]) -> pa.Schema:
     return pa.schema([fields[name] for name in order], metadata={"augforge": json.dumps({"classes": list(classes)})})
 
 
+def ledger_table(classes: Sequence[str], stored: pa.Table, more: Mapping[str, pa.Array]) -> pa.Table:
+    """Rows of samples.parquet: what is `stored` of them, and their other columns."""
+    schema = ledger_schema(classes)
+    columns = {name: stored.column(name) for name in stored.column_names}
+    columns |= {name: column.cast(schema.field(name).type) for name, column in more.items()}
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
 def samples_batch(samples: Sequence[Sample]) -> pa.RecordBatch:
     """The columns `STORED` of samples, in memory of just their size; what Arrow builds from Python has room to grow."""
     columns = {

@@ -18,7 +18,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.ingest import read_sources
 from augforge.engine.pixels import Located
-from augforge.engine.runners.generate import GENERATED
+from augforge.engine.runners.generated import GENERATED
 from augforge.errors import BadImage, SourceError, StoreError
 from augforge.io import Source, open_source
 from augforge.io.run import Run

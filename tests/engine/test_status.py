@@ -20,7 +20,7 @@ from augforge.cli.app import app
 from augforge.data.holder import holder_of
 from augforge.data.store import Store
 from augforge.engine.noted import NAME
-from augforge.engine.runners.generate import GENERATED
+from augforge.engine.runners.generated import GENERATED
 from augforge.engine.status import Status
 from augforge.errors import AugforgeError, StoreError
 from tests.conftest import write_images

@@ -62,15 +62,21 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     if stage.parents and stage.by != "exact":
         _drop_memorised(Candidates(stage, ledger, others, parts, closer), title)
     candidates = Candidates(stage, ledger, others, parts, closer)
-    if stage.distance == "auto" and stage.by != "exact" and candidates.distance < stage.reach(0):
-        progress.say(
-            f"duplicates: {candidates.size:,} images: hashes within {candidates.distance} bits, see --distance"
-        )
+    _say_if_narrow(candidates, progress)
     if models:
         close = _close(candidates, models, drop)
     _drop_duplicates(candidates, title, close, progress)
     closer.commit()
     return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
+
+
+def _say_if_narrow(candidates: Candidates, progress: Progress) -> None:
+    """Say that so many images are compared that hashes count as near within fewer bits than usual."""
+    stage = candidates.stage
+    if stage.distance == "auto" and stage.by != "exact" and candidates.distance < stage.reach(0):
+        progress.say(
+            f"duplicates: {candidates.size:,} images: hashes within {candidates.distance} bits, see --distance"
+        )
 
 
 def against_key(stage: Duplicates) -> str:

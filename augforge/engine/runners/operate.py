@@ -21,17 +21,8 @@ from augforge.engine.likeness import likeness_for
 from augforge.engine.loading import loading
 from augforge.engine.pixels import Pixels
 from augforge.engine.runners.checked import checked
-from augforge.engine.runners.generate import (
-    finished,
-    generation_config_of,
-    generator_parts,
-    load_inputs,
-    or_why,
-    row_of,
-    say_what_is_asked,
-    say_what_is_not_made,
-    size_of,
-)
+from augforge.engine.runners.generate import generator_parts, say_what_is_asked, say_what_is_not_made
+from augforge.engine.runners.generated import finished, generation_config_of, load_inputs, or_why, row_of, size_of
 from augforge.engine.work import Made, Maker, Work
 from augforge.errors import BadImage
 from augforge.progress import Progress

@@ -289,7 +289,7 @@ def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
 def work(path: Path) -> None:
     """One process of several: train together with the others, on the device that accelerate gave."""
     from augforge.data.parts import Parts
-    from augforge.engine.runners.generate import GENERATED
+    from augforge.engine.runners.generated import GENERATED
     from augforge.io import open_source
     from augforge.progress import LineProgress
 
