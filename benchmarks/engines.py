@@ -15,21 +15,20 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.choose import engine_of
 from augforge.engine.pixels import Pixels
 from augforge.engine.run import run
-from augforge.engine.work import Made, Maker, Place, Work
+from augforge.engine.work import Place
 from augforge.progress import Bar, Progress
 from augforge.recipe import parse_recipe
+from benchmarks.nothing import Nothing
 
 ROUNDS = 3
 UNITS = 5000
@@ -68,31 +67,6 @@ def measured(data: Path, engine: str, workers: int, out: Path) -> tuple[float, f
     told, began = FirstAdvance(), time.monotonic()
     run(parse_recipe(json.dumps(plain)), out, progress=told, engine=engine_of(engine, workers=workers))
     return told.first - told.opened, told.ended - told.opened, time.monotonic() - began
-
-
-@dataclass(frozen=True)
-class Nothing(Work[int]):
-    """Work that costs nothing."""
-
-    title: str = "nothing"
-    per_unit: int = 1
-
-    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
-        """As `Work.open`."""
-        return _Nothing()
-
-    def name_of(self, item: int) -> str:
-        """As `Work.name_of`."""
-        return str(item)
-
-    def lost(self, items: Sequence[int], why: str) -> Made:
-        """As `Work.lost`."""
-        raise AssertionError(why)
-
-
-class _Nothing(Maker):
-    def rows(self, made: Any) -> Made:
-        return Made([])
 
 
 def handed_out(engine: str, workers: int) -> float:

@@ -34,7 +34,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders, stored_vectors, vectors_key
 from augforge.engine.finish import write_result
 from augforge.engine.pixels import Pixels
-from augforge.engine.runners.generate import GENERATED
+from augforge.engine.runners.generated import GENERATED
 from augforge.progress import Progress
 from augforge.recipe import parse_recipe
 from augforge.report import write_report

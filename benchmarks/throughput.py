@@ -170,9 +170,7 @@ def main() -> None:
         print(f"  {seconds:8.1f} s  {name}")
     total = sum(laps.seconds.values())
     looking = sum(seconds for name, seconds in laps.seconds.items() if name.startswith(("read", "quality", "hash")))
-    print(
-        f"plain: {measuring:.1f} s measuring, {comparing:.1f} s comparing; augforge: {looking:.1f} s, {total:.1f} in all"
-    )
+    print(f"plain: {measuring:.1f} s measuring, {comparing:.1f} s comparing; augforge: {looking:.1f} of {total:.1f} s")
     print(f"measuring beside the plain loop: {measuring / looking:.2f}; all: {(measuring + comparing) / total:.2f}")
 
 

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Verdict = tuple[NDArray[np.bool_], NDArray[np.object_]]
 Scale = Literal["linear", "log", "logit"]
+Usual = tuple[float, float]
+"""The median of scores, and how far the lower half of them is from it."""
 
 ROBUST_STD = 1.4826
 """Times the median absolute deviation is the standard deviation of normally distributed scores."""
@@ -70,26 +72,32 @@ class Rule:
         scores = stepped(scores, self.step)
         stays = np.zeros(len(scores), dtype=bool)
         reasons = np.full(len(scores), None, dtype=object)
-        known, everyone = np.asarray(ids), np.flatnonzero(~np.isnan(scores))
+        known, everyone = np.asarray(ids), None if self.outliers is None else self._usual(scores[~np.isnan(scores)])
         for members in _by_group(groups):
             measured = members[~np.isnan(scores[members])]
             if self.outliers is not None:
-                stays[measured] = ~self._outlying(scores, measured, everyone)
+                stays[measured] = ~self._outlying(scores[measured], everyone)
             else:
                 stays[measured] = self._stays(scores[measured], known[measured])
-        reasons[~stays] = self._reasons(scores, within)[~stays]
+        gone = np.flatnonzero(~stays)
+        reasons[gone] = self._reasons(scores[gone], within)
         reasons[np.isnan(scores)] = "it has no score"
         return stays, reasons
 
-    def _outlying(
-        self, scores: NDArray[np.float64], members: NDArray[np.int64], everyone: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """(m,) which of the `members` (m,) are outliers of their group, or of `everyone` if the group is small."""
-        group = members if len(members) >= LEAST else everyone
-        if self.outliers is None or len(group) < LEAST:
-            return np.zeros(len(members), dtype=bool)
-        better = rescaled(scores, self.scale) * (-1 if self.lower_is_better else 1)
-        return outlying(better[members], better[group], self.outliers)
+    def _outlying(self, scores: NDArray[np.float64], everyone: Usual | None) -> NDArray[np.bool_]:
+        """(m,) which of the scores (m,) of a group are outliers of it, or of `everyone` if the group is small."""
+        usual = self._usual(scores) or everyone
+        if self.outliers is None or usual is None:
+            return np.zeros(len(scores), dtype=bool)
+        return _beyond(self._better(scores), usual, self.outliers)
+
+    def _usual(self, scores: NDArray[np.float64]) -> Usual | None:
+        """What is usual among the scores of a group; None of too few."""
+        return usual_of(self._better(scores)) if len(scores) >= LEAST else None
+
+    def _better(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) scores on the rule's scale, of which higher is better."""
+        return rescaled(scores, self.scale) * (-1 if self.lower_is_better else 1)
 
     def _stays(self, scores: NDArray[np.float64], ids: ArrayLike) -> NDArray[np.bool_]:
         if self.minimum is not None or self.maximum is not None:
@@ -125,14 +133,18 @@ def stepped(values: ArrayLike, step: float) -> Any:
 
 
 def best_share(scores: NDArray[np.float64], ids: ArrayLike, share: float) -> NDArray[np.bool_]:
-    """(n,) bool: the floor(share * n) best, and at least one where share > 0; ties go to the lowest id."""
+    """(n,) bool: the floor(share * n) best, and at least one where share > 0; ties go to the lowest id. No NaN."""
     count = int(share * len(scores) + 1e-9)
     if share > 0:
         count = max(1, count)
-    order = np.lexsort((np.asarray(ids), -scores))
-    stays = np.zeros(len(scores), dtype=bool)
-    stays[order[:count]] = True
-    return stays
+    if not 0 < count < len(scores):
+        return np.full(len(scores), count > 0)
+    cut = np.partition(scores, len(scores) - count)[len(scores) - count]
+    stays = scores > cut
+    ties = np.flatnonzero(scores == cut)
+    lowest = np.argsort(np.asarray(ids)[ties], kind="stable")
+    stays[ties[lowest[: count - int(stays.sum())]]] = True
+    return np.asarray(stays)
 
 
 def floor_of(scores: NDArray[np.float64], deviations: float) -> float:
@@ -154,8 +166,17 @@ def outlying(scores: NDArray[np.float64], group: NDArray[np.float64], deviations
         group: (m,) finite, m >= 1: the scores that say what is usual.
         deviations: how many; 3.5 drops one of 4,300 normally distributed scores.
     """
+    return _beyond(scores, usual_of(group), deviations)
+
+
+def usual_of(group: NDArray[np.float64]) -> Usual:
+    """The median of a group (m,), m >= 1, and the robust standard deviation of its lower half; see `outlying`."""
     median = np.median(group)
-    deviation = ROBUST_STD * np.median(median - group[group <= median])
+    return float(median), float(ROBUST_STD * np.median(median - group[group <= median]))
+
+
+def _beyond(scores: NDArray[np.float64], usual: Usual, deviations: float) -> NDArray[np.bool_]:
+    median, deviation = usual
     found: NDArray[np.bool_] = (median - scores > deviations * deviation) & (deviation > 0)
     return found
 
@@ -172,5 +193,6 @@ def rescaled(scores: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
 def _by_group(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """The rows of each group."""
     order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order])) + 1
+    ordered = groups[order]
+    starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
     return [part for part in np.split(order, starts) if len(part)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from augforge.api.recipe import Source, limit_of, share_of, sources_of
 from augforge.api.shown import progress_of
+from augforge.data.places import on_disk
 from augforge.errors import RecipeError
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
@@ -62,10 +62,11 @@ def train(
         raise RecipeError(f"train: {name} is no trainer")
     specs = _sources(cls, source, options)
     stage = build_stage("train", name, {kebab(option): value for option, value in options.items()})
-    called = stage.model_copy(update={"called": Path(out).resolve().name})
+    folder = on_disk(out)
+    called = stage.model_copy(update={"called": folder.resolve().name})
     return train_alone(
         Recipe(f"train-{name}", seed, specs, (called,)),
-        Path(out),
+        folder,
         resume=resume,
         device=device,
         limit=limit_of(limit),

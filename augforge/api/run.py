@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from augforge.api.contents import RunContents
 from augforge.api.images import Regenerated, RunImage, RunImages
 from augforge.api.shown import Rows, progress_of
+from augforge.data.places import on_disk
 from augforge.errors import RecipeError, did_you_mean
 from augforge.progress import Progress
 
@@ -244,7 +245,7 @@ class Run(RunContents):
         done, _ = exported_or_pushed(
             self.folder,
             to,
-            Path(out),
+            on_disk(out),
             repo,
             public,
             uniform=uniform_of(image_mode, size),

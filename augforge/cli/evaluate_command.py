@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from augforge.cli.options import AsJson, Device, DryRun, Folder, Replace, SharedStore
+from augforge.cli.options import AsJson, Device, DryRun, Folder, Replace, SharedStore, as_it_is
 from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
 from augforge.evaluate.settings import Settings, settings_of
@@ -62,7 +62,7 @@ def evaluate_command(**given: Any) -> None:
     own = {name: given.pop(name) for name in OWN}
     settings = settings_of({kebab(name): value for name, value in given.items() if value not in (None, [])})
     folder, test, as_json = own.pop("folder"), own.pop("test"), own.pop("json")
-    evaluate_and_show(folder, test, settings, as_json, shifts=own.pop("on_shifts"), **own)
+    evaluate_and_show(as_it_is(folder), test, settings, as_json, shifts=own.pop("on_shifts"), **own)
 
 
 def _parameters() -> list[inspect.Parameter]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import AsJson, DryRun, Folder, Replace
+from augforge.cli.options import HERE, AsJson, DryRun, Folder, Replace, as_it_is
 
 MARKS, CARD, PIXELS, HUB = "Marks", "Card", "Images", "Hub"
 FORMATS = ("folder", "parquet", "webdataset", "coco", "yolo", "voc", "hf", "fiftyone", "label-studio", "hub")
@@ -27,7 +27,13 @@ def export(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="The folder to write; again into it to go on.", show_default=False)
+        Path,
+        typer.Option(
+            "--out",
+            **HERE,
+            help="The folder to write; again into it to go on.",
+            show_default=False,
+        ),
     ],
     image_mode: Annotated[
         str | None,
@@ -86,7 +92,7 @@ def export(
     options: dict[str, Any] = {"private": private_sources, "described": Described(license, url, creator)}
     options |= {"uniform": uniform_of(image_mode, size), "marker": marker_of(mark, sign, cert, key)}
     options |= {"dry_run": dry_run, "replace": replace}
-    export_and_show(folder, to, out, json, repo=repo, public=public, **options)
+    export_and_show(as_it_is(folder), to, out, json, repo=repo, public=public, **options)
 
 
 def check_marks(

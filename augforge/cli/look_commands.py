@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from augforge.cli.completion import among
-from augforge.cli.options import AsJson, DryRun, Folder, Replace
+from augforge.cli.options import HERE, AsJson, DryRun, Folder, Replace, as_it_is
 
 
 def inspect(
@@ -21,7 +21,8 @@ def inspect(
         ),
     ],
     png: Annotated[
-        Path | None, typer.Option("--png", help="Draw examples, with their annotations, into this file.")
+        Path | None,
+        typer.Option("--png", **HERE, help="Draw examples, with their annotations, into this file."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many examples.")] = 24,
     json: AsJson = False,
@@ -36,7 +37,7 @@ def samples(
     name: Annotated[
         str, typer.Argument(help="Which data set: digits or streets.", autocompletion=among("digits", "streets"))
     ],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", **HERE, help="The folder to write.", show_default=False)],
     split: Annotated[
         str, typer.Option("--split", help="train or test.", autocompletion=among("train", "test"))
     ] = "train",
@@ -105,7 +106,7 @@ def why(
     from augforge.cli.render.life import show_life
     from augforge.provenance.lineage import lineage_of
 
-    show_life(lineage_of(folder, identity), json)
+    show_life(lineage_of(as_it_is(folder), identity), json)
 
 
 def thresholds(
@@ -118,13 +119,19 @@ def thresholds(
     from augforge.cli.render.thresholds import show_thresholds
     from augforge.report.thresholds import thresholds as measured
 
-    show_thresholds(measured(folder, names=measure, minimums=minimum or ()), json)
+    show_thresholds(measured(as_it_is(folder), names=measure, minimums=minimum or ()), json)
 
 
 def report(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; DIR/report.html if not given.")] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Write the figures as PNG into this folder, too.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", **HERE, help="The HTML file; DIR/report.html if not given."),
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option("--png", **HERE, help="Write the figures as PNG into this folder, too."),
+    ] = None,
     megabytes: Annotated[
         float, typer.Option("--megabytes", min=0.5, max=100_000, help="How large the file may be.")
     ] = 40.0,
@@ -137,4 +144,4 @@ def report(
     from augforge.cli.render.report import report_and_show
 
     options = {"png": png, "megabytes": megabytes, "umap": umap, "replace": replace}
-    report_and_show(folder, out, json, dry_run=dry_run, **options)
+    report_and_show(as_it_is(folder), out, json, dry_run=dry_run, **options)

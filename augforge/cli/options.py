@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,29 +22,38 @@ Recipe = Annotated[
 ]
 
 
-def to_read(place: str) -> Path:
-    """The folder of a run, which is fetched first where it is named by a URL."""
-    from augforge.data.places import folder_to_read
-
-    return folder_to_read(place)
-
-
 def to_write(place: str) -> Path:
-    """The folder for a run; of a URL, the one on this machine that mirrors it."""
+    """The folder of a run; of a URL, the one on this machine that mirrors it. Nothing is asked of the store."""
     from augforge.data.places import folder_to_write
 
     return folder_to_write(place)
 
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False, parser=to_read)]
+def as_it_is(folder: Path) -> Path:
+    """The folder of a run that is to be read: that of a URL is brought to the state of the bucket first."""
+    from augforge.data.places import brought_up
+
+    return brought_up(folder)
+
+
+def here(place: str) -> Path:
+    """A path of this machine, where something else than a run is written."""
+    from augforge.data.places import on_disk
+
+    return on_disk(place)
+
+
+HERE: dict[str, Any] = {"parser": here, "metavar": "PATH"}
+TO_WRITE: dict[str, Any] = {"parser": to_write, "metavar": "PATH"}
+"""Of an option or argument: how its text becomes a path."""
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False, parser=to_write)]
 Out = Annotated[
     Path,
     typer.Option(
         "--out",
-        metavar="PATH",
         help="The run folder, or s3://BUCKET/RUN; run the same command again to resume.",
         show_default=False,
-        parser=to_write,
+        **TO_WRITE,
     ),
 ]
 Seed = Annotated[
@@ -74,7 +83,10 @@ MaxBad = Annotated[
 SharedStore = Annotated[
     Path | None,
     typer.Option(
-        "--store", help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).", rich_help_panel=RUN
+        "--store",
+        **HERE,
+        help="Share embeddings between runs in this folder (or set AUGFORGE_STORE).",
+        rich_help_panel=RUN,
     ),
 ]
 Retry = Annotated[

@@ -10,6 +10,8 @@ import typer
 
 from augforge.cli.completion import among, models_for
 from augforge.cli.options import (
+    HERE,
+    TO_WRITE,
     AllowEmpty,
     AsJson,
     Device,
@@ -21,7 +23,8 @@ from augforge.cli.options import (
     Replace,
     SharedStore,
     Yes,
-    to_read,
+    as_it_is,
+    to_write,
 )
 
 Level = Annotated[
@@ -36,7 +39,10 @@ Level = Annotated[
 
 def lock_(
     recipe: Recipe,
-    out: Annotated[Path | None, typer.Option("--out", help="The run folder (runs/NAME if absent).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", **TO_WRITE, help="The run folder (runs/NAME if absent)."),
+    ] = None,
     device: Device = "auto",
     max_bad: MaxBad = 0.1,
     store: SharedStore = None,
@@ -75,7 +81,12 @@ def rebuild(
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Reuse nothing that is in --out.")] = False,
     lock: Annotated[Path | None, typer.Option("--lock", help="The lock (beside the recipe if absent).")] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", help="For tolerance: a run folder whose pixels to compare with.")
+        Path | None,
+        typer.Option(
+            "--reference",
+            **TO_WRITE,
+            help="For tolerance: a run folder whose pixels to compare with.",
+        ),
     ] = None,
     psnr: Annotated[
         float | None, typer.Option("--psnr", min=0, max=1000, help="With --reference: this many dB instead of 1/255.")
@@ -105,7 +116,7 @@ def rebuild(
         "level": check_level(level),
         "flips": flips,
         "from_scratch": from_scratch,
-        "reference": reference,
+        "reference": None if reference is None else as_it_is(reference),
     }
     options |= {
         "bounds": Bounds(psnr, cosine, embedder),
@@ -129,12 +140,12 @@ def verify(
     """Check every digest and invariant of a run folder. Exit code 0: sound; 3: something is wrong."""
     from augforge.cli.render import rebuild as render_rebuild
 
-    sys.exit(render_rebuild.verify_and_show(folder, sample, device, json))
+    sys.exit(render_rebuild.verify_and_show(as_it_is(folder), sample, device, json))
 
 
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False, parser=to_read)],
-    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False, parser=to_read)],
+    before: Annotated[Path, typer.Argument(metavar="A", help="A run folder.", show_default=False, parser=to_write)],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.", show_default=False, parser=to_write)],
     form: Annotated[
         str,
         typer.Option(
@@ -150,7 +161,7 @@ def diff(
     from augforge.provenance.diff import check_form
     from augforge.provenance.diff import diff as compare
 
-    found = compare(before, after)
+    found = compare(as_it_is(before), as_it_is(after))
     render_rebuild.show_diff(found, check_form(form))
     sys.exit(3 if exit_code and found.changes else 0)
 
@@ -158,7 +169,10 @@ def diff(
 def regen(
     folder: Folder,
     identity: Annotated[str, typer.Argument(metavar="ID", help="An id, or its first digits.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", help="The PNG file to write (ID.png if absent).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", **HERE, help="The PNG file to write (ID.png if absent)."),
+    ] = None,
     device: Device = "auto",
     dry_run: DryRun = False,
     replace: Replace = False,
@@ -166,4 +180,4 @@ def regen(
     """Make one synthetic image again from its provenance. Exit code 0: within 1/255 of the first one; 3: not."""
     from augforge.cli.render import rebuild as render_rebuild
 
-    sys.exit(render_rebuild.regen_and_show(folder, identity, out, device, dry_run=dry_run, replace=replace))
+    sys.exit(render_rebuild.regen_and_show(as_it_is(folder), identity, out, device, dry_run=dry_run, replace=replace))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from augforge.cli.options import (
+    TO_WRITE,
     Address,
     AllowEmpty,
     AsJson,
@@ -83,7 +84,10 @@ def check(recipe: Recipe) -> None:
 
 def plan(
     recipe: Recipe,
-    out: Annotated[Path | None, typer.Option("--out", help="The run folder, to see what can be reused.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", **TO_WRITE, help="The run folder, to see what can be reused."),
+    ] = None,
     limit: Limit = None,
     seed: Seed = None,
     yes: Yes = False,

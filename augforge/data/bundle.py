@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augforge.data.mirror import Commit
-from augforge.data.store import Parts, Target, Writer
+from augforge.data.parts import Parts, Target, Writer
 
 TO, ROW = "to", "row"
 

@@ -8,7 +8,8 @@ show it. An image with a label and several labels or a soft label is of its one 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,25 +52,21 @@ def is_soft(shares: Shares) -> bool:
 
 
 def expected_counts(
-    labels: Iterable[str | None], several: Iterable[Shares], classes: Sequence[str]
+    labels: Mapping[str | None, int], several: Iterable[Shares], classes: Sequence[str]
 ) -> dict[str, float]:
     """How many images of each of `classes` are expected, whole numbers as such.
 
     Args:
-        labels: (n,) the one label of each image, None where it has none.
+        labels: how many images have each as their one label.
         several: the shares of those images that have several labels or a soft label.
         classes: what to count.
     """
     terms: dict[str, list[float]] = {name: [] for name in classes}
-    whole: dict[str, int] = dict.fromkeys(classes, 0)
-    for label in labels:
-        if label in whole:
-            whole[label] += 1
     for shares in several:
         for name, share in shares.items():
             if name in terms:
                 terms[name].append(share)
-    return {name: plain(whole[name] + math.fsum(terms[name])) for name in classes}
+    return {name: plain(labels.get(name, 0) + math.fsum(terms[name])) for name in classes}
 
 
 def plain(number: float) -> float:
@@ -104,7 +101,7 @@ def filed_labels(rows: pa.Table, classes: Sequence[str]) -> list[str | None]:
 
 def table_counts(rows: pa.Table, classes: Sequence[str]) -> dict[str, float]:
     """How many images of each of `classes` are expected among rows of a ledger."""
-    return expected_counts(rows.column("label").to_pylist(), several_in(rows).values(), classes)
+    return expected_counts(Counter(rows.column("label").to_pylist()), several_in(rows).values(), classes)
 
 
 def several_in(rows: pa.Table) -> dict[int, dict[str, float]]:
@@ -131,9 +128,13 @@ class Several:
         made._known, made._looked = dict(self._known), self._looked
         return made
 
-    def of(self, rows: pa.Table) -> dict[int, dict[str, float]]:
-        """By the places of all rows that have several labels or a soft label, less those labelled since."""
-        start, self._looked = self._looked, rows.num_rows
-        fresh = several_in(rows.slice(start).select(["label", "annotations"])) if start < rows.num_rows else {}
-        self._known |= {start + place: shares for place, shares in fresh.items()}
+    def of(self, count: int, rows_from: Callable[[int], Iterable[pa.Table]]) -> dict[int, dict[str, float]]:
+        """By the places of all `count` rows that have several labels or a soft label, less those labelled since.
+
+        `rows_from` gives the columns `label` and `annotations` of the rows from a place on, some at a time.
+        """
+        start, self._looked = self._looked, count
+        for rows in rows_from(start) if start < count else ():
+            self._known |= {start + place: shares for place, shares in several_in(rows).items()}
+            start += rows.num_rows
         return self._known

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
+CHUNK = 1024  # items that are made to text together
 ID_LENGTH = 20  # hex digits, 80 bits: under 1e-6 chance of a clash among a billion samples
 
 
@@ -18,8 +21,32 @@ def canonical(value: Any) -> str:
 
 
 def key(*parts: Any) -> str:
-    """A stable id of JSON-like `parts`: 20 hex digits of their SHA-256."""
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()[:ID_LENGTH]
+    """A stable id of JSON-like `parts`: 20 hex digits of their SHA-256.
+
+    A part that is an iterator, or one of iterators, counts as the list of what it gives, and need not fit in memory.
+    """
+    if not any(isinstance(part, Iterator) for part in parts):
+        return hashlib.sha256(canonical(parts).encode()).hexdigest()[:ID_LENGTH]
+    hashed = hashlib.sha256()
+    for text in _list_text(iter(parts)):
+        hashed.update(text.encode())
+    return hashed.hexdigest()[:ID_LENGTH]
+
+
+def _list_text(items: Iterator[Any]) -> Iterator[str]:
+    """The canonical text of the list of `items`, piece by piece."""
+    before = "["
+    while chunk := list(islice(items, CHUNK)):
+        for some, group in groupby(chunk, key=lambda item: isinstance(item, Iterator)):
+            if not some:
+                yield before + canonical(list(group))[1:-1]
+                before = ","
+                continue
+            for item in group:
+                yield before
+                yield from _list_text(item)
+                before = ","
+    yield "[]" if before == "[" else "]"
 
 
 def seed_of(identity: str) -> int:

@@ -1,14 +1,15 @@
-"""The ledger: every sample ever seen, as columns. A million samples fit in 1 GB.
+"""The ledger: every sample ever seen, as columns, of which those that grow with a sample's texts lie on the disk.
 
-What never changes about a sample is in an Arrow table; what the stages decide is in NumPy arrays beside it.
+What never changes about a sample is in Arrow batches, mapped from a file once there are many. Columns of few different
+texts, and what the stages decide, are numbers in NumPy arrays beside them: about 20 bytes a sample, 8 for each measure.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,35 +19,38 @@ from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
 from augforge.data.classes import Several, Shares, expected_counts, filed_under
+from augforge.data.decisions import Decided, Decisions
+from augforge.data.key_index import KeyIndex, Keys
 from augforge.data.pictures import parse_pictures
+from augforge.data.rows import Rows
 from augforge.data.sample import On, Sample, is_evaluation
-from augforge.data.schema import ROWS, ledger_schema, samples_table, score_maps
+from augforge.data.schema import CODED, STORED, ledger_table, samples_batch
+from augforge.data.texts import Bytes, Coded, Codes, bytes_of, order_of
 from augforge.errors import RecipeError, shortened
 
 Indices = NDArray[np.int64]
 
 CHUNK = 4096
+EVERYONE = slice(None)
 
 
 class Ledger:
-    """Samples as columns: `rows` (Arrow, what they are), and what was decided about them.
+    """Samples as columns: what they are (`_rows`, `_coded`), and what was decided about them (`_decided`).
 
-    `empty` names those of `classes` of which the sources hold no image.
+    `empty` names those of `classes` of which the sources hold no image. `folder` is where the file of many rows is
+    made, which has no name and is gone with the ledger; without it, where temporary files lie.
     """
 
-    def __init__(self, classes: Sequence[str] = (), empty: Sequence[str] = ()) -> None:
+    def __init__(self, classes: Sequence[str] = (), empty: Sequence[str] = (), folder: Path | None = None) -> None:
         self.classes, self.empty = list(classes), tuple(empty)
-        self.rows = ROWS.empty_table()
-        self.kept = np.zeros(0, dtype=bool)
-        self.dropped = np.zeros(0, dtype=object)
-        self.dropped_by = np.zeros(0, dtype=object)
-        self.weight = np.zeros(0, dtype=np.float64)
-        self.scores: dict[str, NDArray[np.float64]] = {}
-        self._places: dict[str, int] | None = None
+        self._rows = Rows(STORED, folder)
+        self._coded = {name: Coded() for name in CODED}
+        self._decided = Decisions()
+        self._indexes: dict[str, KeyIndex] = {}
         self._several = Several()
 
     def __len__(self) -> int:
-        return int(self.rows.num_rows)
+        return len(self._rows)
 
     def copy(self) -> Ledger:
         """A snapshot that later changes do not affect."""
@@ -56,13 +60,10 @@ class Ledger:
 
     def restore(self, other: Ledger) -> None:
         """Restore the state of `other`."""
-        self.classes, self.rows = list(other.classes), other.rows
-        self.kept, self.weight = other.kept.copy(), other.weight.copy()
-        self.dropped, self.dropped_by = other.dropped.copy(), other.dropped_by.copy()
-        self.scores = {name: values.copy() for name, values in other.scores.items()}
-        self._places, self._several = None, other._several.copy()
-
-    # -- adding ---------------------------------------------------------------------------------------------
+        self.classes, self._rows = list(other.classes), other._rows.copy()
+        self._coded = {name: column.copy() for name, column in other._coded.items()}
+        self._decided, self._several = other._decided.copy(), other._several.copy()
+        self._indexes = {}
 
     def extend(self, samples: Iterable[Sample]) -> None:
         """Add samples, in order; in chunks, so that an iterator of a million does not become a list.
@@ -70,92 +71,160 @@ class Ledger:
         Labels that are not among the classes yet are added to them, in the order in which they come.
         """
         classes = dict.fromkeys(self.classes)
-        chunk: list[Sample] = []
-        tables: list[pa.Table] = [self.rows]
-        decided: list[Sample] = []
-        for sample in samples:
-            chunk.append(sample)
-            decided.append(_decisions_only(sample))
-            if sample.label is not None:
-                classes.setdefault(sample.label)
-            if len(chunk) == CHUNK:
-                tables.append(samples_table(chunk))
-                chunk = []
-        tables.append(samples_table(chunk))
-        self._add(pa.concat_tables(tables).unify_dictionaries(), decided)
+        coded: dict[str, list[Codes]] = {name: [] for name in CODED}
+        decided: list[Decided] = []
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            waiting = iter(samples)
+            while chunk := list(islice(waiting, CHUNK)):
+                classes.update(dict.fromkeys(s.label for s in chunk if s.label is not None))
+                for name, column in self._coded.items():
+                    coded[name].append(column.numbers([getattr(s, name) for s in chunk]))
+                decided.append(self._decided.said_of(chunk))
+                yield samples_batch(chunk)
+
+        self._rows.extend(batches())
+        for name, column in self._coded.items():
+            column.extend(coded[name])
+        self._decided.extend(decided)
         self.classes = list(classes)
 
-    def _add(self, rows: pa.Table, decided: Sequence[Sample]) -> None:
-        before, self.rows = len(self), rows
-        self.kept = np.append(self.kept, [s.kept for s in decided]).astype(bool)
-        self.dropped = np.append(self.dropped, np.array([s.dropped for s in decided], dtype=object))
-        self.dropped_by = np.append(self.dropped_by, np.array([s.dropped_by for s in decided], dtype=object))
-        self.weight = np.append(self.weight, [s.weight for s in decided])
-        for name in set(self.scores) | {name for s in decided for name in s.scores}:
-            old = self.scores.get(name, np.full(before, np.nan))
-            self.scores[name] = np.append(old, [s.scores.get(name, np.nan) for s in decided])
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """(n,) who is kept; may be written to."""
+        return self._decided.kept
 
-    # -- reading --------------------------------------------------------------------------------------------
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """(n,) weights; may be written to."""
+        return self._decided.weight
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """(n,) of each measure, NaN where it is not known."""
+        return self._decided.scores
+
+    @property
+    def dropped(self) -> NDArray[np.object_]:
+        """(n,) why each was dropped, None of those that are kept; made anew each time."""
+        return self._decided.reasons.objects()
+
+    @property
+    def dropped_by(self) -> NDArray[np.object_]:
+        """(n,) which stage dropped each, None of those that are kept; made anew each time."""
+        return self._decided.stages.objects()
 
     def column(self, name: str, indices: Indices | None = None) -> list[Any]:
-        """A column as Python values, of all samples or of `indices`."""
-        column = self.rows.column(name)
-        return list((column if indices is None else column.take(pa.array(indices))).to_pylist())
+        """A column as Python values, of all samples or of `indices`; `texts` and `coded` take less memory."""
+        if name in self._coded:
+            return self._coded[name].list(EVERYONE if indices is None else indices)
+        return [value for piece in self._rows.pieces(name, indices) for value in piece.to_pylist()]
+
+    def texts(self, name: str, indices: Indices | None = None) -> Bytes:
+        """(n,) a column of texts, such as `id` or `digest`, in UTF-8: their order is that of the texts."""
+        return self._rows.texts(name, indices)
+
+    def numbers(self, name: str, indices: Indices | None = None) -> NDArray[np.int64]:
+        """(n,) a column of whole numbers, such as `width`."""
+        pieces = [np.asarray(piece) for piece in self._rows.pieces(name, indices)]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *pieces])
+
+    def lists(self, name: str, indices: Indices | None = None) -> tuple[Indices, Bytes]:
+        """A column of lists of texts, such as `parents`: (q,) whose place in `indices` has (q,) which text."""
+        rows, texts, start = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype="S1")], 0
+        for piece in self._rows.pieces(name, indices):
+            rows.append(start + np.repeat(np.arange(len(piece)), np.asarray(piece.value_lengths())))
+            texts.append(bytes_of(piece.flatten()))
+            start += len(piece)
+        return np.concatenate(rows), np.concatenate(texts)
+
+    def order_of_ids(self, indices: Indices | None = None) -> Indices:
+        """(n,) the places of all samples, or in `indices`, in the order of their ids."""
+        return order_of(self.texts("id", indices))
+
+    def sorted_by(self, name: str) -> Indices:
+        """(n,) all samples in the order of a column of texts of any length; of equal ones the first comes first."""
+        column = pa.chunked_array(self._rows.pieces(name), STORED.field(name).type)
+        return np.asarray(pc.sort_indices(column)).astype(np.int64)
+
+    def coded(self, name: str) -> Coded:
+        """A column of few different texts, or `dropped` or `dropped_by`: by what it says one may choose and count."""
+        decided = {"dropped": self._decided.reasons, "dropped_by": self._decided.stages}
+        return decided[name] if name in decided else self._coded[name]
+
+    def each(self, names: Sequence[str], indices: Indices | None = None) -> Iterator[tuple[Any, ...]]:
+        """Some columns of all samples or of `indices`, one sample after the other; `kept` and the reasons too."""
+        for start in range(0, len(self) if indices is None else len(indices), CHUNK):
+            stop = min(start + CHUNK, len(self) if indices is None else len(indices))
+            part = np.arange(start, stop) if indices is None else indices[start:stop]
+            stored = self._rows.take(part, [name for name in names if name in STORED.names])
+            columns = [self._listed(name, part, stored) for name in names]
+            yield from zip(*columns, strict=True)
+
+    def _listed(self, name: str, part: Indices, stored: pa.Table) -> list[Any]:
+        if name in STORED.names:
+            return list(stored.column(name).to_pylist())
+        return self.kept[part].tolist() if name == "kept" else self.coded(name).list(part)
 
     def samples(self, indices: Indices) -> Iterator[Sample]:
         """The samples at `indices`, one after the other."""
         for start in range(0, len(indices), CHUNK):
             part = indices[start : start + CHUNK]
-            for index, row in zip(part, self.rows.take(pa.array(part)).to_pylist(), strict=True):
-                yield self._sample(int(index), row)
+            coded = zip(*(column.list(part) for column in self._coded.values()), strict=True)
+            stored = self._rows.take(part, STORED.names).to_pylist()
+            for row, said, decided in zip(stored, coded, self._decided.rows(part), strict=True):
+                row["parents"] = tuple(row["parents"])
+                row["sampled_params"] = json.loads(row["sampled_params"])
+                row["pictures"] = parse_pictures(row["pictures"])
+                row["annotations"] = parse_annotations(row["annotations"])
+                yield Sample(**row, **dict(zip(CODED, said, strict=True)), **decided)
 
-    def _sample(self, index: int, row: Mapping[str, Any]) -> Sample:
-        scores = {name: float(values[index]) for name, values in self.scores.items() if not np.isnan(values[index])}
-        return Sample(
-            **{
-                **row,
-                "parents": tuple(row["parents"]),
-                "sampled_params": json.loads(row["sampled_params"]),
-                "pictures": parse_pictures(row["pictures"]),
-                "annotations": parse_annotations(row["annotations"]),
-                "kept": bool(self.kept[index]),
-                "dropped": self.dropped[index],
-                "dropped_by": self.dropped_by[index],
-                "weight": float(self.weight[index]),
-                "scores": scores,
-            }
-        )
+    def find(self, ids: Keys) -> Indices:
+        """(n,) where the samples with these ids are, -1 for ids that are not in the ledger."""
+        return self._index("id").find(ids) if len(ids) else np.zeros(0, dtype=np.int64)
+
+    def all_with(self, name: str, texts: Keys) -> Indices:
+        """Where all samples are that have one of `texts` in the column, such as `digest`, rising."""
+        return self._index(name).all(texts)
+
+    def same(self, name: str) -> Indices:
+        """(n,) the first sample that has the same text in a column, such as `digest`, as each."""
+        return self._index(name).same()
+
+    def distinct(self, name: str, indices: Indices) -> int:
+        """How many different texts the samples at `indices` have in a column, such as `digest`."""
+        return len(np.unique(self.same(name)[indices]))
+
+    def _index(self, name: str) -> KeyIndex:
+        if name not in self._indexes or len(self._indexes[name]) != len(self):
+            self._indexes[name] = KeyIndex([pa.chunked_array(self._rows.pieces(name), pa.string())])
+        return self._indexes[name]
 
     def by_id(self, ids: Collection[str]) -> dict[str, Sample]:
         """The samples with these ids; ids that are not in the ledger are left out."""
-        if self._places is None or len(self._places) != len(self):
-            self._places = {identity: place for place, identity in enumerate(self.column("id"))}
-        places = np.array(sorted(self._places[i] for i in ids if i in self._places), dtype=np.int64)
-        return {sample.id: sample for sample in self.samples(places)}
+        places = self.find(list(ids))
+        return {sample.id: sample for sample in self.samples(np.unique(places[places >= 0]))}
 
     def visible(self, on: On = "all") -> Indices:
         """The kept samples that a stage with `on` looks at."""
         if on == "all":
             return np.flatnonzero(self.kept)
-        return np.flatnonzero(self.kept & self._of_origin(on))
+        return np.flatnonzero(self.kept & self._coded["origin"].equal(on))
 
-    def _of_origin(self, origin: str) -> NDArray[np.bool_]:
-        return np.asarray(pc.equal(self.rows.column("origin"), origin)).astype(bool)
-
-    def _outside_evaluation(self, indices: Indices) -> Indices:
-        keep = np.array([not is_evaluation(split) for split in self.column("split", indices)], dtype=bool)
-        found: Indices = indices[keep]
-        return found
+    def in_evaluation(self, indices: Indices) -> NDArray[np.bool_]:
+        """(n,) which of `indices` are in a split for evaluation."""
+        return self._coded["split"].mapped(is_evaluation, bool, indices)
 
     def reference(self, unlabelled: bool = False, several: bool = False) -> Indices:
         """The kept real samples outside evaluation splits: what a class looks like.
 
         Those without a label are included only with `unlabelled`, those with several or a soft one also with `several`.
         """
-        indices = self._outside_evaluation(self.visible("real"))
+        indices = self.visible("real")
+        indices = indices[~self.in_evaluation(indices)]
         if unlabelled:
             return indices
-        usable = np.array([label is not None for label in self.column("label", indices)], dtype=bool)
+        usable = self._coded["label"].codes[indices] >= 0
         usable[list(self.several(indices)) if several else []] = True
         chosen: Indices = indices[usable]
         return chosen
@@ -177,43 +246,51 @@ class Ledger:
         See `augforge.data.classes`: whole numbers, unless there are soft labels.
         """
         indices = self.visible() if indices is None else indices
-        return expected_counts(self.column("label", indices), self.several(indices).values(), self.classes)
+        return expected_counts(self._coded["label"].counts(indices), self.several(indices).values(), self.classes)
 
     def several(self, indices: Indices) -> dict[int, Shares]:
         """The shares of those of `indices` that have several labels or a soft label instead of one, by place in it."""
-        known = self._several.of(self.rows)
-        if not known:
+        if not (known := self._several.of(len(self), self._said_of_labels)):
             return {}
-        labels = self.column("label", indices)
-        found = zip(indices.tolist(), labels, strict=True)
-        return {place: known[i] for place, (i, label) in enumerate(found) if label is None and i in known}
+        candidates = np.flatnonzero(self._coded["label"].codes[indices] < 0)
+        return {place: known[i] for place in candidates.tolist() if (i := int(indices[place])) in known}
+
+    def _said_of_labels(self, start: int) -> Iterator[pa.Table]:
+        """The columns `label` and `annotations` of the rows from `start` on, a batch at a time."""
+        for batch in self._rows.batches(["annotations"], start):
+            part = slice(start, start + batch.num_rows)
+            yield pa.table({"label": self._coded["label"].arrow(part), "annotations": batch.column(0)})
+            start = part.stop
 
     def filed_under(self, indices: Indices) -> list[str | None]:
         """(n,) the class under which each of `indices` is filed where it can be counted once, None without a class.
 
         Several labels are filed under the rarest one among the real images outside evaluation splits.
         """
-        labels, several = self.column("label", indices), self.several(indices)
-        if several:
-            counts = self.class_counts(self._outside_evaluation(np.flatnonzero(self._of_origin("real"))))
-            for place, shares in several.items():
-                labels[place] = filed_under(shares, counts)
+        labels = self.column("label", indices)
+        for place, name in self._filed(indices).items():
+            labels[place] = name
         return labels
+
+    def _filed(self, indices: Indices) -> dict[int, str | None]:
+        """The class under which those of `indices` with several labels or a soft one are filed, by place in it."""
+        if not (several := self.several(indices)):
+            return {}
+        real = np.flatnonzero(self._coded["origin"].equal("real"))
+        counts = self.class_counts(real[~self.in_evaluation(real)])
+        return {place: filed_under(shares, counts) for place, shares in several.items()}
 
     def class_index(self, indices: Indices) -> NDArray[np.int64]:
         """(n,) index into `classes`, -1 where a sample has no label."""
-        labels = self.rows.column("label").take(pa.array(indices))
-        places = pc.fill_null(pc.index_in(labels, value_set=pa.array(self.classes, pa.string())), -1)
-        return np.asarray(places).astype(np.int64)
+        number = {name: place for place, name in enumerate(self.classes)}
+        return self._coded["label"].mapped(lambda name: -1 if name is None else number.get(name, -1), np.int64, indices)
 
     def filed_index(self, indices: Indices) -> NDArray[np.int64]:
         """(n,) as `filed_under`, as index into `classes`, -1 without a class."""
         found, number = self.class_index(indices), {name: place for place, name in enumerate(self.classes)}
-        if several := list(self.several(indices)):
-            found[several] = [number.get(str(name), -1) for name in self.filed_under(indices[several])]
+        for place, name in self._filed(indices).items():
+            found[place] = number.get(str(name), -1)
         return found
-
-    # -- deciding -------------------------------------------------------------------------------------------
 
     def score(self, name: str, indices: Indices, values: NDArray[np.float64]) -> None:
         """Write a measure for `indices`; other samples keep their scores."""
@@ -228,37 +305,24 @@ class Ledger:
         """
         unknown = [label for label in dict.fromkeys(labels) if label not in set(self.classes)]
         if unknown and not new_classes:
-            known = shortened(self.classes) or "none"
-            raise RecipeError(f"{by}: {unknown[0]!r} is no class of the sources", f"their classes are {known}")
+            problem, known = f"{by}: {unknown[0]!r} is no class of the sources", shortened(self.classes) or "none"
+            raise RecipeError(problem, f"their classes are {known}")
         self.classes += unknown
-        self._replace("label", indices, labels)
-        self._replace("labelled_by", indices, [by] * len(indices))
+        self._coded["label"].write(indices, labels)
+        self._coded["labelled_by"].write(indices, by)
 
     def resplit(self, indices: Indices, splits: Sequence[str]) -> None:
         """Put the samples at `indices` (n,) into `splits` (n,)."""
-        self._replace("split", indices, splits)
-
-    def _replace(self, name: str, indices: Indices, values: Sequence[str]) -> None:
-        """Write (n,) texts into a column at (n,) distinct `indices`, in any order."""
-        place, field = ROWS.get_field_index(name), ROWS.field(name)
-        chosen = np.zeros(len(self), dtype=bool)
-        chosen[indices] = True
-        ordered = pa.array([values[i] for i in np.argsort(indices)], pa.string())
-        column = self.rows.column(name).cast(pa.string()).combine_chunks()
-        changed = pc.replace_with_mask(column, pa.array(chosen), ordered)
-        encoded = changed.dictionary_encode() if pa.types.is_dictionary(field.type) else changed
-        self.rows = self.rows.set_column(place, field, encoded)
+        self._coded["split"].write(indices, splits)
 
     def drop(self, indices: Indices, reasons: Any, stage: str) -> None:
         """Mark samples as dropped by `stage`; `reasons` is one text or (n,) texts."""
-        self.kept[indices] = False
-        self.dropped[indices] = reasons
-        self.dropped_by[indices] = stage
+        self._decided.drop(indices, reasons, stage)
 
     def forget_empty_classes(self) -> list[str]:
         """Leave out the `empty` classes of which there still is no sample; which these were."""
-        several = self.several(np.arange(len(self))).values()
-        met = {*self.column("label"), *(name for shares in several for name in shares)}
+        several = self.several(np.arange(len(self))).values() if self.empty else ()
+        met = {*self._coded["label"].counts()}.union(*several)
         gone = [name for name in self.empty if name in self.classes and name not in met]
         self.classes = [name for name in self.classes if name not in gone]
         return gone
@@ -269,57 +333,18 @@ class Ledger:
         Raises:
             ValueError: it is not so, which is a defect of augforge, never of the data.
         """
-        gone = ~self.kept
-        if not all(self.dropped[gone]) or not all(self.dropped_by[gone]):
-            raise ValueError("a dropped sample has no reason")
-        if any(self.dropped[self.kept]):
-            raise ValueError("a kept sample has a reason to be dropped")
-        if len(set(self.column("id"))) != len(self):
+        self._decided.reconcile()
+        if self._index("id").repeats():
             raise ValueError("two samples share an id")
 
     def drops_by_stage(self) -> dict[str, dict[str, int]]:
         """How many samples each stage dropped, and why: stages in the recipe's order, the usual reasons first."""
-        counted: dict[str, Counter[str]] = {}
-        for stage, reason in zip(self.dropped_by, self.dropped, strict=True):
-            if stage is not None:
-                counted.setdefault(stage, Counter())[reason] += 1
-        stages = sorted(counted, key=lambda stage: (_number_of(stage), stage))
-        return {stage: dict(sorted(counted[stage].items(), key=lambda item: (-item[1], item[0]))) for stage in stages}
-
-    # -- as a table -----------------------------------------------------------------------------------------
+        return self._decided.drops_by_stage()
 
     def tables(self, size: int = 65536) -> Iterator[pa.Table]:
         """The whole ledger as Arrow tables of at most `size` rows, with the classes in the schema's metadata."""
-        schema = ledger_schema(self.classes)
         for start in range(0, max(1, len(self)), size):
             part = slice(start, min(start + size, len(self)))
-            rows = self.rows.slice(part.start, part.stop - part.start)
-            columns = {name: rows.column(name).cast(schema.field(name).type) for name in ROWS.names}
-            columns |= self._decided(part)
-            yield pa.table([columns[name] for name in schema.names], schema=schema)
-
-    def _decided(self, part: slice) -> dict[str, pa.Array]:
-        return {
-            "kept": pa.array(self.kept[part]),
-            "dropped": pa.array(self.dropped[part], pa.string()),
-            "dropped_by": pa.array(self.dropped_by[part], pa.string()),
-            "weight": pa.array(self.weight[part]),
-            "scores": score_maps(self.scores, part),
-        }
-
-
-_PLAIN = Sample(id="", label=None)
-
-
-def _number_of(stage: str) -> int:
-    """The number that begins the title of a stage; 0 of the source."""
-    number = stage.partition("-")[0]
-    return int(number) if number.isdecimal() else 0
-
-
-def _decisions_only(sample: Sample) -> Sample:
-    """A light stand-in that only remembers what was decided; most samples share one."""
-    if sample.kept and sample.weight == 1.0 and not sample.scores:
-        return _PLAIN
-    names = ("kept", "dropped", "dropped_by", "weight", "scores")
-    return replace(_PLAIN, **{name: getattr(sample, name) for name in names})
+            stored = pa.Table.from_batches(self._rows.batches(STORED.names, part.start, part.stop), STORED)
+            coded = {name: column.arrow(part) for name, column in self._coded.items()}
+            yield ledger_table(self.classes, stored, {**coded, **self._decided.columns(part)})

@@ -35,6 +35,25 @@ def folder_to_read(place: str | os.PathLike[str]) -> Path:
     return fetched(str(place)) if is_remote(str(place)) else _on_disk(place)
 
 
+def brought_up(folder: Path) -> Path:
+    """The folder of a run; that of a mirror, brought to the state of the bucket. Errors as `folder_to_read`."""
+    url = url_of(folder)
+    return folder if url is None else fetched(url)
+
+
+def on_disk(place: str | os.PathLike[str]) -> Path:
+    """A path of this machine.
+
+    Raises:
+        StoreError: it is a URL, which is written by runs alone.
+    """
+    if is_remote(str(place)):
+        raise StoreError(
+            f"{place} is a URL: only a run is written to one", "give a path, and copy what is written there"
+        )
+    return _on_disk(place)
+
+
 def _on_disk(place: str | os.PathLike[str]) -> Path:
     return path_of(str(place)) if str(place).startswith("file://") else Path(place)
 

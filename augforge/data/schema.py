@@ -35,7 +35,11 @@ ROWS = pa.schema(
         ("labelled_by", pa.dictionary(pa.int32(), pa.string())),
     ]
 )
-"""What a sample is: never changes once it is there."""
+"""What a sample is."""
+CODED = ("label", "origin", "stage", "split", "generation_config", "labelled_by")
+"""The columns of few different texts; those that a stage may change are among them."""
+STORED = pa.schema([field for field in ROWS if field.name not in CODED])
+"""The other columns: they never change once they are there."""
 DECIDED = pa.schema(
     [
         ("kept", pa.bool_()),
@@ -56,23 +60,25 @@ def ledger_schema(classes: Sequence[str]) -> pa.Schema:
     return pa.schema([fields[name] for name in order], metadata={"augforge": json.dumps({"classes": list(classes)})})
 
 
-def samples_table(samples: Sequence[Sample]) -> pa.Table:
-    """The samples as a table in memory of just its size; what Arrow builds from Python has room to grow."""
-    table = _table(samples)
-    return table.take(pa.array(range(len(table)), pa.int64())) if len(table) else table
+def ledger_table(classes: Sequence[str], stored: pa.Table, more: Mapping[str, pa.Array]) -> pa.Table:
+    """Rows of samples.parquet: what is `stored` of them, and their other columns."""
+    schema = ledger_schema(classes)
+    columns = {name: stored.column(name) for name in stored.column_names}
+    columns |= {name: column.cast(schema.field(name).type) for name, column in more.items()}
+    return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def _table(samples: Sequence[Sample]) -> pa.Table:
+def samples_batch(samples: Sequence[Sample]) -> pa.RecordBatch:
+    """The columns `STORED` of samples, in memory of just their size; what Arrow builds from Python has room to grow."""
     columns = {
         "parents": [list(s.parents) for s in samples],
         "annotations": [dump_annotations(s.annotations) for s in samples],
         "pictures": [dump_pictures(s.pictures) for s in samples],
         "sampled_params": [json.dumps(dict(s.sampled_params), sort_keys=True) for s in samples],
     }
-    arrays = [
-        pa.array(columns[f.name] if f.name in columns else [getattr(s, f.name) for s in samples], f.type) for f in ROWS
-    ]
-    return pa.Table.from_arrays(arrays, schema=ROWS)
+    arrays = [pa.array(columns.get(f.name) or [getattr(s, f.name) for s in samples], f.type) for f in STORED]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=STORED)
+    return batch.take(pa.array(range(len(samples)), pa.int64()))
 
 
 def score_maps(scores: Mapping[str, NDArray[np.float64]], part: slice) -> pa.Array:

@@ -29,9 +29,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.data.files import digest_of
-from augforge.data.key_index import row_type
+from augforge.data.key_index import Keys, row_type
 from augforge.data.mirror import Commit, commit, discard
-from augforge.data.store import Parts, Target
+from augforge.data.parts import Parts, Target
+from augforge.data.texts import TextView
 from augforge.data.vector_parts import (
     HEX,
     Precision,
@@ -43,6 +44,7 @@ from augforge.data.vector_parts import (
     prefixes_of,
     vector_type,
 )
+from augforge.data.vector_rows import VectorRows
 from augforge.errors import StoreError
 
 VARIABLE = "AUGFORGE_STORE"
@@ -139,8 +141,9 @@ class Vectors(Parts):
         """The digests of all rows."""
         return {digest.decode() for table in self._tables for digest in digests_of(table).tolist()}
 
-    def find(self, keys: Sequence[str]) -> NDArray[np.int64]:
+    def find(self, keys: Keys) -> NDArray[np.int64]:
         """(n,) in which row of all parts each digest lies, -1 where it is missing; what is no SHA-256 is missing."""
+        keys = TextView(keys) if isinstance(keys, np.ndarray) else keys
         rows = np.full(len(keys), -1, dtype=np.int64)
         usable = np.array([n for n, key in enumerate(keys) if is_digest(key)], dtype=np.int64)
         if not len(self._index) or not len(usable):
@@ -167,14 +170,6 @@ class Vectors(Parts):
             found[chosen] = digests_of(self._tables[number])[inside]
         return found
 
-    def _by_part(self, rows: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-        """For each part: its number, which of `rows` (of all parts) lie in it, and in which of its own rows."""
-        parts = np.searchsorted(self._starts, rows, "right") - 1
-        inside = rows - self._starts[parts]
-        order = np.argsort(parts, kind="stable")
-        for chosen in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1) if len(order) else []:
-            yield int(parts[chosen[0]]), chosen, inside[chosen]
-
     def matrix(self, keys: Sequence[str], column: str = "vector") -> NDArray[np.float32]:
         """(n, d) the vectors of `keys`, in order, every key being there; only they are copied."""
         if not len(keys):
@@ -187,6 +182,15 @@ class Vectors(Parts):
         for number, chosen, inside in self._by_part(rows):
             found[chosen] = matrix_of(self._tables[number])[inside]
         return found
+
+    @property
+    def width(self) -> int:
+        """Of how many numbers each vector is; 0 where there is none."""
+        return int(matrix_of(self._tables[0]).shape[1]) if self._tables else 0
+
+    def by_rows(self) -> VectorRows:
+        """All rows, in the numbers that `find` answers, as a matrix of which any few are read; as of this moment."""
+        return VectorRows(tuple(self._paths))
 
     @property
     def target(self) -> Target:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from augforge.data.store import Parts, Store
+from augforge.data.parts import Parts
+from augforge.data.store import Store
 from augforge.engine.rows import Ahead, Look
 from augforge.engine.runners.candidates import Hashing, look_parts
 from augforge.engine.runners.filter import measuring

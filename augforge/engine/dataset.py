@@ -68,11 +68,12 @@ def _fill(folder: Path, rows: _Rows, progress: Progress, flat: bool) -> None:
 
 def _parts(ledger: Ledger, kept: Indices) -> dict[str, Indices]:
     """The kept samples of each split, by the name of its folder; nothing unless there are several."""
-    names = [split_file_name(split) for split in ledger.column("split", kept)]
-    if len(set(names)) < 2:
+    splits = ledger.coded("split")
+    names = in_order(map(split_file_name, splits.counts(kept)))
+    if len(names) < 2:
         return {}
-    chosen = np.array(names, dtype=object)
-    return {name: kept[chosen == name] for name in in_order(names)}
+    numbers = splits.mapped(lambda split: names.index(name) if (name := split_file_name(split)) in names else -1, int)
+    return {name: kept[numbers[kept] == place] for place, name in enumerate(names)}
 
 
 def _write(folder: Path, rows: _Rows, indices: Indices, split: str | None, bar: Bar) -> None:
@@ -119,14 +120,14 @@ def filled_of(ledger: Ledger) -> Filled:
     """What the kept samples of a ledger have values in. The column of labels is there wherever there are classes."""
     kept = ledger.visible()
     measures = tuple(name for name in sorted(ledger.scores) if not np.isnan(ledger.scores[name][kept]).all())
-    kinds = annotation_features(ParsedTexts(ledger.column("annotations", kept)), ledger.classes)
+    kinds = annotation_features(ParsedTexts(text for (text,) in ledger.each(("annotations",), kept)), ledger.classes)
     there = {
         "label": bool(ledger.classes),
         "scores": bool(measures),
-        "split": any(ledger.column("split", kept)),
-        "caption": CAPTION in kinds or any(map(_prompt, set(ledger.column("sampled_params", kept)))),
+        "split": any(ledger.coded("split").counts(kept)),
+        "caption": CAPTION in kinds or any(_prompt(text) for (text,) in ledger.each(("sampled_params",), kept)),
     }
-    pictures = picture_names(ledger.column("pictures", kept))
+    pictures = picture_names(text for (text,) in ledger.each(("pictures",), kept))
     return Filled(frozenset(n for n, filled in there.items() if filled), measures, kinds, tuple(sorted(pictures)))
 
 

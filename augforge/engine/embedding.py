@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.selection.by_rows import RowsAt
 from augforge.data import images
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.preprocessing import DECODING, Preprocessing, decode
@@ -36,6 +37,7 @@ from augforge.progress import Progress
 WORTH_SAYING = 10.0
 """Seconds of embedding after which it is said what held it up."""
 MOST_LOADERS = 32
+_FOUND = 65_536  # digests that are looked up at a time
 Matrix = NDArray[np.float32]
 Drop = Callable[[list[str], str], None]
 """Takes the digests of images that cannot be used, and the reason."""
@@ -127,13 +129,28 @@ class Embedder:
 
         An image that can no longer be read goes to `drop` (its digests, the reason), and its row is NaN.
         """
+        return self._matrix(self._embedded(ledger, indices, drop))
+
+    def embed(self, ledger: Ledger, indices: Indices, drop: Drop) -> int:
+        """Embed the samples at `indices` as far as they have no embedding; of how many numbers one is (0 without)."""
+        self._embedded(ledger, indices, drop)
+        return self._images.width
+
+    def rows(self, digests: Sequence[str]) -> RowsAt:
+        """The embeddings of images that have one, by their digests: read by rows, from where they are stored."""
+        starts = range(0, len(digests), _FOUND)
+        places = [self._images.find(digests[start : start + _FOUND]) for start in starts]
+        return RowsAt(self._images.by_rows(), np.concatenate([np.zeros(0, dtype=np.int64), *places]))
+
+    def _embedded(self, ledger: Ledger, indices: Indices, drop: Drop) -> list[str]:
+        """The digests of the samples at `indices`, all of which are embedded now that can be read."""
         digests = ledger.column("digest", indices)
         self._images.reload()
         missing = set(self._images.missing(digests))
         first = {d: i for d, i in zip(reversed(digests), reversed(indices.tolist()), strict=True) if d in missing}
         if first:
             self._embed(ledger, np.array(sorted(first.values()), dtype=np.int64), drop)
-        return self._matrix(digests)
+        return digests
 
     def _matrix(self, digests: Sequence[str]) -> Matrix:
         there = self._images.find(digests) >= 0
@@ -267,8 +284,7 @@ def dropper(ledger: Ledger, title: str) -> Drop:
     """What a stage calls for images that it could not read: digests, reason."""
 
     def drop(digests: list[str], reason: str) -> None:
-        gone = set(digests)
-        indices = [i for i, digest in enumerate(ledger.column("digest")) if digest in gone and ledger.kept[i]]
-        ledger.drop(np.array(indices, dtype=np.int64), UNREADABLE + reason, title)
+        indices = ledger.all_with("digest", digests)
+        ledger.drop(indices[ledger.kept[indices]], UNREADABLE + reason, title)
 
     return drop

@@ -67,7 +67,7 @@ def refuse_unlabelled_sources(recipe: Recipe, allow_empty: bool, told: Sequence[
 
 def refuse_without_synthetic(titles: Sequence[str], stages: Sequence[Stage], context: RunContext) -> None:
     """EmptyResult where a filter judges generated images only, and there are none, nor a stage that makes some."""
-    if np.isin(context.ledger.column("origin"), "synthetic").any():
+    if context.ledger.coded("origin").equal("synthetic").any():
         return
     for title, stage in zip(titles, stages, strict=True):
         if isinstance(stage, Generator):
@@ -100,14 +100,15 @@ def refuse_nothing(block: Sequence[tuple[str, Stage]], before: int, context: Run
     if isinstance(first, Generator):
         _refuse_nothing_made(first, title, context)
     if before and not len(context.ledger.visible()):
-        gone = np.flatnonzero(np.isin(context.ledger.dropped_by.astype(str), [name for name, _ in block]))
+        titles = {name for name, _ in block}
+        gone = np.flatnonzero(context.ledger.coded("dropped_by").mapped(lambda stage: stage in titles, bool))
         why = usual_reason(context.ledger, gone)
         context.empty(f"{block[-1][0]}: none of {before:,} images is left: {why}", f"ask for less; {REASONS}")
 
 
 def _refuse_nothing_made(stage: Generator, title: str, context: RunContext) -> None:
     ledger = context.ledger
-    made = np.flatnonzero(np.array([by == title for by in ledger.column("stage")], dtype=bool))
+    made = np.flatnonzero(ledger.coded("stage").equal(title))
     if not len(made):
         _refuse_nothing_planned(stage, title, context)
     elif not ledger.kept[made].any():
@@ -136,7 +137,7 @@ def _refuse_nothing_planned(stage: Generator, title: str, context: RunContext) -
 
 def _sees_nothing(stage: Generator, ledger: Ledger) -> bool:
     """Whether every real image is of a split that the generator may not look at."""
-    splits = ledger.column("split", ledger.reference(unlabelled=True))
+    splits = ledger.coded("split").counts(ledger.reference(unlabelled=True))
     return all(split not in (None, stage.split) for split in splits)
 
 
@@ -153,6 +154,6 @@ def _labelled(ledger: Ledger, indices: Indices) -> bool:
 
 def usual_reason(ledger: Ledger, indices: Indices) -> str:
     """The most frequent reason for which the samples at `indices` were dropped."""
-    reasons = Counter(str(reason) for reason in ledger.dropped[indices] if reason)
+    reasons = Counter({reason: n for reason, n in ledger.coded("dropped").counts(indices).items() if reason})
     ((reason, count),) = reasons.most_common(1) or [("no reason is known", 0)]
     return reason if len(reasons) < 2 else f"{reason} ({count:,} of them)"

@@ -6,7 +6,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from augforge.data.bundle import Bundle, addressed
 from augforge.data.classes import one_label, said_labels
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
+from augforge.data.parts import Parts
 from augforge.data.pictures import identity_of, parse_pictures
 from augforge.data.sample import Sample
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.engines.local import Local
 from augforge.engine.facts import EMPTY, FACTS, opened_facts
 from augforge.engine.pixels import Pixels
@@ -44,6 +45,18 @@ class Found:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How images are read: by `engine`, which opens `specs` again where that is in another process.
+
+    What is measured `ahead` is stored with the images that are read, so that each is opened and decoded once.
+    """
+
+    specs: Sequence[SourceSpec] = ()
+    engine: Engine = field(default_factory=Local)
+    ahead: Ahead = field(default_factory=Ahead)
+
+
 def open_sources(recipe: Recipe) -> list[Source]:
     """The recipe's sources, opened; SourceError says which one cannot be."""
     return [open_source(spec.kind, spec.value, **spec.options) for spec in recipe.sources]
@@ -55,15 +68,11 @@ def read_sources(
     progress: Progress,
     limit: int | None = None,
     listed: Callable[[Sequence[Understood]], None] = lambda told: None,
-    specs: Sequence[SourceSpec] = (),
-    engine: Engine | None = None,
-    ahead: Ahead | None = None,
+    how: How | None = None,
 ) -> tuple[Ledger, int]:
     """Every image of the sources as a ledger, and how many had to be read (the others were known).
 
     `listed` is told what each source was understood to be, and may raise an error before any image is read.
-    They are read by `engine`, which opens `specs` again where that is in another process; else in this one.
-    Of images that are read, what is measured `ahead` is stored with them, so that each is opened and decoded once.
     """
     parts = store.parts("source", FACTS, by="key")
     told = [understood(source) for source in sources]
@@ -72,19 +81,23 @@ def read_sources(
         progress.opening(each.sentence())
     listed(told)
     unknown = _unknown(found, parts)
-    place = Place(Pixels(sources, specs), "cpu", progress)
-    ahead = ahead or Ahead()
+    _read(unknown, parts, sources, progress, how or How())
+    ledger = Ledger(_classes(sources, found), _empty(told), store.folder)
+    ledger.extend(_samples(sources, found, parts))
+    return ledger, len(unknown)
+
+
+def _read(unknown: Sequence[Found], parts: Parts, sources: Sequence[Source], progress: Progress, how: How) -> None:
+    """Look into every image that is not known yet."""
+    ahead, place = how.ahead, Place(Pixels(sources, how.specs), "cpu", progress)
     work, bundle = Reading(tuple(look for look, _ in ahead.looks)), Bundle([parts, *(more for _, more in ahead.looks)])
-    refused = (engine or Local()).run(work, unknown, len(unknown), bundle, place)
+    refused = how.engine.run(work, unknown, len(unknown), bundle, place)
     if ahead.looks:
         rows = parts.rows([f.key for f in unknown], ["digest", "problem"])
         ahead.count = len({row["digest"] for row in rows if not row["problem"]})
-        for name, why in refused.unjudged.items():
-            number, digest = name.split(":")
-            ahead.unjudged.setdefault(bundle.parts[int(number)].folder.name, {})[digest] = why
-    ledger = Ledger(_classes(sources, found), _empty(told))
-    ledger.extend(_samples(sources, found, parts))
-    return ledger, len(unknown)
+    for name, why in refused.unjudged.items():
+        number, digest = name.split(":")
+        ahead.unjudged.setdefault(bundle.parts[int(number)].folder.name, {})[digest] = why
 
 
 def _empty(told: Sequence[Understood]) -> list[str]:
@@ -291,7 +304,7 @@ def _carried(f: Found) -> Sample:
 
 def bad_images(ledger: Ledger) -> dict[str, Any]:
     """How many `images` a ledger of sources has, how many of them are `bad`, and the `first` that is, with why."""
-    bad = np.flatnonzero(ledger.dropped_by == "source")
+    bad = np.flatnonzero(ledger.coded("dropped_by").equal("source"))
     first = next((f"{each.source}: {each.dropped}" for each in ledger.samples(bad[:1])), "")
     return {"images": len(ledger), "bad": len(bad), "first": first}
 
@@ -311,11 +324,11 @@ def say_what_is_bad(ledger: Ledger, progress: Progress) -> None:
     those whose annotations are for a picture of another size.
     """
     for reason, count in ledger.drops_by_stage().get("source", {}).items():
-        here = (ledger.dropped_by == "source") & (ledger.dropped == reason)
+        here = ledger.coded("dropped_by").equal("source") & ledger.coded("dropped").equal(reason)
         first = next(iter(ledger.samples(np.flatnonzero(here)[:1])))
         which = first.source or first.id
         progress.say(f"{which}: {reason}" + (f"; and {count - 1:,} more images like it" if count > 1 else ""))
-    others = np.flatnonzero([is_left_out(note) for note in ledger.column("note")])
+    others = np.array([place for place, (note,) in enumerate(ledger.each(("note",))) if is_left_out(note)], np.int64)
     for first in ledger.samples(others[:1]):
         which = f"{first.source or first.id}: {first.note}"
         many = "1 image is" if len(others) == 1 else f"{len(others):,} images are"

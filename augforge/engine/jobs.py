@@ -7,13 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-import numpy as np
-
 from augforge.data.ids import key, seed_of, unit
 from augforge.data.ledger import Ledger
 from augforge.data.likeness import Likeness
 from augforge.data.pool import Pool, Pools
-from augforge.data.sample import On, Sample, is_evaluation
+from augforge.data.sample import On, Sample
 from augforge.engine.one_label import needs_one_label
 from augforge.errors import RecipeError, did_you_mean
 from augforge.models import find_model, model_key
@@ -159,9 +157,8 @@ def training_counts(
     Those with several labels or a soft label are unlabelled, unless the `expected` number of each class is asked for.
     """
     indices = ledger.visible(on)
-    splits = ledger.column("split", indices)
-    indices = indices[np.array([not is_evaluation(split) for split in splits], dtype=bool)]
-    numbers = Counter(ledger.column("label", indices))
+    indices = indices[~ledger.in_evaluation(indices)]
+    numbers = Counter(ledger.coded("label").counts(indices))
     own: dict[str, float] = {label: numbers[label] for label in ledger.classes}
     counts: dict[str | None, float] = dict((ledger.class_counts(indices) if expected else own).items())
     if unlabelled and numbers[None]:

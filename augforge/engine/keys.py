@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from numpy.typing import NDArray
 
 from augforge import __version__
 from augforge.data.ids import key
-from augforge.data.ledger import Ledger
+from augforge.data.ledger import CHUNK, Ledger
 from augforge.data.pictures import identity_of
-from augforge.data.store import FORMAT
+from augforge.data.record import FORMAT
 from augforge.engine.pixels import Pixels
 from augforge.engine.runners.duplicates import against_key
 from augforge.engine.runners.select import columns_key
@@ -29,12 +31,16 @@ def listing_key(recipe: Recipe, sources: Sequence[Source], limit: int | None) ->
 
 def run_key(recipe: Recipe, ledger: Ledger, pixels: Pixels) -> str:
     """What the whole result depends on: if it is unchanged, there is nothing to do."""
-    rows = [
-        *zip(*map(ledger.column, ("id", "digest", "ref")), map(identity_of, ledger.column("pictures")), strict=True)
-    ]
-    carried = [ledger.kept.tolist(), ledger.weight.tolist()]
+    rows = ([*own, identity_of(shown)] for *own, shown in ledger.each(("id", "digest", "ref", "pictures")))
+    carried = iter([_each(ledger.kept), _each(ledger.weight)])
     columns = [columns_key(stage, ledger, pixels) for stage in recipe.stages if isinstance(stage, Selector)]
     return key(*_code_and_models(recipe), columns, rows, carried, ledger.classes)
+
+
+def _each(values: NDArray[Any]) -> Iterator[Any]:
+    """The values (n,) one by one."""
+    for start in range(0, len(values), CHUNK):
+        yield from values[start : start + CHUNK].tolist()
 
 
 def laid_out(of: str, flat: bool) -> str:

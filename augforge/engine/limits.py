@@ -74,7 +74,7 @@ def _size_in(ledger: Ledger) -> tuple[int, int]:
     visible = ledger.visible()
     if not len(visible):
         return SIDE, SIDE
-    width, height = (sum(ledger.column(name, visible)) / len(visible) for name in ("width", "height"))
+    width, height = (int(ledger.numbers(name, visible).sum()) / len(visible) for name in ("width", "height"))
     return max(1, round(width)), max(1, round(height))
 
 

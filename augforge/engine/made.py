@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from augforge.data.ledger import CHUNK
+from augforge.data.parts import Parts
 from augforge.data.sample import Sample
-from augforge.data.store import Parts
-from augforge.engine.runners.generate import finished
+from augforge.engine.runners.generated import finished
 from augforge.stages.generator import Job
 
 

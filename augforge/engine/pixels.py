@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from augforge.data import images
 from augforge.data.ledger import CHUNK, Indices, Ledger
+from augforge.data.parts import Parts
 from augforge.data.sample import Sample
-from augforge.data.store import Parts
 from augforge.errors import BadImage
 from augforge.io.base import Source
 from augforge.recipe import SourceSpec

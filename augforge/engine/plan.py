@@ -265,7 +265,7 @@ def _unmeasured(stage: Stage, state: _State) -> int:
     known = looked_at(stage, state.ledger)
     if isinstance(stage, EmbeddingFilter) and stage.needs_real:
         known = np.union1d(known, state.ledger.reference())
-    missing = int((parts.find(state.ledger.column("digest", known)) < 0).sum())
+    missing = int((parts.find(state.ledger.texts("digest", known)) < 0).sum())
     return missing + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
 
 

@@ -14,7 +14,7 @@ from augforge.errors import StoreError
 
 if TYPE_CHECKING:
     from augforge.data.bundle import Bundle
-    from augforge.data.store import Parts
+    from augforge.data.parts import Parts
     from augforge.engine.work import Work
 
 FILE = "rate.json"

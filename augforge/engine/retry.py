@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from augforge.data.store import Store
 from augforge.engine.facts import FACTS
 from augforge.engine.ingest import keys_of_problems
-from augforge.engine.runners.generate import GENERATED
+from augforge.engine.runners.generated import GENERATED
 from augforge.errors import RecipeError
 from augforge.io import Source
 

@@ -107,12 +107,9 @@ class Rounds:
 
     def _accepted(self, jobs: Sequence[Job]) -> list[int]:
         """Where in the ledger the accepted ones of `jobs` are, in the order in which they were tried."""
-        places = self._places()
-        return [place for job in jobs if self._ledger.kept[place := places[job.sample.id]]]
-
-    def _places(self) -> dict[str, int]:
-        made = range(len(self._start), len(self._ledger))
-        return dict(zip(self._ledger.column("id", np.array(made, dtype=np.int64)), made, strict=True))
+        places = self._ledger.find([job.sample.id for job in jobs])
+        found: list[int] = places[self._ledger.kept[places]].tolist()
+        return found
 
     def _next(self, tries: int, accepted: int) -> int:
         """How many tries in all the next round should make of a class, judging by the share that was accepted.

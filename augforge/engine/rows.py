@@ -12,8 +12,9 @@ import numpy as np
 
 from augforge.algorithms.rules import Unjudged
 from augforge.data import images
+from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.local import Local
 from augforge.engine.pixels import Located, Pixels, located
 from augforge.engine.work import Engine, Made, Maker, Place, Refused, Rows, Work
@@ -29,10 +30,12 @@ def without_rows(ledger: Ledger, indices: Indices, parts: Parts, but: Container[
 
     Those of the digests in `but` are left out.
     """
-    digests = ledger.column("digest", indices)
-    missing = np.flatnonzero(parts.find(digests) < 0)
-    todo = {digests[place]: int(indices[place]) for place in missing.tolist() if digests[place] not in but}
-    return np.array(sorted(todo.values()), dtype=np.int64)
+    todo: dict[str, int] = {}
+    for start in range(0, len(indices), PIECE):
+        part = indices[start : start + PIECE]
+        missing = part[parts.find(ledger.texts("digest", part)) < 0]
+        todo |= zip(ledger.column("digest", missing), missing.tolist(), strict=True)
+    return np.array(sorted(place for digest, place in todo.items() if digest not in but), dtype=np.int64)
 
 
 def look_at(

@@ -12,8 +12,8 @@ from typing import Any
 from augforge import __version__
 from augforge.data.files import seal, write_atomically
 from augforge.data.ledger import Ledger
-from augforge.data.record import changed, record_of, stamps_of
-from augforge.data.store import FORMAT, Store
+from augforge.data.record import FORMAT, changed, record_of, stamps_of
+from augforge.data.store import Store
 from augforge.data.vectors import shared_store
 from augforge.engine.ahead import looks_ahead
 from augforge.engine.at_hand import check_models, with_models_at_hand
@@ -31,7 +31,7 @@ from augforge.engine.empty import (
 from augforge.engine.engines.local import Local
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
-from augforge.engine.ingest import bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import How, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.noted import noted
 from augforge.engine.pixels import Pixels
@@ -144,7 +144,7 @@ def run(
                 progress.opening(warning)
             refuse = partial(refuse_unlabelled_sources, recipe, allow_empty)
             measured = looks_ahead(recipe, folder)
-            ledger, read = read_sources(sources, folder, progress, limit, refuse, recipe.sources, engine, measured)
+            ledger, read = read_sources(sources, folder, progress, limit, refuse, How(recipe.sources, engine, measured))
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress, engine=engine)
             context = RunContext(

@@ -17,9 +17,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from augforge.data.bundle import Bundle
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.pixels import Pixels
 from augforge.models import Model, trained_rows
+from augforge.optional import require
 from augforge.progress import Progress
 from augforge.recipe import SourceSpec
 
@@ -226,6 +227,7 @@ class Setting:
 
 
 def _threads() -> int:
+    require("torch")
     import torch
 
     return torch.get_num_threads()

@@ -15,6 +15,7 @@ from augforge.data.ids import key, seed_of
 from augforge.data.ledger import Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
+from augforge.engine.pixels import Located
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,9 +53,9 @@ class Copies:
             for parent, number in Pool(members).cycle(wanted.get(label, 0))
         )
 
-    def bytes_of(self, sample: Sample) -> bytes:
+    def bytes_of(self, sample: Sample | Located) -> bytes:
         """A PNG of the augmented parent."""
-        (parent,) = self._real.by_id({sample.sampled_params[OF]}).values()
+        (parent,) = self._real.by_id({sample.ref.partition(":")[2]}).values()
         picture = images.decode(self._pixels.bytes_of(parent))
         return images.encode_png(Image.fromarray(np.asarray(rand_augment(picture, seed_of(sample.id)))))
 
@@ -68,5 +69,6 @@ def _copy(parent: Sample, number: int) -> Sample:
         origin="synthetic",
         parents=(parent.id,),
         digest=hashlib.sha256(f"randaugment {identity}".encode()).hexdigest(),
+        ref=f"copy:{parent.id}",
         sampled_params={OF: parent.id, NUMBER: number},
     )

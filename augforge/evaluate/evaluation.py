@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.algorithms.labels import classification_metrics
-from augforge.data.files import named
+from augforge.data.files import named, write_atomically
 from augforge.data.images import digest
 from augforge.data.ledger import Ledger
-from augforge.data.store import Store, write_atomically
+from augforge.data.store import Store
 from augforge.data.vectors import shared_store
 from augforge.engine.at_hand import check_embedders
 from augforge.engine.embedding import Embedders

@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 
 from augforge.data import images
 from augforge.data.ledger import Ledger
+from augforge.data.parts import Parts
 from augforge.data.places import folder_to_read
 from augforge.data.record import no_run
 from augforge.data.sample import Sample
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.ingest import read_sources
-from augforge.engine.runners.generate import GENERATED
+from augforge.engine.pixels import Located
+from augforge.engine.runners.generated import GENERATED
 from augforge.errors import BadImage, SourceError, StoreError
 from augforge.io import Source, open_source
 from augforge.io.run import Run
@@ -34,7 +36,7 @@ GONE = "its bytes are gone: the run keeps what it dropped in parts/"
 class RunFolder:
     """A finished run and, through its sources, the runs that it goes on from.
 
-    It is where bytes come from, as `augforge.engine.ingest.Pixels`: kept images lie in the dataset, made ones that were
+    It is where bytes come from, as `augforge.engine.pixels.Pixels`: kept images lie in the dataset, made ones that were
     dropped in the parts, others in the sources.
     """
 
@@ -87,9 +89,9 @@ class RunFolder:
         values = [spec.value for spec in self.recipe.sources if spec.kind == "run"]
         return [self._earlier(value) for value in values if (path_of(value) / "recipe.yaml").is_file()]
 
-    def bytes_of(self, sample: Sample) -> bytes:
+    def bytes_of(self, sample: Sample | Located) -> bytes:
         """The exact encoded bytes; BadImage where they cannot be had."""
-        data = self.run.read(sample.id) if sample.kept else self.dropped(sample.id)
+        data = self.run.read(sample.id) if self.run.keeps(sample.id) else self.dropped(sample.id)
         if sample.digest and images.digest(data) != sample.digest:
             raise BadImage("the file is no longer the one that the run saw")
         return data

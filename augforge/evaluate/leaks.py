@@ -14,7 +14,8 @@ from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
 from augforge.algorithms.duplicates.hashes import SIDE, Hashes
 from augforge.algorithms.duplicates.pairs import against
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Parts, Store
+from augforge.data.parts import Parts
+from augforge.data.store import Store
 from augforge.engine.pixels import located
 from augforge.engine.rows import look_at, without_rows
 from augforge.engine.runners.candidates import Hashing, look_parts

@@ -31,7 +31,7 @@ from augforge.io.wrapped import NamedSplit, OneClass
 from augforge.io.writing import Writer
 from augforge.io.yolo import holds_yolo
 from augforge.io.yolo_data import is_data_file
-from augforge.remote.places import is_folder, is_there, opened_anew, path_of
+from augforge.remote.places import forget_remote, is_folder, is_there, path_of
 
 __all__ = ["KINDS", "Entry", "Source", "Writer", "detect", "open_source", "writer_of"]
 
@@ -87,6 +87,7 @@ def open_source(kind: str, value: str, **options: Any) -> Source:
 
     if kind not in KINDS:
         raise SourceError(f"there is no kind of source called {kind!r}", did_you_mean(kind, list(KINDS)))
+    forget_remote(value)
     kind = _with_table(value, options) if kind == "folder" else kind
     only_class = options.pop("class", None)
     if only_class is not None and kind == "folder":
@@ -105,7 +106,7 @@ def _with_table(value: str, options: Mapping[str, Any]) -> str:
     Raises:
         SourceError: there is one, and an option that only a plain folder has.
     """
-    if not is_folder(path_of(value)) or not holds_metadata(Listing(opened_anew(value))):
+    if not is_folder(path_of(value)) or not holds_metadata(Listing(path_of(value))):
         return "folder"
     if beyond := sorted(options.keys() - {"split", "splits", "class"}):
         raise SourceError(
@@ -189,6 +190,7 @@ def detect(text: str) -> tuple[str, str]:
         return kind, value
     if is_list(text) and is_archive(text.rpartition("/")[2]) and not is_there(path_of(text)):
         return "webdataset", text
+    forget_remote(text)
     path = _existing(text)
     return (_kind_of_folder(path) if path.is_dir() else _kind_of_file(path, text)), text
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.data.annotations import parse_annotations
 from augforge.errors import BadImage, SourceError, shortened
-from augforge.remote.places import opened_anew, stamp_of
+from augforge.remote.places import path_of, stamp_of
 
 if TYPE_CHECKING:
     from augforge.io.understood import Understood
@@ -185,7 +185,7 @@ def existing(value: str) -> Path:
 
     if not value:
         raise SourceError("the path of a source is empty", "give a file or a folder")
-    path = opened_anew(value)
+    path = path_of(value)
     try:
         if path.exists():
             return path

@@ -94,14 +94,21 @@ class Run(Source):
         """The bytes of a picture that goes with a kept sample."""
         return self._dataset.read_picture(self._place(locator), name)
 
-    def _place(self, locator: str) -> str:
-        """The row of the dataset that holds a sample."""
-        ids, places = self._index
+    def keeps(self, locator: str) -> bool:
+        """Whether the dataset holds a sample."""
+        return self._at(locator) is not None
+
+    def _at(self, locator: str) -> int | None:
+        ids, _ = self._index
         wanted = locator.encode()
         at = int(ids.searchsorted(wanted))
-        if at == len(ids) or ids[at] != wanted:
+        return None if at == len(ids) or ids[at] != wanted else at
+
+    def _place(self, locator: str) -> str:
+        """The row of the dataset that holds a sample."""
+        if (at := self._at(locator)) is None:
             raise BadImage("the run kept no image of it")
-        file, row = places[at]
+        file, row = self._index[1][at]
         return f"{self._dataset.files[file]}#{row}"
 
     def _rows(self) -> Iterator[Entry]:

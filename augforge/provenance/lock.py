@@ -13,6 +13,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from heapq import nsmallest
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from augforge.data.ids import canonical, key, unit
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.pictures import identity_of
 from augforge.data.sample import Sample
+from augforge.data.texts import TextView
 from augforge.errors import StoreError
 from augforge.models import find_model, model_digest
+from augforge.provenance.listing import listed_sources
 from augforge.recipe import Recipe
 from augforge.stages.generator import Generator
 
@@ -39,8 +42,8 @@ NAME = "recipe.lock"
 """The lock of a run, in its folder."""
 LISTED = 10_000
 """A source of more images is listed folder by folder instead of file by file."""
-SHORT, DIGITS = 16, 10
-"""Hex digits of a file's digest and of an id, as far as a lock lists them."""
+DIGITS = 10
+"""Hex digits of an id, as far as a lock lists it."""
 THUMBNAILS, SIDE = 64, 8
 PLAN = ("batch-number", "slot")
 """Draws that say where in the batch plan an image was made, not what it is."""
@@ -75,27 +78,21 @@ def lock_of(recipe: Recipe, ledger: Ledger, pixels: Any, work: Sequence[Mapping[
 def result_of(ledger: Ledger) -> Lock:
     """The effects: counts, and digests of what every sample is and of every kept pixel."""
     real, synthetic = (ledger.class_counts(ledger.visible(origin)) for origin in ("real", "synthetic"))
-    dropped = Counter(stage for stage in ledger.dropped_by if stage is not None)
+    dropped = {stage: n for stage, n in ledger.coded("dropped_by").counts().items() if stage is not None}
     return {
         "kept": int(ledger.kept.sum()),
         "dropped": dict(sorted(dropped.items())),
         "classes": {label: {"real": real[label], "synthetic": synthetic[label]} for label in ledger.classes},
         "identity": _identity(ledger),
-        "outcomes": key(sorted(zip(ledger.column("id"), ledger.kept.tolist(), ledger.dropped_by, strict=True))),
+        "outcomes": key(ledger.each(("id", "kept", "dropped_by"), ledger.order_of_ids())),
         "pixels": _pixels(ledger),
     }
 
 
 def _identity(ledger: Ledger) -> str:
     """A digest of ids, labels, splits, parents and sampled parameters in any order; of nothing that was measured."""
-    columns = (ledger.column(name) for name in ("id", "label", "split", "parents", "sampled_params"))
-    rows = zip(*columns, strict=True)
-    return key(
-        sorted(
-            [i, label, split, parents, _without_plan(sampled_params)]
-            for i, label, split, parents, sampled_params in rows
-        )
-    )
+    rows = ledger.each(("id", "label", "split", "parents", "sampled_params"), ledger.order_of_ids())
+    return key([*said, _without_plan(sampled_params)] for *said, sampled_params in rows)
 
 
 def _kept_ids(ledger: Ledger) -> str:
@@ -127,38 +124,13 @@ def _without_plan(sampled_params: str) -> str:
 def _pixels(ledger: Ledger) -> str:
     """A digest of the bytes of every kept image and of what goes with it, whatever the order."""
     kept = ledger.visible()
-    columns = [ledger.column(name, kept) for name in ("id", "digest", "pictures", "annotations")]
-    rows = ((*own, identity_of(pictures), said) for *own, pictures, said in zip(*columns, strict=True))
-    return key(sorted(list(row if row[-1] else row[:-1]) for row in rows))
+    rows = ledger.each(("id", "digest", "pictures", "annotations"), kept[ledger.order_of_ids(kept)])
+    return key([*own, identity_of(pictures), *([said] if said else [])] for *own, pictures, said in rows)
 
 
 def _sources(recipe: Recipe, ledger: Ledger) -> list[Lock]:
     """For each source its images, and a digest of each; of a large source a digest of each folder."""
-    files: list[dict[str, str]] = [{} for _ in recipe.sources]
-    columns = [ledger.column(name) for name in ("ref", "digest", "label", "split", "pictures", "annotations")]
-    for ref, digest, label, split, pictures, said in zip(*columns, strict=True):
-        place, _, locator = ref.partition(":")
-        if place.isdecimal():
-            files[int(place)][locator] = key(digest, label, split, identity_of(pictures), *([said] if said else []))[
-                :SHORT
-            ]
-    return [_source(spec.plain(), listed) for spec, listed in zip(recipe.sources, files, strict=True)]
-
-
-def _source(plain: Mapping[str, Any], files: Mapping[str, str]) -> Lock:
-    ordered = dict(sorted(files.items()))
-    about = {"source": dict(plain), "images": len(files), "digest": key(ordered)}
-    if len(files) <= LISTED:
-        return {**about, "files": ordered}
-    folders: dict[str, list[list[str]]] = {}
-    for locator, digest in ordered.items():
-        folders.setdefault(_folder(locator), []).append([locator, digest])
-    return {**about, "folders": {folder: key(listed)[:SHORT] for folder, listed in folders.items()}}
-
-
-def _folder(locator: str) -> str:
-    """Where an image lies: its folder, or the file that holds its row."""
-    return locator.rpartition("#")[0] or locator.rpartition("/")[0]
+    return listed_sources(recipe, ledger, LISTED)
 
 
 def _models(recipe: Recipe) -> Lock:
@@ -184,7 +156,8 @@ def _stage(row: Mapping[str, Any], recipe: Recipe, number: int, makers: Mapping[
 def _makers(ledger: Ledger) -> dict[str, list[Lock]]:
     """Of every stage that makes images: on what they were made, in which batches, with which libraries."""
     wanted = ("device", "dtype", "threads", "batch", "versions")
-    counted = Counter(zip(ledger.column("stage"), ledger.column("generation_config"), strict=True))
+    made = np.flatnonzero(~ledger.coded("generation_config").equal(None))
+    counted = Counter(ledger.each(("stage", "generation_config"), made))
     found: dict[str, list[Lock]] = {}
     for (stage, generation_config), count in sorted(
         (pair, count) for pair, count in counted.items() if pair[1] is not None
@@ -227,8 +200,8 @@ def _thumbnails(ledger: Ledger, pixels: Any) -> Iterator[tuple[str, str]]:
 
 def chosen(ledger: Ledger, indices: Indices, count: int) -> list[Sample]:
     """`count` of the samples at `indices`, by a hash of their ids, in the order of their ids."""
-    ids = ledger.column("id", indices)
-    first = sorted(range(len(ids)), key=lambda place: unit("thumbnail", ids[place]))[:count]
+    ids = TextView(ledger.texts("id", indices))
+    first = nsmallest(count, range(len(ids)), key=lambda place: unit("thumbnail", ids[place]))
     return list(ledger.samples(indices[np.array(sorted(first, key=lambda place: ids[place]), dtype=np.int64)]))
 
 

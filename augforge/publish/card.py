@@ -181,7 +181,7 @@ def _model_line(facts: Mapping[str, Any], did: str) -> str:
 
 def generators_of(ledger: Ledger) -> Counter[str]:
     """How many kept images each maker (as JSON) has made."""
-    counts = Counter(ledger.column("generation_config", ledger.visible()))
+    counts = ledger.coded("generation_config").counts(ledger.visible())
     return Counter({generation_config: count for generation_config, count in counts.items() if generation_config})
 
 

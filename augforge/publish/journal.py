@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from augforge.data.store import write_atomically
+from augforge.data.files import write_atomically
 from augforge.errors import StoreError
 from augforge.io.records import MANIFEST
 from augforge.io.writing import WORK, Line, Outlet, Shard, inside

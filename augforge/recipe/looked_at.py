@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import On, is_evaluation
+from augforge.data.sample import On
 from augforge.stages.generator import Generator
 from augforge.stages.selector import Selector
 from augforge.stages.stage import Stage
@@ -47,7 +47,7 @@ def on_of(stage: Stage, synthetic: bool) -> On:
 
 def has_synthetic(ledger: Ledger) -> bool:
     """Whether a ledger has generated images, dropped ones included."""
-    return "synthetic" in ledger.rows.column("origin").unique().to_pylist()
+    return bool(ledger.coded("origin").equal("synthetic").any())
 
 
 def looked_at(stage: Stage, ledger: Ledger) -> Indices:
@@ -59,8 +59,7 @@ def looked_at(stage: Stage, ledger: Ledger) -> Indices:
     seen = ledger.visible(on_of(stage, has_synthetic(ledger)))
     if not isinstance(stage, Selector):
         return seen
-    columns = zip(ledger.column("origin", seen), ledger.column("split", seen), strict=True)
-    spared = np.array([origin == "real" and is_evaluation(split) for origin, split in columns], dtype=bool)
+    spared = ledger.coded("origin").equal("real", seen) & ledger.in_evaluation(seen)
     return seen if spared.all() else seen[~spared]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,12 +101,14 @@ class Bucket:
     def put(self, name: str, content: Any, patience: float | None = None) -> None:
         """Write an object, whole or not at all: it is there when this returns."""
         data = memoryview(content)
-        write = lambda: self._fs.pipe_file(self._place(name), bytes(data), chunksize=PIECE)  # noqa: E731
+        many = {"chunksize": PIECE, "max_concurrency": AT_ONCE}
+        write = partial(self._fs.pipe_file, self._place(name), bytes(data), **many)
         steadily(f"{self.url}/{name} cannot be written", write, patience)
 
     def put_file(self, name: str, path: Path) -> str:
         """Write a file as an object, a large one in parts; its stamp."""
-        write = lambda: self._fs.put_file(str(path), self._place(name), chunksize=PIECE)  # noqa: E731
+        many = {"chunksize": PIECE, "max_concurrency": AT_ONCE}
+        write = partial(self._fs.put_file, str(path), self._place(name), **many)
         steadily(f"{self.url}/{name} cannot be written", write)
         return stamp_of(steadily(f"{self.url}/{name} cannot be read", lambda: self._fs.info(self._place(name))))
 

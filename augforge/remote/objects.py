@@ -22,7 +22,7 @@ BLOCK = 4 << 20
 """Bytes of a block."""
 MOST_BLOCKS = 32
 ALONE = 4
-"""Objects of a folder that are asked for one by one, before the folder is listed."""
+"""Objects of a folder that are asked for one by one before it is listed, unless the folder above it has been."""
 VERSIONS = ("VersionId", "version_id", "generation", "ETag", "etag", "e_tag", "blob_id", "md5Hash", "content_md5")
 """What stores call that which changes whenever an object is written."""
 TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
@@ -76,10 +76,11 @@ class Objects:
         if url in self._alone:
             return self._alone[url]
         self._asked[above] += 1
-        if self._asked[above] > ALONE and not above.endswith("/"):
+        often = self._asked[above] > ALONE or _above(above) in self._folders
+        if often and not above.endswith("/"):
             try:
                 return self.folder(above).get(name)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return None
         self._alone[url] = self._look(url)
         return self._alone[url]
@@ -156,6 +157,7 @@ def _file_system(scheme: str) -> Any:
         return fsspec.filesystem(scheme)
     if scheme != "s3":
         return fsspec.filesystem(scheme, **known)
+    known["max_concurrency"] = 1  # of a whole object it would ask for the size first, to fetch it in pieces
     found = fsspec.filesystem(scheme, config_kwargs={"retries": {"total_max_attempts": 1}}, **known)
     found.retries = 1
     return found

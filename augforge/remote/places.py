@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
-from augforge.remote.urls import is_url, local_path, scheme_of
+from augforge.remote.urls import is_remote, is_url, local_path, scheme_of
 
 if TYPE_CHECKING:
     from augforge.remote.objects import Thing
@@ -91,6 +91,12 @@ def opened_anew(value: Place) -> Path:
     """As `path_of`; what was remembered of what lies there is forgotten."""
     path = path_of(value)
     return cast("Path", cast("RemotePath", path).fresh()) if is_url(str(path)) else path
+
+
+def forget_remote(value: str) -> None:
+    """Forget what was remembered of what lies at a URL, so that whoever opens it next sees the present."""
+    if is_remote(value):
+        opened_anew(value)
 
 
 def _remote(url: str) -> RemotePath:

@@ -22,7 +22,7 @@ from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.ingest import known_samples, open_sources
 from augforge.engine.pixels import Pixels
-from augforge.engine.runners.generate import GENERATED, companions, encoded
+from augforge.engine.runners.generated import GENERATED, companions, encoded
 from augforge.engine.runners.train import trained_model
 from augforge.errors import AugforgeError, BadImage, ModelError, StoreError
 from augforge.io.run import Run

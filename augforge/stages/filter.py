@@ -124,8 +124,9 @@ class Filter(Stage):
 
     def _named(self, reasons: NDArray[np.object_]) -> NDArray[np.object_]:
         """The reasons with the measure before each."""
-        for place, reason in enumerate(reasons.tolist()):
-            reasons[place] = None if reason is None else f"{self.primary_measure}: {reason}"
+        gone = [place for place, reason in enumerate(reasons) if reason is not None]
+        named = {reason: f"{self.primary_measure}: {reason}" for reason in set(reasons[gone].tolist())}
+        reasons[gone] = [named[reason] for reason in reasons[gone].tolist()]
         return reasons
 
     @property

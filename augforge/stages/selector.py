@@ -75,6 +75,10 @@ class Selector(Stage):
         """A certificate of the selection, for the same arguments; None for a selector that maximises nothing."""
         return None
 
+    def reads_rows(self, n: int, d: int) -> bool:
+        """Whether `choose` and `certify` are given what reads vectors (n, d) by rows, instead of all of them."""
+        return False
+
     def budget(self, available: int) -> int:
         """How many of `available` images to keep."""
         Selector.check(self)

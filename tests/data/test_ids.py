@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augforge.data import ids
@@ -19,6 +19,17 @@ def test_a_key_is_twenty_hex_digits_and_repeats(value):
 @given(JSONLIKE, JSONLIKE)
 def test_other_content_gives_another_key(one, other):
     assert (ids.key(one) == ids.key(other)) == (ids.canonical(one) == ids.canonical(other))
+
+
+@settings(max_examples=30, deadline=None)
+@given(JSONLIKE, st.lists(JSONLIKE, max_size=4), st.lists(st.lists(JSONLIKE), max_size=3))
+def test_an_iterator_is_the_list_of_what_it_gives(plain, items, nested):
+    assert ids.key(plain, iter(items), plain) == ids.key(plain, items, plain)
+    assert ids.key(iter([plain, *map(iter, nested), plain])) == ids.key([plain, *nested, plain])
+
+
+def test_a_long_iterator_is_its_list_too():
+    assert ids.key(iter(range(5000)), "x") == ids.key(list(range(5000)), "x")
 
 
 def test_a_key_does_not_join_its_parts():

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from augforge.data import store as module
-from augforge.data.files import digest_of
-from augforge.data.store import Store, write_atomically
+from augforge.data import parts as module
+from augforge.data.files import digest_of, write_atomically
+from augforge.data.store import Store
 from augforge.errors import StoreError
 
 SCHEMA = pa.schema([("id", pa.string()), ("value", pa.int64())])
@@ -73,7 +73,7 @@ def hashed_bytes(monkeypatch):
         seen.append(path.stat().st_size)
         return digest_of(path)
 
-    monkeypatch.setattr("augforge.data.store.digest_of", counting)
+    monkeypatch.setattr("augforge.data.parts.digest_of", counting)
     return seen
 
 
@@ -211,8 +211,6 @@ def test_vectors_come_back_bit_by_bit(store):
 HOLD = """
 import sys, time
 from pathlib import Path
-from augforge.data import store as module
-from augforge.data.files import digest_of
 from augforge.data.store import Store
 with Store(Path(sys.argv[1])).locked():
     print("held", flush=True)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from augforge.algorithms.rules import Unjudged
 from augforge.cli.app import app
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.run import run
 from augforge.engine.runners import generate
 from augforge.errors import BadImage, RecipeError

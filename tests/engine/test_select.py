@@ -126,3 +126,17 @@ def test_the_certificate_is_in_the_run_folder_and_on_the_card(tmp_path: Path) ->
     assert found["curve"]["budget"][-1] == 6
     card = (out / "README.md").read_text()
     assert f"{found['objective']:,.2f}" in card and f"{found['upper-bound']:,.2f}" in card
+
+
+def test_embeddings_that_are_read_by_rows(tmp_path: Path) -> None:
+    """Chosen from where they are stored, the choice is as good, and its certificate says how it was made."""
+    source = write("dataset", tmp_path / "s", logits().tolist())
+    certificates = {}
+    for method in ("dense", "distributed"):
+        stage = f"{{select: facility-location, method: {method}, count: 6}}"
+        summary = select(source, tmp_path / method, stage)
+        assert summary.kept == 6
+        found = json.loads((tmp_path / method / "certificates.json").read_text())
+        certificates[method] = found["1-select-facility-location"]
+    assert certificates["distributed"]["method"] == "distributed"
+    assert certificates["distributed"]["objective"] >= 0.95 * certificates["dense"]["objective"]

@@ -20,7 +20,7 @@ from augforge.cli.app import app
 from augforge.data.holder import holder_of
 from augforge.data.store import Store
 from augforge.engine.noted import NAME
-from augforge.engine.runners.generate import GENERATED
+from augforge.engine.runners.generated import GENERATED
 from augforge.engine.status import Status
 from augforge.errors import AugforgeError, StoreError
 from tests.conftest import write_images
@@ -30,11 +30,11 @@ SLOW = """
 import sys, time
 from contextlib import contextmanager
 from pathlib import Path
-import augforge.data.store, augforge.engine.noted
+import augforge.data.parts, augforge.engine.noted
 from augforge.engine.run import run
 from augforge.progress import Bar, Progress
 from augforge.recipe import load_recipe
-augforge.data.store.FLUSH_ROWS, augforge.engine.noted.EVERY = 1, 0.0
+augforge.data.parts.FLUSH_ROWS, augforge.engine.noted.EVERY = 1, 0.0
 
 class SlowBar(Bar):
     def advance(self, count=1):

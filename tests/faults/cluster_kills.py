@@ -111,8 +111,8 @@ class Keeper:
         raise AssertionError("the machines have ended")
 
     def kill_worker(self, draw: random.Random) -> bool:
-        """Kill one process of the run on these machines, if there is one."""
-        found = [pid for pid in marked(self.mark) if _title(pid).startswith("ray::")]
+        """Kill one process of the run on these machines, if there is one; Ray's own belong to the machine."""
+        found = [pid for pid in marked(self.mark) if _title(pid).startswith("ray::Actor")]
         return bool(found) and _kill(draw.choice(found))
 
     def end(self) -> None:

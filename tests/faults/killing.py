@@ -170,9 +170,9 @@ def forked(work: Callable[[], None], log: Path) -> int:
 def _call(arguments: Sequence[str]) -> None:
     """Run the command line, committing every batch, so that a kill finds more than a beginning and an end."""
     from augforge.cli.app import main
-    from augforge.data import store
+    from augforge.data import parts
 
-    store.FLUSH_SECONDS = 0.0
+    parts.FLUSH_SECONDS = 0.0
     sys.argv = ["augforge", *arguments]
     main()
 

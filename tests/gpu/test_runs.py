@@ -20,7 +20,7 @@ from tests.test_laws import decisions, pixels
 pytestmark = pytest.mark.gpu
 ROOT = Path(__file__).parents[2]
 CODE = (
-    "import sys; from augforge.data import store; store.FLUSH_SECONDS = 0.0; from augforge.cli.app import main; main()"
+    "import sys; from augforge.data import parts; parts.FLUSH_SECONDS = 0.0; from augforge.cli.app import main; main()"
 )
 
 

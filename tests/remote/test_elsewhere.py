@@ -24,8 +24,8 @@ import pytest
 from augforge.data.away import Away, InBucket, Sent, in_bucket
 from augforge.data.bundle import BundleTarget, addressed
 from augforge.data.mirror import TOKEN, Mirror
+from augforge.data.parts import Parts, PartsTarget
 from augforge.data.places import folder_to_read, folder_to_write
-from augforge.data.store import Parts, PartsTarget
 from augforge.data.vectors import Vectors, VectorsTarget
 from augforge.engine.engines.arrivals import Arrivals
 from augforge.engine.engines.orders import Answer, Failed, Order, Outcome, Report, Task

@@ -32,13 +32,13 @@ def read_all(url: str) -> dict[str, bytes]:
     "fault",
     [
         SLOW_DOWN,
-        Fault(deaf=True),
         Fault(cut=True),
+        pytest.param(Fault(deaf=True), marks=pytest.mark.slow),
         pytest.param(Fault(500, "InternalError"), marks=pytest.mark.slow),
         pytest.param(Fault(400, "RequestTimeout"), marks=pytest.mark.slow),
         pytest.param(Fault(429, "TooManyRequests"), marks=pytest.mark.slow),
     ],
-    ids=["503", "closed", "cut", "500", "timeout", "429"],
+    ids=["503", "cut", "closed", "500", "timeout", "429"],
 )
 def test_what_passes_costs_nothing_but_time(photos, fault):
     url, proxy, expected = photos

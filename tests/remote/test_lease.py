@@ -127,7 +127,13 @@ def test_a_lease_that_somebody_removed_is_lost(bucket: Bucket):
 
 
 @pytest.mark.parametrize(
-    "fault", [SLOW_DOWN, Fault(409, "ConditionalRequestConflict"), Fault(mute=True)], ids=["503", "409", "mute"]
+    "fault",
+    [
+        Fault(mute=True),
+        pytest.param(SLOW_DOWN, marks=pytest.mark.slow),
+        pytest.param(Fault(409, "ConditionalRequestConflict"), marks=pytest.mark.slow),
+    ],
+    ids=["mute", "503", "409"],
 )
 def test_faults_neither_lose_a_lease_nor_share_it(faulty: tuple[Bucket, Proxy], fault):
     """With `mute` the store has written, and its answer is lost: the holder has to know its own lease."""

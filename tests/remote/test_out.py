@@ -148,6 +148,23 @@ def test_faults_that_pass_change_nothing(recipe, local, faulty: tuple[Bucket, Pr
     assert result(elsewhere(url, cache)) == local
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [10, 25, 40])
+def test_a_server_that_is_gone_for_five_seconds(recipe, local, faulty: tuple[Bucket, Proxy], cache, after):
+    bucket, proxy = faulty
+    gone: list[float] = []
+
+    def plan(request: Request) -> Fault:
+        if request.number >= after and not gone:
+            gone.append(time.monotonic() + 5.0)
+        return Fault(deaf=True) if gone and time.monotonic() < gone[0] else FINE
+
+    proxy.plan = plan
+    url = f"{bucket.root}/run"
+    run(recipe, folder_to_write(url), device="cpu")
+    assert gone and result(elsewhere(url, cache)) == local
+
+
 def test_a_part_that_could_not_be_written_is_not_there(recipe, local, faulty: tuple[Bucket, Proxy], cache, monkeypatch):
     bucket, proxy = faulty
     monkeypatch.setattr(faults, "PATIENCE", 0.3)
@@ -176,7 +193,11 @@ def driver(recipe: Path, url: str, endpoint: str, cache: Path) -> subprocess.Pop
     return subprocess.Popen(words, env=known, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("place", ["samples.parquet", "run.json", "/parts/generate"])
+SLOW = pytest.mark.slow
+KILLED_AT = ["run.json", pytest.param("samples.parquet", marks=SLOW), pytest.param("/parts/generate", marks=SLOW)]
+
+
+@pytest.mark.parametrize("place", KILLED_AT)
 def test_a_driver_that_is_killed_at_a_write_is_gone_on_with(
     place, on_disk, recipe, local, faulty: tuple[Bucket, Proxy], cache
 ):
@@ -249,13 +270,27 @@ def test_two_drivers(on_disk, recipe, local, faulty: tuple[Bucket, Proxy], cache
     assert result(elsewhere(url, cache)) == local
 
 
-def test_ctrl_c_releases_the_lease(on_disk, faulty: tuple[Bucket, Proxy], cache, recipe, local):
+INTERRUPTED_AT = ["/parts/generate", *(pytest.param(name, marks=SLOW) for name in ("/parts/source", "samples.parquet"))]
+
+
+@pytest.mark.parametrize("place", INTERRUPTED_AT)
+def test_ctrl_c_releases_the_lease(place, on_disk, faulty: tuple[Bucket, Proxy], cache, recipe, local):
     bucket, proxy = faulty
     url = f"{bucket.root}/run"
+    busy, go_on = threading.Event(), threading.Event()
+
+    def plan(request: Request) -> Fault:
+        if request.method == "PUT" and place in request.path:
+            busy.set()
+            go_on.wait(60)
+        return FINE
+
+    proxy.plan = plan
     interrupted = driver(on_disk, url, proxy.url, cache)
-    while not any("/parts/" in request.path for request in proxy.seen) and interrupted.poll() is None:
-        time.sleep(0.005)
+    assert busy.wait(60)
     interrupted.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    go_on.set()
     interrupted.communicate(timeout=60)
     assert interrupted.returncode not in (0, 1)
     lease = json.loads(bucket.client.get_object(Bucket=bucket.name, Key=f"run/{LEASE}")["Body"].read())

@@ -15,6 +15,7 @@ from augforge.io.base import Entry
 from augforge.io.understood import understanding, understood
 from tests.conftest import write_images
 from tests.io import layouts as boxes
+from tests.remote.faulty import Proxy
 from tests.remote.stores import Bucket, Memory, put_all
 from tests.test_layouts import LAYOUTS, videos
 
@@ -154,6 +155,16 @@ def test_the_package_that_is_missing_is_named_with_its_extra(monkeypatch):
         detect("gs://bucket/x")
     urls._require.cache_clear()
     assert "augforge[gs]" in raised.value.hint
+
+
+def test_an_image_of_a_folder_is_one_request(tmp_path, faulty: tuple[Bucket, Proxy]):
+    bucket, proxy = faulty
+    url = put_all(bucket, write_images(tmp_path / "set", {f"class {n}": 2 for n in range(8)}), "set")
+    source = open_source("folder", url)
+    locators = [entry.locator for entry in source.entries()]
+    listed = len(proxy.seen)
+    assert len(locators) == 16 and listed <= 3 + 8, "and a folder is one"
+    assert all(source.read(locator) for locator in locators) and len(proxy.seen) == listed + 16
 
 
 def test_shards_are_read_by_ranges(tmp_path, bucket: Bucket, monkeypatch):

@@ -18,13 +18,14 @@ from augforge.data import images
 from augforge.data.files import seal
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
+from augforge.data.record import FORMAT
 from augforge.data.sample import Sample
-from augforge.data.store import FORMAT, Store
+from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders, stored_vectors, vectors_key
 from augforge.engine.finish import write_ledger, write_result
 from augforge.engine.pixels import Pixels
-from augforge.engine.runners.generate import GENERATED
+from augforge.engine.runners.generated import GENERATED
 from augforge.io import open_source
 from augforge.progress import Progress
 from augforge.recipe import parse_recipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import yaml
 from datasets import load_from_disk
 from PIL import Image
 
+from augforge.data.ledger import Ledger
 from augforge.engine.run import run
 from augforge.errors import AugforgeError, StoreError
 from augforge.provenance.drift import causes, effects
@@ -263,9 +265,11 @@ def test_a_large_source_is_listed_by_folder(built, monkeypatch):
     archive = Archive(built.out)
     ledger = archive.ledger
     refs = [f"0:{source.partition(': ')[2]}" for source in ledger.column("source", ledger.visible("real"))]
-    ledger._replace("ref", np.arange(len(ledger)), ["generated:x"] * len(ledger))
-    ledger._replace("ref", ledger.visible("real"), refs)
-    (source,) = module._sources(built.recipe, ledger)
+    real = dict(zip(ledger.visible("real").tolist(), refs, strict=True))
+    named = Ledger(ledger.classes)
+    samples = enumerate(ledger.samples(np.arange(len(ledger))))
+    named.extend(replace(sample, ref=real.get(place, "generated:x")) for place, sample in samples)
+    (source,) = module._sources(built.recipe, named)
     assert set(source["folders"]) == {"cat", "dog"} and "files" not in source
 
 

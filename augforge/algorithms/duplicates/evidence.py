@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from augforge.algorithms.duplicates.groups import components
 from augforge.algorithms.duplicates.pairs import Pairs
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.signedinteger[Any]]
 Search = Callable[[Rows], Iterator[Pairs]]
 """Given row numbers, the pairs (p, 2) of them that are near, a block at a time; a pair may come twice."""
 
@@ -46,8 +47,9 @@ def settle(rank: Rows, fixed: NDArray[np.bool_], copies: Pairs, search: Search) 
         search: finds the near ones of those that are no copies.
     """
     n = len(rank)
+    rank = rank.astype(row_type(2 * n))
     order = np.where(fixed, rank - n, rank)
-    by = np.full(n, NOBODY, dtype=np.int64)
+    by = np.full(n, NOBODY, dtype=order.dtype)
     for a, b in ((0, 1), (1, 0)):
         goes = ~fixed[copies[:, a]] & (order[copies[:, b]] < order[copies[:, a]])
         by[copies[goes, a]] = copies[goes, b]
@@ -78,16 +80,21 @@ def _decide(order: Rows, fixed: NDArray[np.bool_], by: Rows, copies: Pairs, sear
     return cluster
 
 
+def row_type(count: int) -> type[np.int32 | np.int64]:
+    """The smallest signed type that has a number for each of `count` rows."""
+    return np.int32 if count <= np.iinfo(np.int32).max else np.int64
+
+
 class _Round:
     """One look at all pairs; changes `stays` and `by` at its end."""
 
     def __init__(self, order: Rows, stays: NDArray[np.bool_], by: Rows) -> None:
         self._order, self._stays, self._by = order, stays, by
-        self._place = np.argsort(order)
+        self._place = np.argsort(order).astype(order.dtype)
         self._nth = np.empty_like(order)
-        self._nth[self._place] = np.arange(len(order))
-        self._staying = np.full(len(order), len(order))
-        self._open = np.full(len(order), len(order))
+        self._nth[self._place] = np.arange(len(order), dtype=order.dtype)
+        self._staying = np.full(len(order), len(order), dtype=order.dtype)
+        self._open = np.full(len(order), len(order), dtype=order.dtype)
         self.seen = np.zeros(len(order), dtype=bool)
 
     def look(self, pairs: Pairs) -> Pairs:

@@ -50,12 +50,14 @@ def _merged(labels: NDArray[np.int64], held: list[Pairs]) -> NDArray[np.int64]:
 
     if not held:
         return labels
-    ends = labels[np.concatenate(held)]
-    n = len(labels)
-    graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    met, ends = np.unique(labels[np.concatenate(held)], return_inverse=True)
+    one, other = ends.reshape(-1, 2).T
+    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(len(met), len(met)))
     _, joined = connected_components(graph, directed=False)
-    merged: NDArray[np.int64] = joined.astype(np.int64)[labels]
-    return merged
+    _, first = np.unique(joined, return_index=True)
+    merged = np.arange(len(labels))
+    merged[met] = met[first[joined]]
+    return merged[labels]
 
 
 def _named(group: NDArray[np.int64], ids: Sequence[str]) -> list[str]:

@@ -18,6 +18,8 @@ Block = tuple[Pairs, Distances]
 Tell = Callable[[float], None]
 
 _CANDIDATES = 1 << 21  # compared at a time
+_ASKED = 1 << 18  # hashes that are looked up at a time
+_NARROW_ROWS = 2**31 - 1
 _MASK_COST = 10_000  # what a mask costs beside look-ups and candidates, in look-ups
 _CANDIDATE_COST = 3
 
@@ -75,60 +77,87 @@ def pair_blocks(
     _check(right, distance)
     bands = _bands(distance, len(hashes), len(right))
     turns = (0, ODD) if flips else (0,)
-    total, done = len(turns) * sum(len(band.masks()) for band in bands), 0
+    total, done = len(turns) * sum(len(band.masks()) for band in bands), 0.0
     for turn in turns:
         for number, band in enumerate(bands):
-            search = _Search(hashes, right, band, turn, same=others is None)
-            for mask in band.masks():
-                for pairs, gap in search.pairs(mask, distance):
-                    new = _not_in(gap, bands[:number])
-                    yield pairs[new], np.bitwise_count(gap[new])
-                done += 1
-                if tell:
-                    tell(done / total)
+            search, masks = _Search(hashes, right, band, turn, same=others is None), band.masks()
+            for asked in search.portions():
+                for mask in masks:
+                    for pairs, gap in asked.pairs(mask, distance):
+                        new = _not_in(gap, bands[:number])
+                        yield pairs[new], np.bitwise_count(gap[new])
+                    done += asked.share
+                    if tell:
+                        tell(min(1.0, done / total))
 
 
 class _Search:
-    """Looks up the hashes of one side among those of the other, by one band. `turn` is what changes before that."""
+    """Looks up the hashes of one side among those of the other, by one band. `turn` is what changes before that.
+
+    Held are 12 bytes a hash (24 with two sides) and the starts of the band's values; what is looked up is computed for
+    a portion of the hashes at a time.
+    """
 
     def __init__(self, left: Hashes, right: Hashes, band: Band, turn: int, *, same: bool) -> None:
-        self._band, self._same = band, same
-        self._turn = (turn >> band.shift) & ((1 << band.bits) - 1)
-        self._rows, self._asked, self._values = self._sorted(left, turn)
-        self._places, self._found, values = self._sorted(right, 0)
-        self._starts = np.zeros((1 << band.bits) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(values, minlength=1 << band.bits), out=self._starts[1:])
+        self.band, self.same, self.turn = band, same, turn
+        self.places, self.found = _by_value(right, band)
+        self._rows, self._asked = (self.places, self.found) if same else _by_value(left, band)
+        self.starts = np.zeros((1 << band.bits) + 1, dtype=np.int64)
+        for start in range(0, len(self.found), _ASKED):
+            values = band.of(self.found[start : start + _ASKED])
+            self.starts[1:] += np.bincount(values, minlength=1 << band.bits)
+        np.cumsum(self.starts, out=self.starts)
 
-    def _sorted(self, hashes: Hashes, turn: int) -> tuple[NDArray[np.int64], Hashes, NDArray[np.int64]]:
-        """Rows with structure, their turned hashes and the band's values, by value."""
-        rows = np.flatnonzero(hashes != NO_STRUCTURE)
-        turned = hashes[rows] ^ np.uint64(turn)
-        values = self._band.of(turned)
-        order = np.argsort(values, kind="stable")
-        return rows[order], turned[order], values[order]
+    def portions(self) -> Iterator[_Portion]:
+        """All that ask, some at a time."""
+        for start in range(0, len(self._asked), _ASKED):
+            held = slice(start, start + _ASKED)
+            yield _Portion(self, self._rows[held], self._asked[held], len(self._asked[held]) / len(self._asked))
+
+
+class _Portion:
+    """Some rows (m,) of one side that ask, their hashes (m,), and which share of all these are."""
+
+    def __init__(self, search: _Search, rows: NDArray[np.integer], asked: Hashes, share: float) -> None:
+        self._search, self._rows, self.share = search, rows, share
+        self._values, self._turned = search.band.of(asked), asked ^ np.uint64(search.turn)
 
     def pairs(self, mask: int, distance: int) -> Iterator[tuple[Pairs, Hashes]]:
         """(p, 2) rows that are near and differ in the band by `mask`, and (p,) the bits in which they differ."""
-        asking, step = np.arange(len(self._values)), mask ^ self._turn
-        if self._same and step:  # then one of each pair has the lowest bit of `step`: let the other one ask
-            asking = np.flatnonzero((self._values ^ self._turn) & (step & -step) == 0)
-        wanted = self._values[asking] ^ mask
-        firsts = self._starts[wanted]
-        counts = self._starts[wanted + 1] - firsts
+        search, values = self._search, self._values
+        band, starts = search.band, search.starts
+        asking = None
+        step = mask ^ ((search.turn >> band.shift) & ((1 << band.bits) - 1))
+        if search.same and step:  # then one of each pair has the lowest bit of `step`: let the other one ask
+            asking = np.flatnonzero(values & (step & -step) == 0)
+            values = values[asking]
+        wanted = values ^ step
+        firsts = starts[wanted]
+        counts = starts[wanted + 1] - firsts
         some = np.flatnonzero(counts)
-        asking, firsts, counts = asking[some], firsts[some], counts[some]
+        asking, firsts, counts = some if asking is None else asking[some], firsts[some], counts[some]
         for part in _portions(counts):
             who, where = np.repeat(asking[part], counts[part]), _ranges(firsts[part], counts[part])
-            gap = self._asked[who] ^ self._found[where]
+            gap = self._turned[who] ^ search.found[where]
             near = np.flatnonzero(np.bitwise_count(gap) <= distance)
-            pairs = np.stack([self._rows[who[near]], self._places[where[near]]], axis=1)
-            if self._same and step:
+            pairs = np.stack([self._rows[who[near]], search.places[where[near]]], axis=1).astype(np.int64)
+            if search.same and step:
                 pairs.sort(axis=1)
-            elif self._same:
+            elif search.same:
                 once = pairs[:, 0] < pairs[:, 1]
                 pairs, near = pairs[once], near[once]
             if len(near):
                 yield pairs, gap[near]
+
+
+def _by_value(hashes: Hashes, band: Band) -> tuple[NDArray[np.integer], Hashes]:
+    """The rows with structure, and their hashes, by the band's value."""
+    rows: NDArray[np.integer] = np.flatnonzero(hashes != NO_STRUCTURE).astype(
+        np.int64 if len(hashes) > _NARROW_ROWS else np.int32
+    )
+    order = np.argsort(band.of(hashes[rows]).astype(np.uint32), kind="stable")
+    rows = rows[order]
+    return rows, hashes[rows]
 
 
 def _not_in(gap: Hashes, bands: list[Band]) -> NDArray[np.bool_]:

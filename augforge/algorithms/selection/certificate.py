@@ -11,16 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from augforge.algorithms.selection.allocation import Allocation, budgets
+from augforge.algorithms.selection.bounds import bounds_of, curve_of
+from augforge.algorithms.selection.by_rows import Pool, RowReader, pool_of, reader_of
 from augforge.algorithms.selection.centers import farthest_first
-from augforge.algorithms.selection.cover import width_of
+from augforge.algorithms.selection.cover import rows_of, width_of
 from augforge.algorithms.selection.lists import content_order
 from augforge.algorithms.selection.points import Likeness, Points, Similarity, checked, likeness_of, placed
 from augforge.algorithms.selection.selection import Floats, Indices, Labels, Selection, members_of
 from augforge.algorithms.selection.strategies import guarantee_of
+from augforge.algorithms.selection.units import Run
 
 _POINTS = 20
 _DOUBT = 1e-6
 _BLOCK_NUMBERS = 4 << 20
+_IN_MEMORY = 8192  # rows of a class that need not be read by rows
+_MORE_PAIRS = 10
 _NARROW = 10  # a tenth of the rows that are looked at decide where the bound bends
 
 
@@ -55,6 +60,7 @@ class Certificate:
         rows: how many rows were looked at, of `of` rows. Beside the bound, numbers are scaled up from them.
         method: how the selection was computed, such as "dense" or "dense, sparse".
         guarantee: which share of the best possible objective that method always reaches, whatever the data.
+        interval: what the objective lies in with that confidence, where classes were read by rows; else None.
     """
 
     objective: float
@@ -69,6 +75,7 @@ class Certificate:
     method: str
     guarantee: str
     notes: list[str] = field(default_factory=list)
+    interval: tuple[float, float] | None = None
 
     def facts(self) -> dict[str, Any]:
         """All of it as JSON-like values."""
@@ -80,13 +87,14 @@ class Certificate:
             "k-center": None if center is None else center.tolist(),
         }
         named = {"objective": self.objective, "random": self.random, "k-center": self.k_center}
-        bound = {"upper-bound": self.upper_bound, "confidence": self.confidence, "gap": self.gap}
+        bound: dict[str, Any] = {"upper-bound": self.upper_bound, "confidence": self.confidence, "gap": self.gap}
         made = {"method": self.method, "guarantee": self.guarantee}
+        bound |= {} if self.interval is None else {"objective-interval": list(self.interval)}
         return {**named, **bound, **made, "curve": curve, "rows": self.rows, "of": self.of, "notes": self.notes}
 
 
 def certify(
-    features: ArrayLike,
+    features: ArrayLike | RowReader,
     selection: Selection,
     *,
     labels: Labels = None,
@@ -95,6 +103,7 @@ def certify(
     width: float | None = None,
     keys: NDArray[np.uint64] | None = None,
     pairs: int = 1_000_000_000,
+    run: Run = map,
 ) -> Certificate:
     """Compare a facility-location selection with random and k-center rows, with a bound and with other budgets.
 
@@ -108,35 +117,54 @@ def certify(
     Of m rows drawn at random, the mean of max(e_i, 1 - t) is less than its expectation by at most
     t sqrt(ln(1 / p) / (2 m)) but for a probability of p (Hoeffding, 1963); t is fitted to other rows than those m.
 
+    Of a selection with the distributed method, classes of more than 8,192 rows are read by rows, and bounded by cells
+    and a sample of the rows (see `bounds`), for which ten times as many pairs are looked at. Their objective is in an
+    interval, with the same probability.
+
     Args:
         features: (n, d), as given to `facility_location`; so are `labels`, `allocation`, `similarity` and `width`.
         selection: what it answered.
         keys: (n,) uint64 that decide which rows random ones are: the smallest; None for pseudo-random numbers.
         pairs: about how many similarities to compute for the bound.
+        run: computes the cells, as that of `facility_location` does parts.
 
     Raises:
         ValueError: as `facility_location`, or a selection that was made with other labels or another allocation.
     """
-    array = checked(features, similarity)
-    breadth = width_of(width, array.shape[1])
-    members = members_of(len(array), labels)
+    array = features if isinstance(features, RowReader) else checked(features, similarity)
+    n, breadth = array.shape[0], width_of(width, array.shape[1])
+    members = members_of(n, labels)
     counts = {label: len(rows) for label, rows in members.items()}
     shares = budgets(counts, len(selection.indices), allocation)
     steps = _steps(len(selection.indices))
     at = [budgets(counts, int(step), allocation) for step in steps]
-    if keys is None:
-        keys = np.random.default_rng(0).integers(0, 2**64, size=len(array), dtype=np.uint64)
+    keys = _drawn(n) if keys is None else keys
+    least = _read_by_rows(selection, n)
     parts, start = [], 0
     for label, rows in members.items():
         chosen = _places(rows, selection.indices[start : start + shares[label]])
         start += shares[label]
         if not shares[label]:
             continue
-        points, scale = placed(array[rows], similarity)
-        look = min(len(rows), max(1, pairs // len(array)))
+        if len(rows) > least:
+            pool = pool_of(reader_of(array), rows, similarity, breadth, keys[rows])
+            doubt = _DOUBT / len(members)
+            parts.append(_part_by_rows(pool, chosen, [b[label] for b in at], doubt, _MORE_PAIRS * pairs, run))
+            continue
+        points, scale = placed(rows_of(array, rows, similarity), similarity)
+        look = min(len(rows), max(1, pairs // n))
         orders = _orders(points, chosen, keys[rows], pairs)
         parts.append(_part(points, likeness_of(similarity, scale, breadth), orders, [b[label] for b in at], look))
     return _joined(parts, selection, steps)
+
+
+def _drawn(n: int) -> NDArray[np.uint64]:
+    return np.random.default_rng(0).integers(0, 2**64, size=n, dtype=np.uint64)
+
+
+def _read_by_rows(selection: Selection, n: int) -> int:
+    """Classes of more rows than this are read by rows: none of n, unless some were when the selection was made."""
+    return _IN_MEMORY if "distributed" in selection.method.split(", ") else n
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +176,7 @@ class _Part:
     slack: float
     rows: int
     of: int
+    interval: tuple[float, float] | None = None
 
 
 def _steps(budget: int) -> Indices:
@@ -179,6 +208,15 @@ def _part(points: Points, likeness: Likeness, orders: list[Indices | None], at: 
         return _Part(values, float(budget), 0.0, len(rows), len(points))
     bound, slack = _bound(_closest(points, likeness, rows), budget, len(points))
     return _Part(values, bound, slack, len(rows), len(points))
+
+
+def _part_by_rows(pool: Pool, chosen: Indices, at: list[int], doubt: float, pairs: int, run: Run) -> _Part:
+    """The same of a class that is read by rows; without k-center."""
+    found = bounds_of(pool, chosen, doubt, pairs, run)
+    random = np.argsort(pool.keys, kind="stable")[: len(chosen)]
+    curves = [curve_of(pool, found.sample, order, at) for order in (chosen, random)]
+    values = np.array([*curves, np.full(len(at), np.nan)])
+    return _Part(values, found.upper_bound, 0.0, found.rows, len(pool), found.interval)
 
 
 def _objectives(points: Points, likeness: Likeness, rows: Indices, order: Indices, at: list[int]) -> Floats:
@@ -251,7 +289,16 @@ def _joined(parts: list[_Part], selection: Selection, steps: Indices) -> Certifi
         method=selection.method,
         guarantee=guarantee_of(selection.method),
         notes=[] if whole else ["k-center was left out: it would take too long"],
+        interval=_joined_interval(parts),
     )
+
+
+def _joined_interval(parts: list[_Part]) -> tuple[float, float] | None:
+    """The interval of all classes together; of a class that has none, its objective as it was measured."""
+    if all(part.interval is None for part in parts):
+        return None
+    ends = [part.interval or (float(part.values[0, -1]),) * 2 for part in parts]
+    return math.fsum(low for low, _ in ends), math.fsum(high for _, high in ends)
 
 
 def _curves(parts: list[_Part]) -> tuple[Floats, Floats, Floats]:

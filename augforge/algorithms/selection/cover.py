@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from augforge.algorithms.selection.allocation import Allocation
+from augforge.algorithms.selection.by_rows import Keys, Pool, RowReader, pool_of, reader_of
+from augforge.algorithms.selection.distributed import distributed, plan_of, represented
 from augforge.algorithms.selection.greedy import lazy_greedy, naive_greedy
 from augforge.algorithms.selection.kernels import SPARSE_EXACT_ROWS, Dense, Kernel, Sparse
 from augforge.algorithms.selection.lists import content_order, lists_of
@@ -18,6 +20,7 @@ from augforge.algorithms.selection.points import Likeness, Points, Similarity, c
 from augforge.algorithms.selection.selection import Floats, Indices, Labels, Part, Selection, over_classes, sizes_of
 from augforge.algorithms.selection.sparse_greedy import sparse_greedy
 from augforge.algorithms.selection.strategies import Method, Strategies
+from augforge.algorithms.selection.units import Run
 
 _MEMORY = 512 << 20
 _CHECKED_ROWS = 32_768  # beyond, comparing all rows with each other would take minutes
@@ -26,7 +29,7 @@ _MOST_MISSED = 0.002  # with more, the objective was under 99.95 % of that with 
 
 
 def facility_location(
-    features: ArrayLike,
+    features: ArrayLike | RowReader,
     budget: int,
     *,
     labels: Labels = None,
@@ -36,6 +39,8 @@ def facility_location(
     method: Method = "auto",
     neighbours: int = 100,
     memory_budget_bytes: int = _MEMORY,
+    keys: Keys | None = None,
+    run: Run = map,
 ) -> Selection:
     """Maximise, in each class, f(A) = sum_i max_{j in A} S_ij, greedily.
 
@@ -49,7 +54,7 @@ def facility_location(
     for a larger budget.
 
     Args:
-        features: (n, d) finite numbers, of any scale.
+        features: (n, d) finite numbers, of any scale; or what reads them by rows, for more than fit into memory.
         budget: how many rows to keep in all; from n on, all are kept.
         labels: (n,) the class of each row, sortable; None for one class.
         allocation: how the budget is divided over the classes, see `budgets`.
@@ -62,37 +67,48 @@ def facility_location(
             row's own list (see `nearest`). Up to 32,768 rows, a sample of 256 is compared with all rows afterwards,
             and if more than 0.2 % of the pairs that choosing more could gain from were missed, the choice is made
             again with the true neighbours; a note says so. "partition" does the same in parts (see `partitioned`).
+            "distributed" reads points by rows, in parts that need not be on one machine (see `distributed`).
             "naive" is the slow dense reference. "auto" decides for each class by its size m, its budget b, d and
             `neighbours`, never by the machine: dense up to 3,000 rows, or where the chosen have fewer than 2 m
             neighbours in all (b x `neighbours` < 2 m), for which sparse is less good; beyond, the faster of dense and
             sparse by the model of time in `strategies`, mostly sparse. It takes none that does not fit into
-            `memory_budget_bytes`, and partition where neither fits.
+            `memory_budget_bytes`, and partition where neither fits, or distributed where the points themselves
+            (4 m d bytes) are more than four times that.
         neighbours: for the sparse and partition methods, at least 1.
         memory_budget_bytes: for the similarities. Dense takes 4 m**2 for a class of m rows, sparse 20 m `neighbours`;
             the default admits 11,585 and (with 100 neighbours) 268,435 rows.
+        keys: (n,) uint64, a hash of each row's id: what the distributed method divides and samples rows by, so that
+            their order does not matter; None for a hash of the features.
+        run: what computes the parts of the distributed method: `map`, or that of a pool of processes. It changes
+            nothing but the time.
 
     Returns:
         A `Selection`. `gains` are those of the greedy choice (over the neighbours only, where not dense); `weights`
         and `objective` refer to all similarities, except that beyond 4,096 rows and with the partition method a row
         may have a chosen one that is yet nearer than the one it is counted for: then `objective` is a little too
-        low. `upper_bound` holds in any case. The last of `notes` says which methods were used, with how much memory,
-        and what they guarantee.
+        low. With the distributed method that is so beyond 16,384 chosen rows, and `upper_bound` is the number of rows:
+        see `certify`. `upper_bound` holds in any case. The last of `notes` says which methods were used, with how
+        much memory, and what they guarantee.
 
     Raises:
         ValueError: features that are not (n, d) or not finite (naming the row), labels of another length, or an
             option out of range.
     """
-    array = checked(features, similarity)
+    array = features if isinstance(features, RowReader) else checked(features, similarity)
     strategies = Strategies(method, neighbours, memory_budget_bytes)
-    breadth = width_of(width, array.shape[1])
+    n, d = array.shape
+    breadth = width_of(width, d)
 
     def choose(members: Indices, share: int) -> Part:
         if share == len(members):
             return _whole(share)
-        points, scale = placed(_rows(array, members), similarity)
+        if strategies.take_distributed(len(members), d, share):
+            pool = pool_of(reader_of(array), members, similarity, breadth, None if keys is None else keys[members])
+            return _by_rows(pool, share, strategies, run)
+        points, scale = placed(rows_of(array, members, similarity), similarity)
         return _choose(points, share, likeness_of(similarity, scale, breadth), strategies)
 
-    found = over_classes(len(array), budget, labels, allocation, choose, math.fsum)
+    found = over_classes(n, budget, labels, allocation, choose, math.fsum)
     return replace(found, notes=[*found.notes, strategies.note()]) if strategies.note() else found
 
 
@@ -103,7 +119,10 @@ def width_of(width: float | None, d: int) -> float:
     return float(d or 1) if width is None else width
 
 
-def _rows(array: NDArray[Any], members: Indices) -> NDArray[Any]:
+def rows_of(array: NDArray[Any] | RowReader, members: Indices, similarity: Similarity) -> NDArray[Any]:
+    """(m, d) the features of some members (m,) of a class."""
+    if isinstance(array, RowReader):
+        return checked(array.read(members), similarity)
     return array if len(members) == len(array) else array[members]
 
 
@@ -111,6 +130,14 @@ def _whole(n: int) -> Part:
     """Everything is taken, and each stands for itself: there is nothing to compute."""
     ones = np.ones(n)
     return Part(np.arange(n, dtype=np.int64), ones, ones, float(n), float(n), "all")
+
+
+def _by_rows(pool: Pool, budget: int, strategies: Strategies, run: Run) -> Part:
+    plan = plan_of(len(pool), budget, strategies.neighbours, strategies.memory)
+    found = distributed(pool, budget, plan, run)
+    whole = represented(pool, found.chosen, run)
+    sizes = np.maximum(whole.sizes, 1)
+    return Part(found.chosen, found.gains, sizes, whole.objective, float(len(pool)), "distributed", found.note)
 
 
 def _choose(points: Points, budget: int, likeness: Likeness, strategies: Strategies) -> Part:

@@ -138,10 +138,12 @@ class Sparse:
         np.maximum(extra, 0, out=extra)
         return float(extra.sum(dtype=np.float64))
 
-    def gains(self, cover: Points) -> Floats:
-        """What choosing each adds, (n,)."""
+    def gains(self, cover: Points, weights: Floats | None = None) -> Floats:
+        """What choosing each adds, (n,), where each point counts `weights` (n,) times."""
         extra = self._values - cover[self._near]
         np.maximum(extra, 0, out=extra)
+        if weights is not None:
+            extra = extra * weights[self._near]
         found: Floats = np.add.reduceat(extra, self._starts[:-1], dtype=np.float64)
         return found
 

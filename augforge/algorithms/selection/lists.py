@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augforge.algorithms.selection.points import Likeness, Points, blocks
 from augforge.algorithms.selection.selection import Indices
@@ -40,8 +41,8 @@ def lists_of(points: Points, likeness: Likeness, size: int) -> Lists:
     """
     order = content_order(points)
     count = -(-len(points) // size)
-    centres = _means(points[order[: max(_SAMPLE * count, _LEAST_SAMPLE)]], likeness, count)
-    rows = list(_divided(order, _nearest(points, centres, likeness)[order], _LARGEST * size))
+    centres = means_of(points[order[: max(_SAMPLE * count, _LEAST_SAMPLE)]], likeness, count)
+    rows = list(_divided(order, nearest_centre(points, centres, likeness)[order], _LARGEST * size))
     found = [_ball(points[members], likeness) for members in rows]
     radii: Points = np.array([radius for _, radius in found], dtype=np.float32)
     return Lists(rows, np.stack([centre for centre, _ in found]), radii)
@@ -49,17 +50,23 @@ def lists_of(points: Points, likeness: Likeness, size: int) -> Lists:
 
 def content_order(points: Points) -> Indices:
     """(n,) row numbers sorted by a hash of each row: the same rows come first whatever their order was."""
+    order: Indices = np.argsort(content_keys(points), kind="stable").astype(np.int64)
+    return order
+
+
+def content_keys(points: Points) -> NDArray[np.uint64]:
+    """(n,) a hash of each row of points (n, d); equal rows have equal ones."""
     factors = np.random.default_rng(7).integers(1, 2**64, size=points.shape[1], dtype=np.uint64) | np.uint64(1)
     hashes = np.empty(len(points), dtype=np.uint64)
     for rows in blocks(len(points), 2 * points.shape[1]):
         bits = (points[rows] + np.float32(0)).view(np.uint32)  # -0 becomes 0
         hashes[rows] = (bits * factors).sum(axis=1)
     hashes ^= hashes >> np.uint64(32)
-    order: Indices = np.argsort(hashes * np.uint64(0x9E3779B97F4A7C15), kind="stable").astype(np.int64)
-    return order
+    return hashes * np.uint64(0x9E3779B97F4A7C15)
 
 
-def _means(sample: Points, likeness: Likeness, count: int) -> Points:
+def means_of(sample: Points, likeness: Likeness, count: int) -> Points:
+    """(count, d) the centres that k-means finds in a sample (m, d); of length 1 for angles (spherical k-means)."""
     require("faiss")
     import faiss
 
@@ -76,13 +83,18 @@ def _means(sample: Points, likeness: Likeness, count: int) -> Points:
     return np.asarray(found.centroids, dtype=np.float32)
 
 
-def _nearest(points: Points, centres: Points, likeness: Likeness) -> Indices:
+def nearest_centre(points: Points, centres: Points, likeness: Likeness) -> Indices:
     """(n,) the number of each point's nearest centre."""
+    return nearest_centres(points, centres, likeness, 1)[:, 0]
+
+
+def nearest_centres(points: Points, centres: Points, likeness: Likeness, count: int) -> Indices:
+    """(n, count) the numbers of each point's nearest centres, the nearest one first."""
     require("faiss")
     import faiss
 
     metric = faiss.METRIC_INNER_PRODUCT if likeness.angular() else faiss.METRIC_L2
-    owners: Indices = faiss.knn(points, centres, 1, metric=metric)[1][:, 0]
+    owners: Indices = faiss.knn(points, centres, count, metric=metric)[1]
     return owners
 
 

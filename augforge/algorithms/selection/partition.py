@@ -53,7 +53,7 @@ def partitioned(points: Points, budget: int, likeness: Likeness, neighbours: int
             answers[number] = rows[chosen], gains
             beyond = nearest_beyond(points[rows], likeness, lists, np.array([number]))
             closest[rows] = np.maximum(kernel.closest(), beyond)
-        merged, gains, taken = _merged(answers, budget)
+        merged, gains, taken = largest_gains(answers, budget)
         todo = [number for number, count in enumerate(taken) if count == shares[number] < sizes[number]]
         if not todo:
             return Parted(merged, gains, closest)
@@ -61,7 +61,7 @@ def partitioned(points: Points, budget: int, likeness: Likeness, neighbours: int
             shares[number] = min(sizes[number], _MORE * shares[number])
 
 
-def _merged(answers: list[tuple[Indices, Floats]], budget: int) -> tuple[Indices, Floats, list[int]]:
+def largest_gains(answers: list[tuple[Indices, Floats]], budget: int) -> tuple[Indices, Floats, list[int]]:
     """The `budget` rows with the largest gains, the first of each list first; and how many are of each list."""
     row, gain = np.concatenate([rows for rows, _ in answers]), np.concatenate([gains for _, gains in answers])
     rank = np.concatenate([np.arange(len(rows)) for rows, _ in answers])

@@ -45,15 +45,19 @@ def placed(features: NDArray[Any], similarity: Similarity) -> tuple[Points, floa
 
 
 def _directions(features: NDArray[Any]) -> Points:
+    points, zero = directions(features)
+    return np.hstack([points, zero[:, None].astype(np.float32)]) if zero.any() else points
+
+
+def directions(features: NDArray[Any]) -> tuple[Points, NDArray[np.bool_]]:
+    """The features (n, d) with every row made length 1, and which rows (n,) have no direction: they stay zeros."""
     wide = features.astype(np.result_type(features, np.float32), copy=False)
     largest = np.maximum(wide.max(axis=1, initial=0), -wide.min(axis=1, initial=0))
     zero = largest == 0
     wide = wide / np.where(zero, 1, largest)[:, None]  # first to about 1: squares must neither overflow nor vanish
     points: Points = np.ascontiguousarray(wide, dtype=np.float32)
     points /= np.where(zero, 1, np.sqrt(np.einsum("ij,ij->i", points, points)))[:, None]
-    if zero.any():
-        points = np.hstack([points, zero[:, None].astype(np.float32)])
-    return points
+    return points, zero
 
 
 @dataclass(frozen=True, slots=True)

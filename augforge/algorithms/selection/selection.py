@@ -98,10 +98,11 @@ def members_of(n: int, labels: Labels) -> dict[Any, Indices]:
         return {"": np.arange(n, dtype=np.int64)}
     if len(labels) != n:
         raise ValueError(f"there are {len(labels)} labels for {n} rows")
-    rows: dict[Any, list[int]] = {}
-    for row, label in enumerate(labels.tolist() if isinstance(labels, np.ndarray) else labels):
-        rows.setdefault(label, []).append(row)
-    return {label: np.array(rows[label], dtype=np.int64) for label in sorted(rows)}
+    number: dict[Any, int] = {}
+    each = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    codes = np.fromiter((number.setdefault(label, len(number)) for label in each), dtype=np.int64, count=n)
+    parts = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(number)))[:-1])
+    return {label: parts[number[label]].astype(np.int64) for label in sorted(number)}
 
 
 def _budget_notes(

@@ -22,11 +22,13 @@ from typing import Literal, get_args
 from augforge.algorithms.selection.kernels import SPARSE_BYTES, SPARSE_EXACT_ROWS
 from augforge.algorithms.selection.neighbours import CANDIDATES, LIST_ROWS
 
-Method = Literal["auto", "dense", "sparse", "partition", "naive"]
+Method = Literal["auto", "dense", "sparse", "partition", "distributed", "naive"]
 
 LEAST_ROWS = 1000  # no partition is made for fewer rows
 MOST_ROWS = 32_768  # no part is larger: telling whom each row is nearest to takes time in proportion to its square
+MERGED_ROWS = 131_072  # no more are chosen from at once when what parts gave is put together
 DENSE_ROWS = 3000  # up to so many, the greedy choice over all similarities takes 34 MiB and little time
+POINTS = 4  # the points of a class may take so many times the memory for similarities; beyond, they are read by rows
 REACH = 2.0  # the chosen must have so many times n neighbours in all: with fewer, sparse was under 99.95 % of dense
 
 PRODUCT, LIST_PRODUCT = 0.0162, 0.0282
@@ -59,7 +61,8 @@ class Strategies:
     """Which way is taken for a class, and what was taken so far.
 
     `method` "auto" is dense where all similarities fit into `memory` bytes and, beyond `DENSE_ROWS` rows, are not
-    slower than sparse would be; otherwise sparse where the similarities of the `neighbours` fit, and else partition.
+    slower than sparse would be; otherwise sparse where the similarities of the `neighbours` fit; else partition where
+    the points themselves take no more than `POINTS` times the memory, and else distributed.
     Where the chosen have too few neighbours in all for sparse to be close to dense (`REACH`), it is not asked for time.
     """
 
@@ -87,6 +90,14 @@ class Strategies:
             return "dense"
         return "sparse" if n <= max(LEAST_ROWS, self.chunk(n)) else "partition"
 
+    def take_distributed(self, n: int, d: int, budget: int) -> bool:
+        """Whether a class is chosen from in parts that are read by rows; if so, it is remembered."""
+        beyond = 4 * n * d > POINTS * self.memory and self._strategy(n, d, budget) == "partition"
+        distributed = self.method == "distributed" or (self.method == "auto" and beyond)
+        if distributed:
+            self._taken.setdefault("distributed", []).append(n)
+        return distributed
+
     def _sparse_is_better(self, n: int, d: int, budget: int) -> bool:
         if n <= DENSE_ROWS or budget * self.neighbours < REACH * n or self.bytes("sparse", n) > self.memory:
             return False
@@ -105,6 +116,8 @@ class Strategies:
         """About how much memory the similarities of n rows take at most."""
         if strategy in ("dense", "naive"):
             return 4 * n * n
+        if strategy == "distributed":
+            return SPARSE_BYTES * self.neighbours * min(n, MERGED_ROWS)
         rows = min(n, self.part(n)) if strategy == "partition" else n
         return SPARSE_BYTES * min(self.neighbours, n) * rows
 
@@ -120,7 +133,7 @@ class Strategies:
 
 def guarantee_of(method: str) -> str:
     """What a selection guarantees that was computed by `method`, such as "dense" or "dense, sparse"."""
-    greedy = {"sparse", "partition"}.isdisjoint(method.split(", "))
+    greedy = {"sparse", "partition", "distributed"}.isdisjoint(method.split(", "))
     return _EXACT if greedy else _BOUNDED
 
 

@@ -12,7 +12,7 @@ from augforge.cli.render.base import literal, out, print_json, right, say
 from augforge.progress import clock
 
 if TYPE_CHECKING:
-    from augforge.engine.status import Status
+    from augforge.engine.status import Status, Step
 
 
 def show_status(status: Status, as_json: bool) -> None:
@@ -43,11 +43,15 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"images made and stored: {status.made:,} of {status.planned:,} planned"
     if status.kept is not None:
         yield f"images: {status.kept:,} kept, {status.dropped or 0:,} dropped{_so_far(status)}"
-    if (step := status.step) is not None:
-        rate = "" if step.rate is None else f", {step.rate:,.1f}/s"
-        left = "" if step.seconds_left is None or status.state != "running" else f", left {clock(step.seconds_left)}"
-        how = f", {step.note}" if step.note else ""
-        yield f"{step.title}: {step.done:,} of {step.total:,} {step.unit}{rate}{left}{how}"
+    if status.step is not None:
+        yield _step(status.step, running=status.state == "running")
+
+
+def _step(step: Step, running: bool) -> str:
+    rate = "" if step.rate is None else f", {step.rate:,.1f}/s"
+    left = "" if step.seconds_left is None or not running else f", left {clock(step.seconds_left)}"
+    how = f", {step.note}" if step.note else ""
+    return f"{step.title}: {step.done:,} of {step.total:,} {step.unit}{rate}{left}{how}"
 
 
 def _so_far(status: Status) -> str:

@@ -69,7 +69,7 @@ def parse_pictures(text: str | None) -> dict[str, str]:
 
 def picture_names(texts: Iterable[str | None]) -> set[str]:
     """The names of all pictures in such texts."""
-    return {name for text in set(texts) for name in parse_pictures(text)}
+    return {name for text in texts if text for name in parse_pictures(text)}
 
 
 def identity_of(pictures: Mapping[str, str] | str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augforge.engine.work import Engine
@@ -37,12 +37,15 @@ def engine_of(
         raise RecipeError(f"workers: {workers} is no number of workers", "give 1 or more")
     if gpus_per_worker is not None and not gpus_per_worker > 0:
         raise RecipeError(f"gpus-per-worker: {gpus_per_worker} is no share of a GPU", "give 1, or 0.5 for two on one")
-    given = {"address": address, "gpus-per-worker": gpus_per_worker, "mixed": mixed or None}
     if name != "ray":
-        for option, value in given.items():
-            if value is not None:
-                raise RecipeError(f"{option} is a setting of the engine ray, not of {name}", "give --engine ray")
+        _refuse(name, {"address": address, "gpus-per-worker": gpus_per_worker, "mixed": mixed or None})
     return _made(name, workers, address=address, gpus_per_worker=gpus_per_worker or 1.0, mixed=mixed)
+
+
+def _refuse(name: str, of_ray: Mapping[str, Any]) -> None:
+    for option, value in of_ray.items():
+        if value is not None:
+            raise RecipeError(f"{option} is a setting of the engine ray, not of {name}", "give --engine ray")
 
 
 def _made(name: str, workers: int | None, **of_ray: Any) -> Engine:

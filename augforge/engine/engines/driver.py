@@ -15,7 +15,7 @@ from typing import Any
 
 from augforge.data.away import InBucket, in_bucket
 from augforge.data.bundle import Bundle, BundleWriter
-from augforge.data.store import Parts, Writer
+from augforge.data.parts import Parts, Writer
 from augforge.engine.engines.arrivals import WAITING, Arrivals
 from augforge.engine.engines.crew import Answered, Crew, Died, Event
 from augforge.engine.engines.differences import Standard
@@ -30,6 +30,8 @@ from augforge.progress import Bar
 Clock = Callable[[], float]
 TRIES = 3
 """Workers that may end while they open a work before it is given up, where none could open it."""
+OFTEN = 12
+"""The same, one after the other, where some could."""
 LOOK = 0.5
 """Seconds after which it is looked for what is slow, and for new room, if nothing happens."""
 REMARK = 10.0
@@ -45,7 +47,8 @@ class Driver:
         self.crew, self.mixed, self.clock = crew, mixed, clock
         self.twice = 0
         """Units that were done by two workers."""
-        self._serial = 0
+        self.serial = 0
+        """The number of the work that is done now."""
 
     def run(
         self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts | Bundle, place: Place, most: int
@@ -59,17 +62,17 @@ class Driver:
         units = work.units(items)
         if (first := next(units, None)) is None:
             return Refused()
-        self._serial += 1
+        self.serial += 1
         try:
             with parts.writing() as writer, token(parts.target) as path, ExitStack() as stack:
                 models = tuple(work.models()) if self.crew.elsewhere else ()
                 setting = Setting.of(place, work)
                 run = in_bucket([parts.target.folder, *setting.folders])
-                order = Order(self._serial, Task(work, setting, parts.target, path, models, run))
+                task = Task(work, setting, parts.target, path, models, run)
                 bar = stack.enter_context(place.progress.bar(work.title, total))
                 books = Books(work, parts, writer, bar, stack, run)
-                shift = Shift(self, order, Handing(work, chain([first], units), self.clock), books, place, most)
-                shift.until_done()
+                handing = Handing(work, chain([first], units), self.clock)
+                Shift(self, task, handing, books, place, most).until_done()
         except BaseException:
             self.crew.close()  # else they would go on with what nobody waits for
             raise
@@ -135,16 +138,15 @@ class Books:
 class Shift:
     """One work, from the first hand-out to the last answer."""
 
-    def __init__(self, driver: Driver, order: Order, handing: Handing, books: Books, place: Place, most: int) -> None:
-        self._driver, self._crew, self._order, self._handing = driver, driver.crew, order, handing
+    def __init__(self, driver: Driver, task: Task, handing: Handing, books: Books, place: Place, most: int) -> None:
+        self._driver, self._crew, self._task, self._handing = driver, driver.crew, task, handing
         self._books, self._say, self._most = books, place.progress.say, most
-        assert isinstance(order.what, Task)
-        self._task = order.what
-        self._standard = Standard(self._task, driver.mixed)
+        self._serial, self._standard = driver.serial, Standard(task, driver.mixed)
         self._open: set[int] = set()
         self._asked: set[int] = set()
         self._unfit: set[int] = set()
         self._ended = 0
+        self._tries = TRIES
         self._problem: AugforgeError | RuntimeError | None = None
         self._alone = driver.clock()
         self._remarked = False
@@ -161,18 +163,18 @@ class Shift:
 
     def _gather(self) -> None:
         """Ask for workers, and have those that are new open the work."""
-        if self._ended < TRIES:
+        if self._ended < self._tries:
             self._crew.staff(self._most)
         for worker in set(self._crew.workers) - self._open - self._asked - self._unfit:
             self._asked.add(worker)
-            self._crew.hand(worker, self._order)
+            self._crew.hand(worker, Order(self._serial, self._task))
         if self._open or self._asked:
             self._alone = self._driver.clock()
         else:
             self._wait_or_give_up()
 
     def _wait_or_give_up(self) -> None:
-        if self._problem is not None and (self._ended >= TRIES or not self._crew.expected):
+        if self._problem is not None and (self._ended >= self._tries or not self._crew.expected):
             raise self._problem
         waited = self._driver.clock() - self._alone
         if waited >= PATIENCE:
@@ -185,13 +187,13 @@ class Shift:
         """Give every worker that is ready what it is to do next; whether all is done."""
         for worker in sorted(self._open):
             while (unit := self._handing.next_for(worker)) is not None:
-                self._crew.hand(worker, Order(self._order.serial, unit))
+                self._crew.hand(worker, Order(self._serial, unit))
         return self._handing.done
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Died):
             self._bury(event)
-        elif event.answer.serial == self._order.serial:
+        elif event.answer.serial == self._serial:
             self._hear(event)
 
     def _bury(self, event: Died) -> None:
@@ -231,7 +233,7 @@ class Shift:
             return
         self._asked.discard(worker)
         self._open.add(worker)
-        self._ended = 0
+        self._ended, self._tries = 0, OFTEN
         self._books.begin(report.facts, self._most)
         self._note()
 

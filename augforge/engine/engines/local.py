@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any, ClassVar
 
 from augforge.data.bundle import Bundle
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.flow import flow
 from augforge.engine.rates import timing
 from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from augforge.data.away import InBucket, Sent
-from augforge.data.store import Target
+from augforge.data.parts import Target
 from augforge.engine.work import Refused, Setting, Unit, Work
 from augforge.errors import AugforgeError
 

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import ClassVar
 
 from augforge.data.bundle import Bundle
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.crew import Answered, Died, Event
 from augforge.engine.engines.driver import Driver
 from augforge.engine.engines.orders import Order

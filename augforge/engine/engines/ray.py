@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from augforge.data.bundle import Bundle
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.driver import Driver
 from augforge.engine.engines.ray_crew import RayCrew
 from augforge.engine.engines.ray_pulse import Pulse
@@ -112,12 +112,13 @@ class Ray(Engine):
 
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
+        here: dict[str, Any]
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             _reach(self._address)
             if self._address is None:
                 here = {"num_cpus": self._workers, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-                ray.init(address="local", **here, **quiet)
+                ray.init(address="local", **quiet, **here)
             else:
                 ray.init(address=self._address, **quiet)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:

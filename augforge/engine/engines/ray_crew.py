@@ -51,7 +51,8 @@ def _share(gpus: float) -> int:
     if not gpus:
         return os.cpu_count() or 1
     me = ray.get_runtime_context().get_node_id()
-    mine: Mapping[str, float] = next((node["Resources"] for node in ray.nodes() if node["NodeID"] == me), {})
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    mine: Mapping[str, float] = next((node["Resources"] for node in nodes if node["NodeID"] == me), {})
     return max(1, int(mine.get("GPU", 1.0) / gpus))
 
 
@@ -67,6 +68,7 @@ class RayCrew:
         self._nodes: dict[int, str] = {}
         self._coming: dict[Any, int] = {}
         self._asked: dict[Any, int] = {}
+        self._doubted: dict[Any, int] = {}
 
     @property
     def workers(self) -> Collection[int]:
@@ -89,7 +91,8 @@ class RayCrew:
 
         takes = {"num_gpus": self._gpus, "num_cpus": 0} if self._gpus else {"num_cpus": 1}
         once = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": AT_HAND + 2}
-        actor = ray.remote(Actor).options(**takes, **once).remote(self._gpus)
+        remote: Any = ray.remote(Actor)
+        actor = remote.options(**takes, **once).remote(self._gpus)
         self._actors[number] = actor
         self._coming[actor.ready.remote()] = number
 
@@ -102,7 +105,7 @@ class RayCrew:
         import ray
 
         self._pulse.check()
-        waiting = [*self._coming, *self._asked]
+        waiting = [*self._coming, *self._asked, *self._doubted]
         if not waiting:
             time.sleep(seconds)
             return []
@@ -114,20 +117,33 @@ class RayCrew:
     def _event(self, ready: Any) -> Event | None:
         """What an answer of Ray tells; None for the arrival of a worker, and after the death of one."""
         import ray
-        from ray.exceptions import RayError
+        from ray.exceptions import ActorUnavailableError, RayError
 
-        worker = self._coming.pop(ready, None)
-        worker = self._asked.pop(ready, None) if worker is None else worker
-        if worker is None:
+        kinds = (self._coming, self._asked, self._doubted)
+        kind = next((kind for kind in kinds if ready in kind), None)
+        if kind is None:
             return None
+        worker = kind.pop(ready)
         try:
             answer = ray.get(ready)
+        except ActorUnavailableError:
+            self._doubt(worker)
+            return None
         except RayError as error:
             return self._died(worker, str(error))
+        if kind is self._doubted:
+            return self._died(worker, NODE_LOST[0])  # it is there again, and what it was handed is not
         if isinstance(answer, Answer):
             return Answered(worker, answer)
         self._nodes[worker] = answer
         return None
+
+    def _doubt(self, worker: int) -> None:
+        """A worker does not answer, and Ray does not say why yet: whether it ended, or its machine did."""
+        for each in [each for each, of in self._asked.items() if of == worker]:
+            del self._asked[each]
+        if worker not in self._doubted.values():
+            self._doubted[self._actors[worker].ready.remote()] = worker
 
     def _died(self, worker: int, said: str) -> Died:
         import ray
@@ -136,7 +152,7 @@ class RayCrew:
         with suppress(Exception):  # it is gone anyhow, or else it shall be
             ray.kill(self._actors[worker])
         del self._actors[worker]
-        for waiting in (self._coming, self._asked):
+        for waiting in (self._coming, self._asked, self._doubted):
             for each in [each for each, of in waiting.items() if of == worker]:
                 del waiting[each]
         if self._pulse.is_dead(node) or any(words in said for words in NODE_LOST):
@@ -148,7 +164,7 @@ class RayCrew:
         import ray
 
         actors = list(self._actors.values())
-        for known in (self._actors, self._nodes, self._coming, self._asked):
+        for known in (self._actors, self._nodes, self._coming, self._asked, self._doubted):
             known.clear()
         for actor in actors:
             with suppress(Exception):  # of a cluster that is lost nothing is left to end

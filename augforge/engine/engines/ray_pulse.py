@@ -50,7 +50,7 @@ class Pulse:
 
         while not self._ended.is_set():
             try:
-                nodes = ray.nodes()
+                nodes = ray.nodes()  # type: ignore[no-untyped-call]
             except Exception:  # whatever it is: no answer
                 nodes = None
             if nodes:

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import ClassVar
 
+from augforge.data.bundle import Bundle
 from augforge.data.ids import unit
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.engines.local import Local
 from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work
 from augforge.errors import RecipeError, ShareDone
@@ -52,7 +53,7 @@ class Slurm(Engine):
         work: Work[Item],
         items: Iterable[Item],
         total: int,
-        parts: Parts,
+        parts: Parts | Bundle,
         place: Place,
         opened: Opener | None = None,
         workers: int | None = None,
@@ -65,7 +66,9 @@ class Slurm(Engine):
         waiting = iter(items)
         if (first := next(waiting, None)) is None:
             return Refused()
-        parts.merges, made = False, 0
+        for each in parts.parts if isinstance(parts, Bundle) else (parts,):
+            each.merges = False
+        made = 0
 
         def mine() -> Iterator[Item]:
             nonlocal made

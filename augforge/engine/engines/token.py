@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from augforge.data.files import named
-from augforge.data.store import Target
+from augforge.data.parts import Target
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from augforge.data.away import Away
-from augforge.data.store import Parts, Target
+from augforge.data.parts import Parts, Target
 from augforge.engine.engines.orders import Answer, Failed, Order, Outcome, Report, Task, versions
 from augforge.engine.engines.visible import as_seen, away_from, check_sources, is_visible
 from augforge.engine.pixels import Pixels
@@ -161,15 +161,14 @@ class Incoming:
             message = self._orders.get(block=wait)
         except Empty:
             return None
-        if message is None or isinstance(message[0].what, Task):
+        if message is None or not isinstance(message[0].what, Unit):
             self.ended, self.after = True, message
             return None
-        order, reply = message
-        assert isinstance(order.what, Unit)
+        unit, (order, reply) = message[0].what, message
         if order.serial != self._serial:
-            reply(Answer(order.serial, failed(AugforgeError("the work is over"), order.what.number)))
+            reply(Answer(order.serial, failed(AugforgeError("the work is over"), unit.number)))
             return self.next(wait)
-        return order.what, reply
+        return unit, reply
 
     def __iter__(self) -> Iterator[tuple[Unit[Any], Reply]]:
         while (each := self.next(wait=True)) is not None:

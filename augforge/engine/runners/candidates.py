@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.duplicates.closer import DIFFERENT, plain
 from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
-from augforge.algorithms.duplicates.evidence import Rows
+from augforge.algorithms.duplicates.evidence import Rows, row_type
 from augforge.algorithms.duplicates.hashes import (
     NO_STRUCTURE,
     SIDE,
@@ -25,9 +25,11 @@ from augforge.algorithms.duplicates.hashes import (
     shrunk,
 )
 from augforge.algorithms.duplicates.pairs import Pairs
+from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.sample import is_evaluation
-from augforge.data.store import Parts, Store
+from augforge.data.parts import Parts
+from augforge.data.store import Store
+from augforge.data.texts import Bytes, hashes_of_texts, order_of
 from augforge.engine.pixels import Pixels
 from augforge.engine.rows import Encoded, Look
 from augforge.engine.runners.closer_look import CloserLook
@@ -83,28 +85,63 @@ class Candidates:
         self.indices = ledger.visible()
         self.n, self.size = len(self.indices), len(self.indices) + len(others.indices)
         self.distance = stage.reach(self.size)
-        self.digests = ledger.column("digest", self.indices) + others.ledger.column("digest", others.indices)
-        self.ids = ledger.column("id", self.indices)
-        self.labels = np.append(ledger.class_index(self.indices), np.full(self.size - self.n, -1))
+        self.labels = np.append(ledger.class_index(self.indices), np.full(self.size - self.n, -1)).astype(np.int32)
         self.reference = np.arange(self.size) >= self.n
         self.fixed = self.reference.copy()
         self.fixed[: self.n] = ~np.isin(self.indices, ledger.visible(stage.on))
-        splits = ledger.column("split", self.indices)
-        self.evaluation = np.array([is_evaluation(split) for split in splits] + [False] * len(others.indices), bool)
+        self.evaluation = np.append(ledger.in_evaluation(self.indices), np.zeros(self.size - self.n, dtype=bool))
         self.hashes = self._found()
 
     def _found(self) -> Hashes:
         """(size,) the hashes; `NO_STRUCTURE` where only bytes are compared."""
         found = np.full(self.size, NO_STRUCTURE, dtype=np.uint64)
         if self.stage.by != "exact" and self.size:
-            found[:] = self.hash_of(self.digests)
+            found[: self.n] = self._stored("hash", self.ledger, self.indices)
+            found[self.n :] = self._stored("hash", self.others.ledger, self.others.indices)
+        return found
+
+    def _stored(self, name: str, ledger: Ledger, indices: Indices) -> NDArray[Any]:
+        """(m,) a number that was stored of each of the samples at `indices`, which were all looked at."""
+        parts = (indices[start : start + PIECE] for start in range(0, len(indices), PIECE))
+        found = [self._parts.numbers(ledger.texts("digest", part), name) for part in parts]
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
+
+    @cached_property
+    def codes(self) -> Rows:
+        """(size,) a number for each row that copies share; numbers of copies are in the order of their digests."""
+        hashes = np.concatenate([hashes_of_texts(part) for part in self._digests()])
+        _, places, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+        alike = np.flatnonzero(counts[places] > 1)
+        names, numbers = np.unique(self.texts("digest", alike), return_inverse=True)
+        codes: Rows = np.arange(len(names), len(names) + self.size, dtype=row_type(2 * self.size))
+        codes[alike] = numbers
+        return codes
+
+    def _digests(self) -> Iterator[Bytes]:
+        """The digests of all rows, a piece at a time."""
+        for start in range(0, max(self.size, 1), PIECE):
+            yield self.texts("digest", np.arange(start, min(start + PIECE, self.size)))
+
+    def texts(self, name: str, rows: Rows) -> Bytes:
+        """(p,) the digests or ids of rows (p,)."""
+        mine = rows < self.n
+        own = self.ledger.texts(name, self.indices[rows[mine]])
+        theirs = self.others.ledger.texts(name, self.others.indices[rows[~mine] - self.n])
+        if mine.all():
+            return own
+        found = np.zeros(len(rows), dtype=max(own.dtype, theirs.dtype, key=lambda kind: kind.itemsize))
+        found[mine], found[~mine] = own, theirs
         return found
 
     def name(self, row: int) -> str:
         """What a reason calls a row: the start of its id, or the file of a reference."""
         if row < self.n:
-            return str(self.ids[row])[:8]
+            return self.id_of(row)[:8]
         return str(self.others.ledger.column("source", self.others.indices[[row - self.n]])[0])
+
+    def id_of(self, row: int) -> str:
+        """The id of a row."""
+        return str(self.texts("id", np.array([row]))[0].decode())
 
     def label(self, row: int) -> str:
         """The class of a row that has one."""
@@ -137,13 +174,13 @@ class Candidates:
     @cached_property
     def synthetic(self) -> NDArray[np.bool_]:
         """(size,) who was generated; references count as real."""
-        origins = np.array(self.ledger.column("origin", self.indices), dtype=np.str_)
-        return np.append(origins == "synthetic", np.zeros(self.size - self.n, dtype=bool))
+        made = self.ledger.coded("origin").equal("synthetic", self.indices)
+        return np.append(made, np.zeros(self.size - self.n, dtype=bool))
 
     @cached_property
     def pixels(self) -> NDArray[np.int64]:
         """(size,) width times height; 0 for references, which stay anyway."""
-        width, height = (np.array(self.ledger.column(name, self.indices), np.int64) for name in ("width", "height"))
+        width, height = (self.ledger.numbers(name, self.indices) for name in ("width", "height"))
         return np.append(width * height, np.zeros(self.size - self.n, dtype=np.int64))
 
     @cached_property
@@ -151,7 +188,7 @@ class Candidates:
         """(size,) the sizes of the files; 0 for references, and where only equal files are compared."""
         sizes = np.zeros(self.size, dtype=np.int64)
         if self.stage.by != "exact" and self.n:
-            sizes[: self.n] = self._parts.take(self.digests[: self.n], ["bytes"]).column("bytes").to_numpy()
+            sizes[: self.n] = self._stored("bytes", self.ledger, self.indices)
         return sizes
 
     def advantage(self, row: int, other: int) -> str:
@@ -167,19 +204,29 @@ class Candidates:
     @cached_property
     def rank(self) -> Rows:
         """(size,) who stays of two: references, evaluation, real, more pixels, less compressed, the lowest id."""
-        names = np.array([*self.ids, *self.others.ledger.column("id", self.others.indices)], dtype=np.str_)
-        order = np.lexsort((names, -self.bytes, -self.pixels, self.synthetic, ~self.evaluation, ~self.reference))
-        rank = np.empty(self.size, dtype=np.int64)
+        order = np.lexsort(
+            (self.place_of_id, -self.bytes, -self.pixels, self.synthetic, ~self.evaluation, ~self.reference)
+        )
+        rank = np.empty(self.size, dtype=row_type(self.size))
         rank[order] = np.arange(self.size)
         return rank
 
     @cached_property
+    def place_of_id(self) -> Rows:
+        """(size,) where the id of each row is in the order of ids."""
+        place = np.empty(self.size, dtype=row_type(self.size))
+        place[order_of(self.texts("id", np.arange(self.size)))] = np.arange(self.size)
+        return place
+
+    @cached_property
     def families(self) -> NDArray[np.int64]:
         """(p,) sorted numbers of the pairs (i, j), i < j, of a child and its parent: i * size + j."""
-        places = {identity: row for row, identity in enumerate(self.ids)}
-        lists = self.ledger.column("parents", self.indices)
-        pairs = [(row, places[p]) for row, parents in enumerate(lists) for p in parents if p in places]
-        return np.sort(_numbers(np.array(pairs, dtype=np.int64).reshape(-1, 2), self.size))
+        children, ids = self.ledger.lists("parents", self.indices)
+        places = self.ledger.find(ids)
+        parents = np.searchsorted(self.indices, places)
+        there = np.isin(places, self.indices)
+        pairs = np.stack([children, parents], axis=1).astype(np.int64)[there]
+        return np.sort(_numbers(pairs, self.size))
 
     def comparable(self, pairs: Pairs) -> NDArray[np.bool_]:
         """(p,) which pairs (p, 2) may be evidence, if they are near."""
@@ -232,7 +279,7 @@ class Candidates:
 
     def digests_of(self, rows: Rows) -> list[str]:
         """(p,) the digests of rows (p,)."""
-        return [self.digests[row] for row in rows.tolist()]
+        return [digest.decode() for digest in self.texts("digest", rows).tolist()]
 
 
 def _numbers(pairs: Pairs, size: int) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -28,20 +28,12 @@ class ByDigest:
     def __init__(self, *places: tuple[Ledger, Pixels]) -> None:
         self._places = places
 
-    @cached_property
-    def _rows(self) -> dict[str, tuple[int, int]]:
-        return {
-            digest: (number, row)
-            for number, (ledger, _) in enumerate(self._places)
-            for row, digest in enumerate(ledger.column("digest"))
-            if digest
-        }
-
     def __call__(self, digest: str) -> bytes:
         """The encoded bytes; BadImage as `Pixels.bytes_of`."""
-        number, row = self._rows[digest]
-        ledger, pixels = self._places[number]
-        return pixels.bytes_of(next(ledger.samples(np.array([row]))))
+        for ledger, pixels in reversed(self._places):
+            if len(rows := ledger.all_with("digest", [digest])):
+                return pixels.bytes_of(next(ledger.samples(rows[-1:])))
+        raise KeyError(digest)
 
 
 class CloserLook:

@@ -45,24 +45,19 @@ class Conflicts:
 
     def _share_a_label(self, left: Rows, right: Rows) -> NDArray[np.bool_]:
         """(p,) whether a copy of one row has the label of the other one: then it is the copies that are in conflict."""
-        one, two = self._codes[left], self._codes[right]
+        one, two = (self._candidates.codes[rows] for rows in (left, right))
         labels = self._candidates.labels
         return np.isin(self._number(one, labels[right]), self._known) | np.isin(
             self._number(two, labels[left]), self._known
         )
 
     @cached_property
-    def _codes(self) -> Rows:
-        """(size,) a number for each row that copies share."""
-        return np.unique(np.array(self._candidates.digests, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
-
-    @cached_property
     def _known(self) -> Rows:
         """(size,) the file and the label of each row, as one number."""
-        return self._number(self._codes, self._candidates.labels)
+        return self._number(self._candidates.codes, self._candidates.labels)
 
     def _number(self, codes: Rows, labels: Rows) -> Rows:
-        return codes * (len(self._candidates.ledger.classes) + 1) + labels
+        return codes.astype(np.int64) * (len(self._candidates.ledger.classes) + 1) + labels
 
     def told(self, title: str) -> str:
         """Score the conflicts: a number that all images of one share; the line for the run's output, "" for none."""
@@ -71,7 +66,7 @@ class Conflicts:
         ledger, indices = self._candidates.ledger, self._candidates.indices
         rows = np.unique(self._pairs)
         groups = components(self._candidates.size, [self._pairs])[rows]
-        order = np.argsort([self._candidates.ids[row] for row in rows.tolist()], kind="stable")
+        order = np.argsort(self._candidates.place_of_id[rows], kind="stable")
         _, first, which = np.unique(groups[order], return_index=True, return_inverse=True)
         numbers = np.argsort(np.argsort(first))[which] + 1  # 1 for the group of the smallest id, and so on
         ledger.score(SCORE, indices[rows[order]], numbers.astype(np.float64))
@@ -104,4 +99,4 @@ class Conflicts:
         """The file of a row, or the start of its id."""
         candidates = self._candidates
         (source,) = candidates.ledger.column("source", candidates.indices[[row]])
-        return str(source).rsplit(": ", 1)[-1] if source else str(candidates.ids[row])[:8]
+        return str(source).rsplit(": ", 1)[-1] if source else candidates.id_of(row)[:8]

@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.duplicates.close import close_pairs
 from augforge.algorithms.duplicates.crops import SLIGHTLY, SMALLEST
 from augforge.algorithms.duplicates.evidence import NOBODY, Rows, Search, Verdict, copies_of, settle
 from augforge.algorithms.duplicates.pairs import Pairs, Tell, pair_blocks
+from augforge.algorithms.selection.by_rows import pool_of
 from augforge.algorithms.selection.neighbours import nearest
 from augforge.algorithms.selection.points import Likeness
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Drop, Embedder, Embedders, dropper
-from augforge.engine.ingest import read_sources
+from augforge.engine.ingest import How, read_sources
 from augforge.engine.pixels import Pixels
 from augforge.engine.rows import drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import Candidates, Hashing, References, look_parts
@@ -33,6 +35,8 @@ from augforge.recipe import SourceSpec
 from augforge.stages.filters.duplicates import Duplicates
 
 NEIGHBOURS = 20
+BEYOND = 2 << 30
+"""Bytes of vectors in float32, beyond which they are not read as a whole, but by rows."""
 SHOWN = 20_000  # so many are compared within seconds: no bar below that
 DISTANCE = "duplicate-distance"
 
@@ -45,7 +49,8 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     wanted, looked, embedded = _wanted(ledger), 0, 0
     if stage.by != "exact":
         looked = _look(ledger, wanted, parts, context.pixels, drop, context)
-        looked += min(context.ahead.of(parts)[0], len(set(ledger.column("digest", wanted))) - looked)
+        if ahead := context.ahead.of(parts)[0]:
+            looked += min(ahead, ledger.distinct("digest", wanted) - looked)
         looked += _look(others.ledger, others.indices, parts, others.pixels, others.drop, context)
     close = np.zeros((0, 2), dtype=np.int64)
     models = _embedders(stage, others, context.embedders) if stage.by == "embedding" else None
@@ -57,15 +62,21 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     if stage.parents and stage.by != "exact":
         _drop_memorised(Candidates(stage, ledger, others, parts, closer), title)
     candidates = Candidates(stage, ledger, others, parts, closer)
+    _say_if_narrow(candidates, progress)
+    if models:
+        close = _close(candidates, models, drop)
+    _drop_duplicates(candidates, title, close, progress)
+    closer.commit()
+    return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
+
+
+def _say_if_narrow(candidates: Candidates, progress: Progress) -> None:
+    """Say that so many images are compared that hashes count as near within fewer bits than usual."""
+    stage = candidates.stage
     if stage.distance == "auto" and stage.by != "exact" and candidates.distance < stage.reach(0):
         progress.say(
             f"duplicates: {candidates.size:,} images: hashes within {candidates.distance} bits, see --distance"
         )
-    if models:
-        close = _close(candidates, _vectors(candidates, models, drop))
-    _drop_duplicates(candidates, title, close, progress)
-    closer.commit()
-    return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
 
 
 def against_key(stage: Duplicates) -> str:
@@ -83,7 +94,7 @@ def _references(stage: Duplicates, context: RunContext) -> tuple[References, int
         return References(nothing, nothing.visible(), Pixels([]), dropper(nothing, "against")), 0
     spec = SourceSpec(*detect(stage.against))
     source = open_source(spec.kind, spec.value)
-    ledger, read = read_sources([source], context.store, context.progress, specs=[spec], engine=context.engine)
+    ledger, read = read_sources([source], context.store, context.progress, how=How([spec], context.engine))
     if bad := len(ledger) - len(ledger.visible()):
         context.progress.say(f"duplicates: {bad} images of {stage.against} cannot be used")
     pixels = Pixels([source], (spec,))
@@ -93,12 +104,10 @@ def _references(stage: Duplicates, context: RunContext) -> tuple[References, int
 def _wanted(ledger: Ledger) -> Indices:
     """The kept samples, and the parents of kept ones."""
     visible = ledger.visible()
-    parents = {parent for parents in ledger.column("parents", visible) for parent in parents}
-    if not parents:
-        return visible
-    there = np.fromiter((identity in parents for identity in ledger.column("id")), dtype=bool, count=len(ledger))
-    readable = np.array([bool(digest) for digest in ledger.column("digest")])
-    found: Indices = np.union1d(visible, np.flatnonzero(there & readable))
+    _, ids = ledger.lists("parents", visible)
+    parents = np.unique(ledger.find(ids)) if len(ids) else visible[:0]
+    parents = parents[parents >= 0]
+    found: Indices = np.union1d(visible, parents[ledger.texts("digest", parents) != b""])
     return found
 
 
@@ -120,9 +129,9 @@ def _embed(models: tuple[Embedder, Embedder], ledger: Ledger, others: References
     """Embed what has no vector yet; how many these were."""
     own, theirs = models
     before = own.computed
-    own.images(ledger, ledger.visible(), drop)
+    own.embed(ledger, ledger.visible(), drop)
     if len(others.indices):
-        theirs.images(others.ledger, others.indices, others.drop)
+        theirs.embed(others.ledger, others.indices, others.drop)
     return own.computed - before + theirs.computed
 
 
@@ -135,15 +144,34 @@ def _vectors(candidates: Candidates, models: tuple[Embedder, Embedder], drop: An
     return np.concatenate(found)
 
 
-def _close(candidates: Candidates, vectors: NDArray[np.float32]) -> Pairs:
+def _close(candidates: Candidates, models: tuple[Embedder, Embedder], drop: Drop) -> Pairs:
     """(p, 2) pairs of which one is among the nearest of the other, and whose pictures overlap."""
-    stage = candidates.stage
     if candidates.size < 2:
         return np.zeros((0, 2), dtype=np.int64)
+    width = models[0].embed(candidates.ledger, candidates.indices, drop)
+    if 4 * candidates.size * width > BEYOND:
+        return _close_by_rows(candidates, models[0])
+    vectors = _vectors(candidates, models, drop)
     near = nearest(vectors, Likeness("cosine"), min(candidates.size, NEIGHBOURS + 1))
     left, right = np.repeat(np.arange(candidates.size), near.near.shape[1]), near.near.reshape(-1).astype(np.int64)
-    alike = (near.values.reshape(-1) >= stage.similarity) & (left != right)
+    alike = (near.values.reshape(-1) >= candidates.stage.similarity) & (left != right)
     pairs = np.unique(np.sort(np.stack([left, right], axis=1)[alike], axis=1), axis=0)
+    return _overlapping(candidates, pairs)
+
+
+def _close_by_rows(candidates: Candidates, embedder: Embedder) -> Pairs:
+    """The same where the vectors are too many for the memory: by cells, from where they are stored."""
+    rows = np.arange(candidates.size)
+    digests = candidates.digests_of(rows)
+    keys = np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
+    pool = pool_of(embedder.rows(digests), rows, "cosine", 1.0, keys)
+    blocks = close_pairs(pool, candidates.stage.similarity, most=NEIGHBOURS)
+    found = [_overlapping(candidates, pairs) for pairs in blocks]
+    return np.unique(np.concatenate([np.zeros((0, 2), dtype=np.int64), *found]), axis=0)
+
+
+def _overlapping(candidates: Candidates, pairs: Pairs) -> Pairs:
+    """Those of `pairs` (p, 2) that may be evidence, and whose pictures overlap."""
     pairs = pairs[candidates.comparable(pairs)]
     left, right = pairs.T
     bits = candidates.apart(candidates.hashes[left], candidates.hashes[right])
@@ -173,16 +201,16 @@ def _with_parents(candidates: Candidates) -> list[tuple[int, str, str]]:
     """Free samples and their parents: the row, the parent's id and its digest, as far as that is known."""
     ledger = candidates.ledger
     free = np.flatnonzero(~candidates.fixed[: candidates.n])
-    lists = ledger.column("parents", candidates.indices[free])
-    digests = dict(zip(ledger.column("id"), ledger.column("digest"), strict=True))
-    pairs = [(row, parent) for row, parents in zip(free.tolist(), lists, strict=True) for parent in parents]
-    return [(row, parent, digests[parent]) for row, parent in pairs if digests.get(parent)]
+    children, ids = ledger.lists("parents", candidates.indices[free])
+    places = ledger.find(ids)
+    children, places = free[children[places >= 0]], places[places >= 0]
+    found = zip(children.tolist(), ledger.each(("id", "digest"), places), strict=True)
+    return [(row, parent, digest) for row, (parent, digest) in found if digest]
 
 
 def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress: Progress) -> None:
     """Settle who stays among all, and give the others their reasons and scores."""
-    _, codes = np.unique(np.array(candidates.digests, dtype=np.str_), return_inverse=True)
-    copies = _copies(candidates, codes)
+    copies = _copies(candidates)
     conflicts = Conflicts(candidates)
     conflicts.note(copies)
     nearest_bits = np.full(candidates.size, np.nan)
@@ -200,11 +228,11 @@ def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress:
         progress.about(told)
 
 
-def _copies(candidates: Candidates, codes: NDArray[np.int64]) -> Pairs:
+def _copies(candidates: Candidates) -> Pairs:
     """(p, 2) exact copies, each with the one that stays: of references, and among samples."""
-    groups = codes
+    codes = groups = candidates.codes
     if candidates.stage.within == "class":
-        groups = np.unique(np.stack([codes, candidates.labels]), axis=1, return_inverse=True)[1].reshape(-1)
+        groups = codes.astype(np.int64) * (len(candidates.ledger.classes) + 1) + candidates.labels + 1
     rank = np.where(candidates.fixed, candidates.rank - candidates.size, candidates.rank)
     pairs = copies_of(codes if len(candidates.others.indices) else groups, rank)
     if len(candidates.others.indices):
@@ -245,13 +273,16 @@ def _reasons(candidates: Candidates, gone: Rows, verdict: Verdict) -> list[str]:
     far = np.flatnonzero(bits > candidates.distance)
     if candidates.stage.by == "embedding":
         fits[far] = candidates.fit(candidates.digests_of(gone[far]), candidates.digests_of(by[far]), SMALLEST)
-    names: dict[int, str] = {}
-    for cluster, identity in zip(verdict.cluster[: candidates.n].tolist(), candidates.ids, strict=True):
-        names[cluster] = min(names.get(cluster, identity), identity)
-    rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), strict=True)
+    places, clusters = candidates.place_of_id, verdict.cluster
+    lowest = np.full(int(clusters.max(initial=-1)) + 1, candidates.size)
+    np.minimum.at(lowest, clusters[: candidates.n], places[: candidates.n])
+    row_of = np.empty(candidates.size, dtype=np.int64)
+    row_of[places] = np.arange(candidates.size)
+    names = [name.decode() for name in candidates.texts("id", row_of[lowest[clusters[gone]]]).tolist()]
+    rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), names, strict=True)
     return [
-        _reason(candidates, row, other, _distance(candidates, apart, fit), names[verdict.cluster[row]])
-        for row, other, apart, fit in rows
+        _reason(candidates, row, other, _distance(candidates, apart, fit), name)
+        for row, other, apart, fit, name in rows
     ]
 
 
@@ -262,7 +293,7 @@ def _distance(candidates: Candidates, apart: int, fit: float) -> str:
 
 def _reason(candidates: Candidates, row: int, other: int, distance: str, cluster: str) -> str:
     """Why `row` goes and `other` stays."""
-    same = candidates.digests[row] == candidates.digests[other]
+    same = candidates.codes[row] == candidates.codes[other]
     leaks = candidates.reference[other] or candidates.evaluation[other]
     what = "exact copy" if same else "near-duplicate"
     how = "" if same else f" ({distance})"

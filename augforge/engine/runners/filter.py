@@ -12,10 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from augforge.data.ids import key
+from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.memberships import Memberships, memberships_of
-from augforge.data.sample import is_evaluation
-from augforge.data.store import Parts, Store
+from augforge.data.parts import Parts
+from augforge.data.store import Store
+from augforge.data.texts import TextView
 from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedder, stored_vectors
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
@@ -80,15 +82,17 @@ def _beyond_reference(stage: Filter, ledger: Ledger, looked: _Looked) -> NDArray
     spared = np.zeros(len(looked.indices), dtype=bool)
     if isinstance(stage, EmbeddingFilter) and stage.needs_real:
         places = np.flatnonzero(np.isnan(looked.scores[stage.primary_measure]))
-        known = {None, *ledger.column("label", ledger.reference())}
-        samples = ledger.samples(looked.indices[places])
-        spared[places] = [s.origin == "real" and is_evaluation(s.split) and s.label not in known for s in samples]
+        indices = looked.indices[places]
+        known = {None, *ledger.coded("label").counts(ledger.reference())}
+        unknown = ledger.coded("label").mapped(lambda label: label not in known, bool, indices)
+        real = ledger.coded("origin").equal("real", indices)
+        spared[places] = real & ledger.in_evaluation(indices) & unknown
     return spared
 
 
 def _left_alone(title: str, ledger: Ledger, indices: Indices) -> str:
     """The sentence about images that could not be judged, and stay."""
-    classes = sorted(set(ledger.column("label", indices)))
+    classes = sorted(map(str, ledger.coded("label").counts(indices)))
     return (
         f"{title}: {len(indices):,} images of evaluation splits stay unjudged: there is no real image to train on of "
         f"{shortened(classes)}"
@@ -102,7 +106,8 @@ def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked, spared: 
     groups = np.zeros(len(indices), dtype=np.int64) if whole else ledger.filed_index(indices)
     stays, reasons = stage.decide(looked.scores, looked.inputs.ids, groups, "all" if whole else "its class")
     explained = dict(enumerate(stage.explain(looked.inputs, looked.scores[measure])))
-    explained |= {place: looked.failures.get(i, explained.get(place)) for place, i in enumerate(indices.tolist())}
+    failed = np.flatnonzero(np.isin(indices, list(looked.failures)))
+    explained |= {place: looked.failures[int(indices[place])] for place in failed.tolist()}
     for place, reason in explained.items():
         reasons[place] = f"{measure}: {reason}" if reason else reasons[place]
     stays = stays | spared
@@ -182,7 +187,7 @@ class _Views:
         )
 
     def _by_id(self, indices: Indices) -> Indices:
-        ordered: Indices = indices[np.argsort(np.array(self.ledger.column("id", indices), dtype=np.str_))]
+        ordered: Indices = indices[self.ledger.order_of_ids(indices)]
         return ordered
 
     def _embed(self, indices: Indices) -> tuple[NDArray[np.float32], Indices]:
@@ -206,10 +211,9 @@ class _Views:
         return HeldOut(vectors, self.ledger.column("label", there), where)
 
     def _parents(self) -> Parents:
-        places = {identity: place for place, identity in enumerate(self.ledger.column("id"))}
-        lists = self.ledger.column("parents", self.indices)
-        pairs = [(child, places[p]) for child, parents in enumerate(lists) for p in parents if p in places]
-        children, theirs = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        children, ids = self.ledger.lists("parents", self.indices)
+        places = self.ledger.find(ids)
+        children, theirs = children[places >= 0], places[places >= 0]
         vectors, indices = self._embed(np.unique(theirs))
         there = np.isin(theirs, indices)
         return Parents(children[there], vectors[np.searchsorted(indices, theirs[there])])
@@ -220,19 +224,20 @@ def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     ledger = context.ledger
     indices = looked_at(stage, ledger)
     parts = _score_parts(stage, context.store)
-    digests = ledger.column("digest", indices)
     ahead, unjudged = context.ahead.of(parts)
     todo = without_rows(ledger, indices, parts, unjudged)
-    measured = len(todo) + min(ahead, len(set(digests)) - len(todo))
+    known = ledger.distinct("digest", indices) - len(todo) if ahead else 0
+    measured = len(todo) + min(ahead, known)
     refused = look_at(Measuring(stage.name, stage), ledger, todo, parts, context.place, context.engine)
     drop_all(refused.dropped, context.drop_as(title))
     unjudged = {**unjudged, **refused.unjudged}
-    still = ledger.kept[indices]
-    indices, digests = indices[still], [d for d, stays in zip(digests, still, strict=True) if stays]
-    failures = {i: unjudged[d] for i, d in zip(indices.tolist(), digests, strict=True) if d in unjudged}
-    inputs = FilterInputs(ledger.column("id", indices), ledger.class_index(indices), ledger.classes)
-    scores = _stored_scores(stage, parts, digests)
-    return _Looked(indices, scores, inputs, measured, len(still) - measured, failures)
+    asked, indices = len(indices), indices[ledger.kept[indices]]
+    failed = ledger.all_with("digest", list(unjudged)) if unjudged else indices[:0]
+    failed = failed[np.isin(failed, indices)]
+    failures = {i: unjudged[d] for i, d in zip(failed.tolist(), ledger.column("digest", failed), strict=True)}
+    inputs = FilterInputs(TextView(ledger.texts("id", indices)), ledger.class_index(indices), ledger.classes)
+    scores = _stored_scores(stage, parts, ledger, indices)
+    return _Looked(indices, scores, inputs, measured, asked - measured, failures)
 
 
 def _checked(stage: PixelFilter, measured: Mapping[str, float]) -> Mapping[str, float]:
@@ -242,14 +247,18 @@ def _checked(stage: PixelFilter, measured: Mapping[str, float]) -> Mapping[str, 
     return measured
 
 
-def _stored_scores(stage: PixelFilter, parts: Parts, digests: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+def _stored_scores(
+    stage: PixelFilter, parts: Parts, ledger: Ledger, indices: Indices
+) -> dict[str, NDArray[np.float64]]:
     """(n,) of each measure, NaN where none is stored."""
-    there = parts.find(digests) >= 0
-    found = [d for d, known in zip(digests, there, strict=True) if known]
-    scores = {}
-    for measure in stage.measures:
-        scores[measure] = np.full(len(digests), np.nan)
-        scores[measure][there] = [row[measure] for row in parts.rows(found, [measure])]
+    scores = {measure: np.full(len(indices), np.nan) for measure in stage.measures}
+    for start in range(0, len(indices), PIECE):
+        digests = ledger.texts("digest", indices[start : start + PIECE])
+        there = parts.find(digests) >= 0
+        stored = parts.take(digests[there], stage.measures) if there.any() else None
+        for measure, values in scores.items():
+            if stored is not None:
+                values[start : start + PIECE][there] = stored.column(measure).to_numpy()
     return scores
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from augforge.data.annotations import parse_annotations
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.parts import Parts
 from augforge.data.splits import joined, kept_together, unlabelled_stay
-from augforge.data.store import Parts, Store
+from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.empty import REASONS, usual_reason
 from augforge.engine.rows import Encoded, Look, drop_all, look_at, without_rows
@@ -37,7 +38,7 @@ def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, in
     logits = embedder.images(ledger, indices, context.drop_as(title))
     still = ledger.kept[indices]
     decide_labels(stage, title, ledger, indices[still], logits[still])
-    if title not in ledger.column("labelled_by", indices):
+    if not ledger.coded("labelled_by").equal(title, indices).any():
         why = usual_reason(ledger, indices)
         context.empty(f"{title}: it labelled none of the {len(indices):,} images without a label: {why}", REASONS)
     else:
@@ -48,7 +49,7 @@ def run_labeler(stage: Labeler, title: str, context: RunContext) -> dict[str, in
 
 def said_of_labels(title: str, ledger: Ledger, indices: Indices) -> str:
     """How many of the images at `indices` a labeler labelled, as what, and how sure it was at least."""
-    mine = indices[np.array([by == title for by in ledger.column("labelled_by", indices)], dtype=bool)]
+    mine = indices[ledger.coded("labelled_by").equal(title, indices)]
     counts = Counter(str(label) for label in ledger.column("label", mine))
     classes = shortened(f"{label} {count:,}" for label, count in counts.most_common())
     least, most = (float(find(ledger.scores["confidence"][mine])) for find in (np.min, np.max))
@@ -73,14 +74,12 @@ def unlabelled(ledger: Ledger) -> Indices:
     What has several labels or a soft label is none of them, nor what is known to be of no class (`labels` of []).
     """
     indices = ledger.reference(unlabelled=True)
-    known = ledger.several(indices)
-    columns = zip(ledger.column("label", indices), ledger.column("annotations", indices), strict=True)
-    free = [
-        label is None and place not in known and "labels" not in parse_annotations(said)
-        for place, (label, said) in enumerate(columns)
-    ]
-    found: Indices = indices[np.array(free, dtype=bool)]
-    return found
+    free = ledger.coded("label").equal(None, indices)
+    free[list(ledger.several(indices))] = False
+    found = indices[free]
+    said = ledger.each(("annotations",), found)
+    usable: Indices = found[np.array(["labels" not in parse_annotations(text) for (text,) in said], dtype=bool)]
+    return usable
 
 
 def run_splitter(stage: Splitter, title: str, context: RunContext) -> dict[str, int]:

@@ -49,18 +49,17 @@ def _labelled(stage: NoisyLabels, ledger: Ledger) -> Indices:
     unless there are no others."""
     seen = looked_at(stage, ledger)
     seen = seen[ledger.class_index(seen) >= 0]
-    ordered: Indices = seen[np.argsort(np.array(ledger.column("id", seen), dtype=np.str_), kind="stable")]
+    ordered: Indices = seen[ledger.order_of_ids(seen)]
     return ordered
 
 
 def relatives(ledger: Ledger) -> NDArray[np.int64]:
     """(n,) a number for each sample that copies of one file, and images made from one another, share."""
-    places = {identity: place for place, identity in enumerate(ledger.column("id"))}
-    lists = ledger.column("parents")
-    pairs = [(child, places[parent]) for child, parents in enumerate(lists) for parent in parents if parent in places]
-    first: dict[str, int] = {}
-    copies = [(place, first.setdefault(digest, place)) for place, digest in enumerate(ledger.column("digest"))]
-    return components(len(ledger), [np.array([*pairs, *copies], dtype=np.int64).reshape(-1, 2)])
+    children, ids = ledger.lists("parents")
+    parents = ledger.find(ids)
+    pairs = np.stack([children, parents], axis=1)[parents >= 0]
+    copies = np.stack([np.arange(len(ledger)), ledger.same("digest")], axis=1)
+    return components(len(ledger), [pairs, copies])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,25 +13,16 @@ from typing import ClassVar
 import numpy as np
 
 from augforge.data.ledger import CHUNK, Indices, Ledger
+from augforge.data.parts import Parts
 from augforge.data.sample import Sample
-from augforge.data.store import Parts
 from augforge.engine.context import RunContext
 from augforge.engine.jobs import plan
 from augforge.engine.likeness import likeness_for
 from augforge.engine.loading import loading
 from augforge.engine.pixels import Pixels
 from augforge.engine.runners.checked import checked
-from augforge.engine.runners.generate import (
-    finished,
-    generation_config_of,
-    generator_parts,
-    load_inputs,
-    or_why,
-    row_of,
-    say_what_is_asked,
-    say_what_is_not_made,
-    size_of,
-)
+from augforge.engine.runners.generate import generator_parts, say_what_is_asked, say_what_is_not_made
+from augforge.engine.runners.generated import finished, generation_config_of, load_inputs, or_why, row_of, size_of
 from augforge.engine.work import Made, Maker, Work
 from augforge.errors import BadImage
 from augforge.progress import Progress
@@ -154,7 +145,7 @@ class _Planned:
 
     def missing(self, parts: Parts) -> Indices:
         """Where those are that have no row in `parts`."""
-        return np.flatnonzero(parts.find(self._rows.column("id")) < 0)
+        return np.flatnonzero(parts.find(self._rows.texts("id")) < 0)
 
     def chunks(self, places: Indices) -> Iterator[list[Job]]:
         """The jobs at `places`, some thousands at a time."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from augforge.data import images
 from augforge.data.ids import key
+from augforge.data.parts import Parts
 from augforge.data.sample import Sample
-from augforge.data.store import Parts
 from augforge.engine.context import RunContext
 from augforge.errors import BadImage
 from augforge.models import find_model, model_key

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.selection.by_rows import RowsAt
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.texts import TextView, order_of
 from augforge.engine.context import RunContext
 from augforge.engine.pixels import Pixels
 from augforge.engine.remembered import remembered
@@ -20,6 +22,7 @@ from augforge.recipe.looked_at import looked_at
 from augforge.stages.selector import Selector
 
 Matrix = NDArray[np.float32]
+Features = Matrix | RowsAt | None
 
 
 def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, int]:
@@ -38,7 +41,7 @@ def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, 
     return {"measured": computed, "chosen": len(chosen)}
 
 
-def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Matrix | None, int]:
+def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Features, int]:
     """The samples to choose among, the numbers that the stage needs of them, and how many were embedded."""
     ledger = context.ledger
     indices = looked_at(stage, ledger)
@@ -50,8 +53,12 @@ def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices
             continue
         embedder = context.embedders.of(name, tasks[option])
         before = embedder.computed
-        parts.append(embedder.images(ledger, indices, context.drop_as(title)))
+        width = embedder.embed(ledger, indices, context.drop_as(title))
         computed += embedder.computed - before
+        if stage.reads_rows(len(indices), width):
+            indices = indices[ledger.kept[indices]]
+            return indices, embedder.rows(ledger.column("digest", indices)), computed
+        parts.append(embedder.images(ledger, indices, context.drop_as(title)))
     still = ledger.kept[indices]
     return indices[still], np.hstack(parts)[still] if parts else None, computed
 
@@ -73,17 +80,25 @@ def _column(stage: Selector, name: str, indices: Indices, context: RunContext) -
     return np.array(rows, dtype=np.float32)
 
 
+def _at(features: Matrix | None, order: Indices) -> Matrix | None:
+    return None if features is None else features[order]
+
+
 class _Candidates:
     """The samples to choose among in the order of their ids, `order` (n,) of their indices, and their features."""
 
-    def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Matrix | None) -> None:
-        ids = ledger.column("id", indices)
-        self.order = np.argsort(ids)
-        self.ids = [ids[i] for i in self.order]
+    def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Features) -> None:
+        ids = ledger.texts("id", indices)
+        self.order = order_of(ids)
+        self.ids = TextView(ids[self.order])
         self.labels = [label or "" for label in ledger.filed_under(indices[self.order])]
-        self.digests = ledger.column("digest", indices[self.order])
-        self.features = None if features is None else features[self.order]
+        self._ledger, self._ordered = ledger, indices[self.order]
+        self.features = features.at(self.order) if isinstance(features, RowsAt) else _at(features, self.order)
         self.classes = _classes(stage, ledger)
+
+    def digests(self) -> Iterator[str]:
+        """(n,) the digests, one by one."""
+        return (digest for (digest,) in self._ledger.each(("digest",), self._ordered))
 
     def columns_digest(self, stage: Selector) -> str:
         """A digest of what columns of the sources say, which no model's digest covers; "" without such columns."""
@@ -124,9 +139,9 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
         stage.version,
         stage.options(),
         models,
-        candidates.ids,
-        candidates.labels,
-        candidates.digests,
+        iter(candidates.ids),
+        iter(candidates.labels),
+        candidates.digests(),
         *columns,
     )
     path = context.store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
@@ -139,7 +154,8 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
 def _chosen(stage: Selector, candidates: _Candidates) -> dict[str, Any]:
     compared = None
     if candidates.features is not None:
-        compared = stage.compared(candidates.features, candidates.labels, candidates.classes)
+        features = cast("Matrix", candidates.features)  # or what reads it, for a stage that asks for that
+        compared = stage.compared(features, candidates.labels, candidates.classes)
     selection = stage.choose(stage.budget(len(candidates.ids)), candidates.labels, candidates.ids, compared)
     certificate = None if compared is None else stage.certify(selection, candidates.labels, candidates.ids, compared)
     return {

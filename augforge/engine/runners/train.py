@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
+from augforge.data.mirror import url_of
 from augforge.data.pictures import MASK, identity_of
+from augforge.data.places import on_disk
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.data.store import Store
@@ -171,6 +173,7 @@ def train_alone(
         raise TypeError(f"`{stage.verb}: {stage.name}` trains no model")
     check_before(recipe.stages, device)
     require(*stage.packages(), who="training")
+    on_disk(url_of(out) or out)
     check_folder(out)
     store = Store(out / ".facts", progress.say)
     if not (out / RECORD).is_file():
@@ -285,8 +288,8 @@ def _in_processes(task: Task, pixels: Pixels, progress: Progress) -> None:
 
 def work(path: Path) -> None:
     """One process of several: train together with the others, on the device that accelerate gave."""
-    from augforge.data.store import Parts
-    from augforge.engine.runners.generate import GENERATED
+    from augforge.data.parts import Parts
+    from augforge.engine.runners.generated import GENERATED
     from augforge.io import open_source
     from augforge.progress import LineProgress
 

@@ -53,10 +53,11 @@ class FacilityLocation(Selector):
     width: float | None = Field(
         default=None, gt=0, description="Of the exponential similarity; the number of features."
     )
-    method: Literal["auto", "dense", "sparse", "partition", "naive"] = Field(
+    method: Literal["auto", "dense", "sparse", "partition", "distributed", "naive"] = Field(
         default="auto",
-        description="All similarities (dense: exact greedy), those of nearest neighbours (sparse), or those in parts "
-        "(partition); naive is a slow dense. auto: dense for small classes, else the fastest within the memory.",
+        description="All similarities (dense: exact greedy), those of nearest neighbours (sparse), those in parts "
+        "(partition), or in parts of vectors that stay on the disk (distributed); naive is a slow dense. auto: dense "
+        "for small classes, else the fastest within the memory.",
     )
     neighbours: int = Field(
         default=100, ge=1, description="Nearest neighbours of each image, for sparse and partition."
@@ -84,6 +85,13 @@ class FacilityLocation(Selector):
         """faiss as well, which divides large pools into lists."""
         return ("faiss", *super().packages())
 
+    def reads_rows(self, n: int, d: int) -> bool:
+        """Embeddings stay on the disk where that was asked for, or where they take several times the memory."""
+        from augforge.algorithms.selection.strategies import POINTS
+
+        beyond = self.method == "auto" and 4 * n * d > POINTS * (self.memory << 20)
+        return self.proxy == "embedding" and (beyond or self.method == "distributed")
+
     def compared(
         self, features: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str]
     ) -> NDArray[np.float32]:
@@ -107,14 +115,13 @@ class FacilityLocation(Selector):
             method=self.method,
             neighbours=self.neighbours,
             memory_budget_bytes=self.memory << 20,
+            keys=keys_of(ids) if self.reads_rows(*features.shape) else None,
         )
 
     def certify(
         self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32]
     ) -> Certificate:
         """Compare what `choose` answered for the same arguments with baselines, a bound and other budgets."""
-        import numpy as np
-
         from augforge.algorithms.selection import certify
 
         return certify(
@@ -124,8 +131,15 @@ class FacilityLocation(Selector):
             allocation=self.allocation,
             similarity=self.similarity,
             width=self.width,
-            keys=np.array([int(key("random", 0, i)[:16], 16) for i in ids], dtype=np.uint64),
+            keys=keys_of(ids),
         )
+
+
+def keys_of(ids: Sequence[str]) -> NDArray[np.uint64]:
+    """(n,) a hash of each id."""
+    import numpy as np
+
+    return np.fromiter((int(key("random", 0, i)[:16], 16) for i in ids), dtype=np.uint64, count=len(ids))
 
 
 def proxy_of(

@@ -33,5 +33,6 @@ class Random(Selector):
 
         from augforge.algorithms.selection import random_subset
 
-        keys = np.array([int(key("random", self.draw, i)[:16], 16) for i in ids], dtype=np.uint64)
+        drawn = (int(key("random", self.draw, i)[:16], 16) for i in ids)
+        keys = np.fromiter(drawn, dtype=np.uint64, count=len(ids))
         return random_subset(len(ids), budget, labels=labels, allocation=self.allocation, keys=keys)

@@ -225,7 +225,7 @@ def test_refusals() -> None:
         facility_location(np.ones((3, 2)), -1)
     with pytest.raises(ValueError, match="neighbours is 0"):
         facility_location(np.ones((3, 2)), 1, neighbours=0)
-    with pytest.raises(ValueError, match="give one of auto, dense, sparse, partition, naive"):
+    with pytest.raises(ValueError, match="give one of auto, dense, sparse, partition, distributed, naive"):
         facility_location(np.ones((3, 2)), 1, method="fast")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="give one of cosine, euclidean"):
         facility_location(np.ones((3, 2)), 1, similarity="dot")  # type: ignore[arg-type]

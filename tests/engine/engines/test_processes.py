@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import pytest
 
 from augforge.engine.engines.handing import AT_HAND
@@ -183,6 +185,34 @@ def test_a_slow_unit_is_given_to_another(tmp_path: Path, two: Processes) -> None
     began = time.monotonic()
     two.run(work, range(40), 40, parts_in(tmp_path), place())
     assert time.monotonic() - began < 30 and rows_of(parts_in(tmp_path)) == numbers(40)
+
+
+@pytest.mark.slow
+def test_twelve_kills_at_random_instants_change_nothing(tmp_path: Path, two: Processes) -> None:
+    """Each a while after something was made, so that there is somebody to be killed."""
+    parts, random, killed = parts_in(tmp_path), np.random.default_rng(7), []
+    work, ended = Doubling(slow=frozenset(range(1_600)), seconds=0.1), Event()
+
+    def made() -> int:
+        return len(list(parts.folder.glob("*.arrow")))
+
+    def kill() -> None:
+        before = 0
+        while len(killed) < 12 and not ended.wait(random.uniform(0.1, 0.8)):
+            running = [process.running for process in list(two._driver.crew._processes.values())]
+            if made() > before and running:
+                before, victim = made(), running[random.integers(len(running))]
+                victim.kill()
+                killed.append(victim.pid)
+
+    killer = Thread(target=kill)
+    killer.start()
+    two.run(work, range(1_600), 1_600, parts, place())
+    ended.set()
+    killer.join()
+    assert len(killed) == 12, "the run was over before all were killed"
+    parts.reload()
+    assert rows_of(parts) == numbers(1_600)
 
 
 SCRIPT = """

@@ -163,17 +163,15 @@ def test_a_recipe_comes_to_the_same_bytes_by_every_engine(tmp_path: Path, two: M
 def test_a_machine_that_is_lost_costs_nothing_and_one_that_comes_late_is_used(tmp_path: Path, two: Machines) -> None:
     parts, work = parts_in(tmp_path), Doubling(slow=frozenset(range(200)), seconds=0.6, text="pid")
 
-    def disturb() -> None:
-        until(lambda: len(list(parts.folder.glob("*.arrow"))) > 6, 60, "nothing is made")
-        two.cluster.remove_node(two.nodes[0], allow_graceful=False)
-        two.add()
-
-    thread = Thread(target=disturb)
-    thread.start()
-    engine = two.engine()
-    assert engine.run(work, range(200), 200, parts, place()) == Refused()
+    engine, refused = two.engine(), []
+    thread = Thread(target=lambda: refused.append(engine.run(work, range(200), 200, parts, place())))
+    thread.start()  # machines can only be added in the main thread
+    until(lambda: len(list(parts.folder.glob("*.arrow"))) > 6, 60, "nothing is made")
+    two.cluster.remove_node(two.nodes[0], allow_graceful=False)
+    two.add()
     thread.join()
     engine.close()
+    assert refused == [Refused()]
     rows = rows_of(parts)
     assert [int(each["id"]) for each in rows] == list(range(200)), "a row is missing, or there twice"
     assert len({each["text"] for each in rows}) == 3, "the machine that came late was not used"

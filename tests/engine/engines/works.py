@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from augforge.data.store import Parts
+from augforge.data.parts import Parts
 from augforge.engine.pixels import Pixels
 from augforge.engine.work import Made, Maker, Place, Refused, Work
 from augforge.errors import AugforgeError, ModelError

@@ -325,7 +325,10 @@ def test_the_better_copy_stays_and_the_reason_says_why(tmp_path: Path, way: str)
     assert 0 < sum(names[f"poor-{seed}.jpg"] < names[f"good-{seed}.jpg"] for seed in range(12)) < 12
 
 
-def test_crops_need_embeddings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beyond", [2 << 30, 0])
+def test_crops_need_embeddings(beyond: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the vectors are read as a whole, or by rows as where they are too many for the memory."""
+    monkeypatch.setattr("augforge.engine.runners.duplicates.BEYOND", beyond)
     first = picture(1, 240, 200)
     cropped = first.crop((30, 4, 30 + 204, 4 + 170))  # 15 % off each side, off centre
     write(

@@ -153,7 +153,7 @@ class Killed(Exception):
 
 def test_a_run_that_was_broken_makes_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_images(tmp_path / "set", {"cat": 30})
-    monkeypatch.setattr("augforge.data.store.FLUSH_ROWS", 4)
+    monkeypatch.setattr("augforge.data.parts.FLUSH_ROWS", 4)
     whole = operate._Operator.rows
     count = 0
 
