@@ -1,4 +1,4 @@
-"""Workers, machines, drivers and the store killed at random instants: the result is that of an undisturbed local run."""
+"""Workers, machines, drivers and the store killed at random instants: the result is that of a calm local run."""
 
 from __future__ import annotations
 
