@@ -3,7 +3,7 @@
     python -m benchmarks.equal --flowers FOLDER
 
 The machines are raylets of one CPU each, and the store is a server on this machine (`tests.faults.cluster_kills`).
-Compared are the ledger (ids, parameters, drops, selection, digests, scores), the certificates and the dataset, as bytes.
+Compared are the ledger (ids, parameters, drops, selection, digests, scores), certificates and the dataset, as bytes.
 """
 
 from __future__ import annotations
