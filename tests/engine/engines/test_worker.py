@@ -34,7 +34,7 @@ def serving(worker: Worker) -> Iterator[SimpleQueue[Answer]]:
 
 def task(work: Doubling, folder: Path, token: str = "") -> Task:
     place = Place(Pixels([]), "cpu", Progress())
-    return Task(work, Setting.of(place), parts_in(folder).target, token)
+    return Task(work, Setting.of(place, work), parts_in(folder).target, token)
 
 
 def test_a_unit_is_one_part_and_an_answer(tmp_path: Path) -> None:
