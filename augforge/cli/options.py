@@ -123,6 +123,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
+        max=65_536,
         help="How many; else as many as there is room for. More than 1 without --engine are processes.",
         show_default=False,
         rich_help_panel=WHERE,
@@ -141,7 +142,8 @@ GpusPerWorker = Annotated[
     float | None,
     typer.Option(
         "--gpus-per-worker",
-        min=0,
+        min=0.01,
+        max=64,
         help="Of ray: GPUs of a worker with a model; 0.5 for two on one (1 if absent).",
         show_default=False,
         rich_help_panel=WHERE,

@@ -140,8 +140,10 @@ def test_every_option_reaches_the_engine(pictures: Path, tmp_path: Path, monkeyp
     with pytest.raises(augforge.AugforgeError, match="that will do"):
         augforge.Recipe(pictures).run(
             "out", device="cpu", limit=3, max_bad=0.5, store="s", lock="x.lock", retry="failed", progress=shown,
-            replace=True, allow_empty=True, yes=True, flat=True,
+            replace=True, allow_empty=True, yes=True, flat=True, engine="processes", workers=3,
         )  # fmt: skip
+    engine_given = given.pop("engine")
+    assert (engine_given.name, engine_given.workers) == ("processes", 3)
     told = {"out": Path("out"), "store": Path("s"), "lock": Path("x.lock"), "progress": shown}
     told |= {"replace": True, "allow_empty": True, "flat": True}
     assert given == {"device": "cpu", "limit": 3, "max_bad": 0.5, "retry": "failed", "yes": True, **told}
