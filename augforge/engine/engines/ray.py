@@ -125,7 +125,8 @@ class Ray(Engine):
             where = "on this machine" if self._address is None else f"at {self._address}"
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise AugforgeError(
-                f"there is no Ray {where}: {first}", "start one with `ray start --head`, or leave --address out"
+                f"there is no Ray {where}: {first}",
+                "start one with `ray start --head` (if it asks for a token, RAY_AUTH_TOKEN), or leave --address out",
             ) from error
 
 
