@@ -78,7 +78,7 @@ def make(count: int, folder: Path, photos: Path, processes: int) -> None:
 
 def plain_shard(path: Path) -> list[tuple[str, dict[str, float], int]]:
     """Digest, quality and hash of every image of a shard, each decoded once."""
-    from augforge.algorithms.duplicates import hashes_of, reduced, shrunk
+    from augforge.algorithms.duplicates.hashes import hashes_of, reduced, shrunk
     from augforge.data import images
     from augforge.recipe import build_stage
 
