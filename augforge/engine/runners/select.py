@@ -15,7 +15,7 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.texts import TextView, order_of
 from augforge.engine.context import RunContext
 from augforge.engine.pixels import Pixels
-from augforge.engine.remembered import remembered
+from augforge.engine.remembered import packed, remembered, unpacked
 from augforge.errors import RecipeError
 from augforge.models import find_model, model_key
 from augforge.recipe.looked_at import looked_at
@@ -35,9 +35,9 @@ def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, 
     saved = _remembered(stage, candidates, context)
     if saved["certificate"] is not None:
         context.certificates[title] = saved["certificate"]
-    chosen = candidates.order[np.array(saved["chosen"], dtype=np.int64)]
+    chosen = candidates.order[unpacked(saved["chosen"], np.int64)]
     ledger.drop(indices[np.setdiff1d(np.arange(len(indices)), chosen)], "not chosen", title)
-    ledger.weight[indices[chosen]] = np.array(saved["weights"], dtype=np.float64)
+    ledger.weight[indices[chosen]] = unpacked(saved["weights"], np.float64)
     return {"measured": computed, "chosen": len(chosen)}
 
 
@@ -135,6 +135,7 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
     models = [model_key(find_model(name, task)) for name, task in stage.models()]
     columns = [digest] if (digest := candidates.columns_digest(stage)) else []
     name = key(
+        "packed",
         stage.name,
         stage.version,
         stage.options(),
@@ -159,8 +160,8 @@ def _chosen(stage: Selector, candidates: _Candidates) -> dict[str, Any]:
     selection = stage.choose(stage.budget(len(candidates.ids)), candidates.labels, candidates.ids, compared)
     certificate = None if compared is None else stage.certify(selection, candidates.labels, candidates.ids, compared)
     return {
-        "chosen": selection.indices.tolist(),
-        "weights": selection.weights.tolist(),
+        "chosen": packed(selection.indices.astype(np.int64)),
+        "weights": packed(selection.weights.astype(np.float64)),
         "notes": selection.notes,
         "objective": selection.objective,
         "upper-bound": selection.upper_bound,
