@@ -113,7 +113,7 @@ def run_trainer(stage: Trainer, title: str, context: RunContext) -> dict[str, in
     identity = training_key(stage, roles, context.seed)
     folder = model_folder(stage, identity, context.store)
     task = Task(stage, roles, identity, folder, context.seed, context.device)
-    record = read_record(folder)
+    record = sound_record(folder, context.progress)
     if record is None or record["identity"] != identity:
         context.engine.train()
     steps = train_into(task, context.pixels, context.progress)
