@@ -44,11 +44,12 @@ from augforge.data.ledger import Ledger
 from augforge.data.preprocessing import Preprocessing, decode
 from augforge.data.store import Store
 from augforge.data.vectors import Vectors
-from augforge.engine.embedding import BATCH, Embedders
+from augforge.engine.embedding import Embedders, Embedding
 from augforge.engine.pixels import Pixels
 from augforge.models import find_model
 from augforge.models.loading import load_embedder
 
+BATCH = Embedding.per_batch
 WANTED = 2500
 """Images per second that a ViT-B-32 on a GPU should be fed with."""
 BARE_BAR = 0.95
