@@ -179,17 +179,21 @@ class Parts:
 
         For the process that holds the folder, when no other is writing parts of this name.
         """
-        sizes = {place: path.stat().st_size for place, path in enumerate(self._paths)}
-        small = [place for place, size in sizes.items() if size < SMALL_BYTES]
+        sizes = [path.stat().st_size for path in self._paths]
+        small = [place for place, size in enumerate(sizes) if size < SMALL_BYTES]
         if len(small) <= SMALL_PARTS:
             return
-        for group in _groups(small, sizes):
-            tables = pa.concat_tables([self._tables[place] for place in group]).unify_dictionaries()
-            written = _write_part(self.folder, tables.select(self.schema.names).combine_chunks())
+        for group in groups(small, [sizes[place] for place in small], FLUSH_BYTES):
+            written = self._write_together(group)
             for path in (self._paths[place] for place in group):
                 if path != written:
                     discard(path)
         self.reload()
+
+    def _write_together(self, numbers: Sequence[int]) -> Path:
+        """Write the rows of several parts as one part."""
+        joined = pa.concat_tables([self._tables[number] for number in numbers]).unify_dictionaries()
+        return _write_part(self.folder, joined.select(self.schema.names).combine_chunks())
 
     @property
     def target(self) -> Target:
@@ -228,14 +232,16 @@ class Parts:
         return count
 
 
-def _groups(places: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
-    """Parts that go together: each group has just FLUSH_BYTES or a little more, the last one perhaps fewer."""
+def groups(numbers: Sequence[int], sizes: Sequence[int], enough: int) -> Iterator[list[int]]:
+    """Parts that go together: each group has just `enough`, or a little more, of `sizes`; the last one perhaps less."""
     group: list[int] = []
-    for place in places:
-        group.append(place)
-        if sum(sizes[each] for each in group) >= FLUSH_BYTES:
+    count = 0
+    for number, size in zip(numbers, sizes, strict=True):
+        group.append(number)
+        count += size
+        if count >= enough:
             yield group
-            group = []
+            group, count = [], 0
     if len(group) > 1:
         yield group
 

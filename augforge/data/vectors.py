@@ -18,7 +18,7 @@ import errno
 import hashlib
 import mmap
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from augforge.data.files import digest_of
 from augforge.data.key_index import Keys, row_type
 from augforge.data.mirror import Commit, commit, discard
-from augforge.data.parts import Parts, Target
+from augforge.data.parts import Parts, Target, groups
 from augforge.data.texts import TextView
 from augforge.data.vector_parts import (
     HEX,
@@ -203,7 +203,7 @@ class Vectors(Parts):
         if len(small) <= SMALL_PARTS:
             return
         gone: set[int] = set()
-        for group in _groups(small, [self._tables[number].num_rows for number in small]):
+        for group in groups(small, [self._tables[number].num_rows for number in small], SMALL_ROWS):
             written = self._write_together(group)
             gone.update(number for number in group if self._paths[number] != written)  # it may hold all the others
         self._forget(gone)
@@ -294,17 +294,3 @@ def vectors_folder(run: Path, key: str, precision: Precision = "float32", shared
     if root.is_file():
         raise StoreError(f"{root} is a file", "choose a folder for --store")
     return root / "vectors" / (key if precision == "float32" else f"{key}-{precision}")
-
-
-def _groups(numbers: Sequence[int], rows: Sequence[int]) -> Iterator[list[int]]:
-    """Parts that go together: each group has just SMALL_ROWS rows or a few more, the last one perhaps fewer."""
-    group: list[int] = []
-    count = 0
-    for number, size in zip(numbers, rows, strict=True):
-        group.append(number)
-        count += size
-        if count >= SMALL_ROWS:
-            yield group
-            group, count = [], 0
-    if len(group) > 1:
-        yield group

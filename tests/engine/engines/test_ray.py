@@ -24,6 +24,7 @@ from augforge.errors import AugforgeError
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from tests.conftest import write_images
 from tests.engine.engines.works import Doubling, parts_in, place, row, rows_of
+from tests.faults.cluster_kills import MARK, marked
 
 pytest.importorskip("ray")
 
@@ -31,18 +32,7 @@ from augforge.engine.engines.ray import Ray
 
 ROOT = Path(__file__).parents[3]
 STORE = 80 << 20
-MARK = "AUGFORGE_TEST_MARK"
 LOST = "it ends the worker (it was killed, or crashed)"
-
-
-def marked(mark: str) -> list[int]:
-    """The processes that were started, at any remove, with `mark` in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-    return found
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> None:
