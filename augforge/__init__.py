@@ -4,6 +4,8 @@
     Recipe, stage        what to do: sources and stages; `check`, `plan`, `run`, `rebuild`
     status               how far a run is, while it runs or after it was killed
     Run                  a run folder: its dataset and ledger, `why`, `images`, `report`, `evaluate`, `export`, …
+    Review               what people decide about the images of a run
+    select_again         the choice of a finished run made again, in another folder
     train                train a model on your own images
     undo                 what a model says of a generated image, back in the coordinates of its source
     samples, check_marks, list_stages, list_models, list_recipes
@@ -21,6 +23,7 @@ __version__ = "0.2.0"
 __all__ = [
     "AugforgeError",
     "Recipe",
+    "Review",
     "Run",
     "__version__",
     "check_marks",
@@ -29,6 +32,7 @@ __all__ = [
     "list_recipes",
     "list_stages",
     "samples",
+    "select_again",
     "stage",
     "status",
     "train",
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from augforge.api import (
         AugforgeError,
         Recipe,
+        Review,
         Run,
         check_marks,
         inspect,
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
         list_recipes,
         list_stages,
         samples,
+        select_again,
         stage,
         status,
         train,

@@ -24,6 +24,7 @@ EXTRAS = {
     "matplotlib": "report",
     "onnxruntime": "nsfw",
     "open_clip": "embed",
+    "peft": "generate",
     "pillow_heif": "heif",
     "pillow_jxl": "jxl",
     "ray": "ray",
@@ -31,11 +32,13 @@ EXTRAS = {
     "safetensors": "embed",
     "simplejpeg": "jpeg",
     "skimage": "shifts",
+    "starlette": "view",
     "timm": "embed",
     "torch": "embed",
     "torchvision": "embed",
     "transformers": "embed",
     "umap": "umap",
+    "uvicorn": "view",
 }
 """The extra that brings each package, by the name it is imported under."""
 

@@ -36,9 +36,10 @@ from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.finish import write_ledger
 from augforge.engine.pixels import Pixels
-from augforge.engine.runners import candidates
+from augforge.engine.runners import candidates, overlaps
 from augforge.engine.runners.duplicates import run_duplicates
-from augforge.engine.runners.filter import _score_parts, run_filter
+from augforge.engine.runners.filter import run_filter
+from augforge.engine.runners.measuring import score_parts
 from augforge.engine.runners.select import run_selector
 from augforge.provenance.lock import result_of
 from augforge.stages.filters.duplicates import Duplicates
@@ -47,6 +48,7 @@ from augforge.stages.selectors.balanced import Balanced
 
 CLASSES, CHUNK = 1000, 65_536
 STAGES = (Sharpness(on="all", keep=0.8), Duplicates(on="all", by="hash", distance=2), Balanced(share=0.5))
+NAMES = ("read", "keep", "duplicates", "balance", "lock", "write")
 DECIDED = ["id", "kept", "dropped", "dropped_by", "weight", "scores"]
 
 
@@ -92,8 +94,8 @@ def made_up(samples: int) -> Iterator[Sample]:
 def measure_all(samples: int, store: Store) -> None:
     """Write what the filters would have measured; hashes without the small pictures, which take 1 kB each."""
     candidates.LOOKS = pa.schema([field for field in candidates.LOOKS if field.name != "small"])
-    candidates.Candidates.smalls = _noise  # type: ignore[method-assign]
-    scores, looks = _score_parts(STAGES[0], store), candidates.look_parts(store)  # type: ignore[arg-type]
+    overlaps.smalls_of = _noise
+    scores, looks = score_parts(STAGES[0], store), candidates.look_parts(store)  # type: ignore[arg-type]
     for part in chunks(samples):
         digests, first = np.unique(part["digests"], return_index=True)
         _write(scores, {"digest": digests, "sharpness": part["scores"][first]})
@@ -104,7 +106,7 @@ def _write(parts: Parts, columns: dict[str, Any]) -> None:
     parts._commit(pa.table({name: pa.array(columns[name]) for name in parts.schema.names}, schema=parts.schema))
 
 
-def _noise(self: object, digests: Any) -> Any:
+def _noise(parts: Parts, digests: Any) -> Any:
     """The same picture for all: near hashes are taken for near-duplicates."""
     picture = np.random.default_rng(0).integers(0, 256, (1, candidates.SIDE, candidates.SIDE), dtype=np.uint8)
     return np.repeat(picture, len(digests), axis=0)
@@ -135,8 +137,8 @@ class Memory:
             self.total = max(self.total, int(said["VmRSS"].split()[0]) / 1024)
 
 
-def decide(samples: int, folder: Path) -> None:
-    """Run the stages, and print what each took."""
+def decide(samples: int, folder: Path, only: set[str]) -> None:
+    """Run the stages, or of these those in `only`, and print what each took."""
     store = Store(folder)
     print(f"{samples:,} samples", flush=True)
     measure_all(samples, store)
@@ -144,7 +146,7 @@ def decide(samples: int, folder: Path) -> None:
     context = RunContext(ledger, Embedders(store, Pixels([])), allow_empty=True)
     steps = {
         "read": lambda: ledger.extend(made_up(samples)),
-        "filter keep": lambda: run_filter(STAGES[0], "1-filter-sharpness", context),  # type: ignore[arg-type]
+        "keep": lambda: run_filter(STAGES[0], "1-filter-sharpness", context),  # type: ignore[arg-type]
         "duplicates": lambda: run_duplicates(STAGES[1], "2-filter-duplicates", context),  # type: ignore[arg-type]
         "balance": lambda: run_selector(STAGES[2], "3-select-balanced", context),  # type: ignore[arg-type]
         "lock": lambda: print("  digests", key_of(result_of(ledger)), flush=True),
@@ -152,6 +154,8 @@ def decide(samples: int, folder: Path) -> None:
     }
     total, busy, most = 0.0, 0.0, Memory()
     for name, step in steps.items():
+        if name not in only:
+            continue
         memory, began, used = Memory(), time.perf_counter(), time.process_time()
         with memory.watched():
             step()
@@ -160,7 +164,8 @@ def decide(samples: int, folder: Path) -> None:
         most.anonymous, most.total = max(most.anonymous, memory.anonymous), max(most.total, memory.total)
         print(f"{_line(name, seconds, cpu, memory)}   {int(ledger.kept.sum()):,} kept", flush=True)
     print(_line("in all", total, busy, most))
-    print(f"  decisions {decisions(folder / 'samples.parquet')}", flush=True)
+    if "write" in only:
+        print(f"  decisions {decisions(folder / 'samples.parquet')}", flush=True)
 
 
 def _line(name: str, seconds: float, cpu: float, memory: Memory) -> str:
@@ -193,15 +198,16 @@ def main() -> None:
     asked.add_argument("--samples", type=int, nargs="+", default=[100_000])
     asked.add_argument("--folder", type=Path, default=None, help="where the run folders are made, and removed again")
     asked.add_argument("--compare", type=Path, default=None, help="another checkout, which decides the same")
+    asked.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="these steps, and reading")
     asked.add_argument("--here", action="store_true", help="in this process")
     given = asked.parse_args()
     for samples in given.samples:
         if given.here:
             with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-                decide(samples, Path(folder))
+                decide(samples, Path(folder), {"read", *given.only})
             continue
         words = [sys.executable, __file__, "--here", "--samples", str(samples)]
-        words += ["--folder", str(given.folder)] if given.folder else []
+        words += ["--only", *given.only, *(["--folder", str(given.folder)] if given.folder else [])]
         own = Path(__file__).resolve().parents[1]
         for code in filter(None, (own, given.compare)):
             print(f"code of {'this checkout' if code == own else 'the other one'}:", flush=True)

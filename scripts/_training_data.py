@@ -13,6 +13,7 @@ import json
 import random
 import string
 import tarfile
+import time
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -48,6 +49,11 @@ TEMPLATES = [
 ]  # fmt: skip
 CONTEXT = 24
 """Tokens of a prompt, start and end included."""
+
+
+def busy_seconds() -> float:
+    """CPU seconds of this process so far, a thread: a busy machine trains as long as an idle one."""
+    return time.process_time() / torch.get_num_threads()
 
 
 # ---------------------------------------------------------------- pictures

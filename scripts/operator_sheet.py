@@ -67,7 +67,11 @@ class Row:
 def operators() -> dict[str, type[OperatorGenerator]]:
     """The operators of the catalog by their names, but for those that pair images and change none."""
     known = ((name, stage_class(verb, name)) for verb, name in STAGES if verb == "generate")
-    return {name: cls for name, cls in known if issubclass(cls, OperatorGenerator) and not cls.plans_by_likeness}
+    return {
+        name: cls
+        for name, cls in known
+        if issubclass(cls, OperatorGenerator) and not cls.model_construct().plans_by_likeness
+    }
 
 
 def rows(cls: type[OperatorGenerator]) -> list[Row]:

@@ -74,6 +74,11 @@ def recipe_schema() -> dict[str, Any]:
                 "default": 0,
                 "description": "Every random choice follows from it.",
             },
+            "licences": {
+                "type": ["array", "string"],
+                "items": {"type": "string"},
+                "description": "The licences that its models may have: names, or one text with commas between.",
+            },
             "source": {
                 "description": "Where the images come from: one source, or a list of them.",
                 "anyOf": [*source["anyOf"], {"type": "array", "minItems": 1, "items": source}],

@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import random
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from _training_data import (
     CONTEXT,
     SETS,
     Pictures,
+    busy_seconds,
     class_prompt,
     draw,
     load_pictures,
@@ -148,9 +148,9 @@ def train(model: Any, tokenizer: Any, pictures: dict[str, Pictures], minutes: fl
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=rate)
-    start, step, progress = time.time(), 0, 0.0
+    start, step, progress = busy_seconds(), 0, 0.0
     while progress < 1:
-        progress = min(1.0, (time.time() - start) / (60 * minutes))
+        progress = min(1.0, (busy_seconds() - start) / (60 * minutes))
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * progress))
         images, labels = batch(pictures, generator)
@@ -170,7 +170,7 @@ def train(model: Any, tokenizer: Any, pictures: dict[str, Pictures], minutes: fl
         if step % 200 == 0:
             hits = (logits.argmax(1) == labels).float().mean().item()
             print(
-                f"{time.time() - start:5.0f} s  step {step}  loss {class_loss.item():.3f}"
+                f"{busy_seconds() - start:5.0f} s  step {step}  loss {class_loss.item():.3f}"
                 f"  look {look_loss.item():.3f}  hits {hits:.3f}  scale {model.logit_scale.exp().item():.1f}",
                 flush=True,
             )
@@ -194,7 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the data files")
     parser.add_argument("--out", type=Path, default=Path("augforge/models/weights/builtin-clip"))
-    parser.add_argument("--minutes", type=float, default=20.0, help="training time")
+    parser.add_argument("--minutes", type=float, default=20.0, help="training time, of CPU time a thread")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)

@@ -17,7 +17,6 @@ import json
 import math
 import random
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from _training_data import (
     CONTEXT,
     SETS,
     Pictures,
+    busy_seconds,
     class_prompt,
     load_pictures,
     shift_and_flip,
@@ -123,12 +123,12 @@ def cycle(
     minutes: float, rate: float, optimizer: torch.optim.Optimizer, warm: int = 200
 ) -> Iterator[tuple[int, float]]:
     """Step numbers and seconds until the time is up; sets the learning rate: warm-up, then half a cosine to zero."""
-    start, step, progress = time.time(), 0, 0.0
+    start, step, progress = busy_seconds(), 0, 0.0
     while progress < 1:
-        progress = min(1.0, (time.time() - start) / (60 * minutes))
+        progress = min(1.0, (busy_seconds() - start) / (60 * minutes))
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * progress))
-        yield step, time.time() - start
+        yield step, busy_seconds() - start
         step += 1
 
 

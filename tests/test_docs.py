@@ -101,7 +101,8 @@ def test_every_command_parses(where, command):
 
 def in_part(command: str) -> bool:
     """Whether a sentence names a command without all that it needs, such as `augforge filter clip --help`."""
-    needs_out = re.search(r"augforge (run|generate|filter|select|train|split|pseudo-label|samples|rebuild) ", command)
+    writes = "run|generate|filter|select|train|split|caption|pseudo-label|samples|rebuild"
+    needs_out = re.search(rf"augforge ({writes}) ", command)
     bare = len(PROGRAM.sub("", command).split()) == 1  # its name alone
     return bare or "--help" in command or " …" in command or bool(needs_out and "--out" not in command)
 

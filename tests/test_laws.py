@@ -15,6 +15,7 @@ import pytest
 from augforge.engine.run import Summary, run
 from augforge.errors import RecipeError
 from augforge.progress import Bar, Progress
+from augforge.provenance.lock import NAME, read_lock
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from augforge.stages.catalog import STAGES, VERBS, stage_class
 from augforge.stages.stage import kebab
@@ -48,10 +49,29 @@ def recipe_of(
 def chain(models, source, stage: tuple[str, str], seed: int = 1, **options: Any) -> Recipe:
     """The stage alone, or after a generator so that it sees real and synthetic images."""
     verb, name = stage
+    if name == "review":
+        return reviewed(models, source, verb, seed, **options)
     first = [("generate", "augmented-conditioning", {"per-class": 3})] if verb in ("filter", "select") else []
     if verb == "pseudo-label":
         write_loose(max(source) if isinstance(source, list) else source)
     return recipe_of(models, source, *first, (verb, name, options), seed=seed)
+
+
+def reviewed(models, source, verb: str, seed: int, share: float = 0.5, **options: Any) -> Recipe:
+    """After a generator `verb: review`, of a file in which people dropped or marked a share of the real images."""
+    from augforge.review.log import append
+    from tests.review.made import line
+
+    folders = sorted(source if isinstance(source, list) else [source])
+    file = folders[0].parent / f"{verb}-{share}.jsonl"
+    if not file.exists():
+        run(recipe_of(models, folders, ("filter", "degenerate", {"keep": 1.0})), file.with_suffix(".run"))
+        seen = rows(file.with_suffix(".run"))
+        some = sorted(seen)[: max(1, int(share * len(seen)))]
+        verdict = "drop" if verb == "filter" else "mark"
+        append(file, [line(sample=each, verdict=verdict, digest=seen[each]["digest"]) for each in some])
+    first = ("generate", "augmented-conditioning", {"per-class": 3})
+    return recipe_of(models, source, first, (verb, "review", {"file": str(file), **options}), seed=seed)
 
 
 def write_loose(folder: Path) -> None:
@@ -230,6 +250,12 @@ def test_5_the_example_both_keeps_and_drops_or_makes(models, pictures, tmp_path,
         assert last["trained"] > 0 and last["out"] == last["in"]
     elif stage[0] == "split":
         assert {row["split"] for row in rows(tmp_path / "out").values()} == {"train", "test"}
+    elif stage == ("caption", "classes"):
+        assert last["out"] == last["in"]
+        assert read_lock(tmp_path / "out" / NAME)["words"]["background"].keys() == {"cat", "dog", "lone"}
+    elif stage[0] == "caption":
+        assert last["out"] == last["in"]
+        assert all('"caption"' in row["annotations"] for row in rows(tmp_path / "out").values())
     else:
         assert 0 < last["out"] < last["in"]
 
@@ -293,8 +319,10 @@ def test_changing_the_rule_measures_nothing(models, pictures, tmp_path, stage):
     rules = [{"keep": 0.25}, {"keep": None, "min": 0.0}, {"keep": None, "mean-minus-std": 0.5}, {"scope": "all"}]
     if "keep" not in stage_class(*stage).model_fields:
         rules = [{"distance": 5}, {"flips": False}, {"within": "class"}]
-    for rule in rules:
-        summary = run(chain(models, pictures, stage, **rule), tmp_path / "out", progress=NoModels())
+    others = (reviewed(models, pictures, "filter", 1, share) for share in (0.25, 0.75))
+    recipes = (chain(models, pictures, stage, **rule) for rule in rules)
+    for recipe in others if stage[1] == "review" else recipes:
+        summary = run(recipe, tmp_path / "out", progress=NoModels())
         assert summary.computed == 0 and not summary.up_to_date
 
 

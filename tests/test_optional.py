@@ -39,12 +39,23 @@ BEHIND = {
     "augforge.models.classifier": ("torch", "`Classifier.__init__`, or a training"),
     "augforge.models.devices": ("torch", "`pick_device` comes before `setting`"),
     "augforge.models.edges": ("torch safetensors", "only trainings import it"),
+    "augforge.models.image_classifiers": ("torch", "`ImageClassifier.__init__`"),
+    "augforge.models.image_reward": ("torch safetensors transformers", "`Reward.__init__`, before all else"),
+    "augforge.models.networks.image_reward": ("transformers", "`models.image_reward`, its only door"),
+    "augforge.models.networks.copies": ("timm", "`models.copies.open_copy_detector`, its only door"),
+    "augforge.models.language": ("torch", "`LanguageModel.__init__`"),
+    "augforge.models.networks.detector": ("torchvision", "`evaluate.detector`, its only door"),
+    "augforge.models.peft_adapters": ("diffusers", "a denoiser of diffusers is given to it"),
     "augforge.models.patches": ("torch", "`PatchNetwork.__init__`"),
     "augforge.models.tensors": ("torch", "only trainings, networks and `models.translators` import it"),
+    "augforge.models.text_detectors": ("torch", "`TextDetector.__init__`"),
+    "augforge.models.text_towers": ("torch transformers", "a network of transformers is given to `TextTower`"),
     "augforge.models.translators": ("torch", "`load` of the generators that import it"),
     "augforge.models.vision": ("torch", "`open_tower` picks a device first"),
+    "augforge.models.vision_language": ("torch transformers", "`VisionLanguage.__init__`"),
     "augforge.training.diffusion": ("diffusers", "`packages` of the stage, its only door"),
     "augforge.publish.marks.sign": ("c2pa cryptography", "`Signer.__init__`, or `check` where c2pa is installed"),
+    "augforge.view": ("starlette", "`view.serve.Viewed`, its only door"),
 }
 """Modules (with those below them) that import packages without asking, which packages, and what has asked before."""
 

@@ -35,10 +35,14 @@ SETS = {"several": SEVERAL, "soft": SOFT}
 SENTENCE = {"several": "3 images have several labels", "soft": "3 images have a soft label"}
 REFUSING = {
     ("filter", "weight-unicon"),
+    ("filter", "weight-classifier"),
+    ("filter", "marginal"),
     ("select", "max-loss"),
+    ("select", "gradient-matching"),
     ("train", "classifier"),
     ("train", "night"),
     ("generate", "augmented-conditioning"),  # no image is of the class bird alone
+    ("generate", "cross-class"),
     ("generate", "img2img"),
     ("generate", "variation"),
 }
@@ -78,7 +82,8 @@ def test_every_stage_works_or_refuses_in_one_sentence(models, source, tmp_path, 
     recipe = on(models, source, stage)
     if stage not in REFUSING:
         summary = run(recipe, tmp_path / "out", allow_empty=True)  # the pictures of tiny models are constant
-        assert summary.kept and sum(sum(reasons.values()) for reasons in summary.reasons.values()) == summary.dropped
+        assert summary.kept or stage == ("select", "review")  # nobody marked any
+        assert sum(sum(reasons.values()) for reasons in summary.reasons.values()) == summary.dropped
         assert set(saved(tmp_path / "out")["id"]) == {i for i, row in rows(tmp_path / "out").items() if row["kept"]}
         return
     for attempt in (lambda: run(recipe, tmp_path / "out"), lambda: plan_run(recipe, tmp_path / "other")):

@@ -62,11 +62,13 @@ def test_every_mode_is_read_as_the_stages_saw_it(mixed):
     assert sorted({row["label"] for row in read}) == [NO_LABEL, 0, 1]
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("mode", "workers"), [("RGB", 0), ("L", 0), ("L", 2)])
 def test_a_data_loader_batches_it(mixed, mode, workers):
     data = as_tensors(load_from_disk(str(mixed / "dataset")), size=8, mode=mode)
-    loader = DataLoader(data["train"], batch_size=7, collate_fn=collate, num_workers=workers)
+    started = "spawn" if workers else None  # a fork of a process of many threads may hang
+    loader = DataLoader(
+        data["train"], batch_size=7, collate_fn=collate, num_workers=workers, multiprocessing_context=started
+    )
     (batch,) = loader
     assert batch["image"].shape == (7, 3 if mode == "RGB" else 1, 8, 8) and batch["image"].dtype == torch.float32
     assert batch["label"].dtype == torch.int64 and batch["weight"].dtype == torch.float32

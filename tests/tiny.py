@@ -125,6 +125,76 @@ def save_tiny_clip(folder: Path) -> Path:
     return folder
 
 
+def save_tiny_text_detector(folder: Path) -> Path:
+    """PPOCRV5MobileDetForObjectDetection with a narrow backbone."""
+    import torch
+    from transformers import PPOCRV5MobileDetConfig, PPOCRV5MobileDetForObjectDetection
+    from transformers.models.pp_ocrv5_server_det import PPOCRV5ServerDetImageProcessor
+
+    stages = {"out_features": ["stage2", "stage3", "stage4", "stage5"], "out_indices": [2, 3, 4, 5]}
+    narrow = {"model_type": "pp_lcnet_v3", "scale": 0.25, "divisor": 4, **stages}
+    torch.manual_seed(0)
+    config = PPOCRV5MobileDetConfig(backbone_config=narrow, neck_out_channels=32, layer_list_out_channels=[8, 8, 8, 8])
+    PPOCRV5MobileDetForObjectDetection(config).save_pretrained(folder)
+    PPOCRV5ServerDetImageProcessor().save_pretrained(folder)
+    return folder
+
+
+def save_tiny_reward(folder: Path) -> Path:
+    """ImageReward with one layer in each encoder, its tensors under their published names, and BERT's tokenizer."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import BertTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizer(str(folder / "vocab.txt"), clean_up_tokenization_spaces=False).save_pretrained(folder)
+    wide, seen, inner = 16, 24, 20
+    shapes = {"cls_token": (1, 1, seen), "pos_embed": (1, 17, seen), "patch_embed.proj.weight": (seen, 3, 8, 8),
+              "patch_embed.proj.bias": (seen,), "norm.weight": (seen,), "norm.bias": (seen,)}  # fmt: skip
+    for name, out, into in (("attn.qkv", 3 * seen, seen), ("attn.proj", seen, seen), ("mlp.fc1", inner, seen),
+                            ("mlp.fc2", seen, inner), ("norm1", seen, 0), ("norm2", seen, 0)):  # fmt: skip
+        shapes |= {f"blocks.0.{name}.weight": (out, into) if into else (out,), f"blocks.0.{name}.bias": (out,)}
+    shapes = {f"blip.visual_encoder.{name}": shape for name, shape in shapes.items()}
+    text = {"word_embeddings.weight": (len(words), wide), "position_embeddings.weight": (40, wide),
+            "LayerNorm.weight": (wide,), "LayerNorm.bias": (wide,)}  # fmt: skip
+    shapes |= {f"blip.text_encoder.embeddings.{name}": shape for name, shape in text.items()}
+    for name, out, into in (
+        *((f"attention.self.{part}", wide, wide) for part in ("query", "key", "value")),
+        ("crossattention.self.query", wide, wide),
+        *((f"crossattention.self.{part}", wide, seen) for part in ("key", "value")),
+        *((f"{part}.output.{of}", wide, into) for part in ("attention", "crossattention")
+          for of, into in (("dense", wide), ("LayerNorm", 0))),
+        ("intermediate.dense", inner, wide), ("output.dense", wide, inner), ("output.LayerNorm", wide, 0),
+    ):  # fmt: skip
+        name = f"blip.text_encoder.encoder.layer.0.{name}"
+        shapes |= {f"{name}.weight": (out, into) if into else (out,), f"{name}.bias": (out,)}
+    for number, (out, into) in {0: (8, wide), 2: (4, 8), 4: (1, 4)}.items():
+        shapes |= {f"mlp.layers.{number}.weight": (out, into), f"mlp.layers.{number}.bias": (out,)}
+    shapes |= {f"blip.{name}_proj.{of}": (4, size) if of == "weight" else (4,)
+               for name, size in (("vision", seen), ("text", wide)) for of in ("weight", "bias")}  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: 0.4 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    weights["blip.text_encoder.embeddings.position_ids"] = torch.arange(40)[None]
+    save_file(weights, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "image-reward", "heads": [3, 2]}))
+    return folder
+
+
+def save_tiny_head(path: Path) -> Path:
+    """A head of two linear layers on the vectors of `save_tiny_clip`."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    random, shapes = np.random.default_rng(0), {"layers.0": (4, 16), "layers.2": (1, 4)}
+    weights = {f"{name}.weight": random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    biases = {f"{name}.bias": np.zeros(shape[0], dtype=np.float32) for name, shape in shapes.items()}
+    save_file({**weights, **biases}, path)
+    return path
+
+
 def save_tiny_depth(folder: Path) -> Path:
     """DPTForDepthEstimation at 32 px with about 30 thousand parameters; it answers in inverse depths."""
     import torch

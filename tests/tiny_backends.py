@@ -12,6 +12,7 @@ __all__ = [
     "save_tiny_ddpm",
     "save_tiny_flux",
     "save_tiny_kandinsky",
+    "save_tiny_redux",
     "save_tiny_sd",
     "save_tiny_sd3",
     "save_tiny_sdxl",
@@ -176,8 +177,74 @@ def save_tiny_adapter(folder: Path, base: Path) -> Path:
     return folder
 
 
+def save_tiny_adapter_plus(folder: Path, base: Path) -> Path:
+    """One of the "plus" kind: a resampler of four layers and one head of 64 numbers, which reads hidden states."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    save_tiny_adapter(folder, base)
+    file = folder / "models" / "ip-adapter_sd15.safetensors"
+    state = load_file(file)
+    out, inner = state["image_proj.norm.weight"].shape[0], 16
+    state = {name: tensor for name, tensor in state.items() if not name.startswith("image_proj")}
+    drawn = torch.Generator().manual_seed(2)
+    shapes = {"latents": (1, 4, inner), "proj_in.weight": (inner, WIDTH), "proj_out.weight": (out, inner)}
+    normed = {"norm_out": out}
+    for layer in (f"layers.{number}" for number in range(4)):
+        shapes |= {f"{layer}.0.to_q.weight": (64, inner), f"{layer}.0.to_kv.weight": (128, inner)}
+        shapes |= {f"{layer}.0.to_out.weight": (inner, 64)}
+        shapes |= {f"{layer}.1.1.weight": (4 * inner, inner), f"{layer}.1.3.weight": (inner, 4 * inner)}
+        normed |= {f"{layer}.0.norm1": inner, f"{layer}.0.norm2": inner, f"{layer}.1.0": inner}
+    state |= {f"image_proj.{name}": torch.randn(shape, generator=drawn) * 0.3 for name, shape in shapes.items()}
+    for name, size in normed.items():
+        state |= {f"image_proj.{name}.weight": torch.ones(size), f"image_proj.{name}.bias": torch.zeros(size)}
+    state |= {"image_proj.proj_in.bias": torch.zeros(inner), "image_proj.proj_out.bias": torch.zeros(out)}
+    save_file(state, file)
+    return folder
+
+
+def save_tiny_kolors(folder: Path) -> Path:
+    """KolorsPipeline at 32 px, with a ChatGLM of two layers and a tokenizer of sentencepiece."""
+    import sentencepiece
+    import torch
+    from diffusers import EulerDiscreteScheduler, KolorsPipeline
+    from diffusers.pipelines.kolors.text_encoder import ChatGLMConfig, ChatGLMModel
+    from diffusers.pipelines.kolors.tokenizer import ChatGLMTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "words.txt").write_text("\n".join(["a photo of a cat", "a dog on a boat", "a red house"] * 20))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "words.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=60, model_type="bpe",
+        hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    config = ChatGLMConfig(
+        num_layers=2, padded_vocab_size=100, hidden_size=WIDTH, ffn_hidden_size=37, kv_channels=8, seq_length=256,
+        num_attention_heads=4, add_qkv_bias=True, multi_query_attention=True, multi_query_group_num=2,
+        original_rope=True,
+    )  # fmt: skip
+    words = ChatGLMModel(config)
+    for weights in words.parameters():  # it leaves them as the memory was
+        torch.nn.init.normal_(weights, mean=float(weights.ndim == 1), std=0.1)
+    KolorsPipeline(
+        vae=_vae(),
+        text_encoder=words,
+        tokenizer=ChatGLMTokenizer(str(folder / "tokenizer.model")),
+        unet=_unet(
+            cross_attention_dim=WIDTH,
+            encoder_hid_dim=WIDTH,
+            encoder_hid_dim_type="text_proj",
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + WIDTH,
+        ),
+        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", timestep_spacing="leading"),
+    ).save_pretrained(folder)
+    return folder
+
+
 def save_tiny_sd3(folder: Path) -> Path:
-    """StableDiffusion3Pipeline at 32 px without the T5 encoder."""
+    """StableDiffusion3Pipeline at 32 px without the T5 encoder; its last block takes nothing from a ControlNet."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
 
@@ -187,7 +254,7 @@ def save_tiny_sd3(folder: Path) -> Path:
         sample_size=SIDE // 2,
         patch_size=1,
         in_channels=4,
-        num_layers=1,
+        num_layers=2,
         attention_head_dim=8,
         num_attention_heads=4,
         caption_projection_dim=WIDTH,
@@ -238,6 +305,22 @@ def save_tiny_flux(folder: Path) -> Path:
         tokenizer=tokenizer,
         text_encoder_2=t5,
         tokenizer_2=tokenizer,
+    ).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_redux(folder: Path) -> Path:
+    """FluxPriorReduxPipeline without text encoders, for the tiny Flux: 16 tokens of an image."""
+    import torch
+    from diffusers import FluxPriorReduxPipeline
+    from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder
+    from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
+
+    torch.manual_seed(0)
+    FluxPriorReduxPipeline(
+        image_encoder=SiglipVisionModel(SiglipVisionConfig(**LAYERS, image_size=SIDE, patch_size=8)),
+        feature_extractor=SiglipImageProcessor(size={"height": SIDE, "width": SIDE}),
+        image_embedder=ReduxImageEncoder(redux_dim=WIDTH, txt_in_features=WIDTH),
     ).save_pretrained(folder)
     return folder
 

@@ -148,6 +148,11 @@ def save_tiny_qwen_edit_plus(folder: Path) -> Path:
     return folder
 
 
+def save_tiny_qwen_image(folder: Path) -> Path:
+    """QwenImagePipeline, of the same parts as the one that edits."""
+    return saved_as("QwenImagePipeline", save_tiny_qwen_edit_plus(folder.with_name("qwen_parts")), folder)
+
+
 def save_tiny_z_image(folder: Path) -> Path:
     """ZImagePipeline at 64 px; its last layers begin as zeros, so that all weights are drawn anew."""
     import torch

@@ -68,7 +68,7 @@ def label_points(mask: NDArray[Any] | None, annotations: Mapping[str, Any], regi
     if mask is not None:
         marked = mask.reshape(*mask.shape[:2], -1).any(axis=2)
     elif annotations.get("boxes"):
-        marked = _painted(annotations["boxes"], region.shape)
+        marked = inside_boxes(annotations["boxes"], region.shape)
     elif annotations.get("keypoints"):
         return _visible(annotations["keypoints"])
     else:
@@ -181,18 +181,19 @@ def fill(canvas: Canvas, painted: NDArray[np.float32] | None) -> NDArray[np.floa
     kept = canvas.pixels.astype(np.float32) / np.float32(255)
     if painted is None:
         return kept
-    filled: NDArray[np.float32] = np.where(canvas.empty[..., None], _stretched(painted, canvas.empty.shape), kept)
+    filled: NDArray[np.float32] = np.where(canvas.empty[..., None], stretched(painted, canvas.empty.shape), kept)
     return filled
 
 
-def _stretched(picture: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+def stretched(picture: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """A picture (h', w', 3) in [0, 1], interpolated to `size` (height, width)."""
     if picture.shape[:2] == size:
         return picture
     resized: NDArray[np.float32] = Resize(size[0], size[1]).move(picture, "bicubic", None)
     return np.clip(resized, 0, 1)
 
 
-def _painted(boxes: Sequence[Mapping[str, Any]], size: tuple[int, ...]) -> Region:
+def inside_boxes(boxes: Sequence[Mapping[str, Any]], size: tuple[int, ...]) -> Region:
     """(h, w) the pixels whose centres lie in one of the boxes."""
     marked = np.zeros(size, bool)
     for box in boxes:

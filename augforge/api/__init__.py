@@ -2,6 +2,8 @@
 
 recipe       Recipe: sources and stages, and everything that a recipe can be asked for
 run          Run: a run folder and everything that can be asked of it
+again        select_again: the choice of a finished run made again
+review       Review: what people decide about the images of a run
 images       RunImages: the images of a run, kept and dropped ones
 models       train
 sources      inspect
@@ -11,9 +13,11 @@ lists        samples, check_marks, list_stages, list_models, list_recipes
 shown        how these objects look in a notebook
 """
 
+from augforge.api.again import select_again
 from augforge.api.lists import check_marks, list_models, list_recipes, list_stages, samples
 from augforge.api.models import train
 from augforge.api.recipe import Recipe, stage
+from augforge.api.review import Review
 from augforge.api.run import Run
 from augforge.api.sources import inspect
 from augforge.engine.status import status
@@ -23,6 +27,7 @@ from augforge.provenance.undo import undo
 __all__ = [
     "AugforgeError",
     "Recipe",
+    "Review",
     "Run",
     "check_marks",
     "inspect",
@@ -30,6 +35,7 @@ __all__ = [
     "list_recipes",
     "list_stages",
     "samples",
+    "select_again",
     "stage",
     "status",
     "train",

@@ -35,7 +35,7 @@ def _listed(what: str) -> Rows[dict[str, str]]:
 
 
 def samples(name: str, out: str | os.PathLike[str], *, split: str = "train", replace: bool = False) -> Path:
-    """Write a small real data set, `digits` or `streets`, into the folder `out`, and return the folder.
+    """Write a small data set, `digits` or `streets`, into the folder `out`, and return the folder.
 
     With `replace`, `out` may hold another split or sample data set, which goes.
 

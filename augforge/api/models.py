@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from augforge.api.recipe import Source, limit_of, share_of, sources_of
+from augforge.api.given import limit_of, share_of
+from augforge.api.recipe import Source, sources_of
 from augforge.api.shown import progress_of
 from augforge.data.places import on_disk
 from augforge.errors import RecipeError

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augforge import recipe as recipes
+from augforge.api.given import StrPath, folder_of, limit_of, path_of, share_of
 from augforge.api.run import Run
 from augforge.api.shown import Rows, progress_of, text
 from augforge.data.files import write_atomically
-from augforge.data.places import folder_to_write
 from augforge.errors import AugforgeError, RecipeError
 from augforge.io import detect
 from augforge.progress import Progress
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from augforge.engine.plan import PlanRow
     from augforge.reproduce.rebuild import Rebuilt
 
-StrPath = str | os.PathLike[str]
 OneSource = StrPath | Run | Mapping[str, str]
 Source = OneSource | Sequence[OneSource]
 
@@ -40,6 +38,7 @@ class Recipe:
             classes in `augforge.stages`.
         name: what the run is called; of a single stage the default is as on the command line, such as "filter-clip".
         seed: the seed of all random draws.
+        licences: those that its models may have, such as ("apache-2.0", "openrail"); () allows all.
 
     Raises:
         RecipeError, SourceError: a source or stage that says nothing that can be understood, as in YAML. What does not
@@ -53,19 +52,25 @@ class Recipe:
         *,
         name: str | None = None,
         seed: int = 0,
+        licences: Sequence[str] = (),
     ) -> None:
         if isinstance(stages, (str, Mapping)) or not isinstance(stages, Sequence):
             raise RecipeError("stages: it is a list", 'for example stages=[{"filter": "clip"}]')
         built = parse_stages([dict(entry) if isinstance(entry, Mapping) else entry for entry in stages])
         named = f"{built[0].verb}-{built[0].name}" if len(built) == 1 else UNNAMED
-        self._recipe = recipes.Recipe(named if name is None else name, seed, sources_of(source), built)
+        self._recipe = recipes.Recipe(named if name is None else name, seed, sources_of(source), built, tuple(licences))
 
     @classmethod
     def load(cls, path: StrPath, *, seed: int | None = None) -> Recipe:
         """The recipe in a YAML file, checked; `seed` overrides its own."""
-        loaded = cls.__new__(cls)
-        loaded._recipe = recipes.load_recipe(Path(path), seed)
-        return loaded
+        return cls.of(recipes.load_recipe(Path(path), seed))
+
+    @classmethod
+    def of(cls, recipe: recipes.Recipe) -> Recipe:
+        """A recipe that is built already."""
+        built = cls.__new__(cls)
+        built._recipe = recipe
+        return built
 
     @property
     def name(self) -> str:
@@ -242,11 +247,12 @@ class Recipe:
             cosine: the least cosine of embeddings, made by `embedder`, of images and those of `reference`.
             embedder: the model for `cosine`.
             progress: True for lines on stderr that say how far it is.
-            options: `device`, `max_bad`, `store`, `replace`, `allow_empty` and `yes`, as in `run`.
+            options: those of `run` beside `limit`, `lock`, `retry` and `flat`.
 
         Raises:
             AugforgeError: as `run`; or the lock is missing or of another format.
         """
+        from augforge.engine.engines.choose import engine_among
         from augforge.engine.finish import keep_lock
         from augforge.provenance.drift import check_level
         from augforge.reproduce.alike import Bounds
@@ -263,6 +269,7 @@ class Recipe:
             reference=path_of(reference),
             bounds=Bounds(psnr, cosine, embedder),
             progress=shown,
+            engine=engine_among(options),
             **options,
         )
         if accept and not found.same:
@@ -315,31 +322,3 @@ def _plan_columns(row: PlanRow) -> dict[str, object]:
     most = "" if row.exact else "~"
     out = {"stage": row.stage, "in": row.rows_in, "out": f"{most}{row.rows_out:,}"}
     return {**out, "to compute": row.todo, "reused": row.reused}
-
-
-def limit_of(limit: int | None) -> int | None:
-    """A number of source images; RecipeError if it is not at least 1."""
-    if limit is not None and (not isinstance(limit, Integral) or isinstance(limit, bool)):
-        raise RecipeError(f"limit: {limit!r} is no whole number", "leave it out to use all source images")
-    if limit is not None and limit < 1:
-        raise RecipeError(f"limit: {limit} is not at least 1", "leave it out to use all source images")
-    return limit
-
-
-def share_of(max_bad: float) -> float:
-    """A share of bad images; RecipeError if it is not in [0, 1]."""
-    if not isinstance(max_bad, Real) or not 0 <= max_bad <= 1:
-        raise RecipeError(f"max_bad: {max_bad} is no share", "give a number from 0 to 1")
-    return max_bad
-
-
-def folder_of(out: StrPath) -> Path:
-    """A folder to write; RecipeError if it is no path."""
-    if not isinstance(out, (str, os.PathLike)):
-        raise RecipeError(f"out: {out!r} is no path", "give the folder to write, such as 'runs/first'")
-    return folder_to_write(out)
-
-
-def path_of(path: StrPath | None) -> Path | None:
-    """A path, where there is one."""
-    return None if path is None else Path(path)

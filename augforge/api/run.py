@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from augforge.api.contents import RunContents
 from augforge.api.images import Regenerated, RunImage, RunImages
 from augforge.api.shown import Rows, progress_of
-from augforge.data.places import on_disk
+from augforge.data.places import folder_to_read, on_disk
 from augforge.errors import RecipeError, did_you_mean
 from augforge.progress import Progress
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from augforge.report import Written
     from augforge.report.thresholds import Measure
     from augforge.reproduce.verify import Verdict
+    from augforge.view.serve import Viewed
 
 StrPath = str | os.PathLike[str]
 
@@ -138,6 +139,33 @@ class Run(RunContents):
             progress=progress_of(progress),
         )
 
+    def view(
+        self,
+        *,
+        port: int | None = None,
+        browser: bool = False,
+        read_only: bool = False,
+        compare: StrPath | Run | None = None,
+        review: StrPath | None = None,
+        who: str | None = None,
+    ) -> Viewed:
+        """Serve the run to the browser of this machine until `.close()`; in a notebook it shows itself in a frame.
+
+        Args:
+            port: the port, 0 for any free one; else 8421, or the next free one.
+            browser: open the page in the browser.
+            read_only: let nothing be decided, changed or run.
+            compare: another run, to compare with.
+            review: the file of decisions; review.jsonl beside the recipe if not given.
+            who: whose decisions they are; the name that git knows if not given.
+        """
+        from augforge.view.serve import Viewed, settings
+
+        second = None if compare is None else folder_to_read(_source_text(compare))
+        file = None if review is None else Path(review)
+        options = settings(self.folder, read_only=read_only, compare=second, review=file, who=who)
+        return Viewed(options, port).start(browser)
+
     def evaluate(
         self,
         test: StrPath | Run,
@@ -182,13 +210,31 @@ class Run(RunContents):
             progress=progress_of(progress),
         )
 
-    def verify(self, sample: int = 0, *, device: str = "auto", progress: bool | Progress = False) -> Verdict:
-        """Check every digest and invariant, and make `sample` synthetic images again; `.sound` if nothing is wrong."""
+    def verify(
+        self,
+        sample: int = 0,
+        *,
+        device: str = "auto",
+        progress: bool | Progress = False,
+        engine: str = "local",
+        workers: int | None = None,
+    ) -> Verdict:
+        """Check every digest and invariant; `.sound` if nothing is wrong.
+
+        Args:
+            sample: so many synthetic images are made again, too.
+            device: where they are made: "auto", "cpu", "cuda", "cuda:N" or "mps".
+            progress: True for lines on stderr that say how far it is.
+            engine: "local" or "processes": what reads and hashes files and images.
+            workers: how many processes; more than 1 with "local" are processes.
+        """
+        from augforge.engine.engines.choose import one_machine
         from augforge.reproduce.verify import verify
 
         if not isinstance(sample, Integral) or sample < 0:
             raise RecipeError(f"sample: {sample!r} is no number of images", "give 0 or more")
-        return verify(self.folder, sample, device=device, progress=progress_of(progress))
+        reads = one_machine(engine, workers)
+        return verify(self.folder, sample, device=device, progress=progress_of(progress), engine=reads)
 
     def diff(self, other: StrPath | Run) -> Diff:
         """Which rows were added, removed and changed from this run to `other`, by class and reason."""
@@ -214,6 +260,7 @@ class Run(RunContents):
         size: int | None = None,
         repo: str = "",
         public: bool = False,
+        workers: int | None = None,
         progress: bool | Progress = False,
     ) -> Exported:
         """Write the kept images with their provenance as others read them, resuming from what is in `out`.
@@ -235,6 +282,7 @@ class Run(RunContents):
             size: make all images squares of so many px, cropped from the centre; RGB unless told otherwise.
             repo: "owner/name" of the dataset on the Hub, for "hub".
             public: everybody may see it there; else it is private.
+            workers: threads that hash, decode and encode images.
             progress: True for lines on stderr that say how far it is.
         """
         from augforge.publish.export import Described, uniform_of
@@ -253,6 +301,7 @@ class Run(RunContents):
             private=private_sources,
             described=Described(license, url, creator),
             replace=replace,
+            workers=workers,
             progress=progress_of(progress),
         )
         return done

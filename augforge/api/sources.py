@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from augforge.api.recipe import Source, limit_of, sources_of
+from augforge.api.given import limit_of
+from augforge.api.recipe import Source, sources_of
 from augforge.errors import RecipeError
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 What a line names is loaded when its command is asked for, so that `augforge --help` loads none of them:
 `module:function` is a function with typer's annotations, `stages VERB` a group of the stages of a verb, and
-`stage VERB NAME` a verb with a single stage, whose name need not be typed. `lists` are those of LISTS.
+`stage VERB NAME` a verb with a single stage, whose name need not be typed. `lists` are those of LISTS, and `review`
+those of REVIEW, of which the first one need not be typed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "samples": Entry(
         START, f"{HERE}.look_commands:samples",
-        "Write a small real data set to begin with.",
+        "Write a small data set to begin with.",
         "augforge samples digits --out digits",
     ),
     "list": Entry(
@@ -83,6 +84,11 @@ COMMANDS: dict[str, Entry] = {
         "Split into train and test, near-duplicates together.",
         "augforge split photos --test 0.2 --out runs/split",
     ),
+    "caption": Entry(
+        CURATE, "stages caption",
+        "Say in words what each image shows.",
+        "augforge caption vlm photos --model hub:Qwen/Qwen3-VL-2B-Instruct --out runs/captions",
+    ),
     "pseudo-label": Entry(
         CURATE, "stage pseudo-label confidence",
         "Label the images that have no label.",
@@ -93,10 +99,20 @@ COMMANDS: dict[str, Entry] = {
         "Show each score's histogram and what a cut would keep.",
         "augforge thresholds runs/quickstart --measure clip",
     ),
+    "review": Entry(
+        CURATE, "review",
+        "Look at images in the terminal and decide about them.",
+        "augforge review runs/quickstart --sample 200 --by doubt",
+    ),
     "report": Entry(
         LOOK, f"{HERE}.look_commands:report",
         "Write one HTML file that shows what a run did and why.",
         "augforge report runs/quickstart",
+    ),
+    "view": Entry(
+        LOOK, f"{HERE}.view_command:view",
+        "Explore a run in the browser, and decide about its images.",
+        "augforge view runs/quickstart",
     ),
     "status": Entry(
         LOOK, f"{HERE}.look_commands:status",
@@ -150,7 +166,8 @@ COMMANDS: dict[str, Entry] = {
     ),
 }  # fmt: skip
 WRITES = frozenset({
-    "samples", "run", "generate", "train", "filter", "select", "select-subset", "split", "pseudo-label", "report",
+    "samples", "run", "generate", "train", "filter", "select", "select-subset", "split", "caption", "pseudo-label",
+    "report",
     "evaluate", "lock", "rebuild", "regen", "export",
 })  # fmt: skip
 """The commands that write something. They have --dry-run, --replace, --quiet and --verbose."""
@@ -163,5 +180,23 @@ LISTS = {
     }.items()
 }
 """The commands of `augforge list`."""
+REVIEW: dict[str, Entry] = {
+    "look": Entry(
+        "", f"{HERE}.review_commands:look",
+        "Look at images in the terminal and decide about them.",
+        "augforge review look runs/quickstart --sample 200",
+    ),
+    "suggest": Entry(
+        "", f"{HERE}.review_commands:suggest",
+        "Suggest a cut for each filter from what people decided.",
+        "augforge review suggest runs/quickstart --precision 0.95",
+    ),
+    "merge": Entry(
+        "", f"{HERE}.review_commands:merge",
+        "Make one review file of several, and list conflicts.",
+        "augforge review merge ann.jsonl bob.jsonl -o review.jsonl",
+    ),
+}  # fmt: skip
+"""The commands of `augforge review`."""
 SINGLE = {name: entry.target.split()[2] for name, entry in COMMANDS.items() if entry.target.startswith("stage ")}
 """Verbs with a single stage, and its name."""

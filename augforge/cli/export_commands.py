@@ -83,6 +83,10 @@ def export(
     dry_run: DryRun = False,
     replace: Replace = False,
     json: AsJson = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, max=1024, help="Threads that hash, decode and encode images (1 if absent)."),
+    ] = None,
 ) -> None:
     """Write the kept images of a run, with their provenance, as others read them."""
     from augforge.cli.render.export import export_and_show
@@ -91,7 +95,7 @@ def export(
 
     options: dict[str, Any] = {"private": private_sources, "described": Described(license, url, creator)}
     options |= {"uniform": uniform_of(image_mode, size), "marker": marker_of(mark, sign, cert, key)}
-    options |= {"dry_run": dry_run, "replace": replace}
+    options |= {"dry_run": dry_run, "replace": replace, "workers": workers}
     export_and_show(as_it_is(folder), to, out, json, repo=repo, public=public, **options)
 
 

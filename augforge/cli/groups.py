@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from augforge.cli.commands import COMMANDS, LISTS, WRITES, Entry
+from augforge.cli.commands import COMMANDS, LISTS, REVIEW, WRITES, Entry
 from augforge.cli.verbosity import with_verbosity
 from augforge.errors import AugforgeError, RecipeError, did_you_mean
 from augforge.printable import printable
@@ -135,6 +135,15 @@ class StageGroup(Group):
 class Root(Group):
     """The commands of COMMANDS. Our own errors become two lines and an exit code; a defect keeps its traceback."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options before the name of a command; what typer says of completion in one line, as the help fills a
+        screen."""
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            if param.name == "show_completion":
+                param.help = "Show completion for the current shell, to copy it."
+        return params
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands, panel by panel."""
         return list(COMMANDS)
@@ -216,12 +225,41 @@ class Lists(Group):
         return _function(name, LISTS[name])
 
 
+class Reviews(Group):
+    """The commands of REVIEW: the first one is meant where none of them is typed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return list(REVIEW)
+
+    def listed(self, ctx: Any, name: str) -> tuple[str, str]:
+        """The sentence of one."""
+        return "", REVIEW[name].sentence
+
+    def built(self, ctx: Any, name: str) -> Any:
+        """The command of that name, None if there is none."""
+        return _function(name, REVIEW[name]) if name in REVIEW else None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what is typed; options before a folder are those of the first command."""
+        begins = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
+        rest: list[str] = super().parse_args(ctx, [*([next(iter(REVIEW))] if begins else []), *args])
+        return rest
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is typed, or the first one before a folder, and the words after its name."""
+        named = args[:1] == [] or args[0] in REVIEW
+        return super().resolve_command(ctx, args if named else [next(iter(REVIEW)), *args])
+
+
 def build(name: str) -> Any:
     """The command or group of a line of COMMANDS."""
     entry = COMMANDS[name]
     kind, _, rest = entry.target.partition(" ")
     if kind == "lists":
         return Lists(**_group_options(name, entry))
+    if kind == "review":
+        return Reviews(**_group_options(name, entry))
     if kind in ("stage", "stages"):
         verb, *only = rest.split()
         return _only_stage(verb, only[0], name) if only and _has_one_stage(verb) else _stage_group(verb, name)
@@ -254,20 +292,28 @@ def _function(name: str, entry: Entry) -> Any:
     module, _, attribute = entry.target.partition(":")
     function = getattr(import_module(module), attribute)
     told = with_verbosity(function) if name in WRITES else function
-    return _command(name, told, entry.example, entry.sentence)
+    return _command(name, told, entry.example, entry.sentence, panel=entry.panel or None)
 
 
 def _stage(verb: str, stage: str, name: str, words: str, cls: type[Command] = Command) -> Any:
     """The command `name` of a stage. `words` is the whole example, or what it begins with."""
     from augforge.cli.stage_commands import stage_command, stage_example
 
-    example = words if name in COMMANDS else stage_example(verb, stage, words)
-    return _command(name, with_verbosity(stage_command(verb, stage)), example, cls=cls)
+    command = with_verbosity(stage_command(verb, stage))
+    if cls is OnlyStage:
+        return _command(name, command, words, cls=cls, panel=COMMANDS[name].panel)
+    return _command(name, command, stage_example(verb, stage, words), cls=cls)
 
 
-def _command(name: str, function: Any, example: str, sentence: str | None = None, cls: type[Command] = Command) -> Any:
-    """The command that calls a function with typer's annotations."""
+def _command(
+    name: str,
+    function: Any,
+    example: str,
+    sentence: str | None = None,
+    cls: type[Command] = Command,
+    panel: str | None = None,
+) -> Any:
+    """The command that calls a function with typer's annotations; `panel` is where the root lists it."""
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
-    panel = COMMANDS[name].panel if name in COMMANDS else None
     one.command(name=name, cls=cls, epilog=example, short_help=sentence, rich_help_panel=panel)(function)
     return typer.main.get_command(one)

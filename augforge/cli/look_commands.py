@@ -44,7 +44,7 @@ def samples(
     dry_run: DryRun = False,
     replace: Replace = False,
 ) -> None:
-    """Write a small real data set to start with."""
+    """Write a small data set to start with."""
     from augforge.cli.render import dry
     from augforge.cli.render.base import say
     from augforge.io.sample_sets import check_free, sample_images, write

@@ -51,7 +51,7 @@ Out = Annotated[
     Path,
     typer.Option(
         "--out",
-        help="The run folder, or s3://BUCKET/RUN; run the same command again to resume.",
+        help="The run folder, or s3://BUCKET/RUN (gs://, az://); run the same command again to resume.",
         show_default=False,
         **TO_WRITE,
     ),
@@ -62,6 +62,16 @@ Seed = Annotated[
 ]
 DrawSeed = Annotated[
     int, typer.Option("--seed", help="Random seed: the same one gives the same result.", rich_help_panel=RUN)
+]
+Licence = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        metavar="NAMES",
+        help="Refuse models of other licences: apache-2.0,openrail (all OpenRAIL).",
+        show_default=False,
+        rich_help_panel=RUN,
+    ),
 ]
 Limit = Annotated[
     int | None,
@@ -115,6 +125,15 @@ EngineName = Annotated[
         "--engine",
         help="local, processes (of this machine), ray (a cluster) or slurm (one task of an array job).",
         autocompletion=among("local", "processes", "ray", "slurm"),
+        rich_help_panel=WHERE,
+    ),
+]
+OneMachine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="local or processes: what reads and hashes files.",
+        autocompletion=among("local", "processes"),
         rich_help_panel=WHERE,
     ),
 ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from augforge.cli.options import RUN, WHERE
 
 RARE = "Rarely needed"
-ALWAYS = "seed limit device max-bad allow-empty store retry flat dry-run replace json"
+ALWAYS = "seed limit device max-bad licence allow-empty store retry flat dry-run replace json"
 ENGINE = "engine workers address gpus-per-worker mixed"
 PANELS: dict[str, dict[str, str]] = {
     "generate": {
         "How many": "per-class balance-to real-to-synthetic ratio until-accepted accept max-tries yes",
         "From which images": "of shots split validation label",
-        "Conditioning": "mode alpha lam dropout rescale fallback crop-min-area strength scale noise-level "
-        "vary warp prompt templates fold families severity direction amplitude components neighbours detail",
+        "Conditioning": "mode alpha lam dropout rescale fallback crop-min-area strength to gamma scale noise-level "
+        "vary warp paste prompt templates contexts fold families severity direction amplitude components neighbours "
+        "detail",
         "Warp": "ops probability depth tilt widen translate roi erode empty-label min-label-inside retries",
         "Guidance": "guidance negative perp-neg negtome negtome-alpha negtome-threshold negtome-min-side",
         "Model": "model steps size width height jump-length jump-samples eta",
@@ -24,12 +25,12 @@ PANELS: dict[str, dict[str, str]] = {
     },
     "filter": {
         "What is kept": "keep min max by scope on mean-minus-std",
-        "Model": "model prompt",
+        "Model": "model prompt question dtype",
         RUN: ALWAYS,
         WHERE: ENGINE,
     },
     "select": {
-        "How many": "count share allocation on",
+        "How many": "count share allocation on again",
         "Model": "model classifier logits teacher student teacher-logits student-logits",
         RUN: ALWAYS,
         WHERE: ENGINE,
@@ -44,11 +45,12 @@ PANELS: dict[str, dict[str, str]] = {
         RUN: f"resume checkpoint-every eval-every {ALWAYS}",
     },
     "evaluate": {
-        "What is compared": "arms shots imbalance",
-        "How it is trained": "learner embedder weights loss mix seeds steps batch rate size flip",
-        "What else is measured": "metrics judge on-shifts",
+        "What is compared": "arms classical shots imbalance",
+        "How it is trained": "learner embedder weights loss mix seeds steps batch replacement rate size flip",
+        "What else is measured": "queries queries-split metrics judge on-shifts",
         RUN: ALWAYS,
     },
+    "caption": {"Model": "model prompt question count longest dtype", RUN: ALWAYS, WHERE: ENGINE},
     "pseudo-label": {RUN: ALWAYS, WHERE: ENGINE},
     "split": {RUN: ALWAYS, WHERE: ENGINE},
 }

@@ -12,16 +12,22 @@ from augforge.cli.completion import among, models_for
 from augforge.cli.options import (
     HERE,
     TO_WRITE,
+    Address,
     AllowEmpty,
     AsJson,
     Device,
     DryRun,
+    EngineName,
     Folder,
+    GpusPerWorker,
     MaxBad,
+    Mixed,
+    OneMachine,
     Out,
     Recipe,
     Replace,
     SharedStore,
+    Workers,
     Yes,
     as_it_is,
     to_write,
@@ -51,15 +57,22 @@ def lock_(
     replace: Replace = False,
     yes: Yes = False,
     json: AsJson = False,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    address: Address = None,
+    gpus_per_worker: GpusPerWorker = None,
+    mixed: Mixed = False,
 ) -> None:
     """Write the lock of a recipe: what its result depends on and what it is, to be committed."""
     from augforge.cli.render import rebuild as render_rebuild
     from augforge.recipe import load_recipe
 
-    loaded, options = load_recipe(recipe), {"device": device, "max_bad": max_bad, "store": store, "yes": yes}
+    options: dict[str, Any] = {"device": device, "max_bad": max_bad, "store": store, "yes": yes}
     folder = out or Path("runs") / recipe.stem
     options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
-    render_rebuild.write_lock_and_show(loaded, recipe.with_suffix(".lock"), folder, json, **options)
+    options |= {"engine": engine, "workers": workers, "address": address}
+    options |= {"gpus_per_worker": gpus_per_worker, "mixed": mixed}
+    render_rebuild.write_lock_and_show(load_recipe(recipe), recipe.with_suffix(".lock"), folder, json, **options)
 
 
 def rebuild(
@@ -105,6 +118,11 @@ def rebuild(
     replace: Replace = False,
     yes: Yes = False,
     json: AsJson = False,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    address: Address = None,
+    gpus_per_worker: GpusPerWorker = None,
+    mixed: Mixed = False,
 ) -> None:
     """Build a recipe again and say what drifted from its lock, and why. Exit code 0: the same; 3: drift."""
     from augforge.cli.render import rebuild as render_rebuild
@@ -126,6 +144,8 @@ def rebuild(
         "yes": yes,
     }
     options |= {"allow_empty": allow_empty, "dry_run": dry_run, "replace": replace}
+    options |= {"engine": engine, "workers": workers, "address": address}
+    options |= {"gpus_per_worker": gpus_per_worker, "mixed": mixed}
     loaded = load_recipe(recipe)
     beside = lock or recipe.with_suffix(".lock")
     sys.exit(render_rebuild.rebuild_and_show(loaded, beside, out, not locked, json, **options))
@@ -136,11 +156,13 @@ def verify(
     sample: Annotated[int, typer.Option("--sample", min=0, help="Make K synthetic images again and compare.")] = 0,
     device: Device = "auto",
     json: AsJson = False,
+    engine: OneMachine = "local",
+    workers: Workers = None,
 ) -> None:
     """Check every digest and invariant of a run folder. Exit code 0: sound; 3: something is wrong."""
     from augforge.cli.render import rebuild as render_rebuild
 
-    sys.exit(render_rebuild.verify_and_show(as_it_is(folder), sample, device, json))
+    sys.exit(render_rebuild.verify_and_show(as_it_is(folder), sample, device, json, engine=engine, workers=workers))
 
 
 def diff(

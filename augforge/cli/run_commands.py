@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from augforge.cli.licences import refuse_others
 from augforge.cli.options import (
     TO_WRITE,
     Address,
@@ -17,6 +18,7 @@ from augforge.cli.options import (
     EngineName,
     Flat,
     GpusPerWorker,
+    Licence,
     Limit,
     MaxBad,
     Mixed,
@@ -52,6 +54,7 @@ def run(
     address: Address = None,
     gpus_per_worker: GpusPerWorker = None,
     mixed: Mixed = False,
+    licence: Licence = None,
 ) -> None:
     """Run a recipe, resuming from what is there, and write its lock (unless --limit or --seed make it another)."""
     from augforge.cli.render import run as render
@@ -70,16 +73,21 @@ def run(
     options |= {"engine": engine, "workers": workers, "address": address}
     options |= {"gpus_per_worker": gpus_per_worker, "mixed": mixed}
     loaded = load_recipe(recipe, seed)
+    refuse_others(loaded.stages, licence)
     beside = recipe.with_suffix(".lock") if lock and limit is None and seed is None else None
     render.run_and_show(loaded, out, json, lock=beside, **options)
 
 
-def check(recipe: Recipe) -> None:
-    """Validate a recipe; no model is loaded."""
+def check(recipe: Recipe, licence: Licence = None) -> None:
+    """Validate a recipe, and say what its models need and allow; none is loaded."""
     from augforge.cli.render import run as render
     from augforge.recipe import load_recipe
+    from augforge.review.follow import check_reviews
 
-    render.show_checked(recipe, load_recipe(recipe))
+    loaded = load_recipe(recipe)
+    refuse_others(loaded.stages, licence)
+    check_reviews(loaded.stages, loaded.folder)
+    render.show_checked(recipe, loaded)
 
 
 def plan(
@@ -92,10 +100,13 @@ def plan(
     seed: Seed = None,
     yes: Yes = False,
     json: AsJson = False,
+    licence: Licence = None,
 ) -> None:
     """Say what a run would do, without loading a model."""
     from augforge.cli.render.plan import show_plan
     from augforge.engine.plan import plan_run
     from augforge.recipe import load_recipe
 
-    show_plan(plan_run(load_recipe(recipe, seed), out, limit, yes=yes), json)
+    loaded = load_recipe(recipe, seed)
+    refuse_others(loaded.stages, licence)
+    show_plan(plan_run(loaded, out, limit, yes=yes), json)

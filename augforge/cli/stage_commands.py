@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from augforge.cli.completion import stage_names
+from augforge.cli.licences import refuse_others
 from augforge.cli.options import (
     RUN,
     Address,
@@ -22,6 +23,7 @@ from augforge.cli.options import (
     EngineName,
     Flat,
     GpusPerWorker,
+    Licence,
     Limit,
     MaxBad,
     Mixed,
@@ -36,6 +38,7 @@ from augforge.cli.panels import panel_of, position
 from augforge.cli.stage_options import parameter
 from augforge.errors import RecipeError
 from augforge.stages.catalog import stage_class
+from augforge.stages.selector import Selector
 from augforge.stages.stage import Stage, kebab
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "limit": (Limit, None),
     "device": (Device, "auto"),
     "max_bad": (MaxBad, 0.1),
+    "licence": (Licence, None),
     "store": (SharedStore, None),
     "retry": (Retry, None),
     "allow_empty": (AllowEmpty, False),
@@ -81,6 +85,14 @@ ACCEPT = Annotated[
         rich_help_panel=panel_of("generate", "accept"),
     ),
 ]
+CHOICE_AGAIN = Annotated[
+    bool,
+    typer.Option(
+        "--again",
+        help="SOURCE is a finished run: make its last choice again, with these options, into --out; the run stays.",
+        rich_help_panel=panel_of("select", "again"),
+    ),
+]
 SOURCES = Annotated[
     list[str],
     typer.Argument(
@@ -94,13 +106,16 @@ REHEARSED = frozenset(
 )
 """Options whose values in a stage's `example` make a rehearsal quick, and nothing that one would want."""
 EXAMPLES = {
+    ("generate", "controlled"): "--model builtin-sd --controlnet builtin-controlnet --control edges --per-class 20",
     ("generate", "augmented-conditioning"): "--per-class 20 --mode embed-cutmix-dropout",
     ("generate", "outpaint"): "--model builtin-sd --per-class 2",
     ("generate", "latent-shift"): "--model builtin-sd --per-class 2",
     ("generate", "edges"): "--purpose validation",
+    ("generate", "cross-class"): "--model builtin-sd --per-class 2 --strength 0.7",
     ("generate", "img2img"): "--model builtin-sd --per-class 2 --strength 0.5",
     ("generate", "text2img"): "--model builtin-sd --per-class 2 --templates usual",
     ("filter", "duplicates"): "--by embedding",
+    ("select", "gradient-matching"): "--classifier models/classifier --share 0.3",
     ("select", "hardness"): "--teacher models/large --student models/small --share 0.5",
     ("select", "max-loss"): "--model models/classifier --share 0.5",
 }
@@ -122,11 +137,16 @@ def stage_command(verb: str, name: str) -> Callable[..., None]:
         resume = given.pop("resume", True)
         filters = [_filter(text) for text in given.pop("accept", None) or ()]
         common = {key: given.pop(key) for key in (*COMMON, "yes") if key in given}
+        again = given.pop("again", False)
         named = _named(trainer, given)
         options = {kebab(key): value for key, value in given.items() if value not in (None, [])}
         stage = _stage(verb, name, options)
+        refuse_others((stage, *filters), common.pop("licence"))
         check_asked([stage], common.get("yes", False))
         check_device_name(common["device"])
+        if again:
+            _choose_again(stage, named["sources"], **common)
+            return
         specs = _sources(trainer, named)
         if trainer is None:
             _run((stage, *filters), specs, **common)
@@ -179,6 +199,8 @@ def _parameters(cls: type[Stage]) -> list[inspect.Parameter]:
     ]
     if verb == "train":
         options.append(inspect.Parameter("resume", keyword, default=True, annotation=RESUME))
+    if issubclass(cls, Selector):
+        options.append(inspect.Parameter("again", keyword, default=False, annotation=CHOICE_AGAIN))
     if verb == "generate":
         options.append(inspect.Parameter("accept", keyword, default=None, annotation=ACCEPT))
         options.append(inspect.Parameter("yes", keyword, default=False, annotation=Yes))
@@ -245,6 +267,22 @@ def _run(stages: tuple[Stage, ...], specs: tuple[SourceSpec, ...], **common: Any
 
     recipe = Recipe(f"{stages[0].verb}-{stages[0].name}", common.pop("seed"), specs, stages)
     render.run_and_show(recipe, common.pop("out"), common.pop("json"), **common)
+
+
+def _choose_again(stage: Any, sources: list[str], **common: Any) -> None:
+    from augforge.cli.render import run as render
+    from augforge.cli.render.progress import terminal_progress
+    from augforge.engine.again import bring_work, chosen_again
+
+    if len(sources) != 1:
+        raise RecipeError(f"--again takes one run, not {len(sources)} sources", "name the folder of a finished run")
+    if common.pop("seed"):
+        raise RecipeError("--again keeps the run's own seed", "options of the selector give another choice: --draw")
+    folder, out = Path(sources[0]), common.pop("out")
+    recipe = chosen_again(folder, stage)
+    if not common["dry_run"]:
+        bring_work(folder, out, terminal_progress())
+    render.run_and_show(recipe, out, common.pop("json"), **common)
 
 
 def _train(stage: Stage, specs: tuple[SourceSpec, ...], resume: bool, **common: Any) -> None:

@@ -82,6 +82,12 @@ class Decisions:
         self.reasons.write(places, reasons)
         self.stages.write(places, stage)
 
+    def bring_back(self, places: Any) -> None:
+        """Keep samples that were dropped, and forget why they were."""
+        self.kept[places] = True
+        for column in (self.reasons, self.stages):
+            column.write(places, [None] * len(places))
+
     def reconcile(self) -> None:
         """Check that every sample is kept, or dropped with a reason by a stage.
 

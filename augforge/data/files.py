@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -78,6 +79,8 @@ def check_target(path: Path, folder: bool = False) -> None:
 def write_atomically(path: Path, content: Any) -> None:
     """Write a file completely or not at all, even across a power cut: temporary file, fsync, rename, fsync of folder.
 
+    Who may read and write a file that was there stays as it was.
+
     Raises:
         StoreError: it cannot be written; no partial file is left.
     """
@@ -88,6 +91,8 @@ def write_atomically(path: Path, content: Any) -> None:
             with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
+                with suppress(OSError):  # there is none yet, or its file system knows no permissions
+                    os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
                 os.fsync(file.fileno())
             temporary.replace(path)
         except OSError:

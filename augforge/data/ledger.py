@@ -6,8 +6,7 @@ texts, and what the stages decide, are numbers in NumPy arrays beside them: abou
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from augforge.data.annotations import parse_annotations
+from augforge.data.annotations import dump_annotations
 from augforge.data.classes import Several, Shares, expected_counts, filed_under
 from augforge.data.decisions import Decided, Decisions
-from augforge.data.key_index import KeyIndex, Keys
-from augforge.data.pictures import parse_pictures
+from augforge.data.key_index import PIECE, KeyIndex, Keys
 from augforge.data.rows import Rows
 from augforge.data.sample import On, Sample, is_evaluation
-from augforge.data.schema import CODED, STORED, ledger_table, samples_batch
+from augforge.data.schema import CODED, STORED, ledger_table, sample_of, samples_batch
 from augforge.data.texts import Bytes, Coded, Codes, bytes_of, order_of
 from augforge.errors import RecipeError, shortened
 
 Indices = NDArray[np.int64]
-
-CHUNK = 4096
-EVERYONE = slice(None)
+CHUNK, EVERYONE = 4096, slice(None)
 
 
 class Ledger:
@@ -48,6 +44,7 @@ class Ledger:
         self._decided = Decisions()
         self._indexes: dict[str, KeyIndex] = {}
         self._several = Several()
+        self.words: dict[str, dict[str, list[str]]] = {}  # lists by attribute and class, for prompts
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,7 +60,7 @@ class Ledger:
         self.classes, self._rows = list(other.classes), other._rows.copy()
         self._coded = {name: column.copy() for name, column in other._coded.items()}
         self._decided, self._several = other._decided.copy(), other._several.copy()
-        self._indexes = {}
+        self.words, self._indexes = dict(other.words), {}
 
     def extend(self, samples: Iterable[Sample]) -> None:
         """Add samples, in order; in chunks, so that an iterator of a million does not become a list.
@@ -154,12 +151,13 @@ class Ledger:
 
     def each(self, names: Sequence[str], indices: Indices | None = None) -> Iterator[tuple[Any, ...]]:
         """Some columns of all samples or of `indices`, one sample after the other; `kept` and the reasons too."""
-        for start in range(0, len(self) if indices is None else len(indices), CHUNK):
-            stop = min(start + CHUNK, len(self) if indices is None else len(indices))
-            part = np.arange(start, stop) if indices is None else indices[start:stop]
-            stored = self._rows.take(part, [name for name in names if name in STORED.names])
-            columns = [self._listed(name, part, stored) for name in names]
-            yield from zip(*columns, strict=True)
+        count, stored = len(self) if indices is None else len(indices), [name for name in names if name in STORED.names]
+        for start in range(0, count, PIECE):
+            part = np.arange(start, min(start + PIECE, count)) if indices is None else indices[start : start + PIECE]
+            table = self._rows.take(part, stored)  # many at a time, as each batch is asked for some of them
+            for first in range(0, len(part), CHUNK):
+                few = part[first : first + CHUNK]
+                yield from zip(*(self._listed(name, few, table.slice(first, CHUNK)) for name in names), strict=True)
 
     def _listed(self, name: str, part: Indices, stored: pa.Table) -> list[Any]:
         if name in STORED.names:
@@ -173,11 +171,7 @@ class Ledger:
             coded = zip(*(column.list(part) for column in self._coded.values()), strict=True)
             stored = self._rows.take(part, STORED.names).to_pylist()
             for row, said, decided in zip(stored, coded, self._decided.rows(part), strict=True):
-                row["parents"] = tuple(row["parents"])
-                row["sampled_params"] = json.loads(row["sampled_params"])
-                row["pictures"] = parse_pictures(row["pictures"])
-                row["annotations"] = parse_annotations(row["annotations"])
-                yield Sample(**row, **dict(zip(CODED, said, strict=True)), **decided)
+                yield sample_of(row, {**dict(zip(CODED, said, strict=True)), **decided})
 
     def find(self, ids: Keys) -> Indices:
         """(n,) where the samples with these ids are, -1 for ids that are not in the ledger."""
@@ -193,7 +187,7 @@ class Ledger:
 
     def distinct(self, name: str, indices: Indices) -> int:
         """How many different texts the samples at `indices` have in a column, such as `digest`."""
-        return len(np.unique(self.same(name)[indices]))
+        return int(np.count_nonzero(np.bincount(self.same(name)[indices])))
 
     def _index(self, name: str) -> KeyIndex:
         if name not in self._indexes or len(self._indexes[name]) != len(self):
@@ -207,9 +201,7 @@ class Ledger:
 
     def visible(self, on: On = "all") -> Indices:
         """The kept samples that a stage with `on` looks at."""
-        if on == "all":
-            return np.flatnonzero(self.kept)
-        return np.flatnonzero(self.kept & self._coded["origin"].equal(on))
+        return np.flatnonzero(self.kept if on == "all" else self.kept & self._coded["origin"].equal(on))
 
     def in_evaluation(self, indices: Indices) -> NDArray[np.bool_]:
         """(n,) which of `indices` are in a split for evaluation."""
@@ -311,6 +303,10 @@ class Ledger:
         self._coded["label"].write(indices, labels)
         self._coded["labelled_by"].write(indices, by)
 
+    def annotate(self, indices: Indices, annotations: Iterable[Mapping[str, Any]]) -> None:
+        """Give the samples at `indices` (n,) other `annotations` (n,), which say the same of their classes."""
+        self._rows = self._rows.changed("annotations", indices, map(dump_annotations, annotations))
+
     def resplit(self, indices: Indices, splits: Sequence[str]) -> None:
         """Put the samples at `indices` (n,) into `splits` (n,)."""
         self._coded["split"].write(indices, splits)
@@ -318,6 +314,10 @@ class Ledger:
     def drop(self, indices: Indices, reasons: Any, stage: str) -> None:
         """Mark samples as dropped by `stage`; `reasons` is one text or (n,) texts."""
         self._decided.drop(indices, reasons, stage)
+
+    def bring_back(self, indices: Indices) -> None:
+        """Keep samples that were dropped."""
+        self._decided.bring_back(indices)
 
     def forget_empty_classes(self) -> list[str]:
         """Leave out the `empty` classes of which there still is no sample; which these were."""

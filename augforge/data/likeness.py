@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,20 @@ class Likeness:
 
     def __contains__(self, identity: object) -> bool:
         return identity in self._places
+
+    def similar_groups(self, groups: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[str, float]]]:
+        """For each group of ids the others with the mean cosine of their members to its own, the most similar first.
+
+        Ids that are not known are left out, and so are groups without any.
+        """
+        known = {name: [self._places[i] for i in ids if i in self] for name, ids in sorted(groups.items())}
+        means = {name: self._vectors[places].mean(axis=0, dtype=np.float64) for name, places in known.items() if places}
+
+        def others(own: str) -> list[tuple[str, float]]:
+            found = [(name, float(mean @ means[own])) for name, mean in means.items() if name != own]
+            return sorted(found, key=lambda pair: -pair[1])  # the names are sorted, and equal ones stay in their order
+
+        return {name: others(name) for name in means}
 
     def ranked(self, identity: str) -> list[tuple[str, float]]:
         """All other images with their cosine similarity to one, the most similar first; of equal ones by their ids."""

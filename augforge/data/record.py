@@ -10,12 +10,15 @@ from typing import Any
 
 from augforge.data.files import SEAL, digest_of, read_sealed, unseal
 from augforge.data.label_errors import NAME as LABEL_ERRORS
+from augforge.data.nearest import NAME as NEAREST
+from augforge.data.reviewed import NAME as REVIEWED
+from augforge.data.stage_facts import NAME as FACTS
 from augforge.errors import StoreError
 
 FORMAT = 5
 """The version of the run folder that this augforge writes; docs/format.md says what changed."""
 LEDGER = "samples.parquet"
-FILES = (LEDGER, "recipe.yaml", "recipe.lock", "README.md", "certificates.json", LABEL_ERRORS)
+FILES = (LEDGER, "recipe.yaml", "recipe.lock", "README.md", "certificates.json", LABEL_ERRORS, NEAREST, FACTS, REVIEWED)
 AGAIN = "run the command that made it again"
 
 Record = dict[str, dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Columns that never change once they are written: few rows in memory, many in a file of their own.
+"""Columns that hardly ever change once they are written: few rows in memory, many in a file of their own.
 
 Rows are Arrow batches. Up to `IN_MEMORY` of them stay in memory; what comes beyond is written as one file for each
 `extend`, which has no name and so is gone with the last that reads it, even if the process is killed. Files are mapped,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,23 @@ class Rows:
         else:
             file.write(new, last=True)
             self._set([*written, *file.read()])
+
+    def changed(self, name: str, places: Places, texts: Iterable[str]) -> Rows:
+        """The same rows, written anew, with `texts` (n,) in the column `name` at the different `places` (n,)."""
+        new = dict(zip(places.tolist(), texts, strict=True))
+        made = Rows(self.schema, self._folder)
+        made.extend(self._with(name, new))
+        return made
+
+    def _with(self, name: str, new: Mapping[int, str]) -> Iterator[pa.RecordBatch]:
+        """The batches with the texts of `new` in the column `name`, by the places of their rows."""
+        column = self.schema.get_field_index(name)
+        start = 0
+        for batch in self.batches(self.schema.names):
+            old = batch.column(column).to_pylist()
+            texts = [new.get(start + row, text) for row, text in enumerate(old)]
+            yield batch.set_column(column, self.schema.field(name), pa.array(texts, self.schema.field(name).type))
+            start += batch.num_rows
 
     def batches(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
         """The columns `names` of the rows from `start` to `stop`, a batch at a time."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.data.annotations import dump_annotations
-from augforge.data.pictures import dump_pictures
+from augforge.data.annotations import dump_annotations, parse_annotations
+from augforge.data.pictures import dump_pictures, parse_pictures
 from augforge.data.sample import Sample
 
 ROWS = pa.schema(
@@ -39,7 +40,7 @@ ROWS = pa.schema(
 CODED = ("label", "origin", "stage", "split", "generation_config", "labelled_by")
 """The columns of few different texts; those that a stage may change are among them."""
 STORED = pa.schema([field for field in ROWS if field.name not in CODED])
-"""The other columns: they never change once they are there."""
+"""The other columns: they never change once they are there, but for captions, for which they are written anew."""
 DECIDED = pa.schema(
     [
         ("kept", pa.bool_()),
@@ -79,6 +80,18 @@ def samples_batch(samples: Sequence[Sample]) -> pa.RecordBatch:
     arrays = [pa.array(columns.get(f.name) or [getattr(s, f.name) for s in samples], f.type) for f in STORED]
     batch = pa.RecordBatch.from_arrays(arrays, schema=STORED)
     return batch.take(pa.array(range(len(samples)), pa.int64()))
+
+
+def sample_of(stored: Mapping[str, Any], more: Mapping[str, Any]) -> Sample:
+    """The sample of a row of `STORED` and its other columns: what `samples_batch` made of it, taken back."""
+    row = {
+        **stored,
+        "parents": tuple(stored["parents"]),
+        "sampled_params": json.loads(stored["sampled_params"]),
+        "pictures": parse_pictures(stored["pictures"]),
+        "annotations": parse_annotations(stored["annotations"]),
+    }
+    return Sample(**row, **more)
 
 
 def score_maps(scores: Mapping[str, NDArray[np.float64]], part: slice) -> pa.Array:

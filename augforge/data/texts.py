@@ -50,8 +50,35 @@ def hashes_of_texts(texts: Bytes) -> Hashes:
 
 
 def order_of(texts: Bytes) -> NDArray[np.int64]:
-    """(n,) the places of texts in their order; of equal ones the first comes first. As `argsort`, and faster."""
-    return np.lexsort(_words(texts).view(">u8").astype(np.uint64).T[::-1])
+    """(n,) the places of texts in their order; of equal ones the first comes first. As `argsort`, and faster.
+
+    By the first eight bytes, and where these are equal by the next ones. Beside the texts 24 bytes each are held.
+    """
+    first = _word(texts, 0)
+    order = np.argsort(first)
+    first = first[order]
+    equal = first[1:] == first[:-1]
+    del first
+    for start in range(8, max(9, texts.itemsize), 8):
+        tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+        if not len(tied):
+            break
+        run = np.cumsum(np.append(True, ~equal)[tied])  # texts that are equal so far have one number
+        places = order[tied]
+        word = _word(texts[places], start)
+        by = np.lexsort((places, word, run))
+        order[tied], word = places[by], word[by]
+        same = (word[1:] == word[:-1]) & (run[1:] == run[:-1])
+        equal[tied[:-1][np.diff(tied) == 1]] = same[np.diff(tied) == 1]
+    return order
+
+
+def _word(texts: Bytes, start: int) -> NDArray[np.uint64]:
+    """(n,) eight bytes of each text from `start` on, as numbers in the order of the texts; zeros beyond the end."""
+    letters = np.ascontiguousarray(texts).view(np.uint8).reshape(len(texts), texts.itemsize)[:, start : start + 8]
+    padded = np.zeros((len(texts), 8), dtype=np.uint8)
+    padded[:, : letters.shape[1]] = letters
+    return padded.view(">u8")[:, 0].astype(np.uint64)
 
 
 def _words(texts: Bytes) -> NDArray[np.uint64]:

@@ -6,7 +6,7 @@ from augforge.data.parts import Parts
 from augforge.data.store import Store
 from augforge.engine.rows import Ahead, Look
 from augforge.engine.runners.candidates import Hashing, look_parts
-from augforge.engine.runners.filter import measuring
+from augforge.engine.runners.measuring import measuring
 from augforge.recipe import Recipe
 from augforge.stages.filter import PixelFilter
 from augforge.stages.filters.duplicates import Duplicates

@@ -12,13 +12,19 @@ from pathlib import Path
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
 from augforge.engine.embedding import ADAPTERS, vectors_key
+from augforge.engine.runners.ask import answer_parts
+from augforge.engine.runners.caption import caption_parts
+from augforge.engine.runners.classes import list_parts
 from augforge.engine.runners.generate import generator_parts
 from augforge.errors import ModelError
 from augforge.models import find_model
 from augforge.models.hub import check_at_hand
 from augforge.progress import Progress
 from augforge.recipe import Recipe
+from augforge.stages.captioner import Captioner
+from augforge.stages.captioners.classes import Classes
 from augforge.stages.generator import Generator
+from augforge.stages.question_filter import QuestionFilter
 from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
 
@@ -52,12 +58,28 @@ def check_embedders(names: Iterable[str], store: Store) -> None:
 def _check_stage(stage: Stage, wanted: list[tuple[str, str]], store: Store, seed: int) -> None:
     if isinstance(stage, Trainer) and (store.folder / "models").is_dir():
         return
-    if isinstance(stage, Generator) and wanted and generator_parts(stage, store, seed)[1].folder.is_dir():
+    if isinstance(stage, Generator) and wanted and _has_images(stage, wanted, store, seed):
+        return
+    if _has_words(stage, store):
         return
     for name, task in wanted:
         if task not in ADAPTERS or not _has_vectors(store, name, task):
             check_at_hand(find_model(name, task), task, revision=getattr(stage, "revision", None))
     stage.check_weights()
+
+
+def _has_images(stage: Generator, wanted: list[tuple[str, str]], store: Store, seed: int) -> bool:
+    """Whether the stage has made images in this folder; no, as none can know, if a model is yet to be trained."""
+    return len(wanted) == len(stage.models()) and generator_parts(stage, store, seed)[1].folder.is_dir()
+
+
+def _has_words(stage: Stage, store: Store) -> bool:
+    """Whether a model has written or answered anything for this stage into the folder."""
+    if isinstance(stage, Captioner):
+        return caption_parts(stage, store).folder.is_dir()
+    if isinstance(stage, Classes):
+        return list_parts(stage, store).folder.is_dir()
+    return isinstance(stage, QuestionFilter) and stage.asks_a_model and answer_parts(stage, store).folder.is_dir()
 
 
 def _has_vectors(store: Store, name: str, task: str) -> bool:

@@ -206,11 +206,11 @@ class _Rows:
 
 def provenance(sample: Sample, known: Mapping[str, Sample]) -> dict[str, Any]:
     """Where a sample came from: its file; or what generated it, and its parents with their files and digests."""
+    guessed = {} if sample.labelled_by is None else {"labelled-by": sample.labelled_by}
     if sample.origin == "real":
-        guessed = {} if sample.labelled_by is None else {"labelled-by": sample.labelled_by}
         return {"source": sample.source, "digest": sample.digest, "note": sample.note, **guessed}
     parents = [{"id": p.id, "digest": p.digest, "source": p.source} for i in sample.parents if (p := known.get(i))]
-    return {**sample.provenance, "digest": sample.digest, "parents": parents}
+    return {**sample.provenance, "digest": sample.digest, "parents": parents, **guessed}
 
 
 class _Shards:

@@ -29,8 +29,9 @@ from augforge.engine.ingest import UNREADABLE
 from augforge.engine.pixels import Located, Pixels, located
 from augforge.engine.rows import OfDigests, drop_all
 from augforge.engine.work import Engine, Made, Maker, Place, Refused
-from augforge.errors import BadImage
-from augforge.models import find_model, model_key
+from augforge.errors import BadImage, ModelError
+from augforge.models import Model, find_model, model_key
+from augforge.models.find import ways_to_name
 from augforge.models.sizes import size_of
 from augforge.progress import Progress
 
@@ -49,8 +50,13 @@ ADAPTERS = {
     "safety": "augforge.models.loading:load_embedder",
     "classification": "augforge.models.loading:load_classifier",
     "anomaly": "augforge.models.anomaly:AnomalyDetector",
+    "classification-of-views": "augforge.models.views:ClassifierOfViews",
+    "text-detection": "augforge.models.text_detectors:TextDetector",
+    "edges": "augforge.models.edge_maps:EdgeMaps",
 }
 """What loads a model of each task that makes vectors."""
+TASKS_OF = {"classification-of-views": "classification"}
+"""The task of the model table, where a model is asked in another way than that."""
 
 
 def vectors_key(name: str, task: str = "image-embedding") -> str:
@@ -58,8 +64,13 @@ def vectors_key(name: str, task: str = "image-embedding") -> str:
 
     An image-text model makes the same vectors for `image-embedding` and `safety`.
     """
-    kind = task if task == "classification" else "embedding"
-    return model_key(find_model(name, task), kind, 2, DECODING)[:12]
+    kind = task if task.startswith("classification") else "embedding"
+    return model_key(row_of(name, task), kind, 2, DECODING)[:12]
+
+
+def row_of(name: str, task: str) -> Model:
+    """The row of the model called `name` that makes vectors for `task`, one of `ADAPTERS`."""
+    return find_model(name, TASKS_OF.get(task, task))
 
 
 def stored_vectors(name: str, task: str, store: Store, precision: Precision = "float32") -> Vectors:
@@ -96,7 +107,7 @@ class Embedder:
     """One model and the vectors it has made; the model is loaded only if a vector is missing."""
 
     def __init__(self, name: str, task: str, setting: Embedders) -> None:
-        self._row, self._task = find_model(name, task), task
+        self._row, self._task = row_of(name, task), task
         self._images = stored_vectors(name, task, setting.store, setting.precision)
         self._texts = setting.store.vectors(f"{vectors_key(name, task)}-text")
         self._pixels, self._device, self._progress = setting.pixels, setting.device, setting.progress
@@ -119,6 +130,8 @@ class Embedder:
         missing = set(self._texts.missing(list(digests.values())))
         todo = [text for text, digest in digests.items() if digest in missing]
         if todo:
+            if not hasattr(self._loaded(), "embed_texts"):
+                raise ModelError(f"{self._row.name!r} embeds no texts", ways_to_name("image-text"))
             vectors = self._loaded().embed_texts(todo)
             with self._texts.writing() as writer:
                 writer.add([{"digest": digests[text], "vector": v} for text, v in zip(todo, vectors, strict=True)])
@@ -161,8 +174,8 @@ class Embedder:
 
     def _embed(self, ledger: Ledger, todo: Indices, drop: Drop) -> None:
         work = Embedding(f"embed ({self._row.name})", self._row.name, self._task, loaders=loaders())
-        place, began = Place(self._pixels, self._device, self._progress), time.monotonic()
-        refused = self._engine.run(work, located(ledger, todo), len(todo), self._images, place, self._maker)
+        place, began = Place(self._pixels, self._device, self._progress, self._maker), time.monotonic()
+        refused = self._engine.run(work, located(ledger, todo), len(todo), self._images, place)
         drop_all(refused.dropped, drop)
         self.computed += len(todo)
         timing = self.timing
@@ -189,7 +202,7 @@ class Embedding(OfDigests):
 
     def models(self) -> Sequence[tuple[str, str]]:
         """As `Work.models`."""
-        return [(self.model, self.task)]
+        return [(self.model, TASKS_OF.get(self.task, self.task))]
 
 
 class EmbeddingMaker(Maker):
@@ -236,7 +249,7 @@ class EmbeddingMaker(Maker):
 
 def load_adapter(name: str, task: str, device: str, progress: Progress) -> Any:
     """The model called `name`, loaded for `task`; told to `progress`."""
-    row = find_model(name, task)
+    row = row_of(name, task)
     module, _, adapter = ADAPTERS[task].partition(":")
     with progress.loading(row.name, size_of(row)):
         return getattr(import_module(module), adapter)(row, device)

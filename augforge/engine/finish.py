@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 from augforge.data.files import named, sync, sync_folder, write_atomically
 from augforge.data.label_errors import write_label_errors
 from augforge.data.ledger import Ledger
+from augforge.data.nearest import write_nearest
+from augforge.data.reviewed import write_reviewed
+from augforge.data.stage_facts import write_facts
 from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.dataset import write_dataset
@@ -35,7 +38,10 @@ def write_result(recipe: Recipe, context: RunContext, together: Mapping[str, int
     certified = json.dumps(certificates, indent=1).encode()
     write_atomically(store.folder / "certificates.json", certified)
     write_label_errors(store.folder, chain.from_iterable(context.label_errors.values()))
-    card = dataset_card(recipe, ledger, certificates, together or {})
+    write_nearest(store.folder, context.nearest)
+    write_facts(store.folder, context.facts)
+    write_reviewed(store.folder, context.reviewed)
+    card = dataset_card(recipe, ledger, certificates, together or {}, context.facts)
     write_atomically(store.folder / "README.md", card.encode())
 
 

@@ -22,7 +22,8 @@ from augforge.recipe import Recipe, SourceSpec
 
 def refuse_touching(recipe: Recipe, out: Path) -> None:
     """StoreError if a run of `recipe` into `out` would write over one of its sources, or be made from itself."""
-    others = [str(against) for stage in recipe.stages if (against := getattr(stage, "against", None)) is not None]
+    named = [getattr(stage, option, None) for stage in recipe.stages for option in ("against", "source")]
+    others = [str(source) for source in named if source is not None]
     specs = [*recipe.sources, *map(_spec, others)]
     refuse_overlap(out, [place for spec in specs for place in places(spec)])
     if (url := url_of(out)) is not None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from augforge.data import images
 from augforge.data.annotations import check_annotations, dump_annotations, parse_annotations
-from augforge.data.bundle import Bundle, addressed
+from augforge.data.bundle import Bundle
 from augforge.data.classes import one_label, said_labels
 from augforge.data.ids import key, unit
 from augforge.data.ledger import Ledger
@@ -22,10 +22,11 @@ from augforge.data.pictures import identity_of, parse_pictures
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.engines.local import Local
-from augforge.engine.facts import EMPTY, FACTS, opened_facts
+from augforge.engine.facts import FACTS
 from augforge.engine.pixels import Pixels
-from augforge.engine.rows import Ahead, Glance, Look
-from augforge.engine.work import Engine, Made, Maker, Place, Refused, Work
+from augforge.engine.reading import Found, Reading, unit_size
+from augforge.engine.rows import Ahead
+from augforge.engine.work import Engine, Place
 from augforge.io import open_source
 from augforge.io.base import Entry, Source
 from augforge.io.sizes import ADVICE, fitting, is_left_out
@@ -34,15 +35,6 @@ from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 
 UNREADABLE = "it can no longer be read: "
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An entry of a source, with the key under which its facts are stored."""
-
-    number: int
-    entry: Entry
-    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,8 @@ def read_sources(
 def _read(unknown: Sequence[Found], parts: Parts, sources: Sequence[Source], progress: Progress, how: How) -> None:
     """Look into every image that is not known yet."""
     ahead, place = how.ahead, Place(Pixels(sources, how.specs), "cpu", progress)
-    work, bundle = Reading(tuple(look for look, _ in ahead.looks)), Bundle([parts, *(more for _, more in ahead.looks)])
+    work = Reading(tuple(look for look, _ in ahead.looks), unit_size(len(unknown)))
+    bundle = Bundle([parts, *(more for _, more in ahead.looks)])
     refused = how.engine.run(work, unknown, len(unknown), bundle, place)
     if ahead.looks:
         rows = parts.rows([f.key for f in unknown], ["digest", "problem"])
@@ -159,56 +152,6 @@ def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
         return found
     chosen = heapq.nsmallest(limit, found, key=lambda f: (unit("limit", f.entry.locator), f.number))
     return iter(sorted(chosen, key=lambda f: (f.number, f.entry.locator)))
-
-
-@dataclass(frozen=True)
-class Reading(Work[Found]):
-    """Looking into every file: its digest and size, or what is wrong with it; and what `looks` see of the image.
-
-    Rows are addressed to a bundle: the facts come first, then what each look sees.
-    """
-
-    looks: tuple[Look, ...] = ()
-
-    @property
-    def title(self) -> str:  # type: ignore[override]  # read only
-        """As `Work.title`."""
-        return ", ".join(["read", *(look.title for look in self.looks)])
-
-    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
-        """As `Work.open`."""
-        return _Reader(pixels.sources, self.looks)
-
-    def name_of(self, item: Found) -> str:
-        """As `Work.name_of`."""
-        return item.key
-
-    def lost(self, items: Sequence[Found], why: str) -> Made:
-        """As `Work.lost`: bad images."""
-        return Made(addressed(0, [{"key": each.key, **EMPTY, "problem": why} for each in items]))
-
-
-class _Reader(Maker):
-    def __init__(self, sources: Sequence[Source], looks: Sequence[Look]) -> None:
-        self._sources, self._looks = sources, looks
-
-    def load(self, batch: Sequence[Found]) -> Made:
-        facts, glances = [], [Glance(look) for look in self._looks]
-        for each in batch:
-            row, opened = opened_facts(self._sources[each.number], each.entry)
-            facts.append({"key": each.key, **row})
-            if opened is not None:
-                for glance in glances:
-                    glance.at(row["digest"], opened)
-        rows = addressed(0, facts)
-        unjudged: dict[str, str] = {}
-        for number, made in enumerate((glance.made() for glance in glances), 1):
-            rows += addressed(number, made.rows)
-            unjudged |= {f"{number}:{digest}": why for digest, why in made.refused.unjudged.items()}
-        return Made(rows, refused=Refused(unjudged=unjudged))
-
-    def rows(self, made: Made) -> Made:
-        return made
 
 
 def _classes(sources: Sequence[Source], found: Sequence[Found]) -> list[str]:

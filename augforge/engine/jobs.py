@@ -15,8 +15,7 @@ from augforge.data.sample import On, Sample
 from augforge.engine.one_label import needs_one_label
 from augforge.errors import RecipeError, did_you_mean
 from augforge.models import find_model, model_key
-from augforge.stages.generator import Generator, Job, SampledParams, required
-from augforge.stages.generators.operator import OperatorGenerator
+from augforge.stages.generator import Generator, Job
 from augforge.stages.stage import kebab
 
 
@@ -24,8 +23,15 @@ def stage_key(stage: Generator, seed: int) -> str:
     """What an image of this stage depends on beside its parents: options, model weights, seed, code version."""
     tasks = stage.tasks()
     named_models = {option: (getattr(stage, option), task) for option, task in tasks.items()}
-    models = {option: model_key(find_model(*given)) for option, given in named_models.items() if given[0] is not None}
-    named = {kebab(option) for option in tasks}  # what a model is called does not matter, what it is does
+    models: dict[str, str | list[str]] = {
+        option: model_key(find_model(*given)) for option, given in named_models.items() if given[0] is not None
+    }
+    for option, task in stage.lists_of_models.items():
+        if names := getattr(stage, option):
+            models[option] = [model_key(find_model(name, task)) for name in names]
+    named = {
+        kebab(option) for option in (*tasks, *stage.lists_of_models)
+    }  # what a model is called does not matter, what it is does
     options = {option: value for option, value in stage.measured_options().items() if option not in named}
     return key(stage.name, stage.version, options, models, seed)
 
@@ -84,7 +90,8 @@ def plan_by_class(
 ) -> dict[str | None, Iterator[Job]]:
     """The images to generate of each class, `target` of it; the first ones are the same for every amount."""
     conditioning = ledger.conditioning(stage.split, not stage.needs_labels)
-    pools = Pools({label: Pool(samples, stage.shots) for label, samples in conditioning.items()}, likeness)
+    by_class = {label: Pool(samples, stage.shots) for label, samples in conditioning.items()}
+    pools = Pools(by_class, likeness, seed, ledger.words)
     splits = {sample.split for pool in pools.values() for sample in pool.samples}
     split = max(splits, key=lambda name: name or "", default=None)  # of none and another the other, in any order
     planner = _Planner(stage, stage_key(stage, seed), title, split, pools)
@@ -104,12 +111,12 @@ class _Planner:
     def jobs(self, label: str | None, pool: Pool, count: int) -> Iterator[Job]:
         """The first `count` images of a class, conditioned on those in `pool`."""
         parents = self.stage.choose_parents(pool, count)
-        alone = (self._job(label, pool, parent, variant) for parent, variant in parents)
+        alone = (self._job(label, parent, variant) for parent, variant in parents)
         return _coupled(alone, int(self.stage.batch)) if self.stage.batch_dependent else alone
 
-    def _job(self, label: str | None, pool: Pool, parent: Sample | None, variant: int) -> Job:
+    def _job(self, label: str | None, parent: Sample | None, variant: int) -> Job:
         seed = seed_of(key(self.fingerprint, parent.id if parent else label, variant))
-        parents, sampled_params = self._drawn(label, pool, parent, variant, seed)
+        parents, sampled_params = self.stage.draw_among(label, parent, self.pools, variant, seed)
         ids = [p.id for p in parents]
         identity = key(self.fingerprint, label, ids, sampled_params)
         held_out = unit("validation", identity) < getattr(self.stage, "validation", 0.0)
@@ -125,12 +132,6 @@ class _Planner:
             scores=self.stage.planned_scores(sampled_params),
         )
         return Job(sample, tuple(parents))
-
-    def _drawn(self, label: str | None, pool: Pool, parent: Sample | None, variant: int, seed: int) -> SampledParams:
-        """What the stage draws; an operator sees the images of all classes."""
-        if isinstance(self.stage, OperatorGenerator):
-            return self.stage.draw(label, required(parent), self.pools, variant, seed)
-        return self.stage.sample_params(label, parent, pool, variant, seed)
 
 
 def plan(stage: Generator, ledger: Ledger, seed: int, title: str, likeness: Likeness | None = None) -> Iterator[Job]:

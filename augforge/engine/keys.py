@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from augforge import __version__
+from augforge.data.files import digest_of
 from augforge.data.ids import key
 from augforge.data.ledger import CHUNK, Ledger
 from augforge.data.pictures import identity_of
 from augforge.data.record import FORMAT
 from augforge.engine.pixels import Pixels
-from augforge.engine.runners.duplicates import against_key
+from augforge.engine.runners.references import references_key
 from augforge.engine.runners.select import columns_key
 from augforge.engine.runners.train import file_digests
 from augforge.io import Source
 from augforge.models import find_model, model_key
 from augforge.recipe import Recipe
+from augforge.review.follow import review_digests
 from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.prompts import templates_file
 from augforge.stages.selector import Selector
+from augforge.stages.selectors.similar_to import SimilarTo
 from augforge.stages.trainer import Trainer
 
 
@@ -60,4 +65,7 @@ def _code_and_models(recipe: Recipe) -> list[Any]:
 def _files(recipe: Recipe) -> list[Any]:
     """Digests of the files that options name."""
     files: list[Any] = [file_digests(stage) for stage in recipe.stages if isinstance(stage, Trainer)]
-    return files + [against_key(stage) for stage in recipe.stages if isinstance(stage, Duplicates)]
+    files += [digest_of(Path(named)) for stage in recipe.stages if (named := templates_file(stage)) is not None]
+    files += [references_key(stage.against) for stage in recipe.stages if isinstance(stage, Duplicates)]
+    files += [references_key(stage.source) for stage in recipe.stages if isinstance(stage, SimilarTo)]
+    return [*files, *review_digests(recipe.stages, recipe.folder).items()]

@@ -37,6 +37,7 @@ class Pixels:
     def __init__(self, sources: Sequence[Source], specs: Sequence[SourceSpec] = ()) -> None:
         self.sources, self.specs = sources, tuple(specs)
         self.generated: dict[str, Parts] = {}
+        """The parts in which generated images lie, by their names; and others that a work reads."""
 
     def bytes_of(self, sample: Sample | Located) -> bytes:
         """The exact encoded bytes; BadImage if they are gone or are no longer the ones that were hashed."""

@@ -28,9 +28,12 @@ from augforge.engine.limits import check_amounts, check_asked
 from augforge.engine.made import made_already
 from augforge.engine.one_label import refuse_several
 from augforge.engine.rates import measured_rate
-from augforge.engine.runners.filter import measured_parts
+from augforge.engine.runners.ask import unanswered
+from augforge.engine.runners.caption import foresee_captions
+from augforge.engine.runners.classes import foresee_lists
 from augforge.engine.runners.generate import generator_parts
 from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
+from augforge.engine.runners.measuring import measured_parts
 from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
 from augforge.io.understood import understood
@@ -39,11 +42,15 @@ from augforge.models.directory import read_record
 from augforge.progress import Progress
 from augforge.recipe import Recipe, check_recipe
 from augforge.recipe.looked_at import has_synthetic, looked_at, settled
+from augforge.stages.captioner import Captioner
+from augforge.stages.captioners.classes import Classes
 from augforge.stages.filter import EmbeddingFilter, Filter
 from augforge.stages.filters.duplicates import Duplicates
+from augforge.stages.filters.review import Reviewed
 from augforge.stages.generator import Generator, Job
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.labeler import Labeler
+from augforge.stages.question_filter import QuestionFilter
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
 from augforge.stages.stage import Stage, check_classes
@@ -245,8 +252,8 @@ def _measure(stage: Stage, state: _State) -> _Step:
     return _Step(todo, max(0, seen - todo))
 
 
-def _duplicates(stage: Duplicates, title: str, state: _State) -> _Step:
-    """Who has a copy is only known when all are compared."""
+def _unforeseen(stage: Stage, title: str, state: _State) -> _Step:
+    """Who has a copy is only known when all are compared; whom people decided about, when all are read or made."""
     state.exact = False
     return _measure(stage, state)
 
@@ -258,6 +265,8 @@ def _sees(stage: Stage, key: tuple[str, str]) -> bool:
 
 def _unmeasured(stage: Stage, state: _State) -> int:
     """At most how many images the stage has to measure: not stored yet, and not measured by a stage before it."""
+    if isinstance(stage, QuestionFilter) and stage.asks_a_model:
+        return unanswered(stage, state.ledger, state.store) + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
     parts = measured_parts(stage, state.store)
     if parts is None or str(parts.folder) in state.measured:
         return 0
@@ -328,9 +337,12 @@ PLANNERS: Mapping[type[Stage], Callable[[Any, str, _State], _Step]] = {
     Generator: _generate,
     Trainer: _train,
     Splitter: _split,
+    Captioner: lambda stage, title, state: _Step(*foresee_captions(stage, title, state.ledger, state.store)),
+    Classes: lambda stage, title, state: _Step(*foresee_lists(stage, state.ledger, state.store)),
     Labeler: _label,
     Filter: _filter,
-    Duplicates: _duplicates,
+    Duplicates: _unforeseen,
+    Reviewed: _unforeseen,
     Selector: _select,
     Subsampler: _subsample,
 }

@@ -166,6 +166,18 @@ class _Looking(Maker):
         return made
 
 
+def decoded(batch: Sequence[Located], pixels: Pixels) -> tuple[dict[str, Image], dict[str, str]]:
+    """The RGB images of a batch that can be read, and why the others cannot, by digest."""
+    found: dict[str, Image] = {}
+    dropped: dict[str, str] = {}
+    for sample in batch:
+        try:
+            found[sample.digest] = images.decode(pixels.bytes_of(sample))
+        except BadImage as error:
+            dropped[sample.digest] = error.message
+    return found, dropped
+
+
 def drop_all(reasons: Mapping[str, str], drop: Callable[[list[str], str], None]) -> None:
     """Tell `drop` the digests that have each reason."""
     by_reason: dict[str, list[str]] = {}

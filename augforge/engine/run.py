@@ -49,6 +49,7 @@ from augforge.publish.card import counted_splits
 from augforge.recipe import Recipe, check_recipe
 from augforge.recipe.advice import named_twice
 from augforge.recipe.looked_at import has_synthetic, left_open, said, settled
+from augforge.review.follow import check_reviews
 from augforge.stages.stage import check_classes
 
 COMPUTED = ("read", "generated", "measured", "trained")
@@ -126,6 +127,7 @@ def run(
     engine = engine or Local()
     check_recipe(recipe)
     check_before(recipe.stages, device, yes)
+    check_reviews(recipe.stages, recipe.folder)
     recipe = with_models_at_hand(recipe, progress)
     folder = Store(out, progress.say, shared_store(store))
     folder.check()
@@ -147,9 +149,8 @@ def run(
             ledger, read = read_sources(sources, folder, progress, limit, refuse, How(recipe.sources, engine, measured))
             pixels = Pixels(sources, recipe.sources)
             embedders = Embedders(folder, pixels, device, progress, engine=engine)
-            context = RunContext(
-                ledger, embedders, recipe.seed, ahead=measured, allow_empty=allow_empty, yes=yes, flat=flat
-            )
+            asked: dict[str, Any] = {"allow_empty": allow_empty, "yes": yes, "flat": flat}
+            context = RunContext(ledger, embedders, recipe.seed, ahead=measured, beside=recipe.folder, **asked)
             summary = _run(recipe, context, ahead, read, max_bad)
         refuse_empty_result(summary, allow_empty)
         keep_lock(out, lock, progress, always=lock_always)

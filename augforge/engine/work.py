@@ -81,10 +81,14 @@ class Work(ABC, Generic[Item]):
 
     title: str
     """What the progress calls it."""
+    counted: str = "images"
+    """What `count` counts."""
     per_batch: int = 64
     """Items that are loaded and made together."""
     per_unit: int = 1024
     """Items of a unit: those that another process commits, or loses, at once."""
+    workers: int = 1
+    """Processes that it is done in even where everything else is done in this one."""
     loaders: int = 2
     """Threads that load ahead where the work is done in this process."""
     uses_device: ClassVar[bool] = False
@@ -132,16 +136,19 @@ class Work(ABC, Generic[Item]):
 
 
 Opener = Callable[[], Maker]
-"""Opens work in this process, where something for it may be there already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where work is done: the images, the device, and who is told."""
+    """Where work is done: the images, the device, and who is told.
+
+    `opened` opens the work where it is done in this process, and something for it is there already; else `work.open`.
+    """
 
     pixels: Pixels
     device: str
     progress: Progress
+    opened: Opener | None = None
 
 
 class Engine(ABC):
@@ -152,16 +159,7 @@ class Engine(ABC):
     """Whether several processes write into one run folder at once, each its own part of the rows."""
 
     @abstractmethod
-    def run(
-        self,
-        work: Work[Item],
-        items: Iterable[Item],
-        total: int,
-        parts: Parts | Bundle,
-        place: Place,
-        opened: Opener | None = None,
-        workers: int | None = None,
-    ) -> Refused:
+    def run(self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts | Bundle, place: Place) -> Refused:
         """Do `work` on all `items`, `total` images in all, and commit the rows to `parts`.
 
         Args:
@@ -170,8 +168,6 @@ class Engine(ABC):
             total: of how many images, for the progress.
             parts: where the rows go; they are there, and found, when this returns.
             place: where the images are, on which device, and who is told.
-            opened: opens the work where it is done in this process; else `work.open`.
-            workers: how many processes at least, if the stage asks for several itself.
 
         Returns:
             Why there are no rows of some.
@@ -202,12 +198,13 @@ class Engine(ABC):
 class Setting:
     """What a worker needs to open the images and models of a run; can be pickled.
 
-    `generated` has the folder and schema of the parts in which generated images lie, by their names. `threads` are
-    those with which models compute on a CPU: as many as in the process of the user, as the last bits depend on them.
+    `generated` has the folder, schema and column of keys of the parts in which generated images lie, by their names,
+    and of others that a work reads. `threads` are those with which models compute on a CPU: as many as in the process
+    of the user, as the last bits depend on them.
     """
 
     sources: tuple[SourceSpec, ...]
-    generated: Mapping[str, tuple[Path, pa.Schema]]
+    generated: Mapping[str, tuple[Path, pa.Schema, str]]
     trained: Mapping[str, Model]
     device: str
     threads: int | None = None
@@ -215,12 +212,16 @@ class Setting:
     @property
     def folders(self) -> list[Path]:
         """Where what it names may lie in the run."""
-        return [folder for folder, _ in self.generated.values()] + [Path(row.location) for row in self.trained.values()]
+        return [folder for folder, _, _ in self.generated.values()] + [
+            Path(row.location) for row in self.trained.values()
+        ]
 
     @staticmethod
     def of(place: Place, work: Work[Any]) -> Setting:
         """The setting of `work` that is to be done elsewhere."""
-        generated = {name: (parts.folder.absolute(), parts.schema) for name, parts in place.pixels.generated.items()}
+        generated = {
+            name: (parts.folder.absolute(), parts.schema, parts.by) for name, parts in place.pixels.generated.items()
+        }
         return Setting(
             place.pixels.specs, generated, trained_rows(), place.device, _threads() if work.uses_device else None
         )

@@ -30,6 +30,7 @@ def launch(module: str, task: Path, processes: int, device: str, look: Callable[
     require("torch", "accelerate")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     quiet = {
+        "PYTHONSAFEPATH": "1",  # no code of the present folder, in them or in what starts them
         "ACCELERATE_USE_CPU": str(device == "cpu").lower(),
         "PYTHONWARNINGS": "ignore:.*sys.modules:RuntimeWarning",
     }

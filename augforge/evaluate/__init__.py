@@ -2,7 +2,8 @@
 
     arms        which images each arm trains on, from the run's ledger
     leaks       refuses what has a twin in the test set
-    probe, network    learners: a linear probe on embeddings, networks on pixels
+    tasks       what is learned, each a file: classes, labels, masks, boxes, retrieval
+    probe, network, segmenter, detector, describers    learners: a linear probe on embeddings, networks on pixels
     intervals   means, 95 % t-intervals over seeds, verdicts
     metrics     what can be measured of the images themselves
     evaluation  all of it in order; `evaluate` is the door

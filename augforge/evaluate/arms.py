@@ -14,7 +14,6 @@ from augforge.data.ids import key, rng, seed_of
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample, is_evaluation
-from augforge.engine.one_label import needs_one_label
 from augforge.errors import RecipeError
 from augforge.evaluate.settings import ARMS
 from augforge.stages.catalog import VERBS
@@ -67,16 +66,14 @@ class Arm:
 class Outcomes:
     """What became of the n samples of a run that could train a learner, by the stages that dropped them.
 
-    `real` (n,): labelled real images that the run still had when it began to generate. An evaluation split never
-    trains, nor what is unreadable, unlabelled, unsafe, or dropped as a leak. `made` (n,): the synthetic ones.
-    RecipeError where images to learn from have several labels or a soft label.
+    `real` (n,): real images to learn from that the run still had when it began to generate. An evaluation split never
+    trains, nor what is unreadable, unsafe, or dropped as a leak. `made` (n,): the synthetic ones.
     `filtered` and `left_out` (n,): dropped by a filter or a selector afterwards.
+    `learnable` (n,) is what the task can learn from at all.
     """
 
-    def __init__(self, ledger: Ledger, stages: Stages) -> None:
-        if several := ledger.several(ledger.reference(several=True)):
-            raise needs_one_label("evaluate", several.values())
-        self.ledger, self.stages = ledger, stages
+    def __init__(self, ledger: Ledger, stages: Stages, learnable: Flags) -> None:
+        self.ledger, self.stages, self._learnable = ledger, stages, learnable
         place = {title: number for number, (title, _) in reversed(list(enumerate(stages)))}
         self._begin = min((place[t] for t, stage in stages if isinstance(stage, Generator)), default=-1)
         synthetic = np.array(ledger.column("origin")) == "synthetic"
@@ -90,17 +87,10 @@ class Outcomes:
 
     def _usable(self) -> Flags:
         """(n,) what may be in an arm, wherever it was dropped."""
-        columns = zip(
-            self.ledger.column("label"),
-            self.ledger.column("split"),
-            self.ledger.dropped_by,
-            self.ledger.dropped,
-            strict=True,
-        )
-        return np.array([
-            label is not None and not is_evaluation(split) and _only_decided(by, reason)
-            for label, split, by, reason in columns
-        ], dtype=bool)  # fmt: skip
+        columns = zip(self.ledger.column("split"), self.ledger.dropped_by, self.ledger.dropped, strict=True)
+        fit = [not is_evaluation(split) and _only_decided(by, reason) for split, by, reason in columns]
+        usable: Flags = self._learnable & np.array(fit, dtype=bool)
+        return usable
 
     def arm(self, name: str, among: Flags) -> Arm:
         """The arm `name` of ARMS, of the samples `among` (n,)."""
@@ -122,7 +112,7 @@ class Outcomes:
         rows = np.flatnonzero(kept)
         groups: dict[tuple[int, bool], list[int]] = {}
         for row, label, made in zip(
-            rows.tolist(), self.ledger.class_index(rows).tolist(), self.made[rows], strict=True
+            rows.tolist(), self.ledger.filed_index(rows).tolist(), self.made[rows], strict=True
         ):
             groups.setdefault((label, bool(made)), []).append(row)
         members = [np.array(group, dtype=np.int64) for group in groups.values()]
@@ -167,8 +157,9 @@ def arms_of(outcomes: Outcomes, names: Sequence[str], subsampler: Subsampler | N
 
 
 def class_sizes(ledger: Ledger, rows: Indices) -> dict[str, int]:
-    """How many of `rows` each class has, of the classes that have some or are the run's."""
-    counts = Counter(ledger.column("label", rows))
+    """How many of `rows` each class has, of the classes that have some or are the run's; each counts once, see
+    `Ledger.filed_under`."""
+    counts = Counter(ledger.filed_under(rows))
     return {label: counts.get(label, 0) for label in ledger.classes}
 
 

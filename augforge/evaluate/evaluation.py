@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from augforge.algorithms.labels import classification_metrics
 from augforge.data.files import named, write_atomically
 from augforge.data.images import digest
 from augforge.data.ledger import Ledger
@@ -20,18 +17,18 @@ from augforge.data.vectors import shared_store
 from augforge.engine.at_hand import check_embedders
 from augforge.engine.embedding import Embedders
 from augforge.engine.ingest import known_samples
-from augforge.evaluate.arms import Arm, Outcomes, arms_of, by_rarity, class_sizes
+from augforge.evaluate.arms import Arm, Flags, Outcomes, arms_of
 from augforge.evaluate.descent import refuse_descendants, refuse_trained_on_test
 from augforge.evaluate.folder import RunFolder
 from augforge.evaluate.heldout import HeldOut, read_shifts, read_test
-from augforge.evaluate.intervals import interval, paired, verdict, widened
 from augforge.evaluate.leaks import refuse_leaks
-from augforge.evaluate.learners import Learner, Predictions
+from augforge.evaluate.learners import Answers, Batches, Learner
 from augforge.evaluate.measures import ReferenceSets
-from augforge.evaluate.network import NetworkLearner
-from augforge.evaluate.probe import Embeddings, ProbeLearner
-from augforge.evaluate.settings import PROBE, Settings
-from augforge.models.devices import check_device, pick_device
+from augforge.evaluate.probe import Embeddings
+from augforge.evaluate.settings import Settings
+from augforge.evaluate.tasks import task_of
+from augforge.evaluate.tasks.base import Bench, Record, Task
+from augforge.models.devices import check_device
 from augforge.optional import require
 from augforge.progress import Progress
 from augforge.stages.selector import Subsampler
@@ -40,7 +37,6 @@ from augforge.stages.selectors.long_tail import LongTail
 
 FORMAT = 1
 FILE = "evaluation.json"
-Record = dict[str, Any]
 
 
 def evaluate(
@@ -82,15 +78,23 @@ def evaluate(
     check_embedders({settings.embedder, settings.judge or settings.embedder}, kept)
     with kept.locked():
         ledger = opened.ledger(kept, progress)
-        outcomes = Outcomes(ledger, opened.stages())
+        task = task_of(settings)
+        usable = task.learnable(ledger)
+        say_left_out(str(folder), ledger, usable, task, progress)
+        outcomes = Outcomes(ledger, opened.stages(), usable)
         names = settings.arms or outcomes.differing()
-        held_out = [read_test(test, test_split, ledger.classes, kept, progress)]
+        given = [read_test(test, test_split, kept, progress)]
         if shifts is not None:
-            held_out.append(read_shifts(shifts, ledger.classes, kept, progress))
+            given.append(read_shifts(shifts, kept, progress))
+        if settings.queries is not None:
+            given.append(read_test(settings.queries, settings.queries_split, kept, progress))
+        held_out = [judged(task, some, ledger, progress) for some in given]
+        task.checked(held_out)
         embedders = Embedders(kept, opened, device, progress)  # type: ignore[arg-type]  # it has bytes_of
-        bench = Bench(opened, ledger, outcomes, settings, embedders, kept, device, progress)
-        records = [bench.record(names, held_out, subsampler) for subsampler in subsamplers(settings)]
-        about = {"format": FORMAT, "test": test, "tested": held_out[0].about()}
+        bench = Bench(opened, outcomes, settings, embedders, device, progress)
+        comparisons = Comparisons(bench, task, kept)
+        records = [comparisons.record(names, held_out, subsampler) for subsampler in subsamplers(settings)]
+        about = {"format": FORMAT, "task": settings.task, "test": test, "tested": held_out[0].about()}
         about |= {"learner": settings.learner, "seeds": settings.seeds}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
@@ -98,6 +102,26 @@ def evaluate(
             keep_other(folder, test, settings, progress)
         write_atomically(folder / FILE, json.dumps(record, indent=1, ensure_ascii=False).encode())
     return record
+
+
+def judged(task: Task, held_out: HeldOut, ledger: Ledger, progress: Progress) -> HeldOut:
+    """Those images that can be judged by what a run's ledger knows; it says how many cannot."""
+    found = task.judged(held_out, ledger.classes)
+    say_fewer(held_out.source, len(held_out), len(found), task, progress)
+    return found
+
+
+def say_left_out(where: str, ledger: Ledger, usable: Flags, task: Task, progress: Progress) -> None:
+    """Say how many of a run's kept images outside evaluation splits nothing can be learned from."""
+    rows = ledger.visible()
+    rows = rows[~ledger.in_evaluation(rows)]
+    say_fewer(where, len(rows), int(usable[rows].sum()), task, progress)
+
+
+def say_fewer(where: str, there: int, used: int, task: Task, progress: Progress) -> None:
+    """Say that only `used` of `there` images have what the task needs, if so."""
+    if used < there:
+        progress.say(f"{where}: {there - used:,} of {there:,} images have no {task.answer}, and are left out")
 
 
 def keep_other(folder: Path, test: str, settings: Settings, progress: Progress) -> None:
@@ -120,7 +144,7 @@ def planned_arms(folder: Path, settings: Settings) -> dict[str, int]:
     """The arms that an evaluation would train on, each with its images; nothing is read but the ledger."""
     opened = RunFolder(folder)
     ledger, _ = known_samples([opened.run], Store(folder))
-    outcomes = Outcomes(ledger, opened.stages())
+    outcomes = Outcomes(ledger, opened.stages(), task_of(settings).learnable(ledger))
     arms = arms_of(outcomes, settings.arms or outcomes.differing(), subsamplers(settings)[-1])
     return {arm.name: arm.size for arm in arms}
 
@@ -133,118 +157,53 @@ def subsamplers(settings: Settings) -> list[Subsampler | None]:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What every comparison of one evaluation shares."""
+class Comparisons:
+    """Compares the arms of a run, with all of its real images or with fewer."""
 
-    opened: RunFolder
-    ledger: Ledger
-    outcomes: Outcomes
-    settings: Settings
-    embedders: Embedders
+    bench: Bench
+    task: Task
     store: Store
-    device: str
-    progress: Progress
 
     def record(self, names: Sequence[str], held_out: Sequence[HeldOut], subsampler: Subsampler | None) -> Record:
         """One comparison: all arms, with those of the real images that `subsampler` leaves."""
-        arms = arms_of(self.outcomes, names, subsampler)
+        bench = self.bench
+        arms = arms_of(bench.outcomes, names, subsampler)
         rows = np.unique(np.concatenate([arm.rows for arm in arms]))
-        refuse_leaks(self.ledger, rows, self.opened, held_out[0], self.store, self.progress)
-        refuse_descendants(self.opened, self.ledger, rows, held_out[0], self.store, self.progress)
-        refuse_trained_on_test(self.opened, self.ledger, rows, held_out[0], self.progress)
-        learner = self._learner(arms, subsampler)
+        for some in held_out:
+            if not some.families:  # shift sets are made of images of the test set
+                refuse_leaks(bench.ledger, rows, bench.opened, some, self.store, bench.progress)
+                refuse_descendants(bench.opened, bench.ledger, rows, some, self.store, bench.progress)
+                refuse_trained_on_test(bench.opened, bench.ledger, rows, some, bench.progress)
+        for arm in arms:
+            Batches.of(bench.settings, arm.name, (bench.ledger, arm.rows))  # refuses before anything is trained
+        learner = self.task.learner(bench, arms, subsampler)
         learner.prepare(arms, held_out)
         answers = self._trained(learner, arms, held_out)
-        counts = class_sizes(self.ledger, arms[0].rows)
-        classes = by_rarity(counts)
-        results = Results(self.ledger.classes, classes, held_out[0].labels, [answers[arm.name][0] for arm in arms])
         record: Record = {} if subsampler is None else subsampler.model_dump(include={"shots", "imbalance"})
-        record |= {"classes": classes, "counts": {label: counts[label] for label in classes}}
-        record["arms"] = [
-            {"name": arm.name, "images": arm.size, **results.of(number)} for number, arm in enumerate(arms)
-        ]
-        record["metrics"] = self._measures(arms, held_out[0]) if self.settings.metrics else {}
-        if len(held_out) > 1:
-            record["shifts"] = by_family(held_out[1], {arm.name: answers[arm.name][1] for arm in arms})
+        record |= {"score": self.task.score, **self.task.results(bench, arms, held_out, answers)}
+        record["metrics"] = self._measures(arms, held_out[0])
         return record
 
     def _measures(self, arms: Sequence[Arm], test: HeldOut) -> dict[str, float]:
         """What the made images are like, beside the test images and the real ones."""
-        embedder = self.settings.embedder
-        embeddings, judge = (Embeddings(name, self.embedders) for name in (embedder, self.settings.judge or embedder))
-        real = arms[0]
-        measured = ReferenceSets(self.ledger, self.outcomes, self.settings, embeddings, judge, real, test).measures(
-            arms
-        )
-        return {name: round(value, 6) for name, value in measured.items()}
-
-    def _learner(self, arms: Sequence[Arm], subsampler: Subsampler | None) -> Learner:
-        all_made = arms_of(
-            self.outcomes, ["real", "real+synthetic"] if self.outcomes.made.any() else ["real"], subsampler
-        )[-1]
-        made = class_sizes(self.ledger, all_made.rows[self.outcomes.made[all_made.rows]])
-        if self.settings.learner == PROBE:
-            embeddings = Embeddings(self.settings.embedder, self.embedders)
-            return ProbeLearner(self.ledger, embeddings, self.settings, arms[0], made, self.opened)
-        device = pick_device(self.device)
-        return NetworkLearner(self.ledger, self.opened, self.settings, arms[0], device, self.progress)
+        settings, bench = self.bench.settings, self.bench
+        if not (settings.metrics and self.task.has_metrics):
+            return {}
+        names = (settings.embedder, settings.judge or settings.embedder)
+        embeddings, judge = (Embeddings(name, bench.embedders) for name in names)
+        sets = ReferenceSets(bench.ledger, bench.outcomes, settings, embeddings, judge, arms[0], test)
+        return {name: round(value, 6) for name, value in sets.measures(arms).items()}
 
     def _trained(
         self, learner: Learner, arms: Sequence[Arm], held_out: Sequence[HeldOut]
-    ) -> dict[str, list[list[Predictions]]]:
-        """For each arm and each of `held_out`, the answers (n,) of every seed."""
-        answers: dict[str, list[list[Predictions]]] = {arm.name: [[] for _ in held_out] for arm in arms}
-        with self.progress.bar("train", len(arms) * self.settings.seeds, "trainings") as bar:
-            for seed in range(self.settings.seeds):
+    ) -> dict[str, list[list[Answers]]]:
+        """For each arm and each of `held_out`, the answers of every seed."""
+        answers: dict[str, list[list[Answers]]] = {arm.name: [[] for _ in held_out] for arm in arms}
+        seeds = self.bench.settings.seeds
+        with self.bench.progress.bar("train", len(arms) * seeds, "trainings") as bar:
+            for seed in range(seeds):
                 for arm in arms:
                     for place, given in enumerate(learner.predict(arm.drawn(seed), seed, held_out)):
                         answers[arm.name][place].append(given)
                     bar.advance()
         return answers
-
-
-@dataclass(frozen=True)
-class Results:
-    """What the answers of each arm (a list over seeds of (n,)) are worth; `truth` (n,) numbers of `names`."""
-
-    names: Sequence[str]
-    order: Sequence[str]
-    truth: NDArray[np.int64]
-    answers: Sequence[Sequence[Predictions]]
-
-    def of(self, number: int) -> Record:
-        """Accuracy, macro-F1, accuracy per class (rare classes first) and the difference to the first arm."""
-        answers = self.answers[number]
-        right = np.array([given == self.truth for given in answers])
-        places = {label: self.truth == self.names.index(label) for label in self.order}
-        per_class = {
-            label: interval(right[:, place].mean(axis=1)).plain() for label, place in places.items() if place.any()
-        }
-        return {
-            "accuracy": interval(right.mean(axis=1)).plain(),
-            "macro-f1": interval([self._macro_f1(given) for given in answers]).plain(),
-            "per-class": per_class,
-            "difference": self._difference(right) if number else None,
-        }
-
-    def _difference(self, right: NDArray[np.bool_]) -> Record:
-        base = np.array([given == self.truth for given in self.answers[0]])
-        gains = right.mean(axis=0) - base.mean(axis=0)
-        found = widened(paired(right.mean(axis=1), base.mean(axis=1)), gains)
-        return {"mean": found.mean, "low": found.low, "high": found.high, "verdict": verdict(found)}
-
-    def _macro_f1(self, given: Predictions) -> float:
-        truth, said = ([self.names[i] for i in labels.tolist()] for labels in (self.truth, given))
-        return classification_metrics(truth, said)["macro-f1"]
-
-
-def by_family(shifts: HeldOut, answers: Mapping[str, Sequence[Predictions]]) -> dict[str, dict[str, float]]:
-    """The mean accuracy over seeds of every arm on every family of shifts."""
-    families = np.array(shifts.families, dtype=np.str_)
-    return {
-        family: {
-            name: float(np.mean([(seed == shifts.labels)[families == family].mean() for seed in given]))
-            for name, given in answers.items()
-        }
-        for family in sorted(set(families.tolist()))
-    }

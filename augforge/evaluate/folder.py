@@ -96,40 +96,54 @@ class RunFolder:
             raise BadImage("the file is no longer the one that the run saw")
         return data
 
-    def dropped(self, identity: str) -> bytes:
+    def picture_of(self, sample: Sample, name: str) -> bytes:
+        """The exact encoded bytes of a picture that goes with it; BadImage as `bytes_of`, and if it has none."""
+        if name not in sample.pictures:
+            raise BadImage(f"it has no {name}")
+        kept = self.run.keeps(sample.id)
+        data = self.run.read_picture(sample.id, name) if kept else self.dropped(sample.id, name)
+        if images.digest(data) != sample.pictures[name]:
+            raise BadImage(f"its {name} is no longer the one that the run saw")
+        return data
+
+    def dropped(self, identity: str, picture: str = "") -> bytes:
         """The bytes of a sample that is not in the dataset, by its id; where it came from a run, from there or before.
 
-        BadImage where no run before has them, or the runs go in a circle.
+        With `picture`, those of the picture of that name that goes with it. BadImage where no run before has them, or
+        the runs go in a circle.
         """
         folder, met = self, set[str]()
         while (real := os.path.realpath(folder.folder)) not in met:
             met.add(real)
-            found = folder.dropped_here(identity)
+            found = folder.dropped_here(identity, picture)
             if isinstance(found, bytes):
                 return found
             folder, identity = found
             with suppress(BadImage):
-                return folder.run.read(identity)
+                return folder.run.read_picture(identity, picture) if picture else folder.run.read(identity)
         raise BadImage(GONE)
 
-    def dropped_here(self, identity: str) -> bytes | tuple[RunFolder, str]:
+    def dropped_here(self, identity: str, picture: str = "") -> bytes | tuple[RunFolder, str]:
         """The bytes of a sample that this run dropped; or the run that is its source, and its locator there."""
         place, _, locator = self._refs.get(identity, "").partition(":")
         if place == "generated":
-            return bytes(self._made(locator, identity))
+            return self._made(locator, identity, picture)
         if not place.isdigit() or int(place) >= len(self.recipe.sources):
             raise BadImage(GONE)
         spec = self.recipe.sources[int(place)]
-        return (self._earlier(spec.value), locator) if spec.kind == "run" else self._source(int(place)).read(locator)
+        if spec.kind == "run":
+            return self._earlier(spec.value), locator
+        source = self._source(int(place))
+        return source.read_picture(locator, picture) if picture else source.read(locator)
 
-    def _made(self, name: str, identity: str) -> bytes:
+    def _made(self, name: str, identity: str, picture: str) -> bytes:
         if name not in self._parts:
             self._parts[name] = Store(self.folder).parts(name, GENERATED)
         try:
-            found: bytes = self._parts[name].row(identity)["image"]
+            row = self._parts[name].row(identity)
+            return bytes(dict(row["companions"])[picture] if picture else row["image"])
         except KeyError:
             raise BadImage(GONE) from None
-        return found
 
     @cached_property
     def _refs(self) -> dict[str, str]:

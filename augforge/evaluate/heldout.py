@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +13,8 @@ from augforge.data.ledger import Indices, Ledger
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import Store
 from augforge.engine.ingest import read_sources, say_what_is_bad
-from augforge.engine.one_label import needs_one_label
 from augforge.engine.pixels import Pixels
-from augforge.errors import SourceError, did_you_mean
+from augforge.errors import SourceError
 from augforge.io import detect, open_source
 from augforge.io.base import SPLITS
 from augforge.progress import Progress
@@ -27,9 +25,10 @@ FAMILY = "family"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Labelled images that no arm trains on: `rows` (n,) of `ledger`, `labels` (n,) numbers of the run's classes.
+    """Images that no arm trains on, of which the answers are known: `rows` (n,) of `ledger`.
 
-    `families` (n,) name the family of shifts that each shows; () of a test set.
+    `labels` (n,) are numbers of the run's classes, -1 where a task needs none. `families` (n,) name the family of
+    shifts that each shows; () of a test set.
     """
 
     source: str
@@ -47,27 +46,32 @@ class HeldOut:
         splits = Counter(split for split in self.ledger.column("split", self.rows) if split)
         return {"images": len(self), "splits": dict(sorted(splits.items()))}
 
+    def where(self, known: NDArray[np.bool_], answer: str = "label") -> HeldOut:
+        """Those of them whose answer is known (n,); SourceError, which says what an `answer` is, if none is."""
+        if not known.any():
+            hint = "is it the right source, split, and --task?"
+            raise SourceError(f"{self.source} holds no image with a {answer} to judge by", hint)
+        families = tuple(family for family, keep in zip(self.families, known.tolist(), strict=False) if keep)
+        return replace(self, rows=self.rows[known], labels=self.labels[known], families=families)
 
-def read_test(text: str, split: str | None, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
-    """The real images of a source: of its evaluation splits if it has any, else all.
 
-    Raises:
-        SourceError: it has no labelled image, or one of a class that the run does not have.
-    """
+def read_test(text: str, split: str | None, store: Store, progress: Progress) -> HeldOut:
+    """The real images of a source, whatever is known of them: of its evaluation splits if it has any, else all."""
     ledger, pixels = _read(text, split, store, progress)
     rows = ledger.visible("real")
     evaluation = np.array([is_evaluation(name) for name in ledger.column("split", rows)], dtype=bool)
-    return _held_out(text, ledger, rows[evaluation] if evaluation.any() else rows, pixels, classes)
+    rows = rows[evaluation] if evaluation.any() else rows
+    return HeldOut(text, ledger, rows, np.full(len(rows), -1), pixels)
 
 
-def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progress) -> HeldOut:
+def read_shifts(text: str, store: Store, progress: Progress) -> HeldOut:
     """The images of a source that say of which family of shifts they are: what `augforge generate shifts` made.
 
     Its run folder and dataset say so in every image's sampled parameters; another source may have a split for every
     family.
 
     Raises:
-        SourceError: no image says so, or one is of a class that the run does not have.
+        SourceError: no image says so.
     """
     ledger, pixels = _read(text, None, store, progress)
     visible = ledger.visible()
@@ -78,9 +82,8 @@ def read_shifts(text: str, classes: Sequence[str], store: Store, progress: Progr
     if not shifted.any():
         hint = "give a run folder of `augforge generate shifts`, or a source whose splits are the families"
         raise SourceError(f"--on-shifts {text}: no image says of which family of shifts it is", hint)
-    found = _held_out(text, ledger, visible[shifted], pixels, classes)
-    of = dict(zip(visible.tolist(), families, strict=True))
-    return replace(found, families=tuple(of[row] for row in found.rows.tolist()))
+    rows = visible[shifted]
+    return HeldOut(text, ledger, rows, np.full(len(rows), -1), pixels, tuple(filter(None, families)))
 
 
 def _drawn(sample: Sample) -> str | None:
@@ -100,19 +103,3 @@ def _read(text: str, split: str | None, store: Store, progress: Progress) -> tup
     ledger, _ = read_sources([source], store, progress)
     say_what_is_bad(ledger, progress)
     return ledger, Pixels([source], (SourceSpec(kind, value, options),))
-
-
-def _held_out(text: str, ledger: Ledger, rows: Indices, pixels: Pixels, classes: Sequence[str]) -> HeldOut:
-    if several := ledger.several(rows):
-        raise needs_one_label(f"evaluate: {text}", several.values())
-    labelled = rows[np.array([label is not None for label in ledger.column("label", rows)], dtype=bool)]
-    if not len(labelled):
-        raise SourceError(f"{text} holds no labelled image to judge by", "is it the right source, and split?")
-    numbers = {label: number for number, label in enumerate(classes)}
-    for label in dict.fromkeys(ledger.column("label", labelled)):
-        if label not in numbers:
-            hint = did_you_mean(str(label), list(classes))
-            raise SourceError(f"{text} has images of the class {label!r}, which the run does not have", hint)
-    return HeldOut(
-        text, ledger, labelled, np.array([numbers[label] for label in ledger.column("label", labelled)]), pixels
-    )

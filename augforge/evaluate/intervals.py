@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Verdict = Literal["better", "worse", "within noise"]
+Values = Sequence[float] | NDArray[np.float64]
 LEVEL = 0.95
 NORMAL = 1.959964
 """Standard deviations of a normal distribution to either side that hold 95 %."""
@@ -29,7 +30,7 @@ class Interval:
         return {"mean": self.mean, "low": self.low, "high": self.high, "seeds": list(self.values)}
 
 
-def interval(values: Sequence[float]) -> Interval:
+def interval(values: Values) -> Interval:
     """The mean of s >= 1 values with Student's 95 % interval: mean +- t(0.975, s - 1) * std / sqrt(s), std with s - 1.
 
     Student, 1908, *The probable error of a mean*. It says how much another training of the same images would differ,
@@ -45,7 +46,7 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half, tuple(array.tolist()))
 
 
-def paired(values: Sequence[float], base: Sequence[float]) -> Interval:
+def paired(values: Values, base: Values) -> Interval:
     """The interval of the s differences `values` - `base`, seed by seed.
 
     Both arms begin from the same numbers in each seed, so what they share falls out of the difference.
@@ -63,10 +64,14 @@ def widened(difference: Interval, gains: NDArray[np.float64]) -> Interval:
     Over test images the interval is the normal one of their mean, mean +- 1.96 * std / sqrt(n): a few test images by
     luck, or trainings that all end alike, are no evidence. With a single seed there is no interval.
     """
+    return widened_to(difference, float(gains.std() / np.sqrt(max(1, len(gains)))))
+
+
+def widened_to(difference: Interval, error: float) -> Interval:
+    """As `widened`, by the standard error of the difference over test images, however it was found."""
     if difference.low is None or difference.high is None:
         return difference
-    luck = float(NORMAL * gains.std() / np.sqrt(max(1, len(gains))))
-    half = max(difference.high - difference.mean, luck)
+    half = max(difference.high - difference.mean, NORMAL * error)
     return Interval(difference.mean, difference.mean - half, difference.mean + half, difference.values)
 
 

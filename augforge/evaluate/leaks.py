@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augforge.algorithms.duplicates.closer import DIFFERENT, plain
-from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
+from augforge.algorithms.duplicates.closer import DIFFERENT
+from augforge.algorithms.duplicates.crops import SLIGHTLY
 from augforge.algorithms.duplicates.hashes import SIDE, Hashes
 from augforge.algorithms.duplicates.pairs import against
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.parts import Parts
 from augforge.data.store import Store
+from augforge.engine.engines.local import Local
 from augforge.engine.pixels import located
 from augforge.engine.rows import look_at, without_rows
 from augforge.engine.runners.candidates import Hashing, look_parts
-from augforge.engine.runners.closer_look import ByDigest, CloserLook
+from augforge.engine.runners.comparisons import ByDigest, Comparisons
+from augforge.engine.runners.overlaps import plain_ones
 from augforge.engine.work import Place
 from augforge.errors import AugforgeError
 from augforge.evaluate.heldout import HeldOut
@@ -55,7 +57,7 @@ def refuse_leaks(ledger: Ledger, rows: Indices, pixels: Any, test: HeldOut, stor
         f"{count} of {len(rows)} images to train on are in the test set {test.source}: {named}"
         + ("; …" if len(found) > NAMED else ""),
         f"drop them first: augforge filter duplicates SOURCE --against {test.source} --out DIR, "
-        "or `- filter: duplicates` in the recipe before anything is made",
+        f"or `- {{filter: duplicates, against: {test.source}}}` in the recipe before anything is made",
     )
 
 
@@ -67,9 +69,9 @@ def find_leaks(
     _look(ledger, rows, pixels, parts, progress)
     _look(test.ledger, test.rows, test.pixels, parts, progress)
     mine, theirs = ledger.column("digest", rows), test.ledger.column("digest", test.rows)
-    closer = CloserLook(store, ByDigest((test.ledger, test.pixels), (ledger, pixels)), flips=False)
-    leaks = [*_copies(rows, mine, theirs), *_near_copies(rows, mine, theirs, parts, closer)]
-    closer.commit()
+    images = ByDigest((test.ledger, test.pixels), (ledger, pixels))
+    comparisons = Comparisons(store, parts, images, Local(), flips=False)
+    leaks = [*_copies(rows, mine, theirs), *_near_copies(rows, mine, theirs, parts, comparisons)]
     return sorted(leaks, key=lambda leak: (not leak.exact, leak.bits, leak.row, leak.place))
 
 
@@ -80,27 +82,30 @@ def _copies(rows: Indices, mine: Sequence[str], theirs: Sequence[str]) -> list[L
 
 
 def _near_copies(
-    rows: Indices, mine: Sequence[str], theirs: Sequence[str], parts: Parts, closer: CloserLook
+    rows: Indices, mine: Sequence[str], theirs: Sequence[str], parts: Parts, comparisons: Comparisons
 ) -> Iterator[Leak]:
     """The pairs that look the same and have different digests."""
     seen = [np.flatnonzero(parts.find(digests) >= 0).tolist() for digests in (mine, theirs)]
     left_of, right_of = [mine[i] for i in seen[0]], [theirs[i] for i in seen[1]]
     pairs, bits = against(_hashes(parts, left_of), _hashes(parts, right_of), NEAR)
-    for (left, right), apart in zip(pairs.tolist(), bits.tolist(), strict=True):
-        one, other = left_of[left], right_of[right]
-        if one != other and _same((one, other), parts, closer):
+    places = [(left, right) for left, right in pairs.tolist()]
+    same = _same([left_of[left] for left, _ in places], [right_of[right] for _, right in places], parts, comparisons)
+    for (left, right), apart, alike in zip(places, bits.tolist(), same.tolist(), strict=True):
+        if alike and left_of[left] != right_of[right]:
             yield Leak(int(rows[seen[0][left]]), seen[1][right], apart, False)
 
 
-def _same(pair: tuple[str, str], parts: Parts, closer: CloserLook) -> bool:
-    """Whether two pictures of near hashes correlate and, where one is plain, are not told apart by their colours."""
-    one, other = (_smalls(parts, [digest]) for digest in pair)
-    if overlap(one, other, flips=False, smallest=SIDE)[0] < ALIKE:
-        return False
-    if not (plain(one) | plain(other))[0]:
-        return True
-    (difference,) = closer.differences([pair[0]], [pair[1]], (one, other), SLIGHTLY)
-    return bool(difference <= DIFFERENT or np.isinf(difference))  # what cannot be looked at may be a leak
+def _same(left: Sequence[str], right: Sequence[str], parts: Parts, comparisons: Comparisons) -> NDArray[np.bool_]:
+    """(p,) which pictures of near hashes correlate and, where one is plain, are not told apart by their colours."""
+    same = comparisons.overlapping(left, right, ALIKE, SIDE)
+    near = np.flatnonzero(same)
+    one, other = ([side[place] for place in near.tolist()] for side in (left, right))
+    doubtful = plain_ones(parts, one) | plain_ones(parts, other)
+    near = near[doubtful]
+    one, other = ([side[place] for place in near.tolist()] for side in (left, right))
+    found = comparisons.differences(one, other, SLIGHTLY)
+    same[near] = (found <= DIFFERENT) | np.isinf(found)  # what cannot be looked at may be a leak
+    return same
 
 
 def _look(ledger: Ledger, rows: Indices, pixels: Any, parts: Parts, progress: Progress) -> None:
@@ -118,14 +123,6 @@ def _hashes(parts: Parts, digests: Sequence[str]) -> Hashes:
         return np.zeros(0, dtype=np.uint64)
     found: Hashes = parts.take(digests, ["hash"]).column("hash").to_numpy()
     return found
-
-
-def _smalls(parts: Parts, digests: Sequence[str]) -> NDArray[np.uint8]:
-    """(n, 32, 32) the small grey pictures of `digests`."""
-    if not digests:
-        return np.zeros((0, SIDE, SIDE), dtype=np.uint8)
-    column = parts.take(digests, ["small"]).column("small").to_pylist()
-    return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def _named(leak: Leak, ledger: Ledger, test: HeldOut) -> str:

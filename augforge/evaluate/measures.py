@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from augforge.algorithms.metrics import frechet_distance, kernel_distance, manifolds, nearest_distances, vendi_score
 from augforge.data.ledger import Ledger
 from augforge.evaluate.arms import Arm, Outcomes, class_sizes
+from augforge.evaluate.goals import OneClass
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Schedule, TrainingData, fit
+from augforge.evaluate.learners import Batches, Schedule, TrainingData, fit
 from augforge.evaluate.probe import RATE, STEPS, Embeddings
 from augforge.evaluate.settings import Settings
 
@@ -64,11 +65,12 @@ class ReferenceSets:
         from augforge.models.networks.probe import Probe
 
         vectors = self.judge.of(self.ledger, self.real.rows)
-        labels = self.ledger.class_index(self.real.rows)
+        goal = OneClass(self.settings, class_sizes(self.ledger, self.real.rows))
+        targets = goal.targets(self.ledger, self.real.rows)
         net = Probe(vectors.shape[1], len(self.ledger.classes)).standardise(vectors)
         seen = torch.from_numpy(vectors)
-        counts = class_sizes(self.ledger, self.real.rows)
-        data = TrainingData(labels, np.ones(len(labels)), np.ones(len(labels), dtype=bool), counts)
+        batches = Batches(np.ones(len(targets), dtype=bool), self.settings.batch)
+        data = TrainingData(targets, np.ones(len(targets)), batches, goal)
         plain = self.settings.model_copy(update={"mix": "none"})
         fit(net, data, lambda rows, _: seen[rows], plain, 0, Schedule(STEPS, RATE))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,16 +12,20 @@ from PIL import Image, ImageOps
 from augforge.data import images
 from augforge.data.ids import key, seed_of
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
 from augforge.errors import AugforgeError, BadImage
-from augforge.evaluate.arms import Arm, class_sizes
-from augforge.evaluate.classical import rand_augment
+from augforge.evaluate.arms import Arm
+from augforge.evaluate.classical import OPERATIONS, Operation
+from augforge.evaluate.goals import Goal
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Learner, Predictions, Schedule, TrainingData, fit
+from augforge.evaluate.learners import Answers, Batches, Learner, Schedule, TrainingData, fit
 from augforge.evaluate.settings import RESNET, TIMM, Settings
 from augforge.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from augforge.evaluate.tasks.base import Bench
 
 STEPS, RATE, FINE_TUNING = 1500, 2e-3, 3e-4
 WIDTHS = (16, 32, 64, 128)
@@ -42,16 +46,66 @@ def small_resnet(classes: int) -> nn.Module:
     return net
 
 
+def squares(samples: Iterable[Sample], count: int, pixels: Any, size: int, progress: Progress) -> Seen:
+    """(count, size, size, 3) the pictures of samples: the shorter side fits, the longer is cut at both ends.
+
+    Raises:
+        AugforgeError: one cannot be read.
+    """
+    found = np.empty((count, size, size, 3), dtype=np.uint8)
+    with progress.bar("decode", count) as bar:
+        for place, sample in enumerate(samples):
+            try:
+                picture = images.decode(pixels.bytes_of(sample))
+            except BadImage as error:
+                raise AugforgeError(
+                    f"image {sample.id} cannot be read any more: {error.message}", "run again"
+                ) from error
+            found[place] = np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC))
+            bar.advance()
+    return found
+
+
+def begun(
+    settings: Settings, classes: int, seed: int, device: str
+) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
+    """The network of a seed, and the mean and deviation of each channel that it wants taken away."""
+    import torch
+
+    if settings.learner.startswith(TIMM):
+        from augforge.models.classifier import begin_timm, timm_view
+
+        name = settings.learner.removeprefix(TIMM)
+        net, _ = begin_timm(name, classes, settings.size, settings.weights, seed)
+        view = timm_view(net, settings.size)
+        return net.to(device), view.mean, view.std
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(key("evaluate", seed, "initial weights")))
+        return small_resnet(classes).to(device), (0.5,) * 3, (0.25,) * 3
+
+
+def outputs(net: nn.Module, views: Views, seen: Seen) -> NDArray[np.float32]:
+    """(n, d) what a trained network gives for images (n, s, s, 3), as they are."""
+    import torch
+
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(seen), AT_ONCE):
+            batch = torch.from_numpy(seen[start : start + AT_ONCE]).permute(0, 3, 1, 2)
+            parts.append(net(views.numbers(batch)).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
 class NetworkLearner(Learner):
     """Trains a network on squares of `size` px, all of them in memory as bytes.
 
     Every arm's images are shifted by up to an eighth of their side and, with `flip`, half of them mirrored; those of
-    the classical arm go through RandAugment before.
+    the classical arm go through RandAugment or `darken` before.
     """
 
-    def __init__(self, ledger: Ledger, pixels: Any, settings: Settings, real: Arm, device: str, progress: Progress):
-        self._ledger, self._pixels, self._settings = ledger, pixels, settings
-        self._counts, self._device, self._progress = class_sizes(ledger, real.rows), device, progress
+    def __init__(self, bench: Bench, goal: Goal, device: str) -> None:
+        self._ledger, self._pixels, self._settings = bench.ledger, bench.opened, bench.settings
+        self._goal, self._device, self._progress = goal, device, bench.progress
         self._rows = np.zeros(0, dtype=np.int64)
         self._seen: Seen = np.zeros((0, 0, 0, 3), dtype=np.uint8)
         self._held_out: dict[str, Seen] = {}
@@ -64,76 +118,47 @@ class NetworkLearner(Learner):
             self._held_out[some.source] = self._read(some.ledger, some.rows, some.pixels)
 
     def _read(self, ledger: Ledger, rows: Indices, pixels: Any) -> Seen:
-        """(n, size, size, 3) the samples at `rows`: the shorter side fits, the longer is cut at both ends."""
-        size = self._settings.size
-        found = np.empty((len(rows), size, size, 3), dtype=np.uint8)
-        with self._progress.bar("decode", len(rows)) as bar:
-            for place, sample in enumerate(ledger.samples(rows)):
-                try:
-                    picture = images.decode(pixels.bytes_of(sample))
-                except BadImage as error:
-                    raise AugforgeError(
-                        f"image {sample.id} cannot be read any more: {error.message}", "run again"
-                    ) from error
-                found[place] = np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC))
-                bar.advance()
-        return found
+        return squares(ledger.samples(rows), len(rows), pixels, self._settings.size, self._progress)
 
-    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Predictions]:
+    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
         """Train and answer; see the base class."""
-        net, mean, std = self._begin(seed)
+        net, mean, std = begun(self._settings, len(self._ledger.classes), seed, self._device)
         places = np.searchsorted(self._rows, arm.rows)
-        real = np.array(self._ledger.column("origin", arm.rows)) == "real"
-        views = Views(self._seen[places], mean, std, self._settings.flip, arm.classical, self._device)
-        data = TrainingData(self._ledger.class_index(arm.rows), arm.weights, real, self._counts)
+        batches = Batches.of(self._settings, arm.name, (self._ledger, arm.rows))
+        operation = OPERATIONS[self._settings.classical] if arm.classical else None
+        views = Views(self._seen[places], mean, std, self._settings.flip, operation, self._device)
+        data = TrainingData(self._goal.targets(self._ledger, arm.rows), arm.weights, batches, self._goal)
         rate = self._settings.rate or (RATE if self._settings.learner == RESNET else FINE_TUNING)
         fit(net, data, views.drawn, self._settings, seed, Schedule(self._settings.steps or STEPS, rate))
-        return [self._judge(net, views, self._held_out[some.source]) for some in held_out]
-
-    def _begin(self, seed: int) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
-        """The network of a seed, and the mean and deviation of each channel that it wants taken away."""
-        import torch
-
-        learner, classes = self._settings.learner, len(self._counts)
-        if learner.startswith(TIMM):
-            from augforge.models.classifier import begin_timm, timm_view
-
-            name = learner.removeprefix(TIMM)
-            net, _ = begin_timm(name, classes, self._settings.size, self._settings.weights, seed)
-            view = timm_view(net, self._settings.size)
-            return net.to(self._device), view.mean, view.std
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(key("evaluate", seed, "initial weights")))
-            return small_resnet(classes).to(self._device), (0.5,) * 3, (0.25,) * 3
-
-    def _judge(self, net: nn.Module, views: Views, seen: Seen) -> Predictions:
-        import torch
-
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, len(seen), AT_ONCE):
-                batch = torch.from_numpy(seen[start : start + AT_ONCE]).permute(0, 3, 1, 2)
-                parts.append(net(views.numbers(batch)).argmax(dim=1).cpu().numpy())
-        return np.concatenate(parts)
+        return [self._goal.answers(outputs(net, views, self._held_out[some.source])) for some in held_out]
 
 
 class Views:
-    """What a network sees of images (n, s, s, 3): normalised tensors (b, 3, s, s), drawn anew for every batch."""
+    """What a network sees of images (n, s, s, 3): normalised tensors (b, 3, s, s), drawn anew for every batch.
+
+    `operation` is what the classical arm does to them, None of others.
+    """
 
     def __init__(
-        self, seen: Seen, mean: Sequence[float], std: Sequence[float], flip: bool, classical: bool, device: str
+        self,
+        seen: Seen,
+        mean: Sequence[float],
+        std: Sequence[float],
+        flip: bool,
+        operation: Operation | None,
+        device: str,
     ) -> None:
         self._seen, self._mean, self._std = seen, mean, std
-        self._flip, self._classical, self._device = flip, classical, device
+        self._flip, self._operation, self._device = flip, operation, device
 
     def drawn(self, rows: NDArray[np.int64], random: np.random.Generator) -> Tensor:
-        """Shifted, perhaps mirrored, after RandAugment if the arm is the classical one."""
+        """Shifted, perhaps mirrored, after the operation of the classical arm."""
         import torch
 
         batch = torch.from_numpy(self._seen[rows]).permute(0, 3, 1, 2)
-        if self._classical:
+        if self._operation is not None:
             seeds = random.integers(1 << 62, size=len(rows)).tolist()
-            batch = torch.stack([rand_augment(picture, seed) for picture, seed in zip(batch, seeds, strict=True)])
+            batch = torch.stack([self._operation(picture, seed) for picture, seed in zip(batch, seeds, strict=True)])
         return self.numbers(shifted(batch, random, self._flip))
 
     def numbers(self, batch: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,12 @@ from augforge.engine.embedding import Embedders
 from augforge.errors import AugforgeError
 from augforge.evaluate.arms import Arm, class_sizes
 from augforge.evaluate.classical import Copies
+from augforge.evaluate.goals import Goal
 from augforge.evaluate.heldout import HeldOut
-from augforge.evaluate.learners import Learner, Predictions, Schedule, TrainingData, fit
-from augforge.evaluate.settings import Settings
+from augforge.evaluate.learners import Answers, Batches, Learner, Schedule, TrainingData, fit
+
+if TYPE_CHECKING:
+    from augforge.evaluate.tasks.base import Bench
 
 STEPS, RATE = 500, 1e-2
 TASK = "image-embedding"
@@ -41,22 +44,15 @@ class Embeddings:
 class ProbeLearner(Learner):
     """A linear layer on standardised embeddings that begins at zero.
 
-    The classical arm gives it RandAugment copies beside the real images, as many of each class as the run made
+    The classical arm gives it augmented copies beside the real images, as many of each class as the run made
     (`copies`), or as many as there are real ones where it made none.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        embeddings: Embeddings,
-        settings: Settings,
-        real: Arm,
-        made: Mapping[str, int],
-        pixels: Any,
-    ) -> None:
-        self._ledger, self._embeddings, self._settings, self._pixels = ledger, embeddings, settings, pixels
-        self._real, self._counts = real, class_sizes(ledger, real.rows)
-        self._wanted = {label: made.get(label) or count for label, count in self._counts.items()}
+    def __init__(self, bench: Bench, goal: Goal, real: Arm, made: Mapping[str, int]) -> None:
+        self._ledger, self._settings, self._pixels = bench.ledger, bench.settings, bench.opened
+        self._embeddings, self._goal = Embeddings(bench.settings.embedder, bench.embedders), goal
+        self._real, counts = real, class_sizes(bench.ledger, real.rows)
+        self._wanted = {label: made.get(label) or count for label, count in counts.items()}
         self._rows = np.zeros(0, dtype=np.int64)
         self._vectors: Matrix = np.zeros((0, 0), dtype=np.float32)
         self._held_out: dict[str, Matrix] = {}
@@ -66,35 +62,37 @@ class ProbeLearner(Learner):
         self._rows = np.unique(np.concatenate([arm.rows for arm in arms]))
         self._vectors = self._embeddings.of(self._ledger, self._rows)
         if any(arm.classical for arm in arms):
-            self._copies = Copies(self._ledger, self._real.rows, self._wanted, self._pixels)
+            real, classical = self._real.rows, self._settings.classical
+            self._copies = Copies(self._ledger, real, self._wanted, self._pixels, classical)
             self._copied = self._embeddings.of(self._copies.ledger, self._copies.ledger.visible(), self._copies)
         for images in held_out:
             self._held_out[images.source] = self._embeddings.of(images.ledger, images.rows, images.pixels)
 
-    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Predictions]:
+    def predict(self, arm: Arm, seed: int, held_out: Sequence[HeldOut]) -> list[Answers]:
         """Train and answer; see the base class."""
         import torch
 
         from augforge.models.networks.probe import Probe
 
         vectors, data = self._data(arm)
-        net = Probe(vectors.shape[1], len(self._counts)).standardise(vectors)
+        net = Probe(vectors.shape[1], len(self._ledger.classes)).standardise(vectors)
         seen = torch.from_numpy(vectors)
         schedule = Schedule(self._settings.steps or STEPS, self._settings.rate or RATE)
         fit(net, data, lambda rows, random: seen[rows], self._settings, seed, schedule)
         with torch.inference_mode():
-            return [net(torch.from_numpy(self._held_out[h.source])).argmax(dim=1).numpy() for h in held_out]
+            said = [net(torch.from_numpy(self._held_out[some.source])).numpy() for some in held_out]
+        return [self._goal.answers(logits) for logits in said]
 
     def _data(self, arm: Arm) -> tuple[Matrix, TrainingData]:
         """What the probe learns from: vectors (n, d) and what they stand for."""
         vectors = self._vectors[np.searchsorted(self._rows, arm.rows)]
-        labels = self._ledger.class_index(arm.rows)
-        real = np.array(self._ledger.column("origin", arm.rows)) == "real"
+        targets = self._goal.targets(self._ledger, arm.rows)
         if not arm.classical:
-            return vectors, TrainingData(labels, arm.weights, real, self._counts)
+            batches = Batches.of(self._settings, arm.name, (self._ledger, arm.rows))
+            return vectors, TrainingData(targets, arm.weights, batches, self._goal)
         copies = self._copies.ledger
-        labels = np.concatenate([labels, copies.class_index(copies.visible())])
-        more = len(labels) - len(vectors)
+        targets = np.concatenate([targets, self._goal.targets(copies, copies.visible())])
+        more = len(targets) - len(vectors)
         weights = np.concatenate([arm.weights, np.ones(more)])
-        real = np.concatenate([real, np.zeros(more, dtype=bool)])
-        return np.concatenate([vectors, self._copied]), TrainingData(labels, weights, real, self._counts)
+        batches = Batches.of(self._settings, arm.name, (self._ledger, arm.rows), (copies, copies.visible()))
+        return np.concatenate([vectors, self._copied]), TrainingData(targets, weights, batches, self._goal)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
 from augforge.data.pictures import MASK, is_free
+from augforge.io.tar_headers import members_of
 from augforge.io.tree import SUFFIXES
 
 LARGEST = 256 << 20
@@ -51,10 +52,8 @@ def scan(file: IO[bytes], name: str) -> Scan:
     """Look through an archive; reads the headers of its members only. What is behind damage is missing."""
     found = Scan()
     try:
-        with tarfile.open(fileobj=file, mode="r:", errors="backslashreplace") as tar:
-            while member := tar.next():
-                tar.members.clear()  # type: ignore[attr-defined]  # it would keep a kilobyte of each
-                _take(member, found)
+        for member in members_of(file):
+            _take(member, found)
     except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
         found.refused.append((name, f"its archive is damaged: {str(error) or type(error).__name__}"))
     for stem, sample in found.samples.items():

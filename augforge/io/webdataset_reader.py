@@ -25,6 +25,7 @@ from augforge.io.base import (
 )
 from augforge.io.braces import expanded, is_list
 from augforge.io.class_list import CLASS_LISTS, class_list
+from augforge.io.member_index import MemberIndex
 from augforge.io.members import Members, Place, Scan, scan, without_images
 from augforge.io.own import annotations_of
 from augforge.io.records import declared_classes, known_of, label_of, parsed, text_of
@@ -65,6 +66,7 @@ class Archived(Source):
         self.where = f"webdataset {value}"
         self._split = split
         self._root, self._names = _archives(value)
+        self._known = frozenset(self._names)
         self._beside = is_folder(path_of(value))
         if not self._names:
             raise SourceError(
@@ -74,6 +76,7 @@ class Archived(Source):
         self._declared = declared_classes(self._root) or class_list(self._root)[1]
         self._archives = Archives(self._root, self.where)
         self._scans = lru_cache(OPEN_FILES)(self._scan)
+        self._places = MemberIndex(self._scan)
         self._met: frozenset[str] | None = None
         self._unused: Counter[str] = Counter()
         self._lost: dict[str, list[str]] = {}
@@ -113,17 +116,16 @@ class Archived(Source):
 
     def read(self, locator: str) -> bytes:
         """The bytes of the image of a sample."""
-        return self._bytes(locator, None)
+        return self._bytes(locator, "")
 
     def read_picture(self, locator: str, name: str) -> bytes:
         """The bytes of a picture that goes with the image of a sample."""
         return self._bytes(locator, name)
 
-    def _bytes(self, locator: str, what: str | None) -> bytes:
-        """The bytes of a picture of a sample, None for the image."""
+    def _bytes(self, locator: str, what: str) -> bytes:
+        """The bytes of a picture of a sample, "" for the image."""
         name, _, stem = locator.partition("#")
-        sample = self._scans(name).samples.get(stem, Members()) if name in self._names else Members()
-        place = sample.image if what is None else sample.pictures.get(what)
+        place = self._places.place(name, stem, what) if name in self._known else None
         if place is None:
             raise BadImage(f"there is no {what or 'image'} {locator}")
         return self._archives.part(name, *place)
@@ -144,6 +146,7 @@ class Archived(Source):
             yield Entry(name, None, _split_of(name, ""), problem=MISSING)
             return
         found = self._scans(name)
+        self._places.add(name, found)
         self._unused += found.unused
         if lost := without_images(found.samples.items()):
             self._lost[name] = lost
@@ -158,7 +161,7 @@ class Archived(Source):
             yield Entry(f"{name}#refused-{number}: {what}", None, _split_of(name, what), stamp, problem=problem)
 
     def _entry(self, name: str, stem: str, sample: Members, stamp: str) -> Entry:
-        record = parsed(self._text(name, sample, "json")) or {}
+        record = self._record(name, sample)
         locator, pictures = f"{name}#{stem}", dict.fromkeys(sample.pictures, stamp)
         if (carried := known_of(record)) is not None:
             own = text_of(record.get("split"))
@@ -166,12 +169,16 @@ class Archived(Source):
             split = split_name(own) if own else None
             said = annotations_of(record, carried)
             return Entry(locator, label, split, stamp, carried, pictures=pictures, annotations=said)
-        label, said_split, said = meaning(record, "", {})
+        label, said_split, said = meaning(record, "", {}) if record else (None, None, {})
         if label is None and "labels" not in said and "label" not in record:
             label = self._class_of(name, sample)
         split = evaluation_first(split_name(said_split) if said_split else None, _split_of(name, stem))
         said = self._with_caption(name, sample, said)
         return Entry(locator, label, split, stamp, pictures=pictures, annotations=said)
+
+    def _record(self, name: str, sample: Members) -> dict[str, Any]:
+        text = self._text(name, sample, "json")
+        return (parsed(text) or {}) if text else {}
 
     def _with_caption(self, name: str, sample: Members, said: dict[str, Any]) -> dict[str, Any]:
         """What a record says, with the caption of a text file."""
@@ -225,8 +232,13 @@ def _listed(value: str) -> tuple[Path, list[str]]:
 
 def _split_of(name: str, stem: str) -> str | None:
     """The split that the path of an archive or of a member names; an evaluation split counts before all others."""
-    words = re.split(r"[-._ /0-9]+", name.lower())
-    return evaluation_first(*map(SPLITS.get, words), path_split(f"{stem}.x"))
+    return evaluation_first(*_splits_in(name), path_split(f"{stem}.x"))
+
+
+@lru_cache(OPEN_FILES)
+def _splits_in(name: str) -> tuple[str | None, ...]:
+    """What each word in the path of an archive names."""
+    return tuple(map(SPLITS.get, re.split(r"[-._ /0-9]+", name.lower())))
 
 
 def _stamp(path: Path) -> str:

@@ -25,6 +25,8 @@ HELD_OUT = "held-out"
 RECORD, WEIGHTS, CHECKPOINT = "model.json", "model.safetensors", "checkpoint.safetensors"
 WEIGHTS_FILE = "weights-file"
 """What the record calls the file of the weights, where that is not WEIGHTS."""
+MORE_WEIGHTS = "more-weights"
+"""What the record calls the digests of further files of weights, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,11 @@ def sound_record(folder: Path, progress: Progress) -> dict[str, Any] | None:
 
 def check_weights(folder: Path, record: Mapping[str, Any]) -> None:
     """ModelError where the weights are not those that the record of the model names."""
-    path = weights_path(folder, record)
-    if digest_of(path) != record.get("weights"):
-        raise ModelError(f"{path} is not what was trained", "train the model again")
+    digests = {weights_path(folder, record): record.get("weights")}
+    digests |= {folder / name: wanted for name, wanted in dict(record.get(MORE_WEIGHTS, {})).items()}
+    for path, wanted in digests.items():
+        if digest_of(path) != wanted:
+            raise ModelError(f"{path} is not what was trained", "train the model again")
 
 
 def weights_path(folder: Path, record: Mapping[str, Any]) -> Path:

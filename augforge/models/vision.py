@@ -19,12 +19,17 @@ from augforge.models.image_text import BATCH, ImageText
 from augforge.models.pickles import refuse_pickled
 from augforge.models.table import Model
 from augforge.models.tasks import vision_backend
+from augforge.models.text_towers import TextTower
 from augforge.optional import require
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Vectors = NDArray[np.float32]
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+"""What is fetched of a repository on the hub: configurations, weights, and what a tokenizer needs."""
+CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
+"""What vision models of transformers call the token that stands for the whole picture."""
 
 
 class ImageEmbedder(Protocol):
@@ -59,6 +64,16 @@ class Tower:
     def embed_preprocessed(self, seen: Seen) -> Vectors:
         """(n, d) embeddings of n images that `preprocessing` has looked at, of unit length."""
         return in_batches(self._encode, seen, self.preprocessing, self.device)
+
+
+class TwoTowers(Tower):
+    """A model of transformers that embeds images, and texts by its `texts`."""
+
+    texts: TextTower
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """(n, d) embeddings of n texts, of unit length."""
+        return self.texts.embed_texts(texts)
 
 
 class ClipTower(ImageText):
@@ -99,14 +114,14 @@ def open_tower(model: Model, device: str = "auto") -> ClipTower | Tower:
 
 
 def model_folder(model: Model) -> Path:
-    """The directory with the model's files, from the hub (or its local cache) if need be."""
+    """The directory with the model's files, from the hub (or its local cache) if need be; of the hub's, `FILES`."""
     if model.directory is not None:
         return model.directory
     from huggingface_hub import snapshot_download
 
     name = model.location.removeprefix("hub:")
     try:
-        return Path(snapshot_download(name, revision=model.revision, allow_patterns=["*.json", "*.safetensors"]))
+        return Path(snapshot_download(name, revision=model.revision, allow_patterns=FILES))
     except (OSError, ValueError) as error:  # huggingface_hub's errors are of these
         hint = "is the model hub in reach, or is the model in the local cache?"
         raise ModelError(f"the model {name!r} cannot be had from the hub: {failure(error)}", hint) from error
@@ -176,16 +191,22 @@ def _open_transformers(model: Model, folder: Path, device: str) -> Tower:
     if lost := [name for name in missing if "pooler." not in name]:
         raise ValueError(f"{len(lost)} of its tensors are missing, {lost[0]} for one")
     net = net.to(device).eval()
-    return Tower(
-        model, preprocessing, lambda batch: transformers_vectors(net, batch, not unpooled), device, "transformers", net
-    )
+
+    def encode(batch: Tensor) -> Tensor:
+        return transformers_vectors(net, batch, not unpooled)
+
+    if not hasattr(net, "get_text_features"):
+        return Tower(model, preprocessing, encode, device, "transformers", net)
+    both = TwoTowers(model, preprocessing, encode, device, "transformers", net)
+    both.texts = TextTower(net, folder, device)
+    return both
 
 
 def transformers_vectors(net: Any, batch: Tensor, pooled: bool) -> Tensor:
     """(n, d) what a vision model of transformers says of n images.
 
     In this order: the projection into the space shared with texts; what its pooler gives, if its weights were in the
-    checkpoint (`pooled`); the first token.
+    checkpoint (`pooled`); the class token; the mean of all tokens of a model without one, such as AIMv2.
     """
     if hasattr(net, "get_image_features"):
         found = net.get_image_features(pixel_values=batch)
@@ -196,9 +217,14 @@ def transformers_vectors(net: Any, batch: Tensor, pooled: bool) -> Tensor:
         if vectors is None and pooled:
             vectors = getattr(found, "pooler_output", None)
         if vectors is None:
-            vectors = found.last_hidden_state[:, 0]
+            vectors = found.last_hidden_state[:, 0] if _has_class_token(net) else found.last_hidden_state.mean(dim=1)
     flat: Tensor = vectors.flatten(1)
     return flat
+
+
+def _has_class_token(net: Any) -> bool:
+    """Whether the first token of a vision model of transformers stands for the whole picture."""
+    return any(name.rpartition(".")[2] in CLASS_TOKENS for name, _ in net.named_parameters())
 
 
 def processor_preprocessing(facts: Mapping[str, Any]) -> Preprocessing:

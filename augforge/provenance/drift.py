@@ -26,7 +26,8 @@ def check_level(level: str) -> Level:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One thing that differs: a cause (recipe, source, model, stage, library, device, batch) or an effect (result)."""
+    """One thing that differs: a cause (recipe, source, model, review, stage, library, device, batch) or an effect
+    (result). A review is the digest of a file of people's decisions."""
 
     kind: str
     what: str
@@ -57,6 +58,7 @@ def causes(locked: Lock, now: Lock) -> list[Drift]:
         *_flat("recipe", locked["recipe"], now["recipe"]),
         *_sources(locked["sources"], now["sources"]),
         *_models(locked["models"], now["models"]),
+        *_flat("review", *(lock.get("review", {}) for lock in (locked, now))),
         *_stages(locked["stages"], now["stages"]),
         *_flat("library", locked["environment"]["libraries"], now["environment"]["libraries"]),
         *_flat("machine", *(_without(lock["environment"], "libraries") for lock in (locked, now))),
@@ -97,7 +99,7 @@ def still_describes(locked: Lock, now: Lock) -> bool:
 
     What differs then is the machine, and what that changes: libraries, threads, bytes, outcomes next to a threshold.
     """
-    told = {"recipe", "source", "model", "stage"}
+    told = {"recipe", "source", "model", "review", "stage"}
     same = not any(drift.kind in told for drift in causes(locked, now))
     return same and bool(locked["result"]["identity"] == now["result"]["identity"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from augforge.data.annotations import parse_annotations
+from augforge.data.nearest import read_nearest
 from augforge.data.pictures import parse_pictures
 from augforge.data.record import AGAIN, check_ledger, no_run
+from augforge.data.reviewed import reviews_of
+from augforge.data.stage_facts import Facts, read_facts
 from augforge.errors import StoreError
 
 
@@ -61,5 +65,13 @@ def _life(path: Path, identity: str, above: set[str]) -> Lineage:
     row["pictures"] = parse_pictures(row.get("pictures"))
     row["annotations"] = parse_annotations(row.get("annotations"))
     row["scores"] = dict(row["scores"] or ())
+    row["nearest"] = read_nearest(path.parent, identity)
+    row["reviewed"] = reviews_of(path.parent, identity)
+    row["judged"] = _judged(path.parent, row["scores"])
     ids = [parent for parent in row.pop("parents") or () if parent not in above]
     return Lineage(row, tuple(_life(path, parent, above | {identity}) for parent in dict.fromkeys(ids)))
+
+
+def _judged(folder: Path, scores: Collection[str]) -> dict[str, Facts]:
+    """What the stages that measured a sample say of their own work; the measure of "2-filter-clip" is "clip"."""
+    return {title: facts for title, facts in read_facts(folder).items() if title.split("-", 2)[-1] in scores}

@@ -33,6 +33,7 @@ from augforge.errors import StoreError
 from augforge.models import find_model, model_digest
 from augforge.provenance.listing import listed_sources
 from augforge.recipe import Recipe
+from augforge.review.follow import review_digests
 from augforge.stages.generator import Generator
 
 Lock = dict[str, Any]
@@ -69,6 +70,8 @@ def lock_of(recipe: Recipe, ledger: Ledger, pixels: Any, work: Sequence[Mapping[
         "models": _models(recipe),
         "stages": {row["stage"]: _stage(row, recipe, number, makers) for number, row in enumerate(work)},
         "environment": _environment(),
+        **({"words": ledger.words} if ledger.words else {}),
+        **({"review": review} if (review := review_digests(recipe.stages, recipe.folder)) else {}),
         "result": result_of(ledger),
         "kept-ids": _kept_ids(ledger),
         "thumbnails": dict(_thumbnails(ledger, pixels)),

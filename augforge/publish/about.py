@@ -15,6 +15,7 @@ import yaml
 
 from augforge.data.classes import filed_labels
 from augforge.data.splits import split_counts
+from augforge.data.stage_facts import read_facts
 from augforge.errors import StoreError
 from augforge.provenance.lock import NAME, Lock, read_lock
 from augforge.publish.card import CardFacts
@@ -79,6 +80,7 @@ def facts_of(folder: Path, ledger: pq.ParquetFile, private: bool) -> RunFacts:
         synthetic=_count(columns, "synthetic"),
         splits=_splits(columns, list(lock["result"]["classes"])),
         together=_together(folder),
+        said=read_facts(folder),
     )
     return RunFacts(card, _sources(lock, private), tuple(lock["stages"]), _date(folder))
 

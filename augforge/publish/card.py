@@ -16,6 +16,7 @@ from augforge import __version__
 from augforge.data.classes import plain as rounded
 from augforge.data.ledger import Ledger
 from augforge.data.splits import Counts, split_counts, told
+from augforge.data.stage_facts import Facts, said
 from augforge.models import find_model
 from augforge.recipe import Recipe
 from augforge.stages.generator import Generator
@@ -28,7 +29,7 @@ class CardFacts:
     """What a card tells. `classes` has the real and synthetic images of each; `generators` how many images each made.
 
     `judges` are the models that judged or chose, as (facts, what they did); a generator is JSON, as in the ledger.
-    `splits` and `together` are as in the summary of a run.
+    `splits` and `together` are as in the summary of a run, `said` is what stages say of their own work.
     """
 
     name: str
@@ -42,10 +43,15 @@ class CardFacts:
     synthetic: int
     splits: Counts = field(default_factory=dict)
     together: Mapping[str, int] = field(default_factory=dict)
+    said: Mapping[str, Facts] = field(default_factory=dict)
 
 
 def dataset_card(
-    recipe: Recipe, ledger: Ledger, certificates: Mapping[str, Mapping[str, Any]], together: Mapping[str, int]
+    recipe: Recipe,
+    ledger: Ledger,
+    certificates: Mapping[str, Mapping[str, Any]],
+    together: Mapping[str, int],
+    stages: Mapping[str, Facts],
 ) -> str:
     """The card of a run as Markdown with the YAML header of the Hugging Face hub."""
     real, synthetic = (ledger.class_counts(ledger.visible(origin)) for origin in ("real", "synthetic"))
@@ -61,6 +67,7 @@ def dataset_card(
         synthetic=len(ledger.visible("synthetic")),
         splits=counted_splits(ledger),
         together=together,
+        said=stages,
     )
     about = (
         "every row's `provenance` says where it came from, and `samples.parquet` lists every image that was ever seen, "
@@ -91,6 +98,7 @@ def card_text(header: Mapping[str, Any], facts: CardFacts, about: str, licences:
         "## Classes\n\n" + _class_table(facts),
         *(["## Splits\n\n" + _split_table(facts)] if facts.splits else []),
         "## Dropped\n\n" + _dropped_table(facts),
+        *(["## What the stages say\n\n" + _said_by_stages(facts)] if facts.said else []),
         *(_certificate(title, told) for title, told in facts.certificates.items()),
         "## Models\n\n" + _model_list(facts),
         f"## Licences\n\n{licences}",
@@ -131,6 +139,11 @@ def _dropped_table(facts: CardFacts) -> str:
         for reason, count in reasons.items()
     ]
     return "\n".join(["| stage | reason | images |", "|---|---|---:|", *rows]) if rows else "Nothing."
+
+
+def _said_by_stages(facts: CardFacts) -> str:
+    """A line for each stage that says something of its own work."""
+    return "\n".join(f"- {plain(title)}: {plain(said(found))}" for title, found in facts.said.items())
 
 
 def _certificate(title: str, facts: Mapping[str, Any]) -> str:

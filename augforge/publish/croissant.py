@@ -57,6 +57,7 @@ FIELDS: dict[str, tuple[str | list[str], str]] = {
     "provenance": ("sc:Text", "Where the image came from, or what made it of which parents, as JSON."),
     "split": ("sc:Text", "The split."),
     "caption": ("sc:Text", "The prompt of a synthetic image."),
+    "captioned_by": ("sc:Text", "The stage, model and prompt that the caption is by, as JSON."),
     "sha256": ("sc:Text", "SHA-256 of the encoded bytes of the image."),
     "labels": ("sc:Integer", "Several classes of the image, by their numbers."),
     "soft_label": ("sc:Float", "The share of each class, in the order of the classes."),

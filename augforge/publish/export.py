@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augforge import __version__
+from augforge.algorithms.selection.units import Run
 from augforge.data.ids import key
 from augforge.data.uniform import Uniform
 from augforge.io import writer_of
@@ -69,6 +72,7 @@ def export(
     replace: bool = True,
     dry_run: bool = False,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> Exported:
     """Write the kept samples of the run in `folder` into the folder `out`, resuming from what is there.
 
@@ -83,6 +87,7 @@ def export(
         replace: write over an export of another run or in another format; what it wrote goes when this one is complete.
         dry_run: write nothing, and return what would be written.
         progress: told how far it is; silent by default.
+        workers: threads that hash, decode and encode images; signatures are made one after the other.
 
     Raises:
         StoreError: `folder` is no finished run or is damaged, or `out` cannot be written or holds something else.
@@ -108,8 +113,8 @@ def export(
         if (manifest := journal.finished()) is not None:
             return _exported(out, manifest, 0, up_to_date=True)
         journal.begin(keys)
-        exporter = _Exporter(published, writer, journal, Outlet(out))
-        with progress.bar("export", len(published.table)) as bar:
+        with progress.bar("export", len(published.table)) as bar, _several(workers, marker) as run:
+            exporter = _Exporter(published, writer, journal, Outlet(out), run)
             for shard in shards:
                 exporter.write(shard, keys[shard.name], bar)
         writer.finish(shards, journal.lines, exporter.outlet)
@@ -125,11 +130,21 @@ def uniform_of(mode: str | None, size: int | None) -> Uniform | None:
     return None if mode is None and size is None else Uniform(mode or "RGB", size)
 
 
+@contextmanager
+def _several(workers: int | None, marker: Marker | None) -> Iterator[Run]:
+    """What calls a function of several images, in their order: in threads, as libraries of images let others run."""
+    if (workers or 1) < 2 or (marker is not None and marker.signer is not None):
+        yield map
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield pool.map
+
+
 class _Exporter:
     """Writes what is `published`, with the format's writer, into an outlet, and notes in the journal what is done."""
 
-    def __init__(self, published: Published, writer: Writer, journal: Journal, outlet: Outlet) -> None:
-        self.published, self.writer, self.journal, self.outlet = published, writer, journal, outlet
+    def __init__(self, published: Published, writer: Writer, journal: Journal, outlet: Outlet, run: Run) -> None:
+        self.published, self.writer, self.journal, self.outlet, self._run = published, writer, journal, outlet, run
         self.marks = {"marked": 0, "unmarked": 0}
         self.written = 0
 
@@ -139,7 +154,7 @@ class _Exporter:
         counts = {"marked": 0, "unmarked": 0}
         if record is None:
             before = set(self.outlet.files)
-            lines = self.writer.write(shard, _counted(self.published.rows(shard), bar, counts), self.outlet)
+            lines = self.writer.write(shard, _counted(self.published.rows(shard, self._run), bar, counts), self.outlet)
             files = {name: facts for name, facts in self.outlet.files.items() if name not in before}
             self.journal.note(shard, shard_key, files, lines, counts)
             self.written += shard.rows

@@ -35,8 +35,10 @@ def hide_reason(text: str) -> str:
 
 
 def hide_annotations(text: str) -> str:
-    """Annotations (JSON) whose other columns and attributes have no texts that look like files."""
+    """Annotations (JSON) whose other columns and attributes have no texts that look like files, nor a model a path."""
     said = json.loads(text)
+    if "captioned_by" in said:
+        said["captioned_by"] = _hidden(said["captioned_by"])
     for holder, name in [(said, "extra"), *((box, "attributes") for box in said.get("boxes") or ())]:
         if name in holder:
             holder[name] = _without_files(holder[name])

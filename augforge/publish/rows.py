@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from augforge import __version__
+from augforge.algorithms.selection.units import Run
 from augforge.data import images
 from augforge.data.annotations import ParsedTexts, annotation_features, parse_annotations
 from augforge.data.ids import key
@@ -223,8 +224,8 @@ class Published:
         rows = [[light, *self._by_id[light["id"]][:3], *f] for light, f in zip(self._light(places), files, strict=True)]
         return key("shard", options, place, rows)
 
-    def rows(self, shard: Shard) -> Iterator[Row]:
-        """The rows of a shard.
+    def rows(self, shard: Shard, run: Run = map) -> Iterator[Row]:
+        """The rows of a shard; `run` calls what hashes, decodes and encodes the images of some, in their order.
 
         Raises:
             StoreError: the bytes of an image are not those that the ledger knows.
@@ -234,9 +235,9 @@ class Published:
         for start in range(0, len(places), AT_ONCE):
             part = places[start : start + AT_ONCE]
             cells = self.table.select(pixels).take(pa.array(part)).to_pylist()
-            for place, light, cell in zip(part, self._light(part), cells, strict=True):
-                light |= {"name": self.names[place], "ending": self._originals[place][1]}
-                yield self._row(light, cell)
+            names = [{"name": self.names[place], "ending": self._originals[place][1]} for place in part]
+            lights = [light | name for light, name in zip(self._light(part), names, strict=True)]
+            yield from run(self._row, list(zip(lights, cells, strict=True)))
 
     def _rows_of(self, shard: Shard) -> Indices:
         return self._order[shard.first : shard.first + shard.rows]
@@ -253,7 +254,8 @@ class Published:
             row["annotations"] = self._annotations.get(row["id"], "")
             yield row
 
-    def _row(self, light: dict[str, Any], cell: dict[str, Any]) -> Row:
+    def _row(self, given: tuple[dict[str, Any], dict[str, Any]]) -> Row:
+        light, cell = given
         digest, width, height, parents = self._by_id[light["id"]]
         image = cell["image"]["bytes"]
         if digest and images.digest(image) != digest:

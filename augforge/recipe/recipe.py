@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -16,18 +16,24 @@ from augforge.recipe.rules import check_recipe
 from augforge.recipe.source import SourceSpec, parse_sources
 from augforge.stages.stage import Stage
 
-KEYS = ("name", "seed", "source", "stages")
+KEYS = ("name", "seed", "licences", "source", "stages")
 UNNAMED = "recipe"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to do: sources, then stages in order; everything random follows from `seed`."""
+    """What to do: sources, then stages in order; everything random follows from `seed`.
+
+    `licences` are those that its models may have; () allows all. `folder` is where its file lies, which options that
+    name a file beside it refer to; the present folder for one that is in no file.
+    """
 
     name: str
     seed: int
     sources: tuple[SourceSpec, ...]
     stages: tuple[Stage, ...]
+    licences: tuple[str, ...] = ()
+    folder: Path = field(default=Path(), compare=False)
 
     def __post_init__(self) -> None:
         _check_type("name", self.name, str)
@@ -41,6 +47,7 @@ class Recipe:
         return {
             "name": self.name,
             "seed": self.seed,
+            **({"licences": list(self.licences)} if self.licences else {}),
             "source": sources[0] if len(sources) == 1 else sources,
             "stages": [{stage.verb: stage.name, **stage.options()} for stage in self.stages],
         }
@@ -69,7 +76,7 @@ def load_recipe(path: Path, seed: int | None = None) -> Recipe:
         why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
         raise RecipeError(f"{path} cannot be read: {why}", "give the path of a recipe in YAML") from error
     try:
-        return parse_recipe(text, seed)
+        return replace(parse_recipe(text, seed), folder=path.parent)
     except RecipeError as error:
         raise RecipeError(f"{path}, {error.message}", error.hint) from error
 
@@ -93,9 +100,18 @@ def parse_recipe(text: str, seed: int | None = None) -> Recipe:
         seed=plain.get("seed", 0) if seed is None else seed,
         sources=parse_sources(plain.get("source")),
         stages=parse_stages(stages),
+        licences=parse_licences(plain.get("licences")),
     )
     check_recipe(recipe)
     return recipe
+
+
+def parse_licences(given: Any) -> tuple[str, ...]:
+    """The licences that a recipe allows: a list of names, or one text with commas between; RecipeError for others."""
+    names = given.split(",") if isinstance(given, str) else [] if given is None else given
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise RecipeError(f"key 'licences': {short(given)} is no list of names", "for example apache-2.0,openrail")
+    return tuple(name.strip() for name in names)
 
 
 def _check_type(key: str, value: Any, kind: type) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from augforge.errors import AugforgeError, RecipeError
+from augforge.errors import AugforgeError, RecipeError, did_you_mean
 from augforge.models import MODELS
 from augforge.recipe.acceptance import check_acceptance
 from augforge.recipe.build import check_stage
+from augforge.recipe.policy import check_licences
 from augforge.recipe.source import parse_sources
+from augforge.stages.captioners.classes import Classes
 from augforge.stages.generator import Generator
+from augforge.stages.generators.prompted import PromptedGenerator
+from augforge.stages.prompts import KNOWN
 from augforge.stages.splitter import Splitter
 from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Check every rule: sources, options, models, leaks, and what `until-accepted` can count. Loads no model.
+    """Check every rule: sources, options, models, leaks, licences, what `until-accepted` can count. Loads no model.
 
     `parse_recipe` ends with it and `augforge.engine.run.run` begins with it, so that no recipe is run unchecked.
 
@@ -33,10 +37,13 @@ def check_recipe(recipe: Recipe) -> None:
         where = f"stage {number} ({stage.verb}: {stage.name})"
         _check_alone(where, stage, trained)
         _check_place(where, stage, recipe.stages[: number - 1])
+        if isinstance(stage, PromptedGenerator):
+            _check_words(where, stage, recipe.stages[: number - 1])
         if isinstance(stage, Trainer):
             _check_called(where, stage, trained)
             trained[stage.called] = stage.task
     check_acceptance(recipe.stages)
+    check_licences(recipe.stages, recipe.licences)
 
 
 def _check_alone(where: str, stage: Stage, trained: Mapping[str, str]) -> None:
@@ -61,9 +68,21 @@ def _check_place(where: str, stage: Stage, before: Sequence[Stage]) -> None:
         _check_shots(where, stage, stage.shots, [earlier for earlier in before if isinstance(earlier, Trainer)])
 
 
+def _check_words(where: str, stage: PromptedGenerator, before: Sequence[Stage]) -> None:
+    """Refuse a prompt that asks for what nobody lists."""
+    listed = [name for earlier in before if isinstance(earlier, Classes) for name in earlier.attributes]
+    known = [*sorted(KNOWN), *listed]
+    if unknown := sorted(stage.asked_for() - set(known)):
+        can = ", ".join(f"{{{name}}}" for name in known)
+        raise RecipeError(
+            f"{where}: {{{unknown[0]}}} in its prompt cannot be filled in; only {can} can",
+            f"{did_you_mean(unknown[0], known)}; or put `caption: classes` with such an attribute before it",
+        )
+
+
 def _check_shots(where: str, stage: Generator, shots: int, trainers: Sequence[Trainer]) -> None:
     """Refuse a model of one of the trainers if it learns from more images per class than `stage` may see."""
-    names = {getattr(stage, option) for option in stage.tasks()}
+    names = {name for name, _ in stage.models()}
     for trainer in trainers:
         if trainer.called in names and (trainer.shots is None or trainer.shots > shots):
             raise RecipeError(

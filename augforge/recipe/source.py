@@ -43,7 +43,7 @@ def parse_source(number: int, entry: Any) -> SourceSpec:
     """The source that one mapping describes; `number` counts from 1."""
     where = f"source {number}"
     if not isinstance(entry, dict):
-        raise RecipeError(f"{where}: it is a mapping such as {{folder: data/digits}}")
+        raise RecipeError(f"{where}: {short(entry)} is no mapping", f"for example {{{_as_mapping(entry)}}}")
     kinds = [key for key in entry if key in KINDS]
     if len(kinds) != 1:
         first = str(next(iter(entry), ""))
@@ -53,6 +53,14 @@ def parse_source(number: int, entry: Any) -> SourceSpec:
     for key, value in options.items():
         _check_option(f"{where} ({kind})", key, value)
     return SourceSpec(kind, name_in(entry[kind], f"{where}: the {kind}"), options)
+
+
+def _as_mapping(entry: Any) -> str:
+    """What was meant, as a mapping, where a text such as `photos` or `sample:digits` stands."""
+    if not isinstance(entry, str):
+        return "folder: data/digits"
+    kind, colon, value = entry.partition(":")
+    return f"{kind}: {value.strip()}" if colon and kind in KINDS else f"folder: {entry}"
 
 
 def _check_option(where: str, key: str, value: Any) -> None:

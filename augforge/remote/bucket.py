@@ -1,8 +1,7 @@
-"""The objects below a URL of S3, read and written, also on the condition that nobody else has written there.
+"""The objects below a URL of an object store, read and written, also if nobody else has written there.
 
-Whether a store keeps such conditions is what a lease depends on, so that they are in one place: `put_new` and
-`put_over`. S3 has them as `If-None-Match` and `If-Match`; other stores have preconditions of their own, which nobody
-has tried here, and are refused.
+The conditions, on which a lease depends, are written otherwise in each store (`augforge.remote.conditions`); all else
+goes through fsspec.
 """
 
 from __future__ import annotations
@@ -11,31 +10,16 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from augforge.errors import RemoteError
-from augforge.remote.faults import is_refused_condition, steadily
+from augforge.remote.conditions import KINDS, conditions_of
+from augforge.remote.conditions.protocol import AT_ONCE, PIECE, Seen
+from augforge.remote.faults import steadily
 from augforge.remote.objects import objects_of, stamp_of
 from augforge.remote.urls import checked, scheme_of
-
-CONDITIONAL = ("s3",)
-"""The schemes whose conditions are kept."""
-PIECE = 32 << 20
-"""Bytes of an object that are fetched at a time, and of a part of a large one that is written."""
-AT_ONCE = 8
-"""Objects that are fetched, written or removed at the same time."""
-
-
-class Seen(NamedTuple):
-    """An object with its ETag, and the seconds since it was written, by the clock of the store alone."""
-
-    content: bytes
-    etag: str
-    age: float
 
 
 class Bucket:
@@ -43,15 +27,21 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         scheme = scheme_of(url)
-        if scheme not in CONDITIONAL:
+        if scheme not in KINDS:
             raise RemoteError(
                 f"no run is written to {url}: that only one process writes cannot be made sure on {scheme}://",
-                "write to s3://, or to a folder and copy that",
+                "write to s3://, gs:// or az://, or to a folder and copy that",
             )
         self.url = checked(url)
         self._bucket, _, inside = self.url.partition("://")[2].partition("/")
+        if "@" in self._bucket:
+            raise RemoteError(
+                f"{url} names an account, which is not looked at",
+                f"write {scheme}://{self._bucket.partition('@')[0]}/FOLDER, and set AZURE_STORAGE_ACCOUNT_NAME",
+            )
         self._inside = f"{inside}/" if inside else ""
         self._fs = objects_of(self.url).fs
+        self._conditions = conditions_of(scheme, self._fs, self._bucket)
 
     def __str__(self) -> str:
         return self.url
@@ -101,65 +91,43 @@ class Bucket:
     def put(self, name: str, content: Any, patience: float | None = None) -> None:
         """Write an object, whole or not at all: it is there when this returns."""
         data = memoryview(content)
-        many = {"chunksize": PIECE, "max_concurrency": AT_ONCE}
-        write = partial(self._fs.pipe_file, self._place(name), bytes(data), **many)
+        write = partial(self._fs.pipe_file, self._place(name), bytes(data), **self._conditions.writing)
         steadily(f"{self.url}/{name} cannot be written", write, patience)
 
     def put_file(self, name: str, path: Path) -> str:
         """Write a file as an object, a large one in parts; its stamp."""
-        many = {"chunksize": PIECE, "max_concurrency": AT_ONCE}
-        write = partial(self._fs.put_file, str(path), self._place(name), **many)
+        write = partial(self._fs.put_file, str(path), self._place(name), **self._conditions.writing)
         steadily(f"{self.url}/{name} cannot be written", write)
         return stamp_of(steadily(f"{self.url}/{name} cannot be read", lambda: self._fs.info(self._place(name))))
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
-        steadily(f"{self.url}/{name} cannot be removed", lambda: self._call("delete_object", name))
+        steadily(f"{self.url}/{name} cannot be removed", lambda: self._conditions.remove(self._key(name)))
 
     def look(self, name: str) -> Seen | None:
         """An object as it is now, None if there is none."""
-        from fsspec.asyn import sync
-
-        def get() -> Seen:
-            answer = self._call("get_object", name)
-            now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-            written: datetime = answer["LastModified"]
-            content = bytes(sync(self._fs.loop, answer["Body"].read))
-            return Seen(content, answer["ETag"], (now - written).total_seconds())
-
         try:
-            return steadily(f"{self.url}/{name} cannot be read", get)
+            return steadily(f"{self.url}/{name} cannot be read", lambda: self._conditions.look(self._key(name)))
         except FileNotFoundError:
             return None
 
     def put_new(self, name: str, content: bytes) -> str | None:
         """Write an object that is not there yet; its ETag, or None if it is there, be it by an answer that was lost."""
-        return self._on_condition(name, content, None, IfNoneMatch="*")
+        return self._on_condition(name, content, None, None)
 
     def put_over(self, name: str, content: bytes, etag: str, patience: float | None = None) -> str | None:
         """Write over an object that still has an ETag; the new one, or None if it has another or is gone."""
-        return self._on_condition(name, content, patience, IfMatch=etag)
+        return self._on_condition(name, content, etag, patience)
 
-    def _on_condition(self, name: str, content: bytes, patience: float | None, **condition: str) -> str | None:
-        def put() -> str | None:
-            try:
-                return str(self._call("put_object", name, Body=content, **condition)["ETag"])
-            except FileNotFoundError:
-                if "IfMatch" in condition:
-                    return None
-                raise  # there is no such bucket
-            except Exception as error:
-                if is_refused_condition(error):
-                    return None
-                raise
-
+    def _on_condition(self, name: str, content: bytes, over: str | None, patience: float | None) -> str | None:
+        put = partial(self._conditions.put, self._key(name), content, over)
         try:
             return steadily(f"{self.url}/{name} cannot be written", put, patience)
         except FileNotFoundError as error:
             raise RemoteError(f"there is no bucket {self._bucket}", "create it, or check the name") from error
 
-    def _call(self, method: str, name: str, **given: Any) -> Any:
-        return self._fs.call_s3(method, Bucket=self._bucket, Key=f"{self._inside}{name}", **given)
+    def _key(self, name: str) -> str:
+        return f"{self._inside}{name}"
 
     def _place(self, name: str) -> str:
         return f"{self.url}/{name}"

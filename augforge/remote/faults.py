@@ -24,16 +24,19 @@ PASSING_CODES = frozenset({
     "ThrottlingException",
 })  # fmt: skip
 PASSING = frozenset({
-    "ClientConnectionError", "ClientConnectorError", "ClientOSError", "ClientPayloadError", "ConnectTimeoutError",
-    "ConnectionClosedError", "ConnectionError", "EndpointConnectionError", "FSTimeoutError", "HTTPClientError",
-    "IncompleteRead", "IncompleteReadError", "ReadTimeoutError", "ResponseParserError", "ResponseStreamingError",
-    "ServerDisconnectedError", "ServerTimeoutError", "TimeoutError",
+    "ChecksumError", "ClientConnectionError", "ClientConnectorError", "ClientOSError", "ClientPayloadError",
+    "ConnectTimeoutError", "ConnectionClosedError", "ConnectionError", "EndpointConnectionError", "FSTimeoutError",
+    "HTTPClientError", "IncompleteRead", "IncompleteReadError", "ReadTimeoutError", "ResponseParserError",
+    "ResponseStreamingError", "ServerDisconnectedError", "ServerTimeoutError", "ServiceRequestError",
+    "ServiceResponseError", "TimeoutError",
 })  # fmt: skip
-"""The errors of botocore, aiohttp, urllib3 and fsspec that a second try may not meet."""
+"""The errors of botocore, aiohttp, urllib3, gcsfs, azure-core and fsspec that a second try may not meet."""
 UNKNOWN_USER = frozenset({
-    "CredentialRetrievalError", "DefaultCredentialsError", "NoAuthTokenError", "NoCredentialsError",
-    "PartialCredentialsError", "ProfileNotFound", "RefreshError", "TokenRetrievalError",
+    "CredentialRetrievalError", "CredentialUnavailableError", "DefaultCredentialsError", "NoAuthTokenError",
+    "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "RefreshError", "TokenRetrievalError",
 })  # fmt: skip
+FORBIDDEN = "Forbidden: "
+"""How the error of gcsfs begins that stands for 403, and has no status."""
 KEPT = "what was done is kept: run the same command to go on"
 PLAIN = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 """Errors that say something of the object, which whoever asked understands."""
@@ -73,10 +76,11 @@ def refusal(what: str, error: BaseException) -> RemoteError:
     if names & UNKNOWN_USER:
         return RemoteError(
             f"{what}: no credentials were found",
-            "set them as for other tools (for S3: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); "
-            "a public bucket is read with FSSPEC_S3_ANON=true",
+            "set them as for other tools (for S3: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for gs: "
+            "GOOGLE_APPLICATION_CREDENTIALS; for az: AZURE_STORAGE_CONNECTION_STRING); "
+            "a public bucket of S3 is read with FSSPEC_S3_ANON=true",
         )
-    if status in (401, 403) or "PermissionError" in names:
+    if status in (401, 403) or "PermissionError" in names or str(error).startswith(FORBIDDEN):
         return RemoteError(f"{what}: access is denied ({_said(error)})", "check the credentials and what they allow")
     if _passes(error):
         return RemoteError(f"{what}: the store did not answer in {PATIENCE:.0f} s ({_said(error)})", KEPT)
@@ -134,8 +138,8 @@ def _status(error: BaseException) -> int | None:
 
 
 def _said(error: BaseException) -> str:
-    """The words of an error, on one line; of an answer of S3 its code and message."""
+    """The words of an error, on one line; of an answer of S3 its code and message, of one of Azure its message."""
     answer = _response(error).get("Error", {})
     words = f"{answer.get('Code', '')}: {answer.get('Message', '')}" if answer.get("Code") else str(error)
-    text = " ".join(words.split()).removesuffix(": ") or type(error).__name__
+    text = " ".join(words.partition("RequestId:")[0].split()).removesuffix(": ") or type(error).__name__
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -1,7 +1,7 @@
 """Who may write below a URL: a lease, an object that one process holds for a while and renews.
 
-It is made on the condition that there is none (`If-None-Match`), and renewed and taken over on the condition that it
-is still the one that was seen (`If-Match`): of several processes that try at once, one succeeds. How old it is tells
+It is made on the condition that there is none, and renewed and taken over on the condition that it is still the one
+that was seen (`augforge.remote.conditions`): of several processes that try at once, one succeeds. How old it is tells
 the store's own clock, so that those of the machines may differ.
 """
 
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from augforge.errors import AugforgeError, RemoteError, StoreError
-from augforge.remote.bucket import Bucket, Seen
+from augforge.remote.bucket import Bucket
+from augforge.remote.conditions.protocol import Seen
 
 NAME = ".lease"
 SECONDS = 60.0

@@ -6,6 +6,7 @@ ask for the size of a listed object costs no request. Small pieces are cut out o
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -26,6 +27,9 @@ ALONE = 4
 VERSIONS = ("VersionId", "version_id", "generation", "ETag", "etag", "e_tag", "blob_id", "md5Hash", "content_md5")
 """What stores call that which changes whenever an object is written."""
 TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+
+TALKATIVE = ("adlfs", "azure", "gcsfs", "google")
+"""Libraries that write warnings and tracebacks on the terminal unless their loggers have a handler."""
 
 
 class Thing(NamedTuple):
@@ -156,7 +160,13 @@ def _file_system(scheme: str) -> Any:
     if scheme == "memory":
         return fsspec.filesystem(scheme)
     if scheme != "s3":
-        return fsspec.filesystem(scheme, **known)
+        for name in TALKATIVE:  # what they tell there is in their errors, too
+            logging.getLogger(name).addHandler(logging.NullHandler())
+        try:
+            return fsspec.filesystem(scheme, **known)
+        except ValueError as error:  # adlfs, where it is told no account
+            hint = "set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+            raise RemoteError(f"{scheme}://: no account was found ({error})", hint) from error
     known["max_concurrency"] = 1  # of a whole object it would ask for the size first, to fetch it in pieces
     found = fsspec.filesystem(scheme, config_kwargs={"retries": {"total_max_attempts": 1}}, **known)
     found.retries = 1

@@ -16,14 +16,17 @@ from augforge.data.classes import table_counts
 from augforge.data.label_errors import LabelError, read_label_errors
 from augforge.data.record import FORMAT, format_of, no_run
 from augforge.data.sample import is_evaluation
+from augforge.data.stage_facts import Facts, read_facts
 from augforge.errors import AugforgeError, StoreError
 from augforge.recipe import Recipe, load_recipe
 from augforge.report.conflicts import conflict_notes
+from augforge.report.copies import Copy, copies_of
 from augforge.report.evaluation import Evaluation, read_evaluation
 from augforge.report.heat import HeatMap, heat_maps
 from augforge.report.judges import Judgement, judgements
 from augforge.report.layout import LEAST, Layout, layout_of
 from augforge.report.pairs import pairs_of
+from augforge.report.reviews import review_notes
 from augforge.report.thresholds import Measure, thresholds
 from augforge.report.withheld import withheld
 
@@ -37,7 +40,8 @@ class Findings:
     `rows` is the ledger (n rows, as in samples.parquet); `flagged` (n,) and `unjudged` (n,) mark images that are never
     shown. `recipe` is None where recipe.yaml cannot be read, `layout` where no vectors are stored. `pairs` are rows
     that went as near-duplicates, with those of which, `mislabelled` rows whose label is
-    likely wrong, the worst first. `notes` are sentences on what is missing.
+    likely wrong, the worst first. `copies` are generated rows with what they are nearest to, `facts` what stages say.
+    `notes` are sentences on what is missing.
     """
 
     folder: Path
@@ -53,6 +57,8 @@ class Findings:
     layout: Layout | None
     pairs: list[tuple[int, int]]
     mislabelled: list[tuple[int, LabelError]]
+    copies: list[Copy]
+    facts: dict[str, Facts]
     heat: list[HeatMap]
     judgements: list[Judgement]
     evaluation: Evaluation | None
@@ -103,7 +109,7 @@ def collect(folder: Path, umap: bool = False) -> Findings:
         notes.append(f"There is no map by UMAP: it needs the stored embeddings of {LEAST} images or more.")
     if not (folder / "run.json").is_file():
         notes.append("The run is not finished: this is what it has written so far.")
-    notes += conflict_notes(rows)
+    notes += [*conflict_notes(rows), *review_notes(folder)]
     classes = _classes(rows)
     return Findings(
         folder=folder,
@@ -119,6 +125,8 @@ def collect(folder: Path, umap: bool = False) -> Findings:
         layout=layout,
         pairs=pairs_of(rows),
         mislabelled=_mislabelled(folder, rows, flagged | unjudged),
+        copies=copies_of(folder, rows, flagged | unjudged),
+        facts=read_facts(folder),
         heat=[] if recipe is None else heat_maps(folder, recipe, rows, flagged | unjudged),
         judgements=[] if recipe is None else judgements(folder, recipe, rows, classes),
         evaluation=read_evaluation(folder),

@@ -74,12 +74,21 @@ def overview(findings: Findings) -> dict[str, Any]:
         "measures": [_measure(asdict(measure)) for measure in findings.measures],
         "certificates": findings.certificates,
         "pairs": [list(pair) for pair in findings.pairs],
+        **_told_by_stages(findings),
         "mislabelled": [{"row": row, **_error(error)} for row, error in findings.mislabelled],
         "heat": [asdict(heat) for heat in findings.heat],
         "judges": [_judge(judgement) for judgement in findings.judgements],
         "map": None if findings.layout is None else _map(findings.layout),
         "evaluation": None if findings.evaluation is None else findings.evaluation.plain(),
         "recipe": findings.recipe_text,
+    }
+
+
+def _told_by_stages(findings: Findings) -> dict[str, Any]:
+    """What stages found beside scores: the nearest images, and facts of their own work."""
+    return {
+        "copies": [asdict(copy) for copy in findings.copies],
+        "facts": {title: dict(facts) for title, facts in findings.facts.items()},
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
+from augforge.data.measures import MEASURES, NATS
 from augforge.errors import StoreError
 
 
@@ -36,16 +37,23 @@ class Difference(BaseModel):
 
 
 class Arm(BaseModel):
-    """What one training set gave; accuracies and F1 are in [0, 1]."""
+    """What one training set gave; `scores` are, by the names of `MEASURES`, what its task measures."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     name: str
     images: int
-    accuracy: Interval
-    macro_f1: Interval | None = Field(default=None, alias="macro-f1")
+    scores: dict[str, Interval]
     per_class: dict[str, Interval] = Field(default_factory=dict, alias="per-class")
     difference: Difference | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, arm: Any) -> Any:
+        """In the file the measures stand beside the name."""
+        if not isinstance(arm, dict) or "scores" in arm:
+            return arm
+        return {**arm, "scores": {name: arm[name] for name in MEASURES if arm.get(name) is not None}}
 
 
 class Comparison(BaseModel):
@@ -54,10 +62,15 @@ class Comparison(BaseModel):
     shots: int | None = None
     imbalance: float | None = None
     classes: tuple[str, ...]
-    counts: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, int | float] = Field(default_factory=dict)
     arms: tuple[Arm, ...]
     metrics: dict[str, float | dict[str, float | None] | None] = Field(default_factory=dict)
     shifts: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+    @property
+    def measures(self) -> list[str]:
+        """The names of what all arms are judged by."""
+        return [name for name in MEASURES if all(name in arm.scores for arm in self.arms)]
 
     @property
     def subsampled(self) -> str:
@@ -90,8 +103,8 @@ class Evaluation(Comparison):
         return self.runs or (self,)
 
     def plain(self) -> dict[str, Any]:
-        """As in the file."""
-        return self.model_dump(by_alias=True)
+        """As the report's scripts read it: with `scores` of each arm, and how `measures` are called."""
+        return {**self.model_dump(by_alias=True), "measures": MEASURES, "nats": sorted(NATS)}
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:

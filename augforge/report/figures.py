@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from augforge.data.measures import MEASURES, NATS
 from augforge.optional import require
 from augforge.report.collect import Findings
 from augforge.report.evaluation import Comparison, Evaluation, Interval
@@ -138,12 +139,11 @@ def _map(panel: Any, findings: Findings, places: _Places) -> None:
 
 
 def _evaluation(panel: Any, evaluation: Evaluation, one: Comparison) -> None:
-    """The accuracy of each arm with its interval, and its macro-F1 where there is one."""
+    """The measures of each arm with their intervals, two at most."""
     at = np.arange(len(one.arms))[::-1]
-    _intervals(panel, at + 0.12, [arm.accuracy for arm in one.arms], "accuracy", COLOURS["real"])
-    if all(arm.macro_f1 for arm in one.arms):
-        scores = [arm.macro_f1 for arm in one.arms if arm.macro_f1]
-        _intervals(panel, at - 0.12, scores, "macro-F1", COLOURS["synthetic"])
+    shares = [name for name in one.measures if name not in NATS]
+    for name, by, origin in zip(shares, (0.12, -0.12), ("real", "synthetic"), strict=False):
+        _intervals(panel, at + by, [arm.scores[name] for arm in one.arms], MEASURES[name], COLOURS[origin])
     panel.set_yticks(at, [_text(arm.name, 30) for arm in one.arms])
     told = (_text(evaluation.test, 50), _text(evaluation.learner, 30), one.subsampled)
     title = f"{', '.join(filter(None, told))}; {evaluation.seeds} seeds"

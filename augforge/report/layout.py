@@ -71,7 +71,7 @@ def _embedded(
 ) -> tuple[str, NDArray[np.int64], NDArray[np.float32]] | None:
     """The model that has embedded most of the images, the rows (m,) of those, and their vectors (m, d)."""
     best: tuple[str, NDArray[np.int64], NDArray[np.float32]] | None = None
-    for name, task in _models(recipe):
+    for name, task in embedding_models(recipe):
         try:
             vectors = stored_vectors(name, task, Store(folder))
         except AugforgeError:  # a model that is no longer there has no vectors that could be found
@@ -82,7 +82,7 @@ def _embedded(
     return best
 
 
-def _models(recipe: Recipe) -> list[tuple[str, str]]:
+def embedding_models(recipe: Recipe) -> list[tuple[str, str]]:
     """The embedding models that the stages name, each once."""
     named = [(name, task) for stage in recipe.stages for name, task in stage.models() if task in TASKS]
     return list(dict.fromkeys(named))

@@ -14,10 +14,13 @@ from augforge.optional import require
 from augforge.report.columns import as_json
 
 CODE = (
-    "data", "dom", "charts", "overview", "picture", "address", "gallery", "detail", "scores", "judges", "mislabelled",
-    "heat", "pairs", "selection", "balance", "map", "evaluation", "next", "main",
+    "app/data", "shared/dom", "shared/charts", "shared/shapes", "shared/facts", "shared/cut", "app/overview",
+    "app/picture", "app/address", "app/gallery", "app/detail", "app/scores", "app/judges", "app/mislabelled",
+    "app/heat", "app/pairs", "app/copies", "app/facts", "app/selection", "app/balance", "app/map", "app/evaluation",
+    "app/next", "app/main",
 )  # fmt: skip
-"""The files of app/, in the order in which they are joined."""
+"""The files in the order in which they are joined; those of shared/ are also modules of the page of `augforge view`."""
+MODULE_LINES = re.compile(r"^(?:import|export) .*;\n", re.MULTILINE)
 BLOCK = 250
 """Thumbnails of one JSON block; a block is read when one of its pictures is first shown."""
 
@@ -33,7 +36,7 @@ def render(title: str, blocks: Mapping[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    code, style = [_chart_library(), _code()], _text("style.css")
+    code, style = [_chart_library(), _code()], _text("shared/base.css") + _text("style.css")
     environment = Environment(loader=PackageLoader("augforge.report", ""), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("template.html.j2").render(
         title=title,
@@ -74,7 +77,8 @@ def _chart_library() -> str:
 
 @cache
 def _code() -> str:
-    return "'use strict';\n" + "\n".join(_text(f"app/{name}.js") for name in CODE)
+    """One script: a file that is opened from disk may load no modules."""
+    return "'use strict';\n" + "\n".join(MODULE_LINES.sub("", _text(f"{name}.js")) for name in CODE)
 
 
 def _text(name: str) -> str:

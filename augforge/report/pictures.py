@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from augforge.data import images
+from augforge.data.key_index import KeyIndex
 from augforge.data.pictures import parse_pictures
 from augforge.errors import AugforgeError, BadImage, RemoteError, SourceError
 from augforge.io import open_source
@@ -28,7 +31,7 @@ class Pictures:
     def __init__(self, folder: Path, recipe: Recipe | None) -> None:
         self._folder, self._recipe = folder, recipe
         self._run = self._opened(lambda: Run(str(folder)))
-        self._made: dict[str, dict[str, tuple[pa.Table, int]]] = {}
+        self._made: dict[str, _Made] = {}
         self._sources: dict[int, Source | None] = {}
 
     def image(self, row: Mapping[str, Any]) -> bytes:
@@ -60,12 +63,12 @@ class Pictures:
         return _of_source(source, locator, what)
 
     def _of_parts(self, name: str, identity: str, what: str) -> bytes:
+        if Path(name).name != name:
+            raise BadImage("the part that held it is none of this run")
         if name not in self._made:
-            self._made[name] = _index(self._folder / "parts" / name)
-        table, row = self._made[name].get(identity, (None, 0))
-        column = "image" if what == "image" else "companions"
-        cell = None if table is None else table.column(column)[row].as_py()
-        cell = dict(cell or ()).get(what) if column == "companions" else cell
+            self._made[name] = _Made(self._folder / "parts" / name)
+        cell = self._made[name].cell(identity, "image" if what == "image" else "companions")
+        cell = cell if what == "image" else dict(cell or ()).get(what)
         if not cell:
             raise BadImage("the part that held it is gone")
         return bytes(cell)
@@ -97,13 +100,21 @@ def _of_source(source: Source, locator: str, what: str) -> bytes:
         raise BadImage("its source is out of reach") from error
 
 
-def _index(folder: Path) -> dict[str, tuple[pa.Table, int]]:
-    """Where each made image lies, by its id; the files are mapped, not read."""
-    found: dict[str, tuple[pa.Table, int]] = {}
-    for path in sorted(folder.glob("*.arrow")):
-        try:
-            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        except (pa.ArrowException, OSError):  # damaged: the next run makes it again, here its images are missing
-            continue
-        found |= {identity: (table, row) for row, identity in enumerate(table.column("id").to_pylist())}
-    return found
+class _Made:
+    """The images that lie in a folder of parts, found by their ids; the files are mapped, not read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tables: list[pa.Table] = []
+        for path in sorted(folder.glob("*.arrow")):
+            with suppress(pa.ArrowException, OSError):  # damaged: the next run makes it again, here images are missing
+                self._tables.append(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+        self._starts = np.cumsum([0, *map(len, self._tables)])
+        self._index = KeyIndex([table.column("id") for table in self._tables])
+
+    def cell(self, identity: str, column: str) -> Any:
+        """What a column has of an image; None of one that is not there."""
+        (row,) = self._index.find([identity]).tolist()
+        if row < 0:
+            return None
+        number = int(np.searchsorted(self._starts, row, "right")) - 1
+        return self._tables[number].column(column)[row - int(self._starts[number])].as_py()

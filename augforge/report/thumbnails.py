@@ -28,6 +28,8 @@ from augforge.report.pictures import Pictures
 from augforge.report.shapes import shapes
 from augforge.report.strips import strip
 
+COPIES = 400
+"""Of the nearest pairs so many have a thumbnail before all others."""
 MOST = 4_000
 """Thumbnails of one report; more would make it slow to write, and nobody looks at so many."""
 SIDES = (256, 224, 192, 160, 128)
@@ -113,12 +115,13 @@ def in_order(findings: Findings) -> Iterator[int]:
 
     The rows of each stratum (the stage that made them, the class, whether and by what they were dropped) are in the
     order of a hash of their ids, and the strata take turns; parents come just before the first of their children, and
-    an image just before the first that went as its near-duplicate. First of all come those whose label is likely wrong
-    and those with a heat map, which somebody has to look at. Withheld rows are left out.
+    an image just before the first that went as its near-duplicate, or is nearest to it. First of all come those whose
+    label is likely wrong, those with a heat map, and the most similar of the nearest pairs, which somebody has to look
+    at. Withheld rows are left out.
     """
     ids = findings.rows.column("id").to_pylist()
     parents, places = findings.rows.column("parents").to_pylist(), {identity: row for row, identity in enumerate(ids)}
-    hidden, seen, twins = findings.hidden, set(), dict(findings.pairs)
+    hidden, seen, twins = findings.hidden, set(), _twins(findings)
     for row in (*_doubtful(findings), *_by_turns(findings, ids)):
         before = [places[parent] for parent in parents[row] or () if parent in places]
         for one in (*before, *([twins[row]] if row in twins else []), row):
@@ -127,9 +130,15 @@ def in_order(findings: Findings) -> Iterator[int]:
                 yield one
 
 
+def _twins(findings: Findings) -> dict[int, int]:
+    """The row that each near-duplicate nearly is, and that each generated image is nearest to."""
+    return {**dict(findings.pairs), **{copy.row: copy.other for copy in findings.copies}}
+
+
 def _doubtful(findings: Findings) -> list[int]:
     """The rows that somebody has to look at."""
-    return [*(row for row, _ in findings.mislabelled), *(heat.row for heat in findings.heat)]
+    likely = [copy.row for copy in findings.copies[:COPIES]]
+    return [*(row for row, _ in findings.mislabelled), *(heat.row for heat in findings.heat), *likely]
 
 
 def _by_turns(findings: Findings, ids: Sequence[str]) -> list[int]:

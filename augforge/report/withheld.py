@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +22,19 @@ def withheld(rows: pa.Table) -> tuple[Flags, Flags]:
     kept, and exact copies of any of them. Where a safety filter judged images of an origin, the others of that origin
     which it never saw (because an earlier stage had dropped them) are not shown either: nobody knows what is on them.
     """
-    scores = _scores(rows)
     by_stage = np.array([bool(by and STAGE.fullmatch(by)) for by in rows.column("dropped_by").to_pylist()], dtype=bool)
-    flagged = _with_copies(by_stage | (scores < 0), rows.column("digest"))
+    origins = np.asarray(pc.index_in(rows.column("origin"), value_set=pc.unique(rows.column("origin"))))
+    return withheld_of(by_stage, _scores(rows), rows.column("digest"), origins)
+
+
+def withheld_of(
+    by_stage: Flags, scores: NDArray[np.float64], digests: pa.ChunkedArray, origins: NDArray[np.integer[Any]]
+) -> tuple[Flags, Flags]:
+    """As `withheld`, of columns (n,): whether a safety filter dropped each, its score (NaN without), its digest, and a
+    number for its origin."""
+    flagged = _with_copies(by_stage | (scores < 0), digests)
     judged = by_stage | ~np.isnan(scores)
-    origins = np.asarray(rows.column("origin").to_pylist(), dtype=object)
-    seen = np.isin(origins, np.unique(origins[judged].astype(str))) if judged.any() else np.zeros(len(rows), bool)
+    seen = np.isin(origins, np.unique(origins[judged]))
     return flagged, seen & ~judged & ~flagged
 
 
@@ -39,5 +47,5 @@ def _with_copies(flagged: Flags, digests: pa.ChunkedArray) -> Flags:
     """As `flagged`, with every image of the same bytes."""
     known = pc.unique(digests.filter(pa.array(flagged)))
     bad = [digest for digest in known.to_pylist() if digest]
-    copies: Flags = np.asarray(pc.is_in(digests, value_set=pa.array(bad, pa.string())).to_pylist(), dtype=bool)
+    copies: Flags = np.asarray(pc.is_in(digests, value_set=pa.array(bad, pa.string())))
     return np.logical_or(flagged, copies)

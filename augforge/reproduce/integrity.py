@@ -5,34 +5,47 @@ Nothing is changed here: damaged parts are set aside, and results written again,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from augforge.algorithms.selection.units import Run
 from augforge.data.files import digest_of, read_sealed
 from augforge.data.record import Problem, changed
 from augforge.errors import AugforgeError, StoreError
 from augforge.models.directory import check_weights, read_record
 from augforge.progress import Progress
 
+_TOGETHER = 4
+"""Files that are read together."""
+
 __all__ = ["Problem", "check_files", "checked_files"]
 
 
-def check_files(folder: Path, progress: Progress | None = None) -> list[Problem]:
+def check_files(folder: Path, progress: Progress | None = None, run: Run = map) -> list[Problem]:
     """Read every file of a run folder whose digest is known, and say which are missing or damaged.
 
     Result files by what run.json records of them, parts and vectors by their names, JSON by the digest in it, trained
-    models by their records.
+    models by their records. `run` calls a function of some files; what it does that by changes nothing but the time.
     """
-    found: list[Problem] = []
     places = _places(folder)
+    some = [places[start : start + _TOGETHER] for start in range(0, len(places), _TOGETHER)]
     with (progress or Progress()).bar("files", len(places) + 1, "files") as bar:
-        found += _result(folder)
+        found = _result(folder)
         bar.advance()
-        for path in places:
-            if what := _problem(path):
-                found.append(Problem(path.relative_to(folder).as_posix(), what))
-            bar.advance()
+        for paths, problems in zip(some, run(problems_of, some), strict=True):
+            named = zip(paths, problems.tolist(), strict=True)
+            found += [Problem(path.relative_to(folder).as_posix(), what) for path, what in named if what]
+            bar.advance(len(paths))
     return found
+
+
+def problems_of(paths: Sequence[Path]) -> NDArray[np.str_]:
+    """(n,) what is wrong with parts, sealed JSON files or trained models; "" where one is sound."""
+    return np.array([_problem(path) for path in paths], dtype=np.str_)
 
 
 def checked_files(folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from augforge.data.record import LEDGER
 from augforge.data.store import Store
 from augforge.engine.guards import compared, refuse_touching
 from augforge.engine.run import Summary, run
+from augforge.engine.runners.classes import bring_lists
 from augforge.errors import StoreError
 from augforge.progress import Progress
 from augforge.provenance.drift import (
@@ -105,6 +106,8 @@ def rebuild(
     _check_reference(reference)
     if from_scratch:
         _clear(recipe, out, bool(options.get("replace", False)), progress)
+    if "words" in locked:
+        _bring_words(recipe, locked, Store(out, progress.say))
     summary = run(recipe, out, progress=progress, **options)
     now = read_lock(out / NAME)
     why = tuple(causes(locked, now))
@@ -115,6 +118,12 @@ def rebuild(
     if not alike:
         found.append(Drift("result", "pixels", str(locked["result"]["pixels"]), str(now["result"]["pixels"])))
     return Rebuilt(level, not found, why, tuple(found), pixels, flipped(locked, now), summary, allowed)
+
+
+def _bring_words(recipe: Recipe, locked: Lock, store: Store) -> None:
+    """Put the lists of the lock where the run looks for them, so that no language model writes them again."""
+    with store.locked():
+        bring_lists(recipe, locked["words"], store)
 
 
 def _check_reference(reference: Path | None) -> None:

@@ -209,6 +209,8 @@ def stage_of(generation_config: Mapping[str, Any]) -> Generator:
         recorded = generation_config.get(kebab(option))
         if isinstance(recorded, dict) and "digest" in recorded:
             _check_model(getattr(stage, option), task, str(recorded["digest"]))
+    for recorded in generation_config.get("loras", ()):
+        _check_model(recorded["name"], "lora", str(recorded["digest"]))
     return stage
 
 
@@ -256,7 +258,8 @@ def _apart(archive: Archive, sample: Sample, data: bytes) -> float:
 
 def _trained_for(folder: Path, generation_config: Mapping[str, Any]) -> dict[str, Model]:
     """The models that the run trained and that images of `generation_config` were made with, by name."""
-    wanted = {m["digest"]: str(m["name"]) for m in generation_config.values() if isinstance(m, dict) and "digest" in m}
+    models = [*generation_config.values(), *generation_config.get("loras", ())]
+    wanted = {m["digest"]: str(m["name"]) for m in models if isinstance(m, dict) and "digest" in m}
     found = {}
     for place in sorted((folder / "models").glob("*")):
         record = read_record(place)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augforge.data import images
 from augforge.data.record import LEDGER
 from augforge.data.sample import Sample, is_evaluation
 from augforge.data.store import MARKS, Store
+from augforge.engine.calls import Caller
+from augforge.engine.engines.local import Local
+from augforge.engine.pixels import Pixels
+from augforge.engine.work import Engine, Place
 from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
 from augforge.io.dataset import Dataset
 from augforge.models.devices import check_device
@@ -23,6 +32,8 @@ from augforge.reproduce.remake import Archive, Remade, remake, why_not_reproduci
 
 MOST = 20
 """Findings of one kind that are named one by one."""
+_TOGETHER = 256
+"""Rows whose images are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +62,17 @@ class Verdict:
         return not self.findings
 
 
-def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Progress | None = None) -> Verdict:
+def verify(
+    folder: Path,
+    sample: int = 0,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> Verdict:
     """Check the run folder `folder`, and remake `sample` of its synthetic images, chosen by a hash of their ids.
+
+    Files and images are read and hashed by `engine`, by default in this process; it is closed at the end.
 
     Raises:
         StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
@@ -61,23 +81,43 @@ def verify(folder: Path, sample: int = 0, *, device: str = "auto", progress: Pro
     if not any((folder / name).exists() for name in (LEDGER, *MARKS)):
         raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
     progress, verdict = progress or Progress(), Verdict(str(folder))
-    verdict.findings += [*_files(folder, verdict, progress), *_circle(folder)]
+    with closing(engine or Local()) as engine, TemporaryDirectory() as answers:
+        run = Caller(Store(Path(answers)), engine, Place(Pixels([]), "cpu", progress), "verify")
+        _check(folder, sample, verdict, Checking(device, progress, run))
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """How it is checked: where images are made again, who is told, and what reads files and images."""
+
+    device: str
+    progress: Progress
+    run: Caller
+
+    @property
+    def shown(self) -> Progress:
+        """Who shows how far it is, unless an engine does."""
+        return Progress() if self.run.elsewhere else self.progress
+
+
+def _check(folder: Path, sample: int, verdict: Verdict, how: Checking) -> None:
+    verdict.findings += [*_files(folder, verdict, how), *_circle(folder)]
     try:
         archive = Archive(folder)
     except SourceError:
         if (folder / "samples.parquet").is_file() and verdict.findings:
-            return verdict  # what is wrong is said already
+            return  # what is wrong is said already
         raise
     verdict.findings += _ledger(archive)
     verdict.findings += _counts(archive, folder)
-    verdict.findings += _dataset(archive, folder, verdict, progress)
-    verdict.findings += _remakes(archive, sample, verdict, device, progress)
-    return verdict
+    verdict.findings += _dataset(archive, folder, verdict, how)
+    verdict.findings += _remakes(archive, sample, verdict, how)
 
 
-def _files(folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
+def _files(folder: Path, verdict: Verdict, how: Checking) -> Iterator[Finding]:
     """Files that are missing or not those that were written, and files that were set aside."""
-    yield from (Finding(problem.path, problem.what) for problem in check_files(folder, progress))
+    yield from (Finding(problem.path, problem.what) for problem in check_files(folder, how.shown, how.run))
     verdict.files = len(checked_files(folder))
     for path in sorted(folder.rglob("*.damaged")):
         yield Finding(str(path.relative_to(folder)), "was found damaged and set aside")
@@ -141,45 +181,89 @@ def _counts(archive: Archive, folder: Path) -> Iterator[Finding]:
             yield Finding(NAME, f"{name}: the ledger says otherwise")
 
 
-def _dataset(archive: Archive, folder: Path, verdict: Verdict, progress: Progress) -> Iterator[Finding]:
+def _dataset(archive: Archive, folder: Path, verdict: Verdict, how: Checking) -> Iterator[Finding]:
     """Whether the dataset holds exactly the kept samples, each with the bytes, label and split of the ledger."""
-    dataset, ledger = Dataset(str(folder / "dataset")), archive.ledger
+    where, ledger = str(folder / "dataset"), archive.ledger
     kept = {sample.id: sample for sample in ledger.samples(ledger.visible())}
-    found: list[Finding] = []
-    seen: set[str] = set()
-    with progress.bar("rows", len(kept)) as bar:
-        for entry in dataset.entries():
-            carried = entry.carried or {}
-            identity = str(carried.get("id"))
-            verdict.rows += 1
-            if identity in seen or identity not in kept:
-                twice = "it comes twice" if identity in seen else "the ledger does not keep it"
-                found.append(Finding(f"dataset, row {identity}", twice))
-            else:
-                found += _row(dataset, entry.locator, entry.label, kept[identity])
-            seen.add(identity)
-            bar.advance()
-    found += [Finding(f"dataset, row {identity}", "is missing") for identity in kept if identity not in seen]
+    rows, found = _rows(where, kept, verdict)
+    there = {row.id for row in rows}
+    found += [*_wrong_images(where, rows, how)]
+    found += [Finding(f"dataset, row {identity}", "is missing") for identity in kept if identity not in there]
     yield from found[:MOST]
     if len(found) > MOST:
         yield Finding("dataset", f"… {len(found) - MOST:,} more")
 
 
-def _row(dataset: Dataset, locator: str, label: str | None, sample: Sample) -> Iterator[Finding]:
-    where = f"dataset, row {sample.id}"
+def _rows(where: str, kept: Mapping[str, Sample], verdict: Verdict) -> tuple[list[_Row], list[Finding]]:
+    """The rows of the dataset that stand for kept samples, each once; and what is wrong beside their images."""
+    rows: dict[str, _Row] = {}
+    found: list[Finding] = []
+    for entry in Dataset(where).entries():
+        identity = str((entry.carried or {}).get("id"))
+        verdict.rows += 1
+        sample = kept.get(identity)
+        if sample is None or identity in rows:
+            what = "the ledger does not keep it" if sample is None else "it comes twice"
+            found.append(Finding(f"dataset, row {identity}", what))
+            continue
+        rows[identity] = _Row(entry.locator, identity, sample.digest, dict(sample.pictures))
+        if entry.label != sample.label:
+            what = f"its label is {entry.label!r}, the ledger says {sample.label!r}"
+            found.append(Finding(f"dataset, row {identity}", what))
+    return list(rows.values()), found
+
+
+def _wrong_images(where: str, rows: Sequence[_Row], how: Checking) -> Iterator[Finding]:
+    """Images of rows that are not those of the ledger."""
+    some = [rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER)]
+    with how.shown.bar("rows", len(rows)) as bar:
+        for asked, problems in zip(some, how.run(partial(problems_of_rows, _Images(where)), some), strict=True):
+            named = zip(asked, problems.tolist(), strict=True)
+            yield from (Finding(f"dataset, row {row.id}", what) for row, what in named if what)
+            bar.advance(len(asked))
+
+
+class _Row(NamedTuple):
+    """A row of the dataset, and the digests that its image and pictures have in the ledger."""
+
+    locator: str
+    id: str
+    digest: str
+    pictures: dict[str, str]
+
+
+def problems_of_rows(images: _Images, rows: Sequence[_Row]) -> NDArray[np.str_]:
+    """(n,) what is wrong with the images of rows of a dataset; "" where nothing is."""
+    return np.array([_problem_of_row(images.dataset, row) for row in rows], dtype=np.str_)
+
+
+class _Images:
+    """The dataset of a run folder, opened when it is read, in each process once."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return Dataset(self.where)
+
+    def __reduce__(self) -> tuple[type[_Images], tuple[str]]:
+        return _Images, (self.where,)
+
+
+def _problem_of_row(dataset: Dataset, row: _Row) -> str:
     try:
-        if images.digest(dataset.read(locator)) != sample.digest:
-            yield Finding(where, "its image has another digest than the ledger says")
-        for name, digest in sample.pictures.items():
-            if images.digest(dataset.read_picture(locator, name)) != digest:
-                yield Finding(where, f"its {name} has another digest than the ledger says")
+        if images.digest(dataset.read(row.locator)) != row.digest:
+            return "its image has another digest than the ledger says"
+        for name, digest in row.pictures.items():
+            if images.digest(dataset.read_picture(row.locator, name)) != digest:
+                return f"its {name} has another digest than the ledger says"
     except BadImage as error:
-        yield Finding(where, error.message)
-    if label != sample.label:
-        yield Finding(where, f"its label is {label!r}, the ledger says {sample.label!r}")
+        return error.message
+    return ""
 
 
-def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progress: Progress) -> Iterator[Finding]:
+def _remakes(archive: Archive, count: int, verdict: Verdict, how: Checking) -> Iterator[Finding]:
     """Whether some synthetic images come out again as they are."""
     candidates = chosen(archive.ledger, archive.ledger.visible("synthetic"), count)
     samples = [sample for sample in candidates if sample.generation_config is not None]
@@ -189,8 +273,8 @@ def _remakes(archive: Archive, count: int, verdict: Verdict, device: str, progre
     samples = [sample for sample in samples if sample.id not in hindered]
     if not samples:
         return
-    with progress.bar("remake", len(samples)) as bar:
-        for made in remake(archive, samples, device):
+    with how.progress.bar("remake", len(samples)) as bar:
+        for made in remake(archive, samples, how.device):
             yield from _compared(made, verdict)
             bar.advance()
 

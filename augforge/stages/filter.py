@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from augforge.algorithms.rules import Rule, Scale, Verdict
+    from augforge.data.nearest import Nearest
+    from augforge.data.stage_facts import Facts
     from augforge.stages.filter_inputs import FilterInputs
 
     FloatArray = NDArray[np.float64]
@@ -139,6 +141,10 @@ class Filter(Stage):
         """(n,) why each would go, given the decisive scores (n,); None or () where the rule says it well enough."""
         return ()
 
+    def facts(self, inputs: FilterInputs) -> Facts:
+        """What the run records of the judging as a whole, such as a threshold that was fitted; {} for nothing."""
+        return {}
+
     def remark(self, inputs: FilterInputs) -> str:
         """What the run says of the judging, beside who goes; "" for nothing."""
         return ""
@@ -181,6 +187,11 @@ class EmbeddingFilter(Filter):
         return () if getattr(self, "looks_at_pixels", False) else ("torch",)
 
     @property
+    def judge(self) -> tuple[str, str]:
+        """The model whose vectors of images are looked at, and the task that it is for: the first of `models`."""
+        return self.models()[0]
+
+    @property
     def exact(self) -> bool:
         """As `Filter.exact`."""
         return bool(getattr(self, "looks_at_pixels", False))
@@ -188,3 +199,7 @@ class EmbeddingFilter(Filter):
     @abstractmethod
     def compare(self, inputs: FilterInputs) -> dict[str, FloatArray]:
         """An array (n,) for each of `measures` that is asked for, NaN where nothing can be said."""
+
+    def nearest(self, inputs: FilterInputs, scores: FloatArray) -> Sequence[Nearest | None]:
+        """(n,) the image that each is nearest to, by the decisive scores (n,); () of a filter that names none."""
+        return ()

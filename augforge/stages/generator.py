@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from augforge.data.pool import Pool
+    from augforge.data.pool import Pool, Pools
     from augforge.data.sample import Sample
 
 
@@ -122,8 +122,6 @@ class Generator(Stage):
     needs_labels: ClassVar[bool] = True
     uses_pictures: ClassVar[frozenset[str] | None] = frozenset()
     """The names of those of the parents' pictures that it is given; None for all of them."""
-    plans_by_likeness: ClassVar[bool] = False
-    """Whether its parents are chosen by how alike images are, which its model of images says."""
     trained: ClassVar[bool] = True
     """Whether a trained model makes the images, which their marks say."""
 
@@ -220,6 +218,11 @@ class Generator(Stage):
         return 32
 
     @property
+    def plans_by_likeness(self) -> bool:
+        """Whether its parents are chosen by how alike images are, which its model of images says."""
+        return False
+
+    @property
     def batch_dependent(self) -> bool:
         """Whether images of one batch influence each other, so that the batch is part of their identity."""
         return False
@@ -234,6 +237,21 @@ class Generator(Stage):
 
         `label` is the class, None only if `needs_labels` is false. All randomness must follow from `seed`.
         """
+
+    def also_drawn(self, label: str | None, parents: Sequence[Sample], pool: Pool, seed: int) -> Mapping[str, Any]:
+        """Further random parameters of an image whose parents are drawn; all randomness must follow from `seed`."""
+        return {}
+
+    def draw_among(self, label: Any, parent: Sample | None, pools: Pools, variant: int, seed: int) -> SampledParams:
+        """As `sample_params`, for a generator that looks at the images of other classes, too; see `pools`."""
+        parents, drawn = self.sample_params(label, parent, pools[label], variant, seed)
+        drawn = {**drawn, **self.also_drawn(label, parents, pools[label], seed)}
+        more, also = self.further_parents(label, pools, seed)
+        return [*parents, *more], {**drawn, **also}
+
+    def further_parents(self, label: Any, pools: Pools, seed: int) -> SampledParams:
+        """Parents behind those of `sample_params`, and what is drawn for them; `pools` has images of all classes."""
+        return [], {}
 
     def pictures_of(self, parent: Sample) -> list[str]:
         """The names of the pictures of a parent that it is given."""

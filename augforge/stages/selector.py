@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from augforge.algorithms.selection import Certificate, Selection
+    from augforge.algorithms.selection.units import Run
 
     Vectors = NDArray[np.float32]
 
@@ -87,6 +88,27 @@ class Selector(Stage):
     @abstractmethod
     def choose(self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None) -> Selection:
         """Choose `budget` of n images by `labels` (n,), `ids` (n,) and what `compared` returned, if it needs any."""
+
+
+class RowSelector(Selector):
+    """A selector that may read vectors by rows, in parts: for these it is told what computes them."""
+
+    @abstractmethod
+    def choose(
+        self, budget: int, labels: Sequence[str], ids: Sequence[str], features: Vectors | None, run: Run = map
+    ) -> Selection:
+        """As `Selector.choose`; `run` computes parts, and changes nothing but the time."""
+
+    @abstractmethod
+    def certify(
+        self,
+        selection: Selection,
+        labels: Sequence[str],
+        ids: Sequence[str],
+        features: Vectors,
+        run: Run = map,
+    ) -> Certificate | None:
+        """As `Selector.certify`, with the same `run`."""
 
 
 class Subsampler(Stage):

@@ -3,8 +3,10 @@
     Generator         generates images                               `sample_params` of one image, `load` the model
     PixelFilter       scores from the pixels of one image            `measure`
     EmbeddingFilter   scores from embeddings                         `compare`
+    QuestionFilter    scores from a model's answers                  `question_of` a class, `load` the model
     Selector          selects a subset, looking at all images        `choose`
     Subsampler        keeps at most so many real images per class    `max_per_class`
+    Captioner         says in words what images show                 `load` the model, `about` it
     Labeler           labels unlabelled images                       `decide`
     Splitter          assigns images to splits                       `assign`
     Trainer           trains a model on the images so far            `roles` of the images, `training_task`
@@ -29,15 +31,24 @@ from augforge.errors import ModelError
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-def _check_template(template: str) -> str:
-    unknown = set(re.findall(r"{(.*?)}", template)) - {"label"}
-    if unknown:
-        raise ValueError(f"{{{sorted(unknown)[0]}}} cannot be filled in; only {{label}} can")
-    return template
+def _filled_by(*known: str) -> AfterValidator:
+    """Refuses a template with something else in braces."""
+
+    def check(template: str) -> str:
+        unknown = set(re.findall(r"{(.*?)}", template)) - set(known)
+        if unknown:
+            can = " and ".join(f"{{{name}}}" for name in known)
+            raise ValueError(f"{{{sorted(unknown)[0]}}} cannot be filled in; only {can} can")
+        return template
+
+    return AfterValidator(check)
 
 
 Mark = TypeVar("Mark")
-Prompt = Annotated[str, AfterValidator(_check_template)]
+Prompt = Annotated[str, _filled_by("label")]
+"""A text in which {label} stands for the name of a class."""
+CaptionPrompt = Annotated[str, _filled_by("label", "caption")]
+"""A text in which {label} stands for the name of a class, and {caption} for what a caption says of an image."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class Stage(BaseModel, ABC):
     `decision_options` names the options that only decide what to do with stored results, or how many images to
     generate: changing one of them never makes a stored result stale. `earlier_names` are what options were called
     before, which is still read. `trial` says what is done with a model after it is loaded, before it is used.
+    `lists_of_models` has the options that each name several models, and the task of these.
     """
 
     model_config = ConfigDict(
@@ -93,6 +105,7 @@ class Stage(BaseModel, ABC):
     earlier_names: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
     trial: ClassVar[str] = ""
+    lists_of_models: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -110,7 +123,8 @@ class Stage(BaseModel, ABC):
     def models(self) -> list[tuple[str, str]]:
         """The models that the options name, each with the task that it is for."""
         named = [(getattr(self, option), task) for option, task in self.tasks().items()]
-        return [(name, task) for name, task in named if name is not None]
+        several = [(name, task) for option, task in self.lists_of_models.items() for name in getattr(self, option)]
+        return [(name, task) for name, task in [*named, *several] if name is not None]
 
     @classmethod
     def column_options(cls) -> list[str]:
@@ -121,6 +135,10 @@ class Stage(BaseModel, ABC):
     def needs_one_label(self) -> bool:
         """Whether it cannot take images with several labels or a soft label, and says so."""
         return False
+
+    def companions(self) -> tuple[str, ...]:
+        """Where more weights lie than those of its models, such as an adapter's: on a hub or on this disk."""
+        return ()
 
     def check(self) -> None:
         """Raise RecipeError or ModelError if the options contradict each other; nothing is loaded here."""
@@ -136,13 +154,21 @@ class Stage(BaseModel, ABC):
     def check_weights(self) -> None:
         """ModelError where weights beside those of `models` can be had from nowhere; asked before a run begins."""
 
+    def idle_options(self) -> frozenset[str]:
+        """Options, named as in a recipe, that change nothing as the others stand: what is stored depends on none."""
+        return frozenset()
+
     def measured_options(self) -> dict[str, Any]:
         """The options that a stored result depends on."""
-        return self.model_dump(mode="json", by_alias=True, exclude=set(self.decision_options))
+        return self._without_idle(self.model_dump(mode="json", by_alias=True, exclude=set(self.decision_options)))
 
     def options(self) -> dict[str, Any]:
-        """Every option, as in a recipe."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """Every option that is not idle, as in a recipe."""
+        return self._without_idle(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+    def _without_idle(self, options: dict[str, Any]) -> dict[str, Any]:
+        idle = self.idle_options()
+        return {name: value for name, value in options.items() if name not in idle}
 
 
 class AsksAboutClasses(Stage):
@@ -179,7 +205,7 @@ class AsksAboutClasses(Stage):
             more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
             raise ModelError(
                 f"{self.verb} {self.name}: {model.name} does not know {unknown[0]!r}{more}; it is {model.about}",
-                f"{self.ways_out}; or rehearse with any-class",
+                f"{self.ways_out}; or rehearse with any-class (--any-class)",
             )
 
 

@@ -12,6 +12,7 @@ from augforge.stages.stage import Stage
 
 if TYPE_CHECKING:
     from augforge.data.ledger import Indices, Ledger
+    from augforge.data.sample import Sample
     from augforge.training.images import TrainingImages
     from augforge.training.task import TrainingContext, TrainingTask
 
@@ -67,6 +68,14 @@ class Trainer(Stage):
     def sources_from(cls, given: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
         """The sources that the command line names by `arguments`, each with the options of its format."""
         return [(source, {}) for sources in given.values() for source in sources]
+
+    def usable(self, role: str, samples: Sequence[Sample]) -> tuple[Sequence[Sample], str]:
+        """Those of the images of a role that it can use, and what is to be said of the others; RecipeError if none."""
+        return samples, ""
+
+    def texts(self, samples: Sequence[Sample]) -> Sequence[str]:
+        """What is read in the annotations of the images and decides what the model becomes; () if nothing is."""
+        return ()
 
     def verdict(self, measured: Mapping[str, float]) -> str:
         """What has to be said of a finished model, given what was measured of it; "" if nothing has."""

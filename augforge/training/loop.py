@@ -88,6 +88,8 @@ def train(training_task: TrainingTask, plan: Plan, folder: Path, progress: Progr
     with progress.bar(title, plan.steps * plan.batch) as bar, _Ahead(training_task, plan, start) as batches:
         bar.advance(start * plan.batch)
         for step in range(start, plan.steps):
+            if training_task.finished(history.measured):
+                break
             history.window.append(_step(training_task, step, next(batches)))
             bar.advance(plan.batch)
             if (step + 1) % LOOK_EVERY == 0 or step + 1 == plan.steps:
@@ -226,7 +228,7 @@ class _Ahead:
 
     def _prepare(self, step: int) -> Batch:
         place = self._training_task.context.accelerator.process_index
-        return self._training_task.batch(rng(self._training_task.context.seed, f"batch-{step}-{place}"))
+        return self._training_task.batch_at(step, rng(self._training_task.context.seed, f"batch-{step}-{place}"))
 
     def __exit__(self, *error: object) -> None:
         for future in self._waiting:

@@ -47,13 +47,16 @@ class Result:
     """What is saved: the weights that inference needs, and the plain facts that rebuild the network around them.
 
     `weights_file` is where in the model directory the weights lie, and `files` are others that lie beside them, for
-    libraries that look for a layout of their own.
+    libraries that look for a layout of their own. `more_weights` are further files of weights, by where they lie, and
+    `metadata` is what every one of them says in its header.
     """
 
     weights: Mapping[str, Tensor]
     facts: Mapping[str, Any] = field(default_factory=dict)
     weights_file: str = WEIGHTS
     files: Mapping[str, bytes] = field(default_factory=dict)
+    more_weights: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class TrainingTask(ABC):
@@ -74,6 +77,10 @@ class TrainingTask(ABC):
     @abstractmethod
     def batch(self, random: np.random.Generator) -> Batch:
         """The inputs of one step, from the training images. Called in another thread, ahead of the step."""
+
+    def batch_at(self, step: int, random: np.random.Generator) -> Batch:
+        """As `batch`, for a training whose steps are not all alike."""
+        return self.batch(random)
 
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -97,6 +104,10 @@ class TrainingTask(ABC):
         None for a task that makes no pictures.
         """
         return None
+
+    def finished(self, measured: Sequence[Mapping[str, float]]) -> bool:
+        """Whether what was measured so far says that more steps are of no use."""
+        return False
 
     def lr_factor(self, step: int) -> float:
         """The factor of the learning rate: constant, then falling linearly to zero over the second half."""

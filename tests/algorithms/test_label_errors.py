@@ -55,7 +55,7 @@ def test_it_says_what_cleanlab_says_of_the_same_probabilities(filter_by):
     vectors, given, _, _ = blobs(per_class=30)
     probabilities = out_of_sample(vectors, given, dealt(given))
     found = judge(given, probabilities, filter_by, "normalized-margin")
-    expected = find_label_issues(given, probabilities, filter_by=filter_by.replace("-", "_"))
+    expected = find_label_issues(given, probabilities, filter_by=filter_by.replace("-", "_"), n_jobs=1)
     assert found.wrong.tolist() == expected.tolist() and found.wrong.any()
     quality = get_label_quality_scores(given, probabilities, method="normalized_margin")
     assert np.array_equal(found.quality, quality)

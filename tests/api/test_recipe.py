@@ -44,7 +44,11 @@ def test_a_source_is_a_path_or_a_run_too(pictures: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("nowhere", "nowhere"), (3, "source 1: it is a mapping"), (["sample:digits", None], "source 2: it is a mapping")],
+    [
+        ("nowhere", "nowhere"),
+        (3, "source 1: 3 is no mapping"),
+        (["sample:digits", None], "source 2: None is no mapping"),
+    ],
 )
 def test_what_is_no_source_is_refused(source: Any, message: str) -> None:
     with pytest.raises(augforge.AugforgeError, match=message):

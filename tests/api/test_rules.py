@@ -60,8 +60,8 @@ BROKEN: dict[str, tuple[list[Entry], str]] = {
     ),
     "a model for another task": (
         [{"filter": "clip", "model": "builtin-unclip"}],
-        "stage 1 (filter: clip): 'builtin-unclip' is a model for autoencoder, conditioning and variation, "
-        "not for image-embedding",
+        "stage 1 (filter: clip): 'builtin-unclip' is a model for autoencoder, conditioning, fine-tuning "
+        "and variation, not for image-embedding",
     ),
     "accepted by nothing": (
         [{"generate": "shifts", "fold": 1, "until-accepted": 2}],

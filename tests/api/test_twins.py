@@ -25,7 +25,10 @@ ELSEWHERE = {
     "format", "form", "exit_code",  # diff: Diff.markdown, Diff.plain, Diff.changes
     "what",  # list: a function for each
     "quiet", "verbose",  # how much a command says; methods have `progress`
+    "again",  # select: select_again, which is that option
     "dry_run",  # what a command would do; Recipe.plan
+    "licence",  # of run and check: `licences` of the recipe
+    "pictures", "withheld",  # review: how a terminal shows images; Run.images has them
     "accept",  # generate: filters after the generator in `stages`; rebuild has it
 }  # fmt: skip
 CALLED = {

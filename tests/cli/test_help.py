@@ -140,6 +140,7 @@ def test_every_option_that_a_panel_names_is_one(verb):
         fields |= set(stage_class(of, name).model_fields) if of == verb else set()
     also = {
         "accept",
+        "again",
         "resume",
         "yes",
         "on-shifts",
@@ -147,6 +148,7 @@ def test_every_option_that_a_panel_names_is_one(verb):
         "limit",
         "device",
         "max-bad",
+        "licence",
         "store",
         "retry",
         "flat",

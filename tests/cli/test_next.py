@@ -58,7 +58,7 @@ def test_what_follows_a_training_is_a_command_with_these_options(trainer):
 
 
 def test_the_check_above_knows_what_there_is_not():
-    for wrong in (["augforge", "view", "x"], ["augforge", "filter", "classifier", "x", "--classifier", "m"]):
+    for wrong in (["augforge", "behold", "x"], ["augforge", "filter", "classifier", "x", "--classifier", "m"]):
         with pytest.raises(AssertionError):
             parse(wrong)
 

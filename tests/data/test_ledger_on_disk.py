@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from augforge.data import ledger as ledgers
 from augforge.data import rows, texts
 from augforge.data.classes import filed_under, shares_of
 from augforge.data.ledger import Ledger
@@ -56,6 +57,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (rows, "IN_MEMORY", 2),
         (rows, "BATCH_ROWS", 2),
         (rows, "PIECE", 3),
+        (ledgers, "PIECE", 3),
+        (ledgers, "CHUNK", 2),
         (texts, "PAGE", 2),
     ):
         monkeypatch.setattr(module, name, number)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from augforge.data.vector_parts import Precision
+from augforge.data.vector_rows import VectorRows
 from augforge.data.vectors import Vectors, write_vectors
 
 
@@ -60,3 +61,16 @@ def test_what_was_read_is_given_back(tmp_path: Path) -> None:
     for start in range(0, 32_768, 4096):
         reader.read(np.arange(start, start + 4096))
     assert mapped_mb() - before < 20
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_products_are_those_of_the_matrix(
+    tmp_path: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several parts, and of blocks that do not fill."""
+    monkeypatch.setattr("augforge.data.vector_rows.BLOCK", 7)
+    reader = stored(tmp_path / "v", precision, 5, 20, 1, 14).by_rows()
+    vector = np.random.default_rng(9).normal(size=5).astype(np.float32)
+    found = reader.products(vector)
+    assert found.dtype == np.float32 and np.allclose(found, reader.read(np.arange(35)) @ vector, atol=1e-5)
+    assert VectorRows(()).products(vector).shape == (0,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from augforge.engine.runners.filter import _checked
+from augforge.engine.runners.measuring import _checked
 from augforge.stages.filters.sharpness import Sharpness
 
 

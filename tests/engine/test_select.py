@@ -14,6 +14,7 @@ from datasets import ClassLabel, Dataset, Features, Sequence, Value, load_from_d
 from datasets import Image as ImageFeature
 from PIL import Image
 
+from augforge.algorithms.selection import gradient_matching, softmax_residual
 from augforge.engine.run import Summary, run
 from augforge.errors import AugforgeError
 from augforge.recipe import parse_recipe
@@ -88,6 +89,16 @@ def test_a_column_that_changed_is_chosen_by_again_and_one_that_did_not_is_not(tm
 def test_what_stands_for_gradients_by_a_column(tmp_path: Path) -> None:
     stage = "{select: facility-location, proxy: softmax-residual, logits: z, count: 6}"
     assert select(write("parquet", tmp_path, logits()), tmp_path / "out", stage).kept == 6
+
+
+def test_the_weights_of_gradient_matching_are_those_of_the_samples(tmp_path: Path) -> None:
+    stage = "{select: gradient-matching, proxy: softmax-residual, logits: z, count: 6}"
+    out = tmp_path / "out"
+    assert select(write("parquet", tmp_path, logits()), out, stage).kept == 6
+    residuals = softmax_residual(logits(), LABELS)
+    expected = gradient_matching(residuals, 6, labels=LABELS)
+    assert sorted(load_from_disk(str(out / "dataset"))["weight"]) == pytest.approx(sorted(expected.weights))
+    assert chosen(out) == {pictures()[row] for row in expected.indices} and np.ptp(expected.weights) > 0.01
 
 
 def test_hardness_is_nothing_where_both_columns_are_the_same(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from augforge.engine.run import run as run_recipe
 from augforge.errors import ModelError, RecipeError, StoreError
 from augforge.models import find_model
 from augforge.recipe import parse_recipe
-from tests.conftest import write_images
+from tests.conftest import trap, write_images
 from tests.test_laws import rows
 
 run = partial(run_recipe, allow_empty=True)
@@ -125,7 +125,8 @@ def test_evaluation_images_do_not_teach(tmp_path):
     assert run(recipe(tmp_path / "set"), tmp_path / "out").work[1]["trained"] == 0
 
 
-def test_several_processes_make_one_model(pictures, tmp_path):
+def test_several_processes_make_one_model(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(trap(tmp_path / "present"))
     out = tmp_path / "out"
     run(recipe(pictures, train=", processes: 2"), out, device="cpu")
     (path,) = weights(out)

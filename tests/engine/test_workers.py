@@ -9,7 +9,7 @@ import torch
 
 from augforge.engine.run import run
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from tests.conftest import write_images
+from tests.conftest import trap, write_images
 from tests.test_laws import decisions, pixels
 
 
@@ -24,7 +24,8 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_two_processes_make_what_one_makes(tmp_path, tiny_unclip):
+def test_two_processes_make_what_one_makes(tmp_path, tiny_unclip, monkeypatch):
+    monkeypatch.chdir(trap(tmp_path / "present"))
     folder = write_images(tmp_path / "set", {"cat": 4, "dog": 3})
     options = {"model": str(tiny_unclip), "per-class": 5, "batch": 4, "steps": 2}
     for name, processes in (("one", 1), ("two", 2)):

@@ -12,7 +12,8 @@ from augforge.data.sample import Sample
 from augforge.engine.runners.subsample import subsample
 from augforge.errors import RecipeError
 from augforge.evaluate.arms import Outcomes, arms_of, by_rarity
-from augforge.evaluate.settings import ARMS
+from augforge.evaluate.settings import ARMS, settings_of
+from augforge.evaluate.tasks.classification import Classification
 from augforge.recipe import build_stage
 from augforge.stages.catalog import stage_class
 from augforge.stages.selectors.few_shot import FewShot
@@ -57,7 +58,7 @@ ROWS = [
 def fates_of(rows=ROWS, chain=CHAIN, classes=("cat",)) -> Outcomes:
     ledger = Ledger(list(classes))
     ledger.extend(rows)
-    return Outcomes(ledger, chain)
+    return Outcomes(ledger, chain, Classification(settings_of({})).learnable(ledger))
 
 
 def ids(outcomes: Outcomes, arm) -> set[str]:

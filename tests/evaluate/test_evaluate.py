@@ -37,21 +37,21 @@ def picture(label: int, number: int) -> Pictures.Image:
     return Pictures.fromarray(small.astype(np.uint8)).resize((32, 32), Pictures.Resampling.BICUBIC)
 
 
-def write_test(folder: Path, first: int = 5000) -> Path:
+def write_test(folder: Path, first: int = 5000, drawn=picture) -> Path:
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
         for number in range(60):
-            picture(label, first + number).save(folder / name / f"{number}.png")
+            drawn(label, first + number).save(folder / name / f"{number}.png")
     return folder
 
 
-def write_run(folder: Path, shift: int) -> Path:
+def write_run(folder: Path, shift: int, drawn=picture) -> Path:
     """A run over a dataset of ours: one real image of each class, and forty synthetic ones of class + `shift`."""
     rows: dict[str, list] = {name: [] for name in ("image", "label", "id", "origin", "provenance")}
     for label in range(3):
         for number in range(41):
             made = number >= 1
-            rows["image"].append(picture((label + shift) % 3 if made else label, 100 + number + 50 * made))
+            rows["image"].append(drawn((label + shift) % 3 if made else label, 100 + number + 50 * made))
             rows["label"].append(label)
             rows["id"].append(key(label, number))
             rows["origin"].append("synthetic" if made else "real")
@@ -176,14 +176,14 @@ def test_shift_sets_are_judged_by_family(folders, tmp_path):
 
 def test_a_source_without_families_is_no_shift_set(folders, tmp_path):
     with pytest.raises(SourceError, match="no image says of which family"):
-        read_shifts(str(folders["test"]), CLASSES, Store(tmp_path), Progress())
+        read_shifts(str(folders["test"]), Store(tmp_path), Progress())
 
 
 def test_the_run_folder_of_generate_shifts_is_a_shift_set_without_its_real_images(folders, tmp_path):
     stage = build_stage("generate", "shifts", {"real-to-synthetic": "1:1"})
     test = SourceSpec("folder", str(folders["test"]), {"splits": False})
     run(Recipe("s", 1, (test,), (stage,)), tmp_path / "shifts", limit=40)
-    found = read_shifts(str(tmp_path / "shifts"), CLASSES, Store(tmp_path / "store"), Progress())
+    found = read_shifts(str(tmp_path / "shifts"), Store(tmp_path / "store"), Progress())
     assert 30 < len(found) == len(found.families) <= 40  # a transform may leave nothing to see
     assert {"blur", "colour"} < set(found.families) and set(found.ledger.column("origin", found.rows)) == {"synthetic"}
 
@@ -192,7 +192,7 @@ def test_splits_may_be_the_families(tmp_path):
     rows = {"image": [picture(0, 1), picture(0, 2)], "label": [0, 0], "split": ["fog", "test"]}
     features = Features({"image": Image(), "label": ClassLabel(names=CLASSES), "split": Value("string")})
     Dataset.from_dict(rows, features=features).save_to_disk(str(tmp_path / "shifts"))
-    found = read_shifts(str(tmp_path / "shifts"), CLASSES, Store(tmp_path / "store"), Progress())
+    found = read_shifts(str(tmp_path / "shifts"), Store(tmp_path / "store"), Progress())
     assert found.families == ("fog",)
 
 

@@ -7,11 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from augforge.errors import RecipeError
 from augforge.evaluate.batches import half_and_half
-from augforge.evaluate.losses import sizes_for, soft_loss, targets_of
+from augforge.evaluate.losses import binary_loss, sizes_for, soft_loss, weighted
 from augforge.evaluate.mixes import mixer, paste, resize_mix
 
 LOGITS = torch.tensor([[1.0, 2.0, 0.5], [0.1, -1.0, 3.0]])
@@ -19,7 +19,7 @@ LABELS = torch.tensor([0, 2])
 
 
 def one_hot(weights=(1.0, 1.0)):
-    return targets_of(LABELS, torch.tensor(weights), 3)
+    return weighted(torch.eye(3)[LABELS], torch.tensor(weights))[:, :3]
 
 
 def test_without_sizes_it_is_the_cross_entropy():
@@ -99,8 +99,18 @@ def test_resizemix_draws_every_allowed_size():
 @pytest.mark.parametrize("name", ["mixup", "cutmix", "resizemix"])
 def test_mixes_carry_the_weights_along(name):
     torch.manual_seed(1)
-    targets = targets_of(torch.tensor([0, 1, 2, 0]), torch.tensor([1.0, 2.0, 3.0, 4.0]), 3)
-    images, mixed = mixer(name, 3)(torch.rand(4, 3, 8, 8), targets)
+    targets = weighted(torch.eye(3)[[0, 1, 2, 0]], torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    images, mixed = mixer(name, 4)(torch.rand(4, 3, 8, 8), targets)
     assert images.shape == (4, 3, 8, 8)
-    assert mixed.sum().item() == pytest.approx(10.0, rel=1e-5)
+    assert mixed.sum(dim=0)[3].item() == pytest.approx(10.0, rel=1e-5)
+    assert torch.allclose(mixed[:, :3].sum(dim=1), mixed[:, 3])
     assert not torch.allclose(mixed, targets)
+
+
+def test_several_labels_have_a_binary_loss_each():
+    targets, weights = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]), torch.tensor([2.0, 0.5])
+    each = binary_cross_entropy_with_logits(LOGITS, targets, reduction="none")
+    given = weighted(targets, weights)
+    assert binary_loss(LOGITS, given[:, :3], given[:, 3]).item() == pytest.approx(
+        (each * weights[:, None]).mean().item()
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from augforge.evaluate.classical import rand_augment
 from augforge.evaluate.network import Views, shifted, small_resnet
 
 RAMP = torch.arange(16, dtype=torch.uint8).view(1, 1, 1, 16).expand(64, 3, 16, 16)
@@ -47,8 +48,10 @@ def test_only_the_classical_arm_goes_through_randaugment():
     seen = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 3), dtype=np.uint8)
     plain, classical = (
         Views(seen, (0.5,) * 3, (0.25,) * 3, False, wanted, "cpu").drawn(np.arange(8), np.random.default_rng(1))
-        for wanted in (False, True)
+        for wanted in (None, rand_augment)
     )
-    again = Views(seen, (0.5,) * 3, (0.25,) * 3, False, True, "cpu").drawn(np.arange(8), np.random.default_rng(1))
+    again = Views(seen, (0.5,) * 3, (0.25,) * 3, False, rand_augment, "cpu").drawn(
+        np.arange(8), np.random.default_rng(1)
+    )
     assert torch.equal(again, classical) and not torch.allclose(plain, classical)
     assert plain.min() > -2.01 and plain.max() < 2.01

@@ -30,8 +30,12 @@ def request_for(backend: Backend, count: int = 3, guidance: float = 3.0, steps: 
         guidance=guidance,
         size=(32, 32),
     )
+    if backend.labels:
+        return replace(request, labels=[backend.labels[number % len(backend.labels)] for number in range(count)])
     if "embedding" in backend.carries:
         return replace(request, embeds=backend.embed(pictures, 4))
+    if "control" in backend.carries:
+        return replace(request, controls=[picture(20 + number) for number in range(count)])
     if "mask" in backend.carries:
         right = np.arange(32)[None].repeat(32, axis=0) > 12
         return replace(request, images=pictures, masks=[right] * count, jumps=Jumps(1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import wraps
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from augforge.models.backends import Backend, Request
+from augforge.models.backends.controlnet import ControlNet, _means
 from tests.models.conftest import CASES, EMBEDDING, Opener
 from tests.models.requests import difference, picture, request_for
 
@@ -31,9 +33,12 @@ def plainly(backend: Backend, request: Request, **condition: object) -> np.ndarr
     ).images
 
 
-OF_THEIR_OWN = ("ip-adapter", "ip-adapter-xl", "references", "unconditional")
-"""Adapters are given embeddings; what paints without a prompt goes back and forth, as no call of its pipeline does; and
-a call with references is for one row (test_references.py)."""
+OF_THEIR_OWN = (
+    *("ip-adapter", "ip-adapter-xl", "ip-adapter-flux", "ip-adapter-chroma", "ip-adapter-sd3"),
+    *("redux", "references", "unconditional"),
+)
+"""Adapters and Redux are given embeddings (test_redux.py); what paints without a prompt goes back and forth, as no call
+of its pipeline does; and a call with references is for one row (test_references.py)."""
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case not in OF_THEIR_OWN])
@@ -41,7 +46,10 @@ a call with references is for one row (test_references.py)."""
 def test_it_equals_the_plain_call(case: str, guidance: float, opened: Opener) -> None:
     backend = opened(case)
     request = request_for(backend, guidance=guidance)
-    assert difference(backend.generate(request), plainly(backend, request, **backend._condition(request))) < 1e-5
+    encodes = isinstance(backend, ControlNet) and backend._encodes_control
+    with _means(backend._pipe.vae) if encodes else nullcontext():  # else of random latents
+        plain = plainly(backend, request, **backend._condition(request))
+    assert difference(backend.generate(request), plain) < 1e-5
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith("text-to-image") and "flux" not in case])
@@ -73,7 +81,7 @@ def test_unclip_takes_an_image_as_its_embedding(opened: Opener) -> None:
     assert difference(backend.generate(request), plainly(backend, request, image=source)) < 1e-5
 
 
-@pytest.mark.parametrize("case", ["ip-adapter", "ip-adapter-xl"])
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("ip-adapter")])
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
 def test_an_adapter_takes_an_image_as_its_embedding(case: str, guidance: float, opened: Opener) -> None:
     backend = opened(case)
@@ -103,6 +111,51 @@ def test_each_row_gets_its_own_embedding_though_the_pipeline_repeats_them(opened
         assert difference(images[:1], backend.generate(request.rows(0, 1))) < 1e-5
         assert difference(images[1:], backend.generate(request.rows(1, 2))) < 1e-5
         assert difference(images[1:], backend.generate(wrong)[1:]) > 1e-3
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("case", ["ip-adapter", "ip-adapter-flux", "ip-adapter-chroma"])
+def test_an_adapter_takes_several_images_for_each_row(case: str, guidance: float, opened: Opener) -> None:
+    backend = opened(case)
+    pictures = [picture(number) for number in range(6)]
+    embeds = backend.embed(pictures, 8)
+    request = replace(request_for(backend, guidance=guidance), embeds=embeds.reshape(3, -1))
+    images = backend.generate(request)
+    for row in range(3):
+        alone, own = request.rows(row, row + 1), pictures[2 * row : 2 * row + 2]
+        assert difference(images[row : row + 1], plainly(backend, alone, ip_adapter_image=[own])) < 1e-5
+    once = replace(request, embeds=embeds[::2])
+    twice = replace(request, embeds=np.tile(embeds[::2], 2))
+    assert difference(backend.generate(once), images) > 1e-4
+    assert difference(backend.generate(once), backend.generate(twice)) < 1e-5
+
+
+@pytest.mark.parametrize("case", ["ip-adapter-flux", "ip-adapter-chroma", "ip-adapter-sd3"])
+def test_a_transformer_left_to_itself_mixes_the_images_of_a_batch(
+    case: str, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The known wrong form: n embeddings for n prompts, repeated once a prompt by the pipeline."""
+    backend = opened(case)
+    request = request_for(backend, count=2)
+    right = backend.generate(request)
+    monkeypatch.setattr("augforge.models.backends.ip_adapter._first", lambda embeds, halves, rows: embeds)
+    try:
+        wrong = backend.generate(request)
+    except RuntimeError as error:  # of Stable Diffusion 3 the shapes do not fit
+        assert "must match the size" in str(error)
+    else:
+        assert difference(wrong, right) > 1e-3
+
+
+def test_features_of_several_images_stand_one_after_the_other(opened: Opener) -> None:
+    backend = opened("ip-adapter-sd3")
+    embeds = backend.embed([picture(number) for number in range(6)], 8)
+    request = replace(request_for(backend), embeds=embeds.reshape(3, -1))
+    other = replace(request, embeds=np.concatenate([request.embeds[:2], request.embeds[2:] * 0]))
+    made, changed = backend.generate(request), backend.generate(other)
+    assert np.array_equal(made[:2], changed[:2])
+    assert difference(made[2], changed[2]) > 1e-4
+    assert difference(made, backend.generate(replace(request, embeds=embeds[::2]))) > 1e-4
 
 
 def test_scale_nought_is_the_model_without_the_adapter(opened: Opener) -> None:

@@ -53,9 +53,11 @@ def test_neighbours_change_no_bit(case: str, opened: Opener) -> None:
     mixed = replace(
         others,
         prompts=[request.prompts[0], *others.prompts[1:]],
+        labels=None if others.labels is None else [request.labels[0], *others.labels[1:]],
         seeds=[request.seeds[0], *others.seeds[1:]],
         embeds=None if others.embeds is None else np.concatenate([request.embeds[:1], others.embeds[1:]]),
         images=None if others.images is None else [request.images[0], *others.images[1:]],
+        controls=None if others.controls is None else [request.controls[0], *others.controls[1:]],
     )
     assert np.array_equal(opened(case).generate(request)[0], opened(case).generate(mixed)[0])
 
@@ -82,7 +84,7 @@ def test_bf16_stays_close(case: str, opened: Opener) -> None:
 
 @pytest.mark.parametrize("case", EMBEDDING)
 def test_the_embedding_changes_the_picture(case: str, opened: Opener) -> None:
-    request = request_for(opened(case))
+    request = replace(request_for(opened(case)), scale=2.0)
     other = replace(request, embeds=opened(case).embed([picture(50 + row) for row in range(3)], 4) * 3)
     changed = np.abs(opened(case).generate(request) - opened(case).generate(other)).max(axis=(1, 2, 3))
     assert (changed > 1e-3).all()
@@ -113,7 +115,8 @@ def test_strength_decides_how_much_of_the_source_remains(case: str, opened: Open
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_native_size_is_the_models_own(case: str, opened: Opener) -> None:
-    wanted = (256, 256) if case in ("text-to-image-flux", "references") else (32, 32)
+    of_flux = ("text-to-image-flux", "ip-adapter-flux", "ip-adapter-chroma", "redux", "references", "controlnet-flux")
+    wanted = (256, 256) if case in of_flux else (32, 32)
     assert opened(case).native_size == wanted
 
 
@@ -126,7 +129,7 @@ def test_facts_say_what_made_the_pictures(case: str, opened: Opener) -> None:
     assert {"pipeline", "scheduler", "attention", "cache", "compile", "versions"} <= set(facts)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case != "unconditional"])
+@pytest.mark.parametrize("case", [case for case in CASES if case not in ("unconditional", "class-conditional")])
 def test_nan_is_passed_on(case: str, opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = opened(case)
     decode = backend._decoder._net.decode
@@ -144,6 +147,12 @@ def test_nan_of_a_model_without_a_decoder_is_passed_on(opened: Opener, monkeypat
     request = request_for(backend)
     made, mask = backend.generate(request), request.masks[0]
     assert np.isnan(made[:, mask]).all() and not np.isnan(made[:, ~mask]).any()
+
+
+def test_nan_of_a_pipeline_that_always_decodes_is_passed_on(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = opened("class-conditional")
+    monkeypatch.setattr(backend.pipe.vae.config, "scaling_factor", float("nan"))
+    assert np.isnan(backend.generate(request_for(backend))).all()
 
 
 @pytest.mark.parametrize("case", ["inpainting", "inpainting-xl", "unconditional"])
@@ -170,9 +179,12 @@ def test_a_condition_that_it_cannot_carry_is_refused(case: str, opened: Opener) 
     if "embedding" not in backend.carries:
         with pytest.raises(ModelError, match="embedding"):
             backend.generate(replace(request, embeds=np.zeros((3, 32), np.float32)))
-    if "image" not in backend.carries:
+    if not any("image" in way for way in backend.ways):
         with pytest.raises(ModelError, match="image"):
             backend.generate(replace(request, images=[picture(0)] * 3))
+    if "control" not in backend.carries:
+        with pytest.raises(ModelError, match="control"):
+            backend.generate(replace(request, controls=[picture(0)] * 3))
     if not backend.reads_prompt:
         with pytest.raises(ModelError, match="negative"):
             backend.generate(replace(request, negatives=["grey"] * 3))

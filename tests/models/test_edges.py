@@ -229,13 +229,14 @@ def test_overlap_of_a_picture_with_itself_and_with_others(seed):
     assert edge_overlap(a, b) == edge_overlap(b, a) < 0.5
 
 
-# The same examples every time: now and then a weak edge drowns in the rounding of a dark picture (0.83 was seen once).
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(0, 10_000), st.floats(0.2, 1), st.integers(0, 40))
-def test_overlap_does_not_mind_darkness(seed, contrast, offset):
-    day = shapes(seed)
-    night = np.rint(day * (contrast * 0.8) + offset).astype(np.uint8)
-    assert edge_overlap(day, night) > 0.9
+def test_overlap_does_not_mind_darkness():
+    """Of 1,500 such pictures five were below 0.9: now and then a weak edge drowns in the rounding of a dark picture."""
+    random = np.random.default_rng(0)
+    found = []
+    for seed in range(300):
+        contrast, offset, day = random.uniform(0.16, 0.8), random.integers(41), shapes(seed)
+        found.append(edge_overlap(day, np.rint(day * contrast + offset).astype(np.uint8)))
+    assert np.mean(found) > 0.98 and np.quantile(found, 0.02) > 0.9
 
 
 def test_overlap_of_flat_pictures_is_nothing():

@@ -21,7 +21,7 @@ def test_a_wrong_name_is_answered_with_every_way_to_name_a_model(task):
     assert ways == ways_to_name(task) and "directory" in ways
     fit = {name for name, row in MODELS.items() if row.backend_for(task) and not (task == "safety" and row.knows)}
     assert all(name in ways for name in fit)
-    assert ("ARCH/PRETRAINED" in ways) == (task in ("image-text", "image-embedding", "safety"))
+    assert ("ARCH/PRETRAINED" in ways) == (task in ("image-text", "image-embedding", "safety", "preference"))
     assert ("package.module:function" in ways) == (task == "safety")
 
 
@@ -68,11 +68,17 @@ def test_a_model_that_is_left_out_is_asked_for_with_every_way_to_name_it(verb, n
     assert caught.value.hint == ways_to_name(task)
 
 
+CONTROLLED = {"controlnet": "builtin-controlnet", "control": "edges"}
 REQUIRED = {
+    **{("controlled", option): CONTROLLED for option in ("model", "edge_model", "depth_model")},
+    ("controlled", "controlnet"): {"control": "edges"},
     ("hardness", "teacher"): {"student": "efficientnet-lite2"},
     ("hardness", "student"): {"teacher": "efficientnet-lite2"},
     ("facility-location", "classifier"): {"proxy": "outer-product"},
     ("pre-screen", "model"): {"positive": ["cat"]},
+    ("aesthetic", "model"): {"head": __file__},
+    ("gradient-matching", "model"): {"classifier": "efficientnet-lite2"},
+    ("marginal", "model"): {"learner": "efficientnet-lite2"},
     ("weather", "depth_model"): {"kind": "fog"},
     ("weather", "model"): {"kind": "night"},
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from augforge.errors import ModelError
 from augforge.models import find_model
@@ -32,12 +33,18 @@ def backend(request: pytest.FixtureRequest, checkpoint: Checkpoint) -> Backend:
     return open_backend("references", str(checkpoint(request.param)), "cpu")
 
 
+def _of_row(request: Request, row: int) -> list[Image.Image]:
+    return [request.images[row], *(request.references[row] if request.references else ())]
+
+
 def row_by_row(backend: Backend, request: Request) -> np.ndarray:
     """The images of the pipeline itself, called in the plain way once a row."""
     more = {"guidance_scale": request.guidance} if "guidance_scale" in backend._takes else {}
+    if "true_cfg_scale" in backend._takes:  # without a negative prompt it would not be guided at all
+        more = {"true_cfg_scale": request.guidance, "negative_prompt": " "}
     made = [
         backend.pipe(
-            image=request.images[row].resize((64, 64), 1),
+            image=[image.resize((64, 64), 1) for image in _of_row(request, row)],
             prompt=request.prompts[row],
             width=32,
             height=32,
@@ -62,6 +69,23 @@ def test_the_parent_of_a_row_changes_that_row_alone(backend: Backend) -> None:
     one, changed = backend.generate(request), backend.generate(other)
     assert np.array_equal(one[0], changed[0])
     assert difference(one[1], changed[1]) > 1e-5
+
+
+def test_a_row_refers_to_further_images_of_its_own(backend: Backend) -> None:
+    request = replace(request_for(backend, count=2, steps=2), images=[picture(1, 64), picture(2, 64)])
+    several = replace(request, references=[[picture(3, 64)], [picture(4, 64)]])
+    made = backend.generate(several)
+    assert difference(made, row_by_row(backend, several)) < 1e-5
+    other = replace(several, references=[[picture(3, 64)], [picture(5, 64)]])
+    assert np.array_equal(made[0], backend.generate(other)[0])
+    assert difference(made[1], backend.generate(other)[1]) > 1e-5
+    assert difference(made, backend.generate(request)) > 1e-5
+
+
+def test_one_reference_for_all_is_not_taken_for_several(opened: Opener) -> None:
+    backend = opened("image-to-image")
+    with pytest.raises(ModelError, match="cannot refer to several"):
+        backend.generate(replace(request_for(backend), references=[[picture(1)]] * 3))
 
 
 def test_every_kind_is_tested(checkpoint: Checkpoint) -> None:

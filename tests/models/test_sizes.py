@@ -33,6 +33,12 @@ def autoencoder(blocks: int) -> dict[str, list[int]]:
         ("text-to-image", {"vae": autoencoder(5)}, 16),  # half a latent is none
         ("text-to-image", {"vae": autoencoder(4), "transformer": {"patch_size": 1}}, 16),  # Flux packs 2 x 2
         ("text-to-image", {"vae": autoencoder(4), "transformer": {"patch_size": 4}}, 32),
+        (
+            "text-to-image",
+            {"vae": {"encoder_block_out_channels": [8] * 6}, "transformer": {"patch_size": 1}},
+            32,
+        ),  # SANA
+        ("text-to-image", {"vae": {"dim_mult": [1, 2, 4, 4]}, "transformer": {"patch_size": 2}}, 16),  # Qwen-Image
         ("kandinsky-2.2", {"movq": autoencoder(4)}, 64),  # it rounds up to the square of the factor
         ("kandinsky-2.2", {"movq": autoencoder(3)}, 16),
         ("text-to-image", {}, 8),

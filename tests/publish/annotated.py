@@ -65,6 +65,7 @@ ANNOTATIONS = st.fixed_dictionaries({}, optional={
     "boxes": st.lists(boxes(), max_size=3),
     "keypoints": st.lists(keypoints(), max_size=3),
     "caption": TEXTS,
+    "captioned_by": st.fixed_dictionaries({"stage": TEXTS}, optional={"model": TEXTS, "prompt": TEXTS}),
     "extra": st.fixed_dictionaries({}, optional={
         "camera": TEXTS.map(lambda text: {"type": "string", "value": text}),
         "frame": st.integers(-(2**63), 2**63 - 1).map(lambda number: {"type": "int64", "value": number}),

@@ -66,7 +66,8 @@ EVERYTHING = {
         {"box": [0.0, 0.0, 40.0, 12.0], "label": "bus", "iscrowd": True, "attributes": {"file": "DSC_1.jpg", "n": 3}},
         {"box": [0.0, 12.0, 8.0, 20.0], "label": "car", "segmentation": segmentation.encoded(INSIDE)},
     ],
-    "keypoints": [PERSON], "caption": "a car", "labels": ["car", "bus"], "soft_label": {"car": 1.0},
+    "keypoints": [PERSON], "caption": "a car", "captioned_by": {"model": "/home/jane/models/blip", "prompt": "?"},
+    "labels": ["car", "bus"], "soft_label": {"car": 1.0},
     "extra": {"path": {"type": "string", "value": "/home/jane/1.jpg"}, "name": {"type": "string", "value": "DSC_1.jpg"},
               "camera": {"type": "string", "value": "left"}},
 }  # fmt: skip

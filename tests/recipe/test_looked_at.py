@@ -13,6 +13,7 @@ from augforge.engine.run import run
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage, parse_recipe
 from augforge.recipe.looked_at import looked_at, on_of, said, settled
+from augforge.stages.captioner import Captioner
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.filter import Filter
 from augforge.stages.filters.duplicates import Duplicates
@@ -22,11 +23,17 @@ from tests.conftest import write_images
 DEFAULTS = {
     **dict.fromkeys(("clip", "margin", "prototype", "outlier", "classifier", "quality", "sharpness"), "auto"),
     **dict.fromkeys(("musc", "efficientad", "pre-screen"), "auto"),
+    **dict.fromkeys(("marginal", "preference", "aesthetic", "watermark", "text", "similar-to"), "auto"),
+    "memorised": "synthetic",  # real images are what it compares with
+    "weight-classifier": "synthetic",  # it weighs the children of one image against each other
+    "filter vlm": "auto",
+    "caption vlm": "real",  # generated images have the prompts that they were made from
     "semantic-loss": "synthetic",  # it compares with parents
     "noisy-labels": "real",  # what was generated for a class was labelled by nobody
     **dict.fromkeys(("degenerate", "safety", "duplicates"), "all"),  # what is wrong whoever made it
-    **dict.fromkeys(("label-preserved", "weight-unicon"), "synthetic"),  # what only generated images have
+    **dict.fromkeys(("label-preserved", "weight-unicon", "edges"), "synthetic"),  # what only generated images have
     **dict.fromkeys(("facility-location", "k-center", "diverse-anchors", "max-loss", "hardness", "random"), "auto"),
+    **dict.fromkeys(("gradient-matching",), "auto"),
     "balanced": "all",  # equal numbers of synthetic images alone balance nothing
 }
 LOOKING = [name for name in STAGES if "on" in stage_class(*name).model_fields]
@@ -34,7 +41,8 @@ LOOKING = [name for name in STAGES if "on" in stage_class(*name).model_fields]
 
 @pytest.mark.parametrize("verb_and_name", LOOKING, ids="-".join)
 def test_every_default_is_the_one_that_was_thought_through(verb_and_name: tuple[str, str]) -> None:
-    assert stage_class(*verb_and_name).model_fields["on"].default == DEFAULTS[verb_and_name[1]]
+    default = DEFAULTS.get(" ".join(verb_and_name)) or DEFAULTS[verb_and_name[1]]
+    assert stage_class(*verb_and_name).model_fields["on"].default == default
 
 
 @pytest.mark.parametrize("verb_and_name", LOOKING, ids="-".join)
@@ -45,7 +53,7 @@ def test_no_default_is_a_share_of_the_images(verb_and_name: tuple[str, str]) -> 
     elif issubclass(cls, Selector):
         assert cls.model_fields["share"].default is None and cls.model_fields["count"].default is None
     else:
-        assert issubclass(cls, Duplicates)
+        assert issubclass(cls, (Duplicates, Captioner))
 
 
 SHARP, RANDOM = build_stage("filter", "sharpness", {"keep": 0.5}), build_stage("select", "random", {"share": 0.5})
@@ -162,7 +170,7 @@ def test_the_recipes_filter_first(path: Path) -> None:
     assert [warning for warning in found if not warning.endswith("is not here: a run would stop at once")] == []
 
 
-@pytest.mark.parametrize("name", ["facility-location", "k-center", "max-loss"])
+@pytest.mark.parametrize("name", ["facility-location", "k-center", "max-loss", "gradient-matching"])
 def test_the_one_line_says_that_outliers_are_kept(name: str) -> None:
     line = (stage_class("select", name).__doc__ or "").split("\n")[0]
     assert ("outliers" in line or "mislabelled" in line) and "filter" in line

@@ -92,7 +92,7 @@ def test_of_a_classifier_it_is_said_what_the_figures_are_of() -> None:
     data = {"train": {"images": 9}, "held-out": {"images": 6}}
     record = {"data": data, "facts": {"classes": ["circle", "square", "triangle"]}}
     measured = {"measured": {"accuracy": 1.0, "recall circle": 1.0, "recall square": 1.0}}
-    assert said_of_judging(record | measured) == ["measured on 6 held-out images; of triangle none is held out"]
+    assert said_of_judging(record | measured) == ["measured on 6 held-out images; of class triangle none is held out"]
     record["data"]["held-out"]["images"] = 0
     assert said_of_judging(record | measured) == ["measured on images that it was trained on: none is held out"]
     assert said_of_judging({"data": {"day": {"images": 3}}}) == []

@@ -57,7 +57,7 @@ WRONG = [
     ("stages:\n  - filter: clip\n    keep: .5\n    min: .2", "keep and min exclude each other", ""),
     (
         "stages:\n  - filter: clip\n    model: builtin-unclip",
-        "is a model for autoencoder, conditioning and variation, not for image-embedding",
+        "is a model for autoencoder, conditioning, fine-tuning and variation, not for image-embedding",
         "builtin-clip",
     ),
     ("stages:\n  - filter: clip\n    model: builtin-clop", "there is no model called 'builtin-clop'", "'builtin-clip'"),
@@ -89,12 +89,22 @@ def test_a_wrong_recipe_is_one_message(tmp_path, text, message, hint):
         ("{foldr: x}", "source 1: it needs exactly one of"),
         ("{folder: x, splt: train}", "unknown key 'splt'"),
         ("[]", "the list is empty"),
-        ("3", "source 1: it is a mapping"),
+        ("3", "source 1: 3 is no mapping"),
     ],
 )
 def test_a_wrong_source_says_so(source, message):
     with pytest.raises(RecipeError, match=message.replace("(", r"\(")):
         parse_recipe(f"source: {source}")
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [("my/photos", "{folder: my/photos}"), ("'sample:digits'", "{sample: digits}"), ("a:b", "{folder: a:b}")],
+)
+def test_a_source_that_is_a_text_is_told_how_to_write_it(source: str, meant: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        parse_recipe(f"source: {source}")
+    assert meant in error.value.hint
 
 
 def test_a_missing_source_says_so():

@@ -35,7 +35,7 @@ def hiding(folder: str | Path, command: list[str]) -> list[str]:
 def python_without(folder: Path, cache: Path, script: Path, module: str = "augforge.engine.engines.process") -> str:
     """A Python for `Processes`, written as `script`: it does not see `folder`, and has a cache of its own."""
     command = " ".join(f"'{word}'" for word in hiding(folder, [sys.executable]))
-    script.write_text(f"#!/bin/sh\nshift 2\nexport AUGFORGE_CACHE='{cache}'\nexec {command} -m {module} \"$@\"\n")
+    script.write_text(f"#!/bin/sh\nshift 3\nexport AUGFORGE_CACHE='{cache}'\nexec {command} -m {module} \"$@\"\n")
     script.chmod(0o755)
     return str(script)
 

@@ -49,7 +49,7 @@ def test_from_a_bucket_into_a_bucket(bucket: Bucket, pictures: Path):
         ("report {run} --out s3://bucket/x.html", "s3://bucket/x.html is a URL: only a run is written to one"),
         ("train classifier {source} --embedder builtin-clip --out s3://bucket/x", "s3://bucket/x is a URL"),
         ("filter quality {source} --keep 0.5 --out runs/x --store s3://bucket/x", "s3://bucket/x is a URL"),
-        ("filter quality {source} --keep 0.5 --out gs://bucket/x", "no run is written to gs://bucket/x"),
+        ("filter quality {source} --keep 0.5 --out hf://datasets/a/x", "no run is written to hf://datasets/a/x"),
         ("filter quality {source} --keep 0.5 --out s4://bucket/x", "no run is written to s4://bucket/x"),
         ("filter quality s4://bucket/x --keep 0.5 --out runs/x", "nothing is read from s4://"),
         ("filter quality https://example.org/x --keep 0.5 --out runs/x", "is a web address, and nothing is downloaded"),

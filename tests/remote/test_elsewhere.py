@@ -261,7 +261,7 @@ def test_the_worker_opens_with_what_was_fetched(away, held, monkeypatch):
     (held.folder / "models" / "night-0" / "model.json").write_text("{}")
     held.keep("models")
     model = Model("mine", ("night",), str(NOWHERE / "models" / "night-0"), "", "", identity="x")
-    given = task(away, Setting((), {"doubled": (NOWHERE / "parts" / "doubled", DOUBLED)}, {"mine": model}, "cpu"))
+    given = task(away, Setting((), {"doubled": (NOWHERE / "parts" / "doubled", DOUBLED, "id")}, {"mine": model}, "cpu"))
     worker = Worker()
     with serving(worker) as answers:
         worker.tell(Order(1, replace(given, work=Looking())), answers.put)

@@ -390,8 +390,10 @@ def test_a_worker_writes_only_while_the_driver_holds_the_lease(bucket: Bucket):
 
 def test_a_large_file_is_written_in_parts(bucket: Bucket, monkeypatch):
     from augforge.remote import bucket as buckets
+    from augforge.remote.conditions.s3 import S3
 
     monkeypatch.setattr(buckets, "PIECE", 5 << 20)
+    monkeypatch.setattr(S3, "writing", {**S3.writing, "chunksize": 5 << 20})
     url = f"{bucket.root}/run"
     folder = folder_to_write(url)
     content = random.Random(0).randbytes(12 << 20)

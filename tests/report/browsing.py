@@ -15,11 +15,13 @@ READY = "html[data-ready=true]"
 class Problems(list[str]):
     """What the browser complained about: console errors and warnings, exceptions, dialogs, requests to elsewhere."""
 
-    def watch(self, page: Any) -> None:
+    def watch(self, page: Any, *within: str) -> None:
+        """Listen to a page; it may ask for what begins with one of `within`, for files and for what it has itself."""
+        allowed = ("file:", "data:", *within)
         page.on("console", lambda said: said.type in ("error", "warning") and self.append(said.text))
         page.on("pageerror", lambda error: self.append(str(error)))
         page.on("dialog", lambda dialog: (self.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or self.append(request.url))
+        page.on("request", lambda request: request.url.startswith(allowed) or self.append(request.url))
 
 
 def eventually(page: Any, script: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from augforge.report import Written, write_report
-from tests.report.browsing import CHROMIUM, READY, Problems
+from tests.report.browsing import READY, Problems
 from tests.report.runs import make_run
 
 
@@ -30,16 +30,6 @@ def written(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
 def html(written: Written) -> str:
     """The text of it."""
     return Path(written.path).read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A running Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the extra `dev`)")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from augforge.cli.app import app
+from augforge.data.measures import MEASURES, NATS
 from augforge.errors import StoreError
 from augforge.report import write_report
 from augforge.report.evaluation import read_evaluation
@@ -104,15 +105,24 @@ def test_a_run_without_recipe_scores_or_vectors_has_a_report(tmp_path):
     assert len(told["notes"]) == 2 and told["map"] is None
 
 
+def with_scores(arm):
+    """An arm as the report's scripts read it: its measures by themselves."""
+    measures = ("accuracy", "macro-f1")
+    rest = {name: value for name, value in arm.items() if name not in measures}
+    return {**rest, "scores": {name: arm[name] for name in measures}}
+
+
 def test_an_evaluation_is_read_and_a_damaged_one_is_named(tmp_path):
     assert read_evaluation(tmp_path) is None
     good = evaluation(EVIL)
     (tmp_path / "evaluation.json").write_text(json.dumps(good))
     for one in (good, *good["runs"]):
         one |= {name: one.get(name) for name in ("shots", "imbalance")}
-    good["tested"] = None
+        one["arms"] = [with_scores(arm) for arm in one["arms"]]
+    good |= {"tested": None, "measures": MEASURES, "nats": sorted(NATS)}
     assert json.loads(json.dumps(read_evaluation(tmp_path).plain())) == good
     good["arms"][1]["difference"]["verdict"] = "great"
+    del good["measures"], good["nats"]
     (tmp_path / "evaluation.json").write_text(json.dumps(good))
     with pytest.raises(StoreError, match=r"arms\.1\.difference\.verdict"):
         read_evaluation(tmp_path)

@@ -16,7 +16,7 @@ from augforge.stages.catalog import STAGES, stage_class
 from tests.conftest import write_images
 from tests.models.test_vision import vit
 
-ASKING = {("filter", "margin"), ("filter", "safety")}
+ASKING = {("filter", "margin"), ("filter", "safety"), ("filter", "marginal")}
 """The stages that cannot do without texts."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import chain, product
+from itertools import chain, groupby, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ _REGION, _REGION_BOUND = 7, 0.11  # 32nds of the side; by what share of the cont
 _GAINS, _SHIFT = (0.8, 1.25), 24
 _SATURATED = 250
 _LEAST_CONTRAST = 48  # grey levels
+_WINDOW = (-2, -1)  # the axes of colours (w, n, 3)
 
 
 def plain(smalls: Small) -> NDArray[np.bool_]:
@@ -108,7 +109,7 @@ def _of_regions(inner: NDArray[np.uint8], outer: NDArray[np.uint8], place: Place
     whole = inner.astype(np.float32), outer.astype(np.float32)
     window = whole[1][place.top : place.top + place.width, place.left : place.left + place.width]
     a, b = (_means(part, side)[::step, ::step] for part in (_shrunk(whole[0], place.width), window))
-    rests = chain(*(_rests(a.reshape(-1, 3), b.reshape(-1, 3), gradual=gradual) for gradual in (False, True)))
+    rests = chain(*(_rests(a.reshape(-1, 3), b.reshape(1, -1, 3), gradual=gradual) for gradual in (False, True)))
     least = min(float(np.abs(_means(rest.reshape(a.shape), _REGION)).max()) for rest in rests)
     contrast = _contrast_of(*(_means(picture, side) for picture in whole))
     return min(least / contrast * DIFFERENT / _REGION_BOUND, 1.0)
@@ -137,28 +138,25 @@ class Place(NamedTuple):
 def _best(inner: Floats, outer: Floats, place: Place) -> tuple[float, Place]:
     """How much `inner` (s, s, 3), shrunk, differs at least from a window of `outer` (s, s, 3) at `place`; and where."""
     size = len(outer)
-    side = _SIZES[size][1]
+    side, step = _SIZES[size][1], 1 if size == SIDE else 2
     means, least = _means(outer, side), (np.inf, place)
     contrast = _contrast_of(means, _means(inner, side))
-    shrunk: dict[int, Floats] = {}
-    for window in place.around(size):
-        if window.width not in shrunk:
-            shrunk[window.width] = _means(_shrunk(inner, window.width), side)
-        end = window.width - side + 1
-        part = means[window.top : window.top + end, window.left : window.left + end]
-        step = 1 if size == SIDE else 2
-        left = _left(shrunk[window.width][::step, ::step].reshape(-1, 3), part[::step, ::step].reshape(-1, 3))
-        least = min(least, (left / contrast, window))
+    for width, some in groupby(place.around(size), lambda window: window.width):
+        windows, end = list(some), width - side + 1
+        shrunk = _means(_shrunk(inner, width), side)[::step, ::step].reshape(-1, 3)
+        parts = [means[top : top + end : step, left : left + end : step].reshape(-1, 3) for _, top, left in windows]
+        found = _left(shrunk, np.stack(parts) if len(parts) > 1 else parts[0][None]).tolist()
+        least = min(least, *((left / contrast, window) for left, window in zip(found, windows, strict=True)))
     return least
 
 
-def _left(a: Floats, b: Floats) -> float:
-    """The largest difference of colours (n, 3) and (n, 3) after the best change of brightness of all of them."""
-    return min(float(np.abs(rest).max()) for rest in _rests(a, b))
+def _left(a: Floats, b: Floats) -> Floats:
+    """(w,) the largest difference of colours (n, 3) and each of (w, n, 3) after the best change of their brightness."""
+    return np.asarray(np.minimum.reduce([np.abs(rest).max(axis=_WINDOW) for rest in _rests(a, b)]), dtype=np.float32)
 
 
 def _rests(a: Floats, b: Floats, *, gradual: bool = False) -> Iterator[Floats]:
-    """(n, 3) what is left between colours (n, 3) and (n, 3) after each kind of change of brightness of all of them.
+    """(w, n, 3) what is left between colours (n, 3) and each of (w, n, 3) after each kind of change of brightness.
 
     What may have been white before does not tell the change; if `gradual`, a level tells less the lighter it is,
     because the mean of an edge to white is too dark where white was cut off.
@@ -171,31 +169,43 @@ def _rests(a: Floats, b: Floats, *, gradual: bool = False) -> Iterator[Floats]:
 
 
 def _after_line(a: Floats, b: Floats) -> Floats:
-    """(n, 3) the same, after a change of contrast and brightness: one gain and one shift for all channels."""
-    centre, other = a.mean(), b.mean()
+    """(w, n, 3) the same, after a change of contrast and brightness: one gain and one shift for all channels."""
+    centre, other = a.mean(), b.mean(axis=_WINDOW, keepdims=True)
     spread = float(np.square(a - centre).mean())
-    gain = np.clip(float(((a - centre) * (b - other)).mean()) / max(spread, 1e-6), *_GAINS)
+    together = ((a - centre) * (b - other)).mean(axis=_WINDOW, keepdims=True).astype(np.float64)
+    gain = np.clip(together / max(spread, 1e-6), *_GAINS)
     shift = np.clip(other - gain * centre, (1 - gain) * 128 - _SHIFT, (1 - gain) * 128 + _SHIFT)
     return np.asarray(b - gain * a - shift, dtype=np.float32)
 
 
 def _after_gain(a: Floats, b: Floats, weights: Floats) -> Floats:
-    """(n, 3) the same, after every level was multiplied, as levels of `weights` (n, 3) say; over white is white."""
-    known = float((weights * a * a).sum())
-    gain = float((weights * a * b).sum()) / max(known, 1e-6) if weights.any() else 1.0
+    """(w, n, 3) the same, after every level was multiplied, as levels of `weights` (w, n, 3) say; over white is white.
+
+    Either side may be one for all, (n, 3).
+    """
+    products = (weights * a * a, weights * a * b)
+    known, together = (each.sum(axis=_WINDOW, keepdims=True).astype(np.float64) for each in products)
+    gain = np.where(weights.any(axis=_WINDOW, keepdims=True), together / np.maximum(known, 1e-6), 1.0)
     return np.asarray(b - np.minimum(np.clip(gain, *_GAINS) * a, 255), dtype=np.float32)
 
 
 def _means(picture: Floats, side: int) -> Floats:
     """(s - side + 1, s - side + 1, 3) the mean colours of all square windows of a picture (s, s, 3)."""
     by = _averaging(len(picture), side)
-    return np.asarray(np.einsum("ij,jkc,lk->ilc", by, picture, by, optimize=True), dtype=np.float32)
+    return _along_both(by, picture)
 
 
 def _shrunk(picture: Floats, width: int) -> Floats:
     """(width, width, 3) a picture (s, s, 3) made smaller."""
-    by = shrinking(width, len(picture))
-    return np.asarray(np.einsum("ij,jkc,lk->ilc", by, picture, by, optimize=True), dtype=np.float32)
+    return _along_both(shrinking(width, len(picture)), picture)
+
+
+def _along_both(by: Floats, picture: Floats) -> Floats:
+    """(m, m, 3) a picture (s, s, 3) times a matrix (m, s), along its columns and its rows."""
+    m, s = by.shape
+    columns = (picture.transpose(1, 2, 0).reshape(-1, s) @ by.T).reshape(s, 3, m)
+    both = (columns.transpose(1, 2, 0).reshape(-1, s) @ by.T).reshape(3, m, m)
+    return np.asarray(both.transpose(1, 2, 0), dtype=np.float32)
 
 
 def _contrast_of(left: Floats, right: Floats) -> float:

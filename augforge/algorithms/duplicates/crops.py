@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 SMALLEST, SLIGHTLY = 26, 29
 """A part is at least so many of the 32 pixels wide and high, 81 % of each side; 91 % for pictures of near hashes."""
 _PAIRS = 32  # at a time: their windows stay in the cache
-_LEAST = 1e-3
+LEAST = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def best_windows(left: Small, right: Small, *, flips: bool = True, smallest: int
     found = np.full((len(left), 6), -1.0)
     for start in range(0, len(left), _PAIRS):
         part = slice(start, start + _PAIRS)
-        a, b = _details(left[part]), _details(right[part])
+        a, b = details_of(left[part]), details_of(right[part])
         there, back = _inside(a, b, flips, smallest), _inside(b, a, flips, smallest)
         found[part, :5] = np.where(back[:, :1] > there[:, :1], back, there)
         found[part, 5] = back[:, 0] > there[:, 0]
@@ -77,7 +77,7 @@ def _inside(small: Floats, large: Floats, flips: bool, smallest: int) -> NDArray
         found = windows.reshape(len(small), places**2, width * width) @ wanted
         spread = _boxes(squares, width) - _boxes(sums, width) ** 2 / width**2
         lengths = np.sqrt(spread.clip(0))[..., None]
-        found = np.where(lengths > _LEAST * width, found / np.maximum(lengths, _LEAST), 0).reshape(len(small), -1)
+        found = np.where(lengths > LEAST * width, found / np.maximum(lengths, LEAST), 0).reshape(len(small), -1)
         first = found.argmax(axis=1)
         place, mirrored = np.divmod(first, len(turned))
         now = np.stack([found.max(axis=1), np.full(len(small), width), *np.divmod(place, places), mirrored], axis=1)
@@ -103,12 +103,12 @@ def _unit(pictures: Floats) -> Floats:
     """Pictures (..., d) with mean 0 and length 1; 0 where there is nothing but a constant."""
     centred = pictures - pictures.mean(axis=-1, keepdims=True)
     lengths = np.sqrt(np.einsum("...d,...d->...", centred, centred))[..., None]
-    some = lengths > _LEAST * pictures.shape[-1] ** 0.5
-    unit: Floats = np.where(some, centred / np.maximum(lengths, _LEAST), 0).astype(np.float32, copy=False)
+    some = lengths > LEAST * pictures.shape[-1] ** 0.5
+    unit: Floats = np.where(some, centred / np.maximum(lengths, LEAST), 0).astype(np.float32, copy=False)
     return unit
 
 
-def _details(smalls: Small) -> Floats:
+def details_of(smalls: Small) -> Floats:
     """(n, 32, 32) what a blur of an eighth of the picture leaves."""
     values = smalls.astype(np.float32)
     blur = _blurring()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.duplicates.distinct import NARROW_ROWS
 from augforge.algorithms.duplicates.hashes import NO_STRUCTURE, Hashes
 from augforge.algorithms.duplicates.pairs import Pairs, Tell, pair_blocks
 
-_HELD = 1 << 22  # pairs
+Labels = NDArray[np.signedinteger[Any]]
+
+_HELD = 1 << 21  # pairs
 
 
 def groups_of(
@@ -32,18 +36,20 @@ def groups_of(
     return _named(group, ids)
 
 
-def components(n: int, blocks: Iterable[Pairs]) -> NDArray[np.int64]:
+def components(n: int, blocks: Iterable[Pairs]) -> Labels:
     """(n,) a number for each row that is the same for all rows that pairs (p, 2) connect, directly or not."""
-    labels = np.arange(n, dtype=np.int64)
+    labels: Labels = np.arange(n).astype(np.int32 if n <= NARROW_ROWS else np.int64)
     held: list[Pairs] = []
+    count = 0
     for pairs in blocks:
         held.append(pairs)
-        if sum(map(len, held)) > _HELD:
-            labels, held = _merged(labels, held), []
+        count += len(pairs)
+        if count > _HELD:
+            labels, held, count = _merged(labels, held), [], 0
     return _merged(labels, held)
 
 
-def _merged(labels: NDArray[np.int64], held: list[Pairs]) -> NDArray[np.int64]:
+def _merged(labels: Labels, held: list[Pairs]) -> Labels:
     """`labels` (n,) of components so far, with those joined that the pairs connect."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -55,12 +61,12 @@ def _merged(labels: NDArray[np.int64], held: list[Pairs]) -> NDArray[np.int64]:
     graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(len(met), len(met)))
     _, joined = connected_components(graph, directed=False)
     _, first = np.unique(joined, return_index=True)
-    merged = np.arange(len(labels))
+    merged = np.arange(len(labels), dtype=labels.dtype)
     merged[met] = met[first[joined]]
     return merged[labels]
 
 
-def _named(group: NDArray[np.int64], ids: Sequence[str]) -> list[str]:
+def _named(group: Labels, ids: Sequence[str]) -> list[str]:
     smallest: dict[int, str] = {}
     for number, identity in zip(group.tolist(), ids, strict=True):
         smallest[number] = min(smallest.get(number, identity), identity)

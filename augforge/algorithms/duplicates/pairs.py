@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from augforge.algorithms.duplicates.covering import WIDEST, Tables
+from augforge.algorithms.duplicates.distinct import NARROW_ROWS, Distinct, portions, ranges, rows_of
 from augforge.algorithms.duplicates.hashes import NO_STRUCTURE, ODD, Hashes
 
 Pairs = NDArray[np.int64]
@@ -19,9 +21,11 @@ Tell = Callable[[float], None]
 
 _CANDIDATES = 1 << 21  # compared at a time
 _ASKED = 1 << 18  # hashes that are looked up at a time
-_NARROW_ROWS = 2**31 - 1
 _MASK_COST = 10_000  # what a mask costs beside look-ups and candidates, in look-ups
 _CANDIDATE_COST = 3
+_BAND_COST = 25  # of sorting by a band, for each hash
+_TABLE_COST, _SORT_COST = 20_000, 3  # what a table costs, and for each hash, in look-ups as well
+_KEY_BITS = 31  # about as many bits tell the keys of a table apart
 
 
 class Band(NamedTuple):
@@ -68,15 +72,53 @@ def pair_blocks(
 ) -> Iterator[Block]:
     """The pairs of `near_pairs` or `against`, unsorted, a block at a time; with `flips`, some come twice.
 
-    By the pigeonhole principle: the 64 bits are cut into bands, and two hashes that are near differ in one band in
-    few bits at most (Norouzi, Punjani and Fleet, 2012, *Fast Search in Hamming Space with Multi-Index Hashing*).
-    Each band looks up every hash with each of these differences. `tell` hears which share of that is done.
+    Found by bands or by covering tables, whichever is likely the faster for so many hashes and this distance. `tell`
+    hears which share of that is done.
     """
     right = hashes if others is None else others
     _check(hashes, distance)
     _check(right, distance)
-    bands = _bands(distance, len(hashes), len(right))
     turns = (0, ODD) if flips else (0,)
+    bands = _bands(distance, len(hashes), len(right))
+    count = len(hashes) + (0 if others is None else len(others))
+    if distance <= WIDEST and _cost_of_tables(distance, count) < len(turns) * _cost(bands, len(hashes), len(right)):
+        yield from _by_tables(hashes, others, distance, turns, tell or _unheard)
+    else:
+        yield from _by_bands(hashes, others, bands, distance, turns, tell or _unheard)
+
+
+def _unheard(_: float) -> None:
+    """Nobody wants to know how far the search is."""
+
+
+def _by_tables(
+    hashes: Hashes, others: Hashes | None, distance: int, turns: tuple[int, ...], tell: Tell
+) -> Iterator[Block]:
+    """By tables of sorted keys, over different hashes: see `covering`."""
+    left = Distinct(hashes)
+    right = left if others is None else Distinct(others)
+    if others is None:
+        yield from ((pairs, np.zeros(len(pairs), dtype=np.uint8)) for pairs in left.within(_CANDIDATES))
+        tables = Tables(left.values, distance, turns)
+    else:
+        tables = Tables(np.concatenate([left.values, right.values]), distance, turns, left=len(left))
+    for table in range(len(tables)):
+        for near, bits in tables.pairs(table):
+            near[:, 1] -= 0 if others is None else len(left)
+            for pairs, which in rows_of(left, right, near, _CANDIDATES):
+                yield (np.sort(pairs, axis=1) if others is None else pairs), bits[which]
+        tell((table + 1) / len(tables))
+
+
+def _by_bands(
+    hashes: Hashes, others: Hashes | None, bands: list[Band], distance: int, turns: tuple[int, ...], tell: Tell
+) -> Iterator[Block]:
+    """By the pigeonhole principle: the 64 bits are cut into bands, and near hashes differ in one in few bits at most.
+
+    Each band looks up every hash with each of these differences (Norouzi, Punjani and Fleet, 2012, *Fast Search in
+    Hamming Space with Multi-Index Hashing*).
+    """
+    right = hashes if others is None else others
     total, done = len(turns) * sum(len(band.masks()) for band in bands), 0.0
     for turn in turns:
         for number, band in enumerate(bands):
@@ -87,8 +129,7 @@ def pair_blocks(
                         new = _not_in(gap, bands[:number])
                         yield pairs[new], np.bitwise_count(gap[new])
                     done += asked.share
-                    if tell:
-                        tell(min(1.0, done / total))
+                    tell(min(1.0, done / total))
 
 
 class _Search:
@@ -136,8 +177,8 @@ class _Portion:
         counts = starts[wanted + 1] - firsts
         some = np.flatnonzero(counts)
         asking, firsts, counts = some if asking is None else asking[some], firsts[some], counts[some]
-        for part in _portions(counts):
-            who, where = np.repeat(asking[part], counts[part]), _ranges(firsts[part], counts[part])
+        for part in portions(counts, _CANDIDATES):
+            who, where = np.repeat(asking[part], counts[part]), ranges(firsts[part], counts[part])
             gap = self._turned[who] ^ search.found[where]
             near = np.flatnonzero(np.bitwise_count(gap) <= distance)
             pairs = np.stack([self._rows[who[near]], search.places[where[near]]], axis=1).astype(np.int64)
@@ -153,7 +194,7 @@ class _Portion:
 def _by_value(hashes: Hashes, band: Band) -> tuple[NDArray[np.integer], Hashes]:
     """The rows with structure, and their hashes, by the band's value."""
     rows: NDArray[np.integer] = np.flatnonzero(hashes != NO_STRUCTURE).astype(
-        np.int64 if len(hashes) > _NARROW_ROWS else np.int32
+        np.int64 if len(hashes) > NARROW_ROWS else np.int32
     )
     order = np.argsort(band.of(hashes[rows]).astype(np.uint32), kind="stable")
     rows = rows[order]
@@ -166,22 +207,6 @@ def _not_in(gap: Hashes, bands: list[Band]) -> NDArray[np.bool_]:
     for band in bands:
         new &= np.bitwise_count(band.of(gap)) > band.radius
     return new
-
-
-def _portions(counts: NDArray[np.int64]) -> Iterator[slice]:
-    """Slices of `counts` of about as many candidates as are compared at a time, one row at least."""
-    ends, start = np.cumsum(counts), 0
-    while start < len(counts):
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + _CANDIDATES, side="right")))
-        yield slice(start, stop)
-        start = stop
-
-
-def _ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """firsts[0], firsts[0] + 1, … (counts[0] of them), firsts[1], …"""
-    ends = np.cumsum(counts)
-    return np.arange(ends[-1], dtype=np.int64) + np.repeat(firsts - ends + counts, counts)
 
 
 def _bands(distance: int, left: int, right: int) -> list[Band]:
@@ -203,7 +228,15 @@ def _cut(distance: int, count: int) -> list[Band]:
 def _cost(bands: list[Band], left: int, right: int) -> float:
     masks = [sum(comb(band.bits, r) for r in range(band.radius + 1)) for band in bands]
     each = [_MASK_COST + left + _CANDIDATE_COST * left * right / (1 << band.bits) for band in bands]
-    return sum(m * e + (1 << band.bits) for m, e, band in zip(masks, each, bands, strict=True))
+    tables = [(1 << band.bits) + _BAND_COST * right for band in bands]
+    return sum(m * e + table for m, e, table in zip(masks, each, tables, strict=True))
+
+
+def _cost_of_tables(distance: int, count: int) -> float:
+    """As `_cost`."""
+    tables = (1 << (distance + 1)) - 1
+    candidates = _CANDIDATE_COST * count**2 / (1 << _KEY_BITS)
+    return (tables + 3) * (_TABLE_COST + _SORT_COST * count) + tables * candidates
 
 
 def _joined(blocks: Iterable[Block]) -> Block:

@@ -12,10 +12,14 @@ it out again, whatever happened inside.
 The two may be nested, in either order.
 """
 
+from augforge.algorithms.guidance.dual_image import Weights, dual_image_direction, dual_image_guidance
 from augforge.algorithms.guidance.negtome import encode_reference, negtome, push_away
 from augforge.algorithms.guidance.perp_neg import perp_neg, perp_neg_direction, perp_neg_guidance
 
 __all__ = [
+    "Weights",
+    "dual_image_direction",
+    "dual_image_guidance",
     "encode_reference",
     "negtome",
     "perp_neg",

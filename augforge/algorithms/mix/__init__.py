@@ -6,7 +6,7 @@ with: 8-bit pixels (h, w, 3), and labels that say exactly what is seen.
 
 from augforge.algorithms.mix.attention import attention_share, box_coverage
 from augforge.algorithms.mix.instances import Pasted, moved_instances, paste_geometry, silhouette, silhouettes
-from augforge.algorithms.mix.labels import knowledge, mixed_classes
+from augforge.algorithms.mix.labels import edited_classes, knowledge, mixed_classes
 from augforge.algorithms.mix.occlusion import around, both, covered
 from augforge.algorithms.mix.pixels import blended, covering, pasted
 from augforge.algorithms.mix.regions import Box, area_share, cut_box, place_box, shrunk, window
@@ -27,6 +27,7 @@ __all__ = [
     "covered",
     "covering",
     "cut_box",
+    "edited_classes",
     "knowledge",
     "mixed_classes",
     "moved_instances",

@@ -25,6 +25,17 @@ def knowledge(label: str | None, annotations: Mapping[str, Any]) -> Knowledge:
     return "one" if abs(math.fsum(shares.values()) - 1.0) <= SUM_TOLERANCE else "several"
 
 
+def edited_classes(label: str, target: str, strength: float, gamma: float) -> dict[str, Any]:
+    """The annotation `soft_label` of an image of class `label` that was edited towards another, `target`.
+
+    `strength` in (0, 1] to the power of `gamma` > 0 is the share of the other class (Diff-Mix, CVPR 2024): none is left
+    of the first at strength 1, and nearly all is at strengths near 0.
+    """
+    share = round(strength**gamma, DIGITS)
+    found = {label: round(1.0 - share, DIGITS), target: share}
+    return {"soft_label": {name: each for name, each in found.items() if each > 0}}
+
+
 def mixed_classes(
     first: tuple[str | None, Mapping[str, Any]], second: tuple[str | None, Mapping[str, Any]], lam: float
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from augforge.algorithms.mix.scenes import Scene
 
 PLACED = ("boxes", "keypoints")
+CAPTIONS = ("caption", "captioned_by")
 """The kinds of annotations that lie somewhere in the image."""
 
 

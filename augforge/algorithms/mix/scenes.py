@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from augforge.algorithms.geometry import VOID, Geometry
 from augforge.algorithms.mix.instances import Least, moved_instances, silhouettes
-from augforge.algorithms.mix.names import PLACED, ids_of, new_names
+from augforge.algorithms.mix.names import CAPTIONS, PLACED, ids_of, new_names
 from augforge.algorithms.mix.occlusion import both, covered
 from augforge.algorithms.mix.pixels import Pixels, blended, pasted
 from augforge.data.annotations import move_annotations, segmentation
@@ -109,7 +109,7 @@ def copy_paste(first: Scene, second: Scene, chosen: Sequence[int], geometry: Geo
 
 def _unplaced(before: Mapping[str, Any], below: Iterable[Any], above: Iterable[Any]) -> dict[str, Any]:
     """What lies nowhere in a scene, but for its caption; its labels with those that came, without those that went."""
-    said = {kind: value for kind, value in before.items() if kind not in (*PLACED, "caption")}
+    said = {kind: value for kind, value in before.items() if kind not in (*PLACED, *CAPTIONS)}
     if "labels" in said:
         were, left, new = (
             {box["label"]: None for box in boxes if "label" in box} for boxes in (before["boxes"], below, above)

@@ -8,7 +8,9 @@ from augforge.algorithms.selection.anchors import diverse_anchors
 from augforge.algorithms.selection.centers import k_center
 from augforge.algorithms.selection.certificate import Certificate, Curve, certify
 from augforge.algorithms.selection.cover import facility_location
+from augforge.algorithms.selection.influence import influences
 from augforge.algorithms.selection.largest import largest
+from augforge.algorithms.selection.matching import gradient_matching
 from augforge.algorithms.selection.points import Similarity
 from augforge.algorithms.selection.proxies import (
     columns,
@@ -16,8 +18,10 @@ from augforge.algorithms.selection.proxies import (
     losses,
     outer_gram,
     outer_product,
+    outer_products,
     softmax_residual,
 )
+from augforge.algorithms.selection.redundancy import least_redundant
 from augforge.algorithms.selection.sampling import random_subset
 from augforge.algorithms.selection.selection import Selection
 from augforge.algorithms.selection.strategies import Method
@@ -35,11 +39,15 @@ __all__ = [
     "divergences",
     "diverse_anchors",
     "facility_location",
+    "gradient_matching",
+    "influences",
     "k_center",
     "largest",
+    "least_redundant",
     "losses",
     "outer_gram",
     "outer_product",
+    "outer_products",
     "random_subset",
     "softmax_residual",
 ]

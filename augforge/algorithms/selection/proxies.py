@@ -25,7 +25,7 @@ def columns(labels: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     places = {name: place for place, name in enumerate(classes)}
     unknown = sorted(set(labels) - set(places))
     if unknown:
-        raise ValueError(f"no logits stand for the class {unknown[0]!r}")
+        raise ValueError(f"the classifier does not know the class {unknown[0]!r}")
     return np.array([places[label] for label in labels], dtype=np.int64)
 
 
@@ -64,9 +64,18 @@ def outer_product(logits: ArrayLike, labels: ArrayLike, features: ArrayLike, *, 
     Raises:
         ValueError: as `softmax_residual`; features of another length; or a width under 1.
     """
+    return outer_products(softmax_residual(logits, labels), features, width=width)
+
+
+def outer_products(residuals: ArrayLike, features: ArrayLike, *, width: int = 2048) -> Array:
+    """As `outer_product`, of residuals (n, c) that are there already: of soft labels, or weighted.
+
+    Raises:
+        ValueError: residuals or features that are not (n, c) and (n, d), or a width under 1.
+    """
     if width < 1:
         raise ValueError(f"width is {width}: give 1 or more")
-    left, right = softmax_residual(logits, labels), np.asarray(features, np.float32)
+    left, right = np.asarray(residuals, np.float32), np.asarray(features, np.float32)
     _as_many(left, right)
     if left.shape[1] * right.shape[1] <= width:
         whole: Array = left[:, :, None] * right[:, None, :]

@@ -23,7 +23,8 @@ class Selection:
     Attributes:
         indices: (k,) row numbers; class after class in sorted label order, and in order of choice within a class.
         gains: (k,) what each added to the objective when it was chosen. See each selector for its meaning.
-        weights: (k,) how many rows of its class each stands for (at least 1), scaled to sum to k.
+        weights: (k,) how many rows of its class each stands for (at least 1), or what its gradient is multiplied by,
+            scaled to sum to k.
         objective: what the selector maximises, of this choice.
         upper_bound: no choice with the same class budgets has a larger objective.
         method: how it was computed, such as "dense".

@@ -12,6 +12,7 @@ from rich.table import Table
 from augforge.cli.render import base as render
 from augforge.cli.render import dry
 from augforge.cli.render.progress import terminal_progress
+from augforge.data.measures import MEASURES, NATS
 from augforge.evaluate.settings import Settings
 
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
@@ -38,7 +39,9 @@ def evaluate_and_show(folder: Path, test: str, settings: Settings, as_json: bool
         show_comparison(run, record["seeds"])
     render.say(said_of_test(record))
     took = f"learner {record['learner']}, {time.monotonic() - started:,.0f} s"
-    render.say(f"{folder / FILE} has accuracy by class and every seed, augforge report {folder} shows them; {took}")
+    render.say(
+        f"{folder / FILE} has the results by class and of every seed, augforge report {folder} shows them; {took}"
+    )
 
 
 def said_of_test(record: Mapping[str, Any]) -> str:
@@ -46,7 +49,9 @@ def said_of_test(record: Mapping[str, Any]) -> str:
     images, splits = record["tested"]["images"], record["tested"]["splits"]
     of_splits = f" ({', '.join(f'{name} {count:,}' for name, count in splits.items())})" if splits else ""
     each = f"; one image more or less is {100 / images:.2g} points" if images < FEW else ""
-    return f"judged by {images:,} image{'s' if images != 1 else ''} of {record['test']}{of_splits}{each}"
+    said = f"judged by {images:,} image{'s' if images != 1 else ''} of {record['test']}{of_splits}"
+    asked = record.get("queries")
+    return said + (each if asked is None else f", searched with {asked['images']:,} queries of {asked['source']}")
 
 
 def show_comparison(run: Mapping[str, Any], seeds: int) -> None:
@@ -80,11 +85,12 @@ def _say_what_to_heed(arms: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _arms(arms: Sequence[Mapping[str, Any]], shifts: Mapping[str, Mapping[str, float]]) -> Table:
-    """Accuracies in percent, differences in points with the 95 % interval that the verdict follows from.
+    """Measures in percent, differences in points with the 95 % interval that the verdict follows from.
 
-    Shift sets take the place of macro-F1, so that it all fits 80 columns.
+    Shift sets take the place of the second measure, so that it all fits 80 columns.
     """
-    names = ["images", "accuracy", "under shift" if shifts else "macro-F1", "against real"]
+    first, second = [name for name in MEASURES if name in arms[0]][:2]
+    names = ["images", MEASURES[first], "under shift" if shifts else MEASURES[second], "against real"]
     table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold", min_width=max(len(arm["name"]) for arm in arms))
     for name in names:
@@ -92,10 +98,20 @@ def _arms(arms: Sequence[Mapping[str, Any]], shifts: Mapping[str, Mapping[str, f
     table.add_column("verdict", no_wrap=True)
     for arm in arms:
         shifted = [family[arm["name"]] for family in shifts.values()]
-        second = sum(shifted) / len(shifted) if shifted else arm["macro-f1"]["mean"]
-        percents = (f"{100 * score:.1f} %" for score in (arm["accuracy"]["mean"], second))
-        table.add_row(render.literal(arm["name"]), f"{arm['images']:,}", *percents, *_against(arm["difference"]))
+        under = _percent(sum(shifted) / len(shifted)) if shifted else _measured(arm, second)
+        cells = (f"{arm['images']:,}", _measured(arm, first), under)
+        table.add_row(render.literal(arm["name"]), *cells, *_against(arm["difference"]))
     return table
+
+
+def _measured(arm: Mapping[str, Any], name: str) -> str:
+    """A measure of an arm, as people read it."""
+    mean = arm[name]["mean"]
+    return f"{mean:.3f}" if name in NATS else _percent(mean)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _against(difference: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from rich.tree import Tree
 
 from augforge.cli.render.base import literal, out, print_json
 from augforge.data.annotations import describe_annotations
+from augforge.data.stage_facts import said
 
 if TYPE_CHECKING:
     from augforge.provenance.lineage import Lineage
@@ -44,7 +45,7 @@ PLAIN = {
     "digest": "sha256  {}",
 }
 """Columns of the ledger that are told as they are."""
-NAMES = {"soft_label": "shares", "keypoints": "points"}
+NAMES = {"soft_label": "shares", "keypoints": "points", "captioned_by": "words"}
 """Kinds of annotations that have a shorter name here."""
 LONGEST = 300
 """Letters of what is told of one kind."""
@@ -61,10 +62,29 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str]:
         yield from _making(row, row["generation_config"])
     if row.get("sampled_params"):
         yield "drawn   " + ", ".join(f"{name} {_short(value)}" for name, value in row["sampled_params"].items())
-    if row.get("scores"):
-        yield "scores  " + ", ".join(f"{name} {value:.4f}" for name, value in row["scores"].items())
+    yield from _judged(row)
     if row.get("kept"):
         yield f"weight  {row['weight']:.4g}"
+
+
+def _judged(row: Mapping[str, Any]) -> Iterator[str]:
+    """What the filters said of a sample: its scores, the image that it is nearest to, and what they say of
+    their own work."""
+    if row.get("scores"):
+        yield "scores  " + ", ".join(f"{name} {value:.4f}" for name, value in row["scores"].items())
+    for near in row.get("nearest") or ():
+        yield f"nearest {near['id']} ({near['relation']}), similarity {near['similarity']:.3f}, by {near['stage']}"
+    yield from map(_reviewed, row.get("reviewed") or ())
+    yield from (f"judged  by {title}: {said(facts)}" for title, facts in (row.get("judged") or {}).items())
+
+
+def _reviewed(line: Mapping[str, Any]) -> str:
+    """What a person decided about it, and when."""
+    label = f" as {line['label']!r}" if line.get("label") else ""
+    was = f" (was {line['was']!r})" if line.get("was") else ""
+    text = f": {line['text']}" if line.get("text") else ""
+    against = f", against {line['against']['stage']} ({line['against']['reason']})" if line.get("against") else ""
+    return f"review  {line['verdict']}{label}{was} by {line['who']}, {line['when']}{text}{against}"
 
 
 def _annotations(row: Mapping[str, Any]) -> Iterator[str]:

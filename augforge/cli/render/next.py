@@ -37,6 +37,8 @@ MAKERS = {"diffusion": "outpaint"}
 
 def after_training(trainer: str, folder: Path) -> list[Step]:
     """What to do with a model that was trained: make images with it, or judge them where no generator is for it."""
+    if trainer == "lora":
+        return [(("generate", "text2img", "SOURCE", "--lora", folder, "--out", "DIR"), "make images with it")]
     name = MAKERS.get(trainer, trainer)
     makes = ("generate", name) in STAGES
     verb, purpose = ("generate", "make images with it") if makes else ("filter", "judge images by it")

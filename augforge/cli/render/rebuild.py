@@ -31,14 +31,16 @@ NAMED = 4
 
 def rebuild_and_show(recipe: Any, lock: Path, folder: Path, accept: bool, as_json: bool, **options: Any) -> int:
     """Rebuild, show what drifted and why, and write the new lock where that is asked for; the exit code."""
+    from augforge.engine.engines.choose import engine_among
     from augforge.engine.finish import keep_lock
     from augforge.reproduce.rebuild import rebuild
 
+    engine = engine_among(options)
     if options.pop("dry_run", False):
         dry.show_run(recipe, folder, as_json, replace=options["replace"], limit=None)
         return 0
     progress = terminal_progress()
-    found = rebuild(recipe, lock, folder, progress=progress, **options)
+    found = rebuild(recipe, lock, folder, progress=progress, engine=engine, **options)
     if as_json:
         print_json(_plain(found))
     else:
@@ -111,11 +113,15 @@ def _drift_table(drifts: Sequence[Drift]) -> Table:
     return table
 
 
-def verify_and_show(folder: Path, sample: int, device: str, as_json: bool) -> int:
+def verify_and_show(
+    folder: Path, sample: int, device: str, as_json: bool, *, engine: str = "local", workers: int | None = None
+) -> int:
     """Check a run folder and show what is wrong; the exit code."""
+    from augforge.engine.engines.choose import one_machine
     from augforge.reproduce.verify import verify
 
-    verdict = verify(folder, sample, device=device, progress=terminal_progress())
+    reads = one_machine(engine, workers)
+    verdict = verify(folder, sample, device=device, progress=terminal_progress(), engine=reads)
     if as_json:
         print_json({**asdict(verdict), "sound": verdict.sound})
     else:

@@ -21,20 +21,17 @@ if TYPE_CHECKING:
     from augforge.engine.run import Summary
     from augforge.recipe import Recipe
 
-WHERE = ("engine", "workers", "address", "gpus_per_worker", "mixed")
-"""The options that say which engine runs it."""
 MOST = 8
 """Reasons of a stage that are listed."""
 
 
 def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) -> None:
     """Run a recipe with a progress display, then show what it did."""
-    from augforge.engine.engines.choose import engine_of
+    from augforge.engine.engines.choose import engine_among
     from augforge.engine.retry import check_retry
     from augforge.engine.run import run
 
-    where = {name: options.pop(name) for name in WHERE if name in options}
-    engine = engine_of(where.pop("engine", "local"), **where)
+    engine = engine_among(options)
     if options.pop("dry_run", False):
         check_retry(options.get("retry"))
         dry.show_run(recipe, folder, as_json, replace=options["replace"], limit=options.get("limit"))
@@ -86,7 +83,7 @@ def said_of_judging(record: Mapping[str, Any]) -> list[str]:
     named = "lowest-recall" not in record["measured"]  # of many classes only the lowest stands there
     classes = record["facts"].get("classes", ())  # of a classifier
     few = [name for name in classes if named and f"recall {name}" not in record["measured"]]
-    none = f"; of {shortened(few)} none is held out" if few else ""
+    none = f"; of class{'es' if len(few) > 1 else ''} {shortened(few)} none is held out" if few else ""
     return [f"measured on {count:,} held-out image{'s' if count != 1 else ''}{none}"]
 
 
@@ -133,7 +130,10 @@ def _totals(summary: Summary) -> str:
 def show_checked(path: Path, recipe: Recipe) -> None:
     """Say that a recipe is valid, and what of it is likely not meant."""
     from augforge.recipe.advice import source_warnings_of, warnings_of
+    from augforge.recipe.needs import needs_of
 
     say(f"{path} is valid: {len(recipe.sources)} source(s), {len(recipe.stages)} stage(s), seed {recipe.seed}")
+    for line in needs_of(recipe):
+        say(line)
     for warning in (*source_warnings_of(recipe), *warnings_of(recipe)):
         say(f"warning: {warning}")

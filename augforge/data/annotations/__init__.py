@@ -13,6 +13,7 @@ from typing import Any
 from augforge.data.annotations.base import Kind, PointMap, Size, finite
 from augforge.data.annotations.boxes import Boxes
 from augforge.data.annotations.caption import Caption
+from augforge.data.annotations.captioned_by import CaptionedBy
 from augforge.data.annotations.extra import Extra
 from augforge.data.annotations.keypoints import Keypoints
 from augforge.data.annotations.labels import Labels, SoftLabel
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 Annotations = Mapping[str, Any]
-_EVERY: tuple[Kind, ...] = (Labels(), SoftLabel(), Boxes(), Keypoints(), Caption(), Extra())
+_EVERY: tuple[Kind, ...] = (Labels(), SoftLabel(), Boxes(), Keypoints(), Caption(), CaptionedBy(), Extra())
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _EVERY}
 
 

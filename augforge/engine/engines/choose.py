@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 from augforge.engine.work import Engine
 from augforge.errors import RecipeError, did_you_mean
 
+SETTINGS = ("engine", "workers", "address", "gpus_per_worker", "mixed")
+"""What the options are called."""
 NAMES: Sequence[str] = ("local", "processes", "ray", "slurm")
 
 
@@ -40,6 +42,23 @@ def engine_of(
     if name != "ray":
         _refuse(name, {"address": address, "gpus-per-worker": gpus_per_worker, "mixed": mixed or None})
     return _made(name, workers, address=address, gpus_per_worker=gpus_per_worker or 1.0, mixed=mixed)
+
+
+def engine_among(options: MutableMapping[str, Any]) -> Engine:
+    """The engine that some of `options` name, as `engine_of`; they are taken out of them."""
+    where = {name: options.pop(name) for name in SETTINGS if name in options}
+    return engine_of(where.pop("engine", "local"), **where)
+
+
+def one_machine(name: str = "local", workers: int | None = None) -> Engine:
+    """As `engine_of`, for what is done on the machine of the user alone.
+
+    Raises:
+        AugforgeError: as `engine_of`, or the engine is one of several machines.
+    """
+    if name in NAMES and name not in ("local", "processes"):
+        raise RecipeError(f"the engine {name} does not read what lies on this disk", "give --engine processes")
+    return engine_of(name, workers)
 
 
 def _refuse(name: str, of_ray: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ class Driver:
                 setting = Setting.of(place, work)
                 run = in_bucket([parts.target.folder, *setting.folders])
                 task = Task(work, setting, parts.target, path, models, run)
-                bar = stack.enter_context(place.progress.bar(work.title, total))
+                bar = stack.enter_context(place.progress.bar(work.title, total, work.counted))
                 books = Books(work, parts, writer, bar, stack, run)
                 handing = Handing(work, chain([first], units), self.clock)
                 Shift(self, task, handing, books, place, most).until_done()

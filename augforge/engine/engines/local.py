@@ -10,7 +10,7 @@ from augforge.data.bundle import Bundle
 from augforge.data.parts import Parts
 from augforge.engine.flow import flow
 from augforge.engine.rates import timing
-from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work
+from augforge.engine.work import Engine, Item, Place, Refused, Work
 
 
 class Local(Engine):
@@ -18,28 +18,19 @@ class Local(Engine):
 
     name: ClassVar[str] = "local"
 
-    def run(
-        self,
-        work: Work[Item],
-        items: Iterable[Item],
-        total: int,
-        parts: Parts | Bundle,
-        place: Place,
-        opened: Opener | None = None,
-        workers: int | None = None,
-    ) -> Refused:
+    def run(self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts | Bundle, place: Place) -> Refused:
         """As `Engine.run`."""
         if not total:
             return Refused()
-        if workers is not None and workers > 1:
-            with closing(_in_processes(workers)) as engine:
+        if work.workers > 1:
+            with closing(_in_processes(work.workers)) as engine:
                 return engine.run(work, items, total, parts, place)
-        maker = opened() if opened else work.open(place.pixels, place.device, place.progress)
+        maker = place.opened() if place.opened else work.open(place.pixels, place.device, place.progress)
         dropped: dict[str, str] = {}
         unjudged: dict[str, str] = {}
         with (
             timing(work, parts, maker.facts) as count,
-            place.progress.bar(work.title, total) as bar,
+            place.progress.bar(work.title, total, work.counted) as bar,
             parts.writing() as writer,
         ):
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from multiprocessing.connection import Connection
 from threading import Lock, Thread
 
@@ -30,6 +31,9 @@ def main() -> None:
                 worker.tell(connection.recv(), reply)
         except (EOFError, OSError):
             os._exit(0)  # nobody waits for what is under way; parts are written whole or not at all
+        except Exception:  # an order that cannot be read here: without an end, the other side would wait for ever
+            traceback.print_exc()
+            os._exit(1)
 
     Thread(target=read, daemon=True).start()
     worker.serve()

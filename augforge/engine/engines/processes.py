@@ -21,7 +21,7 @@ from augforge.data.parts import Parts
 from augforge.engine.engines.crew import Answered, Died, Event
 from augforge.engine.engines.driver import Driver
 from augforge.engine.engines.orders import Order
-from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work
+from augforge.engine.work import Engine, Item, Place, Refused, Work
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 SECONDS = 5.0
@@ -38,17 +38,8 @@ class Processes(Engine):
         self.workers = workers or len(os.sched_getaffinity(0))
         self._driver = Driver(ProcessCrew(self.workers))
 
-    def run(
-        self,
-        work: Work[Item],
-        items: Iterable[Item],
-        total: int,
-        parts: Parts | Bundle,
-        place: Place,
-        opened: Opener | None = None,
-        workers: int | None = None,
-    ) -> Refused:
-        """As `Engine.run`; `opened` is for work that is done in this process, and is not used."""
+    def run(self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts | Bundle, place: Place) -> Refused:
+        """As `Engine.run`."""
         return self._driver.run(work, items, total, parts, place, max(1, min(self.workers, total)))
 
     def close(self) -> None:
@@ -105,6 +96,12 @@ class ProcessCrew:
             process.end()
 
 
+def environment() -> dict[str, str]:
+    """The environment of a process: it imports what this process can, and nothing else (so no present folder, `-P`)."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": path}
+
+
 @dataclass(frozen=True, slots=True)
 class _Process:
     rank: int
@@ -115,8 +112,8 @@ class _Process:
     def start(rank: int, share: int) -> _Process:
         here, there = Pipe()
         module = "augforge.engine.engines.process"
-        command = [sys.executable, "-m", module, str(there.fileno()), str(rank), str(share)]
-        running = subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, pass_fds=[there.fileno()])
+        command = [sys.executable, "-P", "-m", module, str(there.fileno()), str(rank), str(share)]
+        running = subprocess.Popen(command, env=environment(), pass_fds=[there.fileno()])
         there.close()
         return _Process(rank, running, here)
 

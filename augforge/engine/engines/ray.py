@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from augforge.data.bundle import Bundle
@@ -18,7 +19,7 @@ from augforge.data.parts import Parts
 from augforge.engine.engines.driver import Driver
 from augforge.engine.engines.ray_crew import RayCrew
 from augforge.engine.engines.ray_pulse import Pulse
-from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work
+from augforge.engine.work import Engine, Item, Place, Refused, Work
 from augforge.errors import AugforgeError
 from augforge.optional import require
 
@@ -26,6 +27,8 @@ STORE_BYTES = 100 << 20
 """Memory for objects of a Ray that is started here; nothing large goes through it."""
 SECONDS = 10.0
 """How long somebody has to listen at an address."""
+TOKEN = Path("~/.ray/auth_token")
+"""Where Ray keeps the token of this user."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -47,26 +50,25 @@ class Ray(Engine):
             AugforgeError: Ray is not installed.
         """
         require("ray", who="the engine ray")
+        _have_token_sent(address)
         self._workers, self._address = workers, address
         self._gpus, self._mixed = gpus_per_worker, mixed
         self._own = False
         self._pulse: Pulse | None = None
         self._drivers: dict[float, Driver] = {}
 
-    def run(
-        self,
-        work: Work[Item],
-        items: Iterable[Item],
-        total: int,
-        parts: Parts | Bundle,
-        place: Place,
-        opened: Opener | None = None,
-        workers: int | None = None,
-    ) -> Refused:
-        """As `Engine.run`; `opened` and `workers` are for work that is done on this machine, and are not used."""
+    def run(self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts | Bundle, place: Place) -> Refused:
+        """As `Engine.run`."""
         if not total:
             return Refused()
-        return self._driver(work.uses_device).run(work, items, total, parts, place, min(total, self._workers or total))
+        most = min(total, self._workers or total)
+        try:
+            return self._driver(work.uses_device).run(work, items, total, parts, place, most)
+        except ConnectionError as error:  # of a client of ray://, whose every request may end so
+            raise AugforgeError(
+                f"the connection to the Ray cluster at {self._address} is lost ({error})",
+                "what was committed is kept: when there is a cluster again, run the same command to go on",
+            ) from error
 
     def close(self) -> None:
         """As `Engine.close`; a Ray that was started here ends."""
@@ -126,8 +128,19 @@ class Ray(Engine):
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise AugforgeError(
                 f"there is no Ray {where}: {first}",
-                "start one with `ray start --head` (if it asks for a token, RAY_AUTH_TOKEN), or leave --address out",
+                "start one with `ray start --head` (if it asks for a token: RAY_AUTH_TOKEN, with ray:// also "
+                "RAY_AUTH_MODE=token), or leave --address out",
             ) from error
+
+
+def _have_token_sent(address: str | None) -> None:
+    """Have a client of `ray://` send the token that is there; all other ways to a cluster do so by themselves.
+
+    Ray reads how it is to show who it is when it is imported, so that this stands before that.
+    """
+    token = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN.expanduser().exists()
+    if token and (address or "").startswith("ray://"):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _reach(address: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Whether the head of a Ray cluster is alive, and what room the cluster has, asked for in a thread."""
+"""Whether Ray is alive, at the head of the cluster and on this machine, and what room it has, asked for in a thread."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Pulse:
         self._resources: Mapping[str, float] = {}
         self._dead: frozenset[str] = frozenset()
         self._last = time.monotonic()
+        self._here = ""
         self._asked, self._ended = Event(), Event()
         Thread(target=self._ask, name="ray-pulse", daemon=True).start()
         self._asked.wait(SILENCE)
@@ -34,11 +35,16 @@ class Pulse:
         return node in self._dead
 
     def check(self) -> None:
-        """AugforgeError if the head has been silent for too long."""
+        """AugforgeError if the head has been silent for too long, or Ray has ended on the machine of this process."""
         if time.monotonic() - self._last > SILENCE:
             raise AugforgeError(
                 "the head of the Ray cluster does not answer any more",
                 "what was committed is kept: when there is a cluster again, run the same command to go on",
+            )
+        if self.is_dead(self._here):
+            raise AugforgeError(
+                "Ray has ended on this machine (its raylet is gone), so that no worker can be reached",
+                "what was committed is kept: start Ray again with `ray start`, and run the same command to go on",
             )
 
     def end(self) -> None:
@@ -50,6 +56,7 @@ class Pulse:
 
         while not self._ended.is_set():
             try:
+                self._here = self._here or str(ray.get_runtime_context().get_node_id())
                 nodes = ray.nodes()  # type: ignore[no-untyped-call]
             except Exception:  # whatever it is: no answer
                 nodes = None

@@ -19,7 +19,7 @@ from augforge.data.bundle import Bundle
 from augforge.data.ids import unit
 from augforge.data.parts import Parts
 from augforge.engine.engines.local import Local
-from augforge.engine.work import Engine, Item, Opener, Place, Refused, Work
+from augforge.engine.work import Engine, Item, Place, Refused, Work
 from augforge.errors import RecipeError, ShareDone
 
 NEXT = "when all tasks have ended, run the array again; what is there is not made again"
@@ -48,16 +48,7 @@ class Slurm(Engine):
                 f"task {number} is none of {self._count} tasks from {first} on", "number the array without gaps"
             )
 
-    def run(
-        self,
-        work: Work[Item],
-        items: Iterable[Item],
-        total: int,
-        parts: Parts | Bundle,
-        place: Place,
-        opened: Opener | None = None,
-        workers: int | None = None,
-    ) -> Refused:
+    def run(self, work: Work[Item], items: Iterable[Item], total: int, parts: Parts | Bundle, place: Place) -> Refused:
         """As `Engine.run` if nothing is missing; else this task's share is made.
 
         Raises:
@@ -77,7 +68,7 @@ class Slurm(Engine):
                     made += work.count([item])
                     yield item
 
-        Local().run(work, mine(), total, parts, place, opened)
+        Local().run(work, mine(), total, parts, place)
         raise ShareDone(
             f"{work.title}: task {self._place + 1} of {self._count} has made its share, {made:,} of {total:,} images",
             NEXT,

@@ -37,8 +37,8 @@ def as_seen(task: Task, away: Away | None) -> Task:
         return task
     run, setting = task.run, task.setting
     generated = {
-        name: (away.parts(folder) if run.holds(folder) else folder, schema)
-        for name, (folder, schema) in setting.generated.items()
+        name: (away.parts(folder) if run.holds(folder) else folder, schema, by)
+        for name, (folder, schema, by) in setting.generated.items()
     }
     trained = {
         name: replace(model, location=str(away.model(folder))) if run.holds(folder := _folder(model)) else model

@@ -113,7 +113,7 @@ class OpenImages:
 
     specs: tuple[SourceSpec, ...] | None = None
     sources: list[Source] = field(default_factory=list)
-    parts: dict[tuple[Path, pa.Schema], Parts] = field(default_factory=dict)
+    parts: dict[tuple[Path, pa.Schema, str], Parts] = field(default_factory=dict)
 
     def of(self, setting: Setting) -> Pixels:
         """The images of a setting."""
@@ -121,16 +121,16 @@ class OpenImages:
             self.sources = [open_source(spec.kind, spec.value, **spec.options) for spec in setting.sources]
             self.specs = setting.sources
         pixels = Pixels(self.sources, setting.sources)
-        for name, (folder, schema) in setting.generated.items():
-            pixels.generated[name] = self._parts(folder, schema)
+        for name, where in setting.generated.items():
+            pixels.generated[name] = self._parts(*where)
         return pixels
 
-    def _parts(self, folder: Path, schema: pa.Schema) -> Parts:
-        if (parts := self.parts.get((folder, schema))) is not None:
+    def _parts(self, folder: Path, schema: pa.Schema, by: str) -> Parts:
+        if (parts := self.parts.get((folder, schema, by))) is not None:
             parts.reload()
             return parts
-        parts = Parts(folder, schema, "id", lambda text: None, checked=False)
-        self.parts[folder, schema] = parts
+        parts = Parts(folder, schema, by, lambda text: None, checked=False)
+        self.parts[folder, schema, by] = parts
         return parts
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.algorithms.duplicates.closer import DIFFERENT, plain
+from augforge.algorithms.duplicates.closer import DIFFERENT
 from augforge.algorithms.duplicates.crops import SLIGHTLY, overlap
 from augforge.algorithms.duplicates.evidence import Rows, row_type
 from augforge.algorithms.duplicates.hashes import (
@@ -32,7 +32,8 @@ from augforge.data.store import Store
 from augforge.data.texts import Bytes, hashes_of_texts, order_of
 from augforge.engine.pixels import Pixels
 from augforge.engine.rows import Encoded, Look
-from augforge.engine.runners.closer_look import CloserLook
+from augforge.engine.runners.comparisons import Comparisons
+from augforge.engine.runners.overlaps import plain_ones, smalls_of
 from augforge.stages.filters.duplicates import Duplicates
 
 SURE = 7
@@ -80,15 +81,18 @@ class References:
 class Candidates:
     """All that are compared: the n kept samples, then the references. `fixed` ones stay whatever they are near to."""
 
-    def __init__(self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts, closer: CloserLook) -> None:
-        self.stage, self.ledger, self.others, self._parts, self._closer = stage, ledger, others, parts, closer
+    def __init__(
+        self, stage: Duplicates, ledger: Ledger, others: References, parts: Parts, comparisons: Comparisons
+    ) -> None:
+        self.stage, self.ledger, self.others, self._parts, self._comparisons = stage, ledger, others, parts, comparisons
         self.indices = ledger.visible()
         self.n, self.size = len(self.indices), len(self.indices) + len(others.indices)
         self.distance = stage.reach(self.size)
         self.labels = np.append(ledger.class_index(self.indices), np.full(self.size - self.n, -1)).astype(np.int32)
         self.reference = np.arange(self.size) >= self.n
         self.fixed = self.reference.copy()
-        self.fixed[: self.n] = ~np.isin(self.indices, ledger.visible(stage.on))
+        if stage.on != "all":
+            self.fixed[: self.n] = ~ledger.coded("origin").equal(stage.on, self.indices)
         self.evaluation = np.append(ledger.in_evaluation(self.indices), np.zeros(self.size - self.n, dtype=bool))
         self.hashes = self._found()
 
@@ -96,26 +100,36 @@ class Candidates:
         """(size,) the hashes; `NO_STRUCTURE` where only bytes are compared."""
         found = np.full(self.size, NO_STRUCTURE, dtype=np.uint64)
         if self.stage.by != "exact" and self.size:
-            found[: self.n] = self._stored("hash", self.ledger, self.indices)
-            found[self.n :] = self._stored("hash", self.others.ledger, self.others.indices)
+            self._read("hash", self.ledger, self.indices, found[: self.n])
+            self._read("hash", self.others.ledger, self.others.indices, found[self.n :])
         return found
 
-    def _stored(self, name: str, ledger: Ledger, indices: Indices) -> NDArray[Any]:
-        """(m,) a number that was stored of each of the samples at `indices`, which were all looked at."""
-        parts = (indices[start : start + PIECE] for start in range(0, len(indices), PIECE))
-        found = [self._parts.numbers(ledger.texts("digest", part), name) for part in parts]
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
+    def _read(self, name: str, ledger: Ledger, indices: Indices, found: NDArray[Any]) -> None:
+        """Write a number that was stored of each of the samples at `indices` (m,) into `found` (m,)."""
+        for start in range(0, len(indices), PIECE):
+            digests = ledger.texts("digest", indices[start : start + PIECE])
+            found[start : start + PIECE] = self._parts.numbers(digests, name)
 
     @cached_property
     def codes(self) -> Rows:
-        """(size,) a number for each row that copies share; numbers of copies are in the order of their digests."""
-        hashes = np.concatenate([hashes_of_texts(part) for part in self._digests()])
-        _, places, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-        alike = np.flatnonzero(counts[places] > 1)
-        names, numbers = np.unique(self.texts("digest", alike), return_inverse=True)
-        codes: Rows = np.arange(len(names), len(names) + self.size, dtype=row_type(2 * self.size))
-        codes[alike] = numbers
+        """(size,) a number for each row that copies share; numbers of copies are in the order of their digests.
+
+        What may have a copy has a number below `size`, and what has none a number from there on.
+        """
+        alike = self._perhaps_copied()
+        codes: Rows = np.arange(self.size, 2 * self.size, dtype=row_type(2 * self.size))
+        codes[alike] = np.unique(self.texts("digest", alike), return_inverse=True)[1]
         return codes
+
+    def _perhaps_copied(self) -> NDArray[np.int64]:
+        """The rows whose digest has the same hash as another one's."""
+        hashes = np.empty(self.size, dtype=np.uint64)
+        for start, part in zip(range(0, self.size, PIECE), self._digests(), strict=False):
+            hashes[start : start + PIECE] = hashes_of_texts(part)
+        ordered = np.sort(hashes)
+        again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        del ordered
+        return np.flatnonzero(among(hashes, again)) if len(again) else np.zeros(0, dtype=np.int64)
 
     def _digests(self) -> Iterator[Bytes]:
         """The digests of all rows, a piece at a time."""
@@ -133,11 +147,12 @@ class Candidates:
         found[mine], found[~mine] = own, theirs
         return found
 
-    def name(self, row: int) -> str:
-        """What a reason calls a row: the start of its id, or the file of a reference."""
-        if row < self.n:
-            return self.id_of(row)[:8]
-        return str(self.others.ledger.column("source", self.others.indices[[row - self.n]])[0])
+    def names(self, rows: Rows) -> dict[int, str]:
+        """What reasons call rows (p,): the start of the id, or the file of a reference."""
+        own, others = (np.unique(rows[inside]) for inside in (rows < self.n, rows >= self.n))
+        ids = [identity.decode()[:8] for identity in self.texts("id", own).tolist()]
+        files = map(str, self.others.ledger.column("source", self.others.indices[others - self.n]))
+        return dict(zip([*own.tolist(), *others.tolist()], [*ids, *files], strict=True))
 
     def id_of(self, row: int) -> str:
         """The id of a row."""
@@ -166,10 +181,7 @@ class Candidates:
 
     def smalls(self, digests: Sequence[str]) -> Small:
         """(p, 32, 32) the small pictures of `digests` (p,)."""
-        if not len(digests):
-            return np.zeros((0, SIDE, SIDE), dtype=np.uint8)
-        column = self._parts.take(digests, ["small"]).column("small").to_pylist()
-        return np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, SIDE, SIDE)
+        return smalls_of(self._parts, digests)
 
     @cached_property
     def synthetic(self) -> NDArray[np.bool_]:
@@ -178,18 +190,22 @@ class Candidates:
         return np.append(made, np.zeros(self.size - self.n, dtype=bool))
 
     @cached_property
-    def pixels(self) -> NDArray[np.int64]:
+    def pixels(self) -> NDArray[np.unsignedinteger[Any]]:
         """(size,) width times height; 0 for references, which stay anyway."""
-        width, height = (self.ledger.numbers(name, self.indices) for name in ("width", "height"))
-        return np.append(width * height, np.zeros(self.size - self.n, dtype=np.int64))
+        found = np.zeros(self.size, dtype=np.int64)
+        for start in range(0, self.n, PIECE):
+            part = self.indices[start : min(start + PIECE, self.n)]
+            width, height = (self.ledger.numbers(name, part) for name in ("width", "height"))
+            found[start : start + len(part)] = width * height
+        return _narrowed(found)
 
     @cached_property
-    def bytes(self) -> NDArray[np.int64]:
+    def bytes(self) -> NDArray[np.unsignedinteger[Any]]:
         """(size,) the sizes of the files; 0 for references, and where only equal files are compared."""
         sizes = np.zeros(self.size, dtype=np.int64)
         if self.stage.by != "exact" and self.n:
-            sizes[: self.n] = self._stored("bytes", self.ledger, self.indices)
-        return sizes
+            self._read("bytes", self.ledger, self.indices, sizes[: self.n])
+        return _narrowed(sizes)
 
     def advantage(self, row: int, other: int) -> str:
         """In which way `other`, which stays, is the better one of two near ones: the first that `rank` looks at."""
@@ -204,11 +220,12 @@ class Candidates:
     @cached_property
     def rank(self) -> Rows:
         """(size,) who stays of two: references, evaluation, real, more pixels, less compressed, the lowest id."""
-        order = np.lexsort(
-            (self.place_of_id, -self.bytes, -self.pixels, self.synthetic, ~self.evaluation, ~self.reference)
-        )
+        order = np.empty_like(self.place_of_id)
+        order[self.place_of_id] = np.arange(self.size)
+        kinds = np.uint8(4) * ~self.reference + np.uint8(2) * ~self.evaluation + self.synthetic
+        more = (~self.bytes[order], ~self.pixels[order], kinds[order])
         rank = np.empty(self.size, dtype=row_type(self.size))
-        rank[order] = np.arange(self.size)
+        rank[order[np.lexsort(more)]] = np.arange(self.size)
         return rank
 
     @cached_property
@@ -236,7 +253,7 @@ class Candidates:
         if self.stage.within == "class":
             good &= outside | (self.labels[left] == self.labels[right])
         if len(self.families):
-            good &= ~np.isin(_numbers(pairs, self.size), self.families)
+            good &= ~among(_numbers(pairs, self.size), self.families)
         return np.asarray(good)
 
     def apart(self, left: Hashes, right: Hashes) -> NDArray[np.int64]:
@@ -261,7 +278,7 @@ class Candidates:
         good: NDArray[np.bool_] = bits <= min(SURE, self.distance)
         unsure = np.flatnonzero(~good)
         some, others = ([side[place] for place in unsure.tolist()] for side in (left, right))
-        good[unsure] = self.fit(some, others, smallest) >= self.stage.overlap
+        good[unsure] = self._comparisons.overlapping(some, others, self.stage.overlap, smallest)
         near = np.flatnonzero(good & (np.array(left) != np.array(right)))
         some, others = ([side[place] for place in near.tolist()] for side in (left, right))
         good[near] = self._alike(some, others, smallest)
@@ -269,17 +286,30 @@ class Candidates:
 
     def _alike(self, left: Sequence[str], right: Sequence[str], smallest: int) -> NDArray[np.bool_]:
         """(p,) False where one of two pictures of digests (p,) and (p,) is plain and a closer look tells them apart."""
-        smalls, others = self.smalls(left), self.smalls(right)
-        doubtful = np.flatnonzero(plain(smalls) | plain(others))
+        doubtful = np.flatnonzero(plain_ones(self._parts, left) | plain_ones(self._parts, right))
         one, two = ([side[place] for place in doubtful.tolist()] for side in (left, right))
         alike = np.ones(len(left), dtype=bool)
-        seen = self._closer.differences(one, two, (smalls[doubtful], others[doubtful]), smallest)
-        alike[doubtful] = seen <= DIFFERENT
+        alike[doubtful] = self._comparisons.differences(one, two, smallest) <= DIFFERENT
         return alike
 
     def digests_of(self, rows: Rows) -> list[str]:
         """(p,) the digests of rows (p,)."""
         return [digest.decode() for digest in self.texts("digest", rows).tolist()]
+
+
+def _narrowed(numbers: NDArray[np.int64]) -> NDArray[np.unsignedinteger[Any]]:
+    """(n,) numbers from 0 on, in the fewest bytes that hold all of them."""
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
+
+
+def among(values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.bool_]:
+    """(n,) which of `values` (n,) are among `known` (k,), which rise and are some. `np.isin` would sort them again."""
+    found = np.empty(len(values), dtype=bool)
+    for start in range(0, len(values), PIECE):
+        part = values[start : start + PIECE]
+        at = np.minimum(np.searchsorted(known, part), len(known) - 1)
+        found[start : start + PIECE] = known[at] == part
+    return found
 
 
 def _numbers(pairs: Pairs, size: int) -> NDArray[np.int64]:

@@ -1,92 +1,118 @@
-"""The closer look at plain pictures that hashes take for near: each pair once, and what was seen is stored."""
+"""The closer look at plain pictures that hashes take for near: work on pairs, whose pictures are read again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from augforge.algorithms.duplicates.closer import View, differences, views
 from augforge.algorithms.duplicates.hashes import Small
 from augforge.data import images
-from augforge.data.ledger import Ledger
-from augforge.data.store import Store
-from augforge.engine.pixels import Pixels
+from augforge.engine.pixels import Located, Pixels
+from augforge.engine.runners.overlaps import LOOKS, smalls_of
+from augforge.engine.work import Made, Maker, Refused, Work
 from augforge.errors import BadImage
+from augforge.progress import Progress
 
 SEEN = pa.schema([("pair", pa.string()), ("difference", pa.float64())])
-HELD = 1024  # pictures in memory, 64 kB each at most
-COMMITTED = 4096  # pairs at a time
+HELD = 64 << 20
+"""Bytes of pictures in memory: a small one takes 3 kB, and a large one 64 kB."""
 
 
-class ByDigest:
-    """Reads the pictures of ledgers by their digests."""
+class Pair(NamedTuple):
+    """Two images, the one with the lower digest first; `name` says which, and how they are looked at."""
 
-    def __init__(self, *places: tuple[Ledger, Pixels]) -> None:
-        self._places = places
-
-    def __call__(self, digest: str) -> bytes:
-        """The encoded bytes; BadImage as `Pixels.bytes_of`."""
-        for ledger, pixels in reversed(self._places):
-            if len(rows := ledger.all_with("digest", [digest])):
-                return pixels.bytes_of(next(ledger.samples(rows[-1:])))
-        raise KeyError(digest)
+    name: str
+    left: Located
+    right: Located
 
 
-class CloserLook:
-    """How much plain pictures differ in colour, by their digests. `bytes_of` reads the picture of a digest."""
+@dataclass(frozen=True)
+class CloserLook(Work[Pair]):
+    """Measures how much plain pictures differ in colour, as `augforge.algorithms.duplicates.closer`.
 
-    def __init__(self, store: Store, bytes_of: Callable[[str], bytes], *, flips: bool) -> None:
-        self._parts, self._flips = store.parts("closer-2", SEEN, by="pair"), flips
-        self._fresh: dict[str, float] = {}
-        self._unwritten: list[str] = []
+    A picture is read once for all pairs of a batch, and of the batches before and after as long as it is held.
+    """
 
-        @lru_cache(HELD)
-        def view(digest: str) -> View:
-            return views(images.decode(bytes_of(digest)))
+    flips: bool
+    smallest: int
+    title: str = "look closer"
+    per_batch: int = 32
+    per_unit: int = 128
 
-        self._view = view
+    def name(self, left: str, right: str) -> str:
+        """What is stored of the pictures of two digests is called this, in either order."""
+        return f"{min(left, right)}:{max(left, right)}:{self.smallest}{':mirrored' * self.flips}"
 
-    def differences(
-        self, left: Sequence[str], right: Sequence[str], smalls: tuple[Small, Small], smallest: int
-    ) -> NDArray[np.float64]:
-        """(p,) as `differences` of the pictures of digests (p,) and (p,), whose grey ones `smalls` are (p, 32, 32)."""
-        names = [self._name(a, b, smallest) for a, b in zip(left, right, strict=True)]
-        for row in np.flatnonzero(self._parts.find(names) < 0).tolist():
-            if names[row] not in self._fresh:
-                grey = (smalls[0][row : row + 1], smalls[1][row : row + 1])
-                self._keep(names[row], self._one(left[row], right[row], grey, smallest))
-        return np.array([self._told(name) for name in names], dtype=np.float64)
+    def open(self, pixels: Pixels, device: str, progress: Progress) -> Maker:
+        """As `Work.open`."""
+        return _Looking(self, pixels)
 
-    def _told(self, name: str) -> float:
-        """What was seen of a pair, now or before."""
-        return self._fresh[name] if name in self._fresh else float(self._parts.row(name)["difference"])
+    def lost(self, items: Sequence[Pair], why: str) -> Made:
+        """As `Work.lost`: they are no evidence."""
+        return Made([], refused=Refused(unjudged={pair.name: why for pair in items}))
 
-    def _one(self, left: str, right: str, grey: tuple[Small, Small], smallest: int) -> float:
-        """Of one pair; without end where one can no longer be read, so that it is no evidence."""
-        if left > right:
-            left, right, grey = right, left, grey[::-1]
-        try:
-            pair = [self._view(left)], [self._view(right)]
-        except BadImage:
-            return np.inf
-        return float(differences(*pair, grey, flips=self._flips, smallest=smallest)[0])
+    def name_of(self, item: Pair) -> str:
+        """As `Work.name_of`."""
+        return item.name
 
-    def _name(self, left: str, right: str, smallest: int) -> str:
-        return f"{min(left, right)}:{max(left, right)}:{smallest}{':mirrored' * self._flips}"
 
-    def _keep(self, name: str, difference: float) -> None:
-        self._fresh[name] = difference
-        if np.isfinite(difference):
-            self._unwritten.append(name)
-        if len(self._unwritten) >= COMMITTED:
-            self.commit()
+class _Views:
+    """The pictures that were looked at last, by digest; for several threads."""
 
-    def commit(self) -> None:
-        """Write what was seen since the last time."""
-        if self._unwritten:
-            self._parts.commit([{"pair": name, "difference": self._fresh[name]} for name in self._unwritten])
-        self._unwritten = []
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels, self._lock = pixels, Lock()
+        self._held: OrderedDict[str, View] = OrderedDict()
+        self._bytes = 0
+
+    def of(self, image: Located) -> View:
+        """The views of an image, which is read unless they are held; BadImage if that cannot be."""
+        with self._lock:
+            if image.digest in self._held:
+                self._held.move_to_end(image.digest)
+                return self._held[image.digest]
+        made = views(images.decode(self._pixels.bytes_of(image)))
+        with self._lock:
+            if image.digest not in self._held:
+                self._held[image.digest] = made
+                self._bytes += _size(made)
+            while self._bytes > HELD:
+                self._bytes -= _size(self._held.popitem(last=False)[1])
+        return made
+
+
+def _size(view: View) -> int:
+    return sum(level.nbytes for level in view)
+
+
+class _Looking(Maker):
+    def __init__(self, work: CloserLook, pixels: Pixels) -> None:
+        self._work, self._looks, self._views = work, pixels.generated[LOOKS], _Views(pixels)
+
+    def load(self, batch: Sequence[Pair]) -> Made:
+        """Both pictures of each pair are read; those of which one can no longer be read are no evidence."""
+        pairs, seen, unjudged = [], [], {}
+        for pair in batch:
+            try:
+                seen.append((self._views.of(pair.left), self._views.of(pair.right)))
+                pairs.append(pair)
+            except BadImage as error:
+                unjudged[pair.name] = error.message
+        left, right = ([both[side] for both in seen] for side in (0, 1))
+        smalls = self._smalls([pair.left for pair in pairs]), self._smalls([pair.right for pair in pairs])
+        found = differences(left, right, smalls, flips=self._work.flips, smallest=self._work.smallest)
+        rows = zip(pairs, found.tolist(), strict=True)
+        return Made(
+            [{"pair": pair.name, "difference": value} for pair, value in rows], refused=Refused(unjudged=unjudged)
+        )
+
+    def _smalls(self, of: Sequence[Located]) -> Small:
+        return smalls_of(self._looks, [image.digest for image in of])
+
+    def rows(self, made: Made) -> Made:
+        return made

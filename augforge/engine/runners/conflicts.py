@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from augforge.algorithms.duplicates.evidence import Rows
 from augforge.algorithms.duplicates.groups import components
 from augforge.algorithms.duplicates.pairs import Pairs
-from augforge.engine.runners.candidates import Candidates
+from augforge.engine.runners.candidates import Candidates, among
 
 SCORE = "label-conflict"
 LISTED = 10  # in the run's output; all are in the ledger
@@ -44,17 +44,27 @@ class Conflicts:
         return open_
 
     def _share_a_label(self, left: Rows, right: Rows) -> NDArray[np.bool_]:
-        """(p,) whether a copy of one row has the label of the other one: then it is the copies that are in conflict."""
+        """(p,) whether a copy of one row has the label of the other one: then it is the copies that are in conflict.
+
+        The rows (p,) and (p,) have different labels.
+        """
         one, two = (self._candidates.codes[rows] for rows in (left, right))
         labels = self._candidates.labels
-        return np.isin(self._number(one, labels[right]), self._known) | np.isin(
-            self._number(two, labels[left]), self._known
-        )
+        return self._has(one, labels[right]) | self._has(two, labels[left])
+
+    def _has(self, codes: Rows, labels: Rows) -> NDArray[np.bool_]:
+        """(p,) whether one of several copies has this code and this label."""
+        if not len(self._known):
+            return np.zeros(len(codes), dtype=bool)
+        return among(self._number(codes, labels), self._known)
 
     @cached_property
     def _known(self) -> Rows:
-        """(size,) the file and the label of each row, as one number."""
-        return self._number(self._candidates.codes, self._candidates.labels)
+        """(k,) rising: the file and the label, as one number, of each row that has a copy."""
+        codes, size = self._candidates.codes, self._candidates.size
+        copied = np.flatnonzero(codes < size)
+        known: Rows = np.sort(self._number(codes[copied], self._candidates.labels[copied]))
+        return known
 
     def _number(self, codes: Rows, labels: Rows) -> Rows:
         return codes.astype(np.int64) * (len(self._candidates.ledger.classes) + 1) + labels

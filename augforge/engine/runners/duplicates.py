@@ -13,25 +13,25 @@ from numpy.typing import NDArray
 from augforge.algorithms.duplicates.close import close_pairs
 from augforge.algorithms.duplicates.crops import SLIGHTLY, SMALLEST
 from augforge.algorithms.duplicates.evidence import NOBODY, Rows, Search, Verdict, copies_of, settle
-from augforge.algorithms.duplicates.pairs import Pairs, Tell, pair_blocks
+from augforge.algorithms.duplicates.pairs import Pairs, Tell
 from augforge.algorithms.selection.by_rows import pool_of
 from augforge.algorithms.selection.neighbours import nearest
 from augforge.algorithms.selection.points import Likeness
-from augforge.data.ids import key
+from augforge.algorithms.selection.units import Run
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.parts import Parts
+from augforge.engine.calls import Caller
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Drop, Embedder, Embedders, dropper
-from augforge.engine.ingest import How, read_sources
+from augforge.engine.embedding import Drop, Embedder, Embedders
 from augforge.engine.pixels import Pixels
 from augforge.engine.rows import drop_all, look_at, without_rows
 from augforge.engine.runners.candidates import Candidates, Hashing, References, look_parts
-from augforge.engine.runners.closer_look import ByDigest, CloserLook
+from augforge.engine.runners.comparisons import ByDigest, Comparisons
 from augforge.engine.runners.conflicts import Conflicts
+from augforge.engine.runners.portions import portions_of
+from augforge.engine.runners.references import references_of
 from augforge.engine.work import Place
-from augforge.io import detect, open_source
 from augforge.progress import Progress
-from augforge.recipe import SourceSpec
 from augforge.stages.filters.duplicates import Duplicates
 
 NEIGHBOURS = 20
@@ -39,13 +39,15 @@ BEYOND = 2 << 30
 """Bytes of vectors in float32, beyond which they are not read as a whole, but by rows."""
 SHOWN = 20_000  # so many are compared within seconds: no bar below that
 DISTANCE = "duplicate-distance"
+UNKNOWN = 255
+"""The bits to the nearest one of a row that is near to none."""
 
 
 def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[str, int]:
     """Drop copies of references, memorised parents and duplicates; score the bits to the nearest."""
     ledger, progress, drop = context.ledger, context.progress, context.drop_as(title)
     parts = look_parts(context.store)
-    others, read = _references(stage, context)
+    others, read = references_of(stage.against, stage.name, context)
     wanted, looked, embedded = _wanted(ledger), 0, 0
     if stage.by != "exact":
         looked = _look(ledger, wanted, parts, context.pixels, drop, context)
@@ -57,16 +59,16 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
     if models:
         embedded = _embed(models, ledger, others, drop)
     others = replace(others, indices=others.ledger.visible())
-    bytes_of = ByDigest((others.ledger, others.pixels), (ledger, context.pixels))
-    closer = CloserLook(context.store, bytes_of, flips=stage.flips)
-    if stage.parents and stage.by != "exact":
-        _drop_memorised(Candidates(stage, ledger, others, parts, closer), title)
-    candidates = Candidates(stage, ledger, others, parts, closer)
+    images = ByDigest((others.ledger, others.pixels), (ledger, context.pixels))
+    comparisons = Comparisons(context.store, parts, images, context.engine, flips=stage.flips)
+    candidates = Candidates(stage, ledger, others, parts, comparisons)
+    if stage.parents and stage.by != "exact" and _drop_memorised(candidates, title):
+        candidates = Candidates(stage, ledger, others, parts, comparisons)
     _say_if_narrow(candidates, progress)
     if models:
-        close = _close(candidates, models, drop)
-    _drop_duplicates(candidates, title, close, progress)
-    closer.commit()
+        run = Caller(context.store, context.engine, context.place, "compare vectors")
+        close = _close(candidates, models, drop, run)
+    _drop_duplicates(candidates, title, close, context)
     return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
 
 
@@ -79,36 +81,14 @@ def _say_if_narrow(candidates: Candidates, progress: Progress) -> None:
         )
 
 
-def against_key(stage: Duplicates) -> str:
-    """What the result depends on beside the run's own sources: the entries of `against`, "" without it."""
-    if stage.against is None:
-        return ""
-    source = open_source(*detect(stage.against))
-    return key("against", source.where, [[entry.locator, entry.stamp] for entry in source.entries()])
-
-
-def _references(stage: Duplicates, context: RunContext) -> tuple[References, int]:
-    """The references, and how many had to be read."""
-    if stage.against is None:
-        nothing = Ledger()
-        return References(nothing, nothing.visible(), Pixels([]), dropper(nothing, "against")), 0
-    spec = SourceSpec(*detect(stage.against))
-    source = open_source(spec.kind, spec.value)
-    ledger, read = read_sources([source], context.store, context.progress, how=How([spec], context.engine))
-    if bad := len(ledger) - len(ledger.visible()):
-        context.progress.say(f"duplicates: {bad} images of {stage.against} cannot be used")
-    pixels = Pixels([source], (spec,))
-    return References(ledger, ledger.visible(), pixels, dropper(ledger, "against")), read
-
-
 def _wanted(ledger: Ledger) -> Indices:
     """The kept samples, and the parents of kept ones."""
-    visible = ledger.visible()
-    _, ids = ledger.lists("parents", visible)
-    parents = np.unique(ledger.find(ids)) if len(ids) else visible[:0]
+    wanted = ledger.kept.copy()
+    _, ids = ledger.lists("parents", np.flatnonzero(wanted))
+    parents = np.unique(ledger.find(ids)) if len(ids) else np.zeros(0, dtype=np.int64)
     parents = parents[parents >= 0]
-    found: Indices = np.union1d(visible, parents[ledger.texts("digest", parents) != b""])
-    return found
+    wanted[parents[ledger.texts("digest", parents) != b""]] = True
+    return np.flatnonzero(wanted)
 
 
 def _look(ledger: Ledger, indices: Indices, parts: Parts, pixels: Pixels, drop: Drop, context: RunContext) -> int:
@@ -144,13 +124,13 @@ def _vectors(candidates: Candidates, models: tuple[Embedder, Embedder], drop: An
     return np.concatenate(found)
 
 
-def _close(candidates: Candidates, models: tuple[Embedder, Embedder], drop: Drop) -> Pairs:
+def _close(candidates: Candidates, models: tuple[Embedder, Embedder], drop: Drop, run: Run) -> Pairs:
     """(p, 2) pairs of which one is among the nearest of the other, and whose pictures overlap."""
     if candidates.size < 2:
         return np.zeros((0, 2), dtype=np.int64)
     width = models[0].embed(candidates.ledger, candidates.indices, drop)
     if 4 * candidates.size * width > BEYOND:
-        return _close_by_rows(candidates, models[0])
+        return _close_by_rows(candidates, models[0], run)
     vectors = _vectors(candidates, models, drop)
     near = nearest(vectors, Likeness("cosine"), min(candidates.size, NEIGHBOURS + 1))
     left, right = np.repeat(np.arange(candidates.size), near.near.shape[1]), near.near.reshape(-1).astype(np.int64)
@@ -159,13 +139,13 @@ def _close(candidates: Candidates, models: tuple[Embedder, Embedder], drop: Drop
     return _overlapping(candidates, pairs)
 
 
-def _close_by_rows(candidates: Candidates, embedder: Embedder) -> Pairs:
+def _close_by_rows(candidates: Candidates, embedder: Embedder, run: Run) -> Pairs:
     """The same where the vectors are too many for the memory: by cells, from where they are stored."""
     rows = np.arange(candidates.size)
     digests = candidates.digests_of(rows)
     keys = np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
     pool = pool_of(embedder.rows(digests), rows, "cosine", 1.0, keys)
-    blocks = close_pairs(pool, candidates.stage.similarity, most=NEIGHBOURS)
+    blocks = close_pairs(pool, candidates.stage.similarity, most=NEIGHBOURS, run=run)
     found = [_overlapping(candidates, pairs) for pairs in blocks]
     return np.unique(np.concatenate([np.zeros((0, 2), dtype=np.int64), *found]), axis=0)
 
@@ -178,8 +158,8 @@ def _overlapping(candidates: Candidates, pairs: Pairs) -> Pairs:
     return pairs[candidates.confirmed(candidates.digests_of(left), candidates.digests_of(right), bits, SMALLEST)]
 
 
-def _drop_memorised(candidates: Candidates, title: str) -> None:
-    """Drop the synthetic samples that are near-copies of a parent, whether that was kept or not."""
+def _drop_memorised(candidates: Candidates, title: str) -> int:
+    """Drop the synthetic samples that are near-copies of a parent, whether that was kept or not; how many pairs."""
     stage, ledger = candidates.stage, candidates.ledger
     families = _with_parents(candidates)
     there = candidates.looked_at([digest for _, _, digest in families])
@@ -195,6 +175,7 @@ def _drop_memorised(candidates: Candidates, title: str) -> None:
         index = candidates.indices[rows[place : place + 1]]
         ledger.drop(index, f"memorised: near-copy of its parent {families[place][1][:8]} ({_bits(bits[place])})", title)
         ledger.score(DISTANCE, index, bits[place : place + 1].astype(np.float64))
+    return len(found)
 
 
 def _with_parents(candidates: Candidates) -> list[tuple[int, str, str]]:
@@ -208,55 +189,55 @@ def _with_parents(candidates: Candidates) -> list[tuple[int, str, str]]:
     return [(row, parent, digest) for row, (parent, digest) in found if digest]
 
 
-def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, progress: Progress) -> None:
+def _drop_duplicates(candidates: Candidates, title: str, close: Pairs, context: RunContext) -> None:
     """Settle who stays among all, and give the others their reasons and scores."""
     copies = _copies(candidates)
     conflicts = Conflicts(candidates)
     conflicts.note(copies)
-    nearest_bits = np.full(candidates.size, np.nan)
+    nearest_bits = np.full(candidates.size, UNKNOWN, dtype=np.uint8)
     nearest_bits[copies.reshape(-1)] = 0
     close = conflicts.without(close)
-    with _bar(candidates, progress) as tell:
+    with _bar(candidates, context.progress) as tell:
         search = _search(candidates, close, conflicts, nearest_bits, tell)
-        verdict = settle(candidates.rank, candidates.fixed, copies, search)
+        verdict = settle(candidates.rank, candidates.fixed, copies, search, context.store.folder)
     gone = np.flatnonzero(verdict.by[: candidates.n] != NOBODY)
     reasons = _reasons(candidates, gone, verdict)
     candidates.ledger.drop(candidates.indices[gone], np.array(reasons, dtype=object), title)
-    known = np.flatnonzero(~np.isnan(nearest_bits[: candidates.n]))
-    candidates.ledger.score(DISTANCE, candidates.indices[known], nearest_bits[known])
+    known = np.flatnonzero(nearest_bits[: candidates.n] != UNKNOWN)
+    candidates.ledger.score(DISTANCE, candidates.indices[known], nearest_bits[known].astype(np.float64))
     for told in filter(None, (conflicts.told(title), conflicts.differing(title, copies))):
-        progress.about(told)
+        context.progress.about(told)
 
 
 def _copies(candidates: Candidates) -> Pairs:
     """(p, 2) exact copies, each with the one that stays: of references, and among samples."""
-    codes = groups = candidates.codes
+    copied = np.flatnonzero(candidates.codes < candidates.size)
+    codes = groups = candidates.codes[copied].astype(np.int64)
     if candidates.stage.within == "class":
-        groups = codes.astype(np.int64) * (len(candidates.ledger.classes) + 1) + candidates.labels + 1
-    rank = np.where(candidates.fixed, candidates.rank - candidates.size, candidates.rank)
+        groups = codes * (len(candidates.ledger.classes) + 1) + candidates.labels[copied] + 1
+    rank = np.where(candidates.fixed, candidates.rank - candidates.size, candidates.rank)[copied]
     pairs = copies_of(codes if len(candidates.others.indices) else groups, rank)
     if len(candidates.others.indices):
-        pairs = np.concatenate([pairs[candidates.reference[pairs].any(axis=1)], copies_of(groups, rank)])
-    left, right = pairs.T
-    open_: Pairs = pairs[~(candidates.evaluation[left] & candidates.evaluation[right])]
-    return open_
+        reference = candidates.reference[copied]
+        pairs = np.concatenate([pairs[reference[pairs].any(axis=1)], copies_of(groups, rank)])
+    left, right = copied[pairs].T
+    open_ = ~(candidates.evaluation[left] & candidates.evaluation[right])
+    return np.stack([left[open_], right[open_]], axis=1)
 
 
 def _search(
-    candidates: Candidates, close: Pairs, conflicts: Conflicts, nearest_bits: NDArray[np.float64], tell: Tell
+    candidates: Candidates, close: Pairs, conflicts: Conflicts, nearest_bits: NDArray[np.uint8], tell: Tell
 ) -> Search:
     """Finds pairs that are near by hash, and takes from `close` (p, 2); notes the bits to the nearest of each."""
     stage = candidates.stage
 
     def near(rows: Rows) -> Iterator[Pairs]:
-        blocks = pair_blocks(candidates.hashes[rows], candidates.distance, flips=stage.flips, tell=tell)
-        for found, bits in blocks if stage.by != "exact" else ():
-            pairs = rows[found]
-            good = np.flatnonzero(candidates.comparable(pairs))
-            left, right = pairs[good].T
-            good = good[candidates.confirmed(candidates.digests_of(left), candidates.digests_of(right), bits[good])]
+        portions = portions_of(candidates, rows, tell) if stage.by != "exact" else ()
+        for pairs, bits in portions:
+            left, right = pairs.T
+            good = np.flatnonzero(candidates.confirmed(candidates.digests_of(left), candidates.digests_of(right), bits))
             for side in (0, 1):
-                np.fmin.at(nearest_bits, pairs[good, side], bits[good].astype(np.float64))
+                np.minimum.at(nearest_bits, pairs[good, side], bits[good])
             yield conflicts.without(pairs[good])
         here = np.zeros(candidates.size, dtype=bool)
         here[rows] = True
@@ -274,14 +255,15 @@ def _reasons(candidates: Candidates, gone: Rows, verdict: Verdict) -> list[str]:
     if candidates.stage.by == "embedding":
         fits[far] = candidates.fit(candidates.digests_of(gone[far]), candidates.digests_of(by[far]), SMALLEST)
     places, clusters = candidates.place_of_id, verdict.cluster
-    lowest = np.full(int(clusters.max(initial=-1)) + 1, candidates.size)
+    lowest = np.full(int(clusters.max(initial=-1)) + 1, candidates.size, dtype=places.dtype)
     np.minimum.at(lowest, clusters[: candidates.n], places[: candidates.n])
-    row_of = np.empty(candidates.size, dtype=np.int64)
+    row_of = np.empty_like(places)
     row_of[places] = np.arange(candidates.size)
     names = [name.decode() for name in candidates.texts("id", row_of[lowest[clusters[gone]]]).tolist()]
     rows = zip(gone.tolist(), by.tolist(), bits.tolist(), fits.tolist(), names, strict=True)
+    known = candidates.names(by)
     return [
-        _reason(candidates, row, other, _distance(candidates, apart, fit), name)
+        _reason(candidates, (row, other), _distance(candidates, apart, fit), known[other], name)
         for row, other, apart, fit, name in rows
     ]
 
@@ -291,8 +273,9 @@ def _distance(candidates: Candidates, apart: int, fit: float) -> str:
     return _bits(apart) if apart <= candidates.distance else f"overlap {fit:.2f}"
 
 
-def _reason(candidates: Candidates, row: int, other: int, distance: str, cluster: str) -> str:
-    """Why `row` goes and `other` stays."""
+def _reason(candidates: Candidates, pair: tuple[int, int], distance: str, name: str, cluster: str) -> str:
+    """Why the first of a pair of rows goes and the other one, which is called `name`, stays."""
+    row, other = pair
     same = candidates.codes[row] == candidates.codes[other]
     leaks = candidates.reference[other] or candidates.evaluation[other]
     what = "exact copy" if same else "near-duplicate"
@@ -300,7 +283,7 @@ def _reason(candidates: Candidates, row: int, other: int, distance: str, cluster
     how += f", which is labelled {candidates.label(other)!r}" if candidates.in_conflict(row, other) else ""
     better = "" if same or leaks else f", {candidates.advantage(row, other)}"
     group = "" if candidates.reference[other] else f", cluster {cluster[:8]}"
-    return f"{'leakage: ' if leaks else ''}{what} of {candidates.name(other)}{how}{better}{group}"
+    return f"{'leakage: ' if leaks else ''}{what} of {name}{how}{better}{group}"
 
 
 def _bits(count: int) -> str:

@@ -8,49 +8,40 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from augforge.data.ids import key
 from augforge.data.key_index import PIECE
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.memberships import Memberships, memberships_of
+from augforge.data.nearest import nearest_table
 from augforge.data.parts import Parts
-from augforge.data.store import Store
 from augforge.data.texts import TextView
 from augforge.engine.context import RunContext
-from augforge.engine.embedding import Embedder, stored_vectors
+from augforge.engine.embedding import Embedder, Embedders
 from augforge.engine.empty import refuse_unlabelled, refuse_unscored
 from augforge.engine.held_out import held_out
-from augforge.engine.rows import Encoded, Look, drop_all, look_at, without_rows
-from augforge.engine.runners.candidates import look_parts
+from augforge.engine.rows import drop_all, look_at, without_rows
+from augforge.engine.runners.ask import ask, prompts_of
+from augforge.engine.runners.measuring import Measuring, score_parts
 from augforge.engine.runners.patches import MutualScores
 from augforge.errors import shortened
 from augforge.models import find_model
 from augforge.recipe.looked_at import looked_at
 from augforge.stages.filter import EmbeddingFilter, Filter, PixelFilter
 from augforge.stages.filter_inputs import FilterInputs, HeldOut, Parents, Reference
-from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.filters.musc import Musc
-from augforge.stages.labeler import Labeler
-from augforge.stages.stage import Stage
+from augforge.stages.question_filter import QuestionFilter
 
 
 def run_filter(stage: Filter, title: str, context: RunContext) -> dict[str, int]:
     """Score the samples that `stage` looks at, drop by its rule, and weight those that stay if it reweights."""
     refuse_unlabelled(stage, title, context)
-    if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
-        looked = _measure(stage, title, context)
-    elif isinstance(stage, EmbeddingFilter):
-        looked = _compare(stage, title, context)
-    else:
-        raise TypeError(f"{stage.name} is neither a PixelFilter nor an EmbeddingFilter")
+    looked = _look(stage, title, context)
     ledger, indices, scores = context.ledger, looked.indices, looked.scores
     for name, values in scores.items():
         ledger.score(name, indices, values)
     if len(indices):
-        if text := stage.remark(looked.inputs):
-            context.progress.about(f"{title}: {text}")
+        _tell(stage, title, looked, context)
         spared = _beyond_reference(stage, ledger, looked)
         if spared.any():
             context.progress.say(_left_alone(title, ledger, indices[spared]))
@@ -72,6 +63,17 @@ class _Looked:
     measured: int
     reused: int
     failures: Mapping[int, str] = field(default_factory=dict)
+
+
+def _look(stage: Filter, title: str, context: RunContext) -> _Looked:
+    """What a filter of whichever kind sees."""
+    if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
+        return _measure(stage, title, context)
+    if isinstance(stage, QuestionFilter) and stage.asks_a_model:
+        return _ask(stage, title, context)
+    if isinstance(stage, EmbeddingFilter):
+        return _compare(stage, title, context)
+    raise TypeError(f"{stage.name} is no PixelFilter, EmbeddingFilter or QuestionFilter")
 
 
 def _beyond_reference(stage: Filter, ledger: Ledger, looked: _Looked) -> NDArray[np.bool_]:
@@ -115,18 +117,46 @@ def _decide(stage: Filter, title: str, ledger: Ledger, looked: _Looked, spared: 
     return stays
 
 
+def _tell(stage: Filter, title: str, looked: _Looked, context: RunContext) -> None:
+    """Say what the filter remarks, and note its facts and which image each that was judged is nearest to."""
+    if text := stage.remark(looked.inputs):
+        context.progress.about(f"{title}: {text}")
+    if facts := stage.facts(looked.inputs):
+        context.facts[title] = facts
+    found = (
+        ()
+        if not isinstance(stage, EmbeddingFilter)
+        else stage.nearest(looked.inputs, looked.scores[stage.primary_measure])
+    )
+    if len(found):
+        context.nearest.setdefault(title, []).append(nearest_table(title, looked.inputs.ids, found))
+
+
 def _compare(stage: EmbeddingFilter, title: str, context: RunContext) -> _Looked:
     """The scores of the samples that `stage` looks at, from embeddings of them and of what it asks for beside."""
-    ((model, task),) = stage.models()
+    model, task = stage.judge
     ledger, embedder = context.ledger, context.embedders.of(model, task)
     views = _Views(ledger, looked_at(stage, ledger), embedder, context.drop_as(title), model)
+    views.embedders = context.embedders
     if isinstance(stage, Musc):
         views.mutual = MutualScores(stage, title, context)
     inputs = views.inputs()
     scores = _scores(stage, views, inputs) if len(inputs) else {name: np.zeros(0) for name in stage.measures}
     computed = views.computed
-    reused = len(views.asked) - computed
+    reused = len(views.asked) + views.asked_others - computed
     return _Looked(views.indices, scores, inputs, computed + (views.mutual.computed if views.mutual else 0), reused)
+
+
+def _ask(stage: QuestionFilter, title: str, context: RunContext) -> _Looked:
+    """The scores of the samples that `stage` looks at, from a model's answers about them."""
+    ledger = context.ledger
+    indices = looked_at(stage, ledger)
+    scores, asked = ask(stage, title, indices, context)
+    kept = ledger.kept[indices]
+    reused, indices, scores = max(0, len(indices) - asked), indices[kept], scores[kept]
+    ids, classes = TextView(ledger.texts("id", indices)), ledger.class_index(indices)
+    inputs = FilterInputs(ids, classes, ledger.classes, prompts=lambda: prompts_of(ledger, indices))
+    return _Looked(indices, {stage.primary_measure: scores}, inputs, asked, reused)
 
 
 def _scores(stage: EmbeddingFilter, views: _Views, inputs: FilterInputs) -> dict[str, NDArray[np.float64]]:
@@ -145,6 +175,13 @@ def _known(model: str) -> Sequence[str]:
     return classes_of(find_model(model, "classification"))
 
 
+def _logit_scale(model: str) -> float | None:
+    """What the cosines of an image-text model are multiplied by, as its checkpoint says."""
+    from augforge.models.logit_scales import logit_scale_of
+
+    return logit_scale_of(find_model(model, "image-text"))
+
+
 class _Views:
     """Feeds a gallery: embeds what is asked for, and counts it. `indices` are the samples that can be read, by id.
 
@@ -155,25 +192,32 @@ class _Views:
         self.ledger, self._embedder, self._drop, self._model = ledger, embedder, drop, model
         self._before = embedder.computed
         self.mutual: MutualScores | None = None
+        self.embedders: Embedders | None = None
+        self._by_others, self.asked_others = 0, 0
         self.asked = np.zeros(0, dtype=np.int64)
         self._images, self.indices = self._embed(self._by_id(indices))
 
     @property
     def computed(self) -> int:
         """How many embeddings were computed."""
-        return self._embedder.computed - self._before
+        return self._embedder.computed - self._before + self._by_others
 
     def inputs(self, memberships: Memberships | None = None) -> FilterInputs:
         """The samples and what they can be compared with; with `memberships` a row for each class of an image."""
         ledger, indices = self.ledger, self.indices
         given: dict[str, Any] = {"texts": self._embedder.texts, "reference": self._reference}
-        given |= {"known": partial(_known, self._model), "held_out": self._held_out}
+        given |= {"known": partial(_known, self._model), "held_out": self._held_out, "training": self._training}
+        given |= {"logit_scale": partial(_logit_scale, self._model)}
         given |= {"mutual": self.mutual} if self.mutual else {}
         ids, names = ledger.column("id", indices), ledger.classes
+        rows = np.arange(len(indices)) if memberships is None else memberships.rows
+        given |= {"prompts": lambda: prompts_of(ledger, indices[rows])}
+        given |= {"seen_by": lambda model, task: self._seen_by(model, task)[rows]}
+        given |= {"families": lambda: _families(ledger, indices[rows])}
         if memberships is None:
             classes = ledger.class_index(indices)
             return FilterInputs(ids, classes, names, images=lambda: self._images, parents=self._parents, **given)
-        rows, classes = memberships.rows, memberships.classes
+        classes = memberships.classes
         of = [ids[row] for row in rows.tolist()]
         also = memberships.also()
         return FilterInputs(
@@ -205,6 +249,21 @@ class _Views:
         rows, classes = memberships.likeliest()
         return Reference(vectors[rows], classes, [ids[row] for row in rows.tolist()])
 
+    def _seen_by(self, model: str, task: str) -> NDArray[np.float32]:
+        """(n, d) the vectors of the samples by another model."""
+        if self.embedders is None:
+            raise LookupError("these samples are seen by one model alone")
+        embedder = self.embedders.of(model, task)
+        before = embedder.computed
+        vectors = embedder.images(self.ledger, self.indices, self._drop)
+        self._by_others += embedder.computed - before
+        self.asked_others += len(self.indices)
+        return vectors
+
+    def _training(self) -> Reference:
+        vectors, indices = self._embed(self._by_id(self.ledger.reference(unlabelled=True)))
+        return Reference(vectors, self.ledger.class_index(indices), self.ledger.column("id", indices))
+
     def _held_out(self, split: str) -> HeldOut:
         indices, where = held_out(self.ledger, split, find_model(self._model, "classification"))
         vectors, there = self._embed(self._by_id(indices))
@@ -216,14 +275,23 @@ class _Views:
         children, theirs = children[places >= 0], places[places >= 0]
         vectors, indices = self._embed(np.unique(theirs))
         there = np.isin(theirs, indices)
-        return Parents(children[there], vectors[np.searchsorted(indices, theirs[there])])
+        names = self.ledger.column("id", theirs[there])
+        return Parents(children[there], vectors[np.searchsorted(indices, theirs[there])], names)
+
+
+def _families(ledger: Ledger, indices: Indices) -> NDArray[np.int64]:
+    """(n,) a number that samples of the same parents share; without a parent, those filed under a class."""
+    rows = zip(ledger.each(("parents",), indices), ledger.filed_under(indices), strict=True)
+    numbers: dict[object, int] = {}
+    shared = (tuple(sorted(parents)) or label for (parents,), label in rows)
+    return np.fromiter((numbers.setdefault(of, len(numbers)) for of in shared), dtype=np.int64, count=len(indices))
 
 
 def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     """The scores of the samples that `stage` looks at, from their pixels; each is measured once and stored."""
     ledger = context.ledger
     indices = looked_at(stage, ledger)
-    parts = _score_parts(stage, context.store)
+    parts = score_parts(stage, context.store)
     ahead, unjudged = context.ahead.of(parts)
     todo = without_rows(ledger, indices, parts, unjudged)
     known = ledger.distinct("digest", indices) - len(todo) if ahead else 0
@@ -240,13 +308,6 @@ def _measure(stage: PixelFilter, title: str, context: RunContext) -> _Looked:
     return _Looked(indices, scores, inputs, measured, asked - measured, failures)
 
 
-def _checked(stage: PixelFilter, measured: Mapping[str, float]) -> Mapping[str, float]:
-    """What a filter measured; ValueError where it is not what its class declares, which is a defect of the filter."""
-    if set(measured) != set(stage.measures):
-        raise ValueError(f"filter: {stage.name} declares {sorted(stage.measures)} but measured {sorted(measured)}")
-    return measured
-
-
 def _stored_scores(
     stage: PixelFilter, parts: Parts, ledger: Ledger, indices: Indices
 ) -> dict[str, NDArray[np.float64]]:
@@ -260,41 +321,3 @@ def _stored_scores(
             if stored is not None:
                 values[start : start + PIECE][there] = stored.column(measure).to_numpy()
     return scores
-
-
-def measuring(stage: PixelFilter, store: Store) -> tuple[Look, Parts]:
-    """What a filter measures of an image, and where it is stored."""
-    return Measuring(stage.name, stage), _score_parts(stage, store)
-
-
-def _score_parts(stage: PixelFilter, store: Store) -> Parts:
-    schema = pa.schema([("digest", pa.string()), *((name, pa.float64()) for name in stage.measures)])
-    name = f"filter-{stage.name}-{key(stage.name, stage.version, stage.measured_options())[:12]}"
-    return store.parts(name, schema, by="digest")
-
-
-def measured_parts(stage: Stage, store: Store) -> Parts | None:
-    """Where what a filter or selector measures of each image lies, by digest; None if it measures nothing."""
-    if isinstance(stage, PixelFilter) and stage.looks_at_pixels:
-        return _score_parts(stage, store)
-    if isinstance(stage, Duplicates) and stage.by != "embedding":
-        return None if stage.by == "exact" else look_parts(store)
-    if isinstance(stage, Labeler):
-        return stored_vectors(stage.model, "classification", store)
-    if isinstance(stage, EmbeddingFilter):
-        ((name, task),) = stage.models()
-        return stored_vectors(name, task, store)
-    model = getattr(stage, "model", None)
-    return None if model is None else stored_vectors(model, stage.tasks()["model"], store)
-
-
-@dataclass(frozen=True)
-class Measuring(Look):
-    """Measures images by what a filter looks at in their pixels."""
-
-    title: str
-    stage: PixelFilter
-
-    def see(self, image: Encoded) -> Mapping[str, float]:
-        """As `Look.see`: what could not be judged has no row, and is measured again another time."""
-        return _checked(self.stage, self.stage.measure(image.image))

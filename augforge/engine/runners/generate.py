@@ -13,6 +13,7 @@ from augforge.data.parts import Parts
 from augforge.data.store import Store
 from augforge.engine.context import RunContext
 from augforge.engine.jobs import amounts, plan, stage_key
+from augforge.engine.likeness import likeness_for
 from augforge.engine.limits import MOST, check_amounts
 from augforge.engine.loading import loading
 from augforge.engine.one_label import told
@@ -50,7 +51,7 @@ def generator_parts(stage: Generator, store: Store, seed: int) -> tuple[str, Par
 def run_generator(stage: Generator, title: str, context: RunContext) -> dict[str, int]:
     """Generate what the plan asks for and add it to the ledger; counts what was generated and what was there."""
     say_what_is_asked(stage, context)
-    jobs = list(plan(stage, context.ledger, context.seed, title))
+    jobs = list(plan(stage, context.ledger, context.seed, title, likeness_for(stage, title, context)))
     if jobs:
         say_what_is_not_made(stage, title, context)
     return generate_jobs(stage, jobs, context)
@@ -87,10 +88,10 @@ def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) ->
     if parts.missing([job.sample.id for job in jobs]):
         stage = stage.model_copy(update={"batch": _fixed_batch(stage, parts, context)})
     todo = list(_batches(jobs, stage, parts))
-    work = Generating(stage, stage.name)
+    work = Generating(stage, stage.name, stage.processes)
     count = work.count(todo)
     context.progress.making(name, len(jobs), count, len(parts))
-    context.engine.run(work, todo, count, parts, context.place, workers=stage.processes)
+    context.engine.run(work, todo, count, parts, context.place)
     context.pixels.generated[name] = parts
     context.ledger.extend(finished(jobs, parts, name))
     return {"generated": count, "reused": len(jobs) - count}
@@ -140,6 +141,7 @@ class Generating(Work[Batch]):
 
     stage: Generator
     title: str
+    workers: int = 1
     per_batch: int = 1
     per_unit: int = 1
     uses_device: ClassVar[bool] = True

@@ -56,9 +56,8 @@ def _operate(stage: OperatorGenerator, planned: _Planned, context: RunContext) -
     name, parts = generator_parts(stage, context.store, context.seed)
     todo = planned.missing(parts)
     context.progress.making(name, len(planned), len(todo), len(parts))
-    calls, workers = stage.calls(planned.jobs(todo)), stage.processes_for(len(todo))
-    work = Operating(stage, stage.name, _calls_a_unit(stage))
-    context.engine.run(work, calls, len(todo), parts, context.place, workers=workers)
+    work = Operating(stage, stage.name, _calls_a_unit(stage), stage.processes_for(len(todo)))
+    context.engine.run(work, stage.calls(planned.jobs(todo)), len(todo), parts, context.place)
     context.pixels.generated[name] = parts
     everything = planned.chunks(np.arange(len(planned)))
     context.ledger.extend(sample for chunk in everything for sample in finished(chunk, parts, name))
@@ -77,6 +76,7 @@ class Operating(Work[Call]):
     stage: OperatorGenerator
     title: str
     per_unit: int
+    workers: int
     per_batch: int = 1
     timed: ClassVar[bool] = True
 

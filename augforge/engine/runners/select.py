@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.algorithms.selection.by_rows import RowsAt
+from augforge.algorithms.selection.units import Run
 from augforge.data.ids import key
 from augforge.data.ledger import Indices, Ledger
 from augforge.data.texts import TextView, order_of
+from augforge.engine.calls import Caller
 from augforge.engine.context import RunContext
 from augforge.engine.pixels import Pixels
 from augforge.engine.remembered import packed, remembered, unpacked
+from augforge.engine.runners.similar import examples_of, nearness, nearness_facts
 from augforge.errors import RecipeError
 from augforge.models import find_model, model_key
 from augforge.recipe.looked_at import looked_at
-from augforge.stages.selector import Selector
+from augforge.stages.selector import RowSelector, Selector
+from augforge.stages.selectors.similar_to import SimilarTo
 
 Matrix = NDArray[np.float32]
 Features = Matrix | RowsAt | None
@@ -32,13 +36,29 @@ def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, 
     if not len(indices):
         return {"measured": computed, "chosen": 0}
     candidates = _Candidates(stage, ledger, indices, features)
+    if isinstance(stage, SimilarTo):
+        computed += _compare(stage, title, candidates, context)
     saved = _remembered(stage, candidates, context)
     if saved["certificate"] is not None:
         context.certificates[title] = saved["certificate"]
     chosen = candidates.order[unpacked(saved["chosen"], np.int64)]
     ledger.drop(indices[np.setdiff1d(np.arange(len(indices)), chosen)], "not chosen", title)
+    if isinstance(stage, SimilarTo):
+        found = ledger.scores[stage.name]
+        context.facts[title] = {**context.facts[title], **nearness_facts(found[indices], found[indices[chosen]])}
     ledger.weight[indices[chosen]] = unpacked(saved["weights"], np.float64)
     return {"measured": computed, "chosen": len(chosen)}
+
+
+def _compare(stage: SimilarTo, title: str, candidates: _Candidates, context: RunContext) -> int:
+    """Replace the candidates' vectors by how near they are to the references; how many of these were embedded."""
+    examples = examples_of(stage, title, context)
+    vectors = cast("Matrix", candidates.features)
+    near = nearness(stage, vectors, candidates.labels, candidates.ids, examples)
+    context.ledger.score(stage.name, candidates.indices, near[:, 1])
+    context.facts[title] = {"references": len(examples.ids)}
+    candidates.features = near.astype(np.float32)
+    return examples.computed
 
 
 def _features(stage: Selector, title: str, context: RunContext) -> tuple[Indices, Features, int]:
@@ -85,24 +105,25 @@ def _at(features: Matrix | None, order: Indices) -> Matrix | None:
 
 
 class _Candidates:
-    """The samples to choose among in the order of their ids, `order` (n,) of their indices, and their features."""
+    """The samples to choose among: their `indices` (n,) in the order of their ids, which is `order` (n,), and their
+    features."""
 
     def __init__(self, stage: Selector, ledger: Ledger, indices: Indices, features: Features) -> None:
         ids = ledger.texts("id", indices)
         self.order = order_of(ids)
         self.ids = TextView(ids[self.order])
         self.labels = [label or "" for label in ledger.filed_under(indices[self.order])]
-        self._ledger, self._ordered = ledger, indices[self.order]
+        self._ledger, self.indices = ledger, indices[self.order]
         self.features = features.at(self.order) if isinstance(features, RowsAt) else _at(features, self.order)
         self.classes = _classes(stage, ledger)
 
     def digests(self) -> Iterator[str]:
         """(n,) the digests, one by one."""
-        return (digest for (digest,) in self._ledger.each(("digest",), self._ordered))
+        return (digest for (digest,) in self._ledger.each(("digest",), self.indices))
 
     def columns_digest(self, stage: Selector) -> str:
-        """A digest of what columns of the sources say, which no model's digest covers; "" without such columns."""
-        if self.features is None or not _columns(stage):
+        """A digest of what no model's digest covers: columns of the sources, or references; "" without such."""
+        if self.features is None or not (_columns(stage) or isinstance(stage, SimilarTo)):
             return ""
         return hashlib.sha256(np.ascontiguousarray(self.features).tobytes()).hexdigest()
 
@@ -146,19 +167,24 @@ def _remembered(stage: Selector, candidates: _Candidates, context: RunContext) -
         *columns,
     )
     path = context.store.folder / "parts" / f"select-{stage.name}" / f"{name}.json"
-    saved, is_new = remembered(path, lambda: _chosen(stage, candidates), "the choice is made again", context.progress)
+    run = Caller(context.store, context.engine, context.place, stage.name)
+    saved, is_new = remembered(
+        path, lambda: _chosen(stage, candidates, run), "the choice is made again", context.progress
+    )
     for note in saved["notes"] if is_new else ():
         context.progress.say(f"{stage.name}: {note}")
     return saved
 
 
-def _chosen(stage: Selector, candidates: _Candidates) -> dict[str, Any]:
+def _chosen(stage: Selector, candidates: _Candidates, run: Run) -> dict[str, Any]:
     compared = None
     if candidates.features is not None:
         features = cast("Matrix", candidates.features)  # or what reads it, for a stage that asks for that
         compared = stage.compared(features, candidates.labels, candidates.classes)
-    selection = stage.choose(stage.budget(len(candidates.ids)), candidates.labels, candidates.ids, compared)
-    certificate = None if compared is None else stage.certify(selection, candidates.labels, candidates.ids, compared)
+    budget, labels, ids = stage.budget(len(candidates.ids)), candidates.labels, candidates.ids
+    by_rows: dict[str, Any] = {"run": run} if isinstance(stage, RowSelector) else {}
+    selection = stage.choose(budget, labels, ids, compared, **by_rows)
+    certificate = None if compared is None else stage.certify(selection, labels, ids, compared, **by_rows)
     return {
         "chosen": packed(selection.indices.astype(np.int64)),
         "weights": packed(selection.weights.astype(np.float64)),

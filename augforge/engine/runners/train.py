@@ -55,10 +55,19 @@ class Task:
     generated: Mapping[str, Path] | None = None
 
 
-def training_roles(stage: Trainer, ledger: Ledger) -> Roles:
-    """The samples of every role, sorted by id, so that their order does not depend on the sources'."""
-    chosen = {role: list(ledger.samples(indices)) for role, indices in stage.roles(ledger).items()}
-    return {role: sorted(_allowed(stage, role, found), key=lambda s: s.id) for role, found in chosen.items()}
+def training_roles(stage: Trainer, ledger: Ledger, progress: Progress | None = None) -> Roles:
+    """The samples of every role, sorted by id, so that their order does not depend on the sources'.
+
+    `progress` is told which of them the stage cannot use.
+    """
+    roles: Roles = {}
+    for role, indices in stage.roles(ledger).items():
+        found = sorted(_allowed(stage, role, list(ledger.samples(indices))), key=lambda s: s.id)
+        usable, said = stage.usable(role, found)
+        roles[role] = list(usable)
+        if said and progress is not None:
+            progress.say(said)
+    return roles
 
 
 def _allowed(stage: Trainer, role: str, samples: list[Sample]) -> list[Sample]:
@@ -73,10 +82,12 @@ def _allowed(stage: Trainer, role: str, samples: list[Sample]) -> list[Sample]:
 
 
 def training_key(stage: Trainer, roles: Roles, seed: int) -> str:
-    """Everything that the trained model depends on: options, images, labels, masks, models beside it, seed, code."""
+    """Everything that the trained model depends on: options, images, labels, masks, texts, models, seed, code."""
     models = [model_key(find_model(name, task)) for name, task in stage.models()]
     options = stage.measured_options()
-    return key(stage.name, stage.version, options, models, file_digests(stage), seed, data_digests(roles))
+    texts = {role: found for role, samples in roles.items() if (found := list(stage.texts(samples)))}
+    more = [texts] if texts else []  # none is not the same as an empty one: models from before have the same key
+    return key(stage.name, stage.version, options, models, file_digests(stage), seed, data_digests(roles), *more)
 
 
 def file_digests(stage: Trainer) -> list[str]:
@@ -109,7 +120,7 @@ def model_folder(stage: Trainer, identity: str, store: Store) -> Path:
 
 def run_trainer(stage: Trainer, title: str, context: RunContext) -> dict[str, int]:
     """Train the stage's model unless it is there, and make it known under its name."""
-    roles = training_roles(stage, context.ledger)
+    roles = training_roles(stage, context.ledger, context.progress)
     identity = training_key(stage, roles, context.seed)
     folder = model_folder(stage, identity, context.store)
     task = Task(stage, roles, identity, folder, context.seed, context.device)
@@ -189,7 +200,7 @@ def train_alone(
         if problem := refuse_too_many_bad(bad_images(ledger), max_bad):
             raise TooManyBad(problem, "fix or remove them, or raise --max-bad")
         say_what_is_bad(ledger, progress)
-        roles = training_roles(stage, ledger)
+        roles = training_roles(stage, ledger, progress)
         identity = training_key(stage, roles, recipe.seed)
         if replace:
             _forget_other(out, identity, progress)

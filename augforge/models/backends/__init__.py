@@ -2,12 +2,18 @@
 
     unclip             text and a CLIP image embedding        StableUnCLIPImg2ImgPipeline
     kandinsky-2.2      a CLIP image embedding, no text        KandinskyV22Pipeline
-    ip-adapter         text, an embedding, and an image       Stable Diffusion 1.5 or XL with an IP-Adapter
+    ip-adapter         text, an embedding, and an image       Stable Diffusion 1.5, XL or Kolors with an IP-Adapter
+    ip-adapter-flux    the same                               Flux.1 or Chroma with an IP-Adapter
+    ip-adapter-sd3     text, features of an image, an image   Stable Diffusion 3 with an IP-Adapter
+    redux              text and an image's tokens             Flux.1, given what FluxPriorReduxPipeline makes of images
     image-to-image     text and an image                      whatever AutoPipelineForImage2Image takes a batch of
     references         text and an image to refer to          Flux.2, Flux.2 klein, Qwen-Image-Edit-Plus
     text-to-image      text alone                             whatever AutoPipelineForText2Image accepts
+    class-conditional  a class, no text                       DiTPipeline
     variation          an image, no text                      StableDiffusionImageVariationPipeline
     inpainting         text, an image and a mask              whatever AutoPipelineForInpainting accepts
+    controlnet         text and a picture of the layout       the ControlNet pipeline of the model's family
+    t2i-adapter        text and a picture of the layout       Stable Diffusion or XL with a T2I-Adapter
     unconditional      an image and a mask, no text           DDPMPipeline, filled in by RePaint
 
 A back-end lives in one file and has one line in `BACKENDS`. Importing this package loads neither torch nor diffusers.
@@ -32,11 +38,17 @@ BACKENDS: dict[str, str] = {
     "unclip": "augforge.models.backends.unclip:Unclip",
     "kandinsky-2.2": "augforge.models.backends.kandinsky22:Kandinsky22",
     "ip-adapter": "augforge.models.backends.ip_adapter:IPAdapter",
+    "ip-adapter-flux": "augforge.models.backends.ip_adapter_flux:IPAdapterFlux",
+    "ip-adapter-sd3": "augforge.models.backends.ip_adapter_sd3:IPAdapterSD3",
+    "redux": "augforge.models.backends.redux:Redux",
     "image-to-image": "augforge.models.backends.image_to_image:ImageToImage",
     "references": "augforge.models.backends.references:References",
     "text-to-image": "augforge.models.backends.text_to_image:TextToImage",
+    "class-conditional": "augforge.models.backends.class_conditional:ClassConditional",
     "variation": "augforge.models.backends.variation:Variation",
     "inpainting": "augforge.models.backends.inpainting:Inpainting",
+    "controlnet": "augforge.models.backends.controlnet:ControlNet",
+    "t2i-adapter": "augforge.models.backends.t2i_adapter:T2IAdapter",
     "unconditional": "augforge.models.backends.unconditional:Unconditional",
 }
 

@@ -76,6 +76,8 @@ def _per_channel(values: Iterable[float], latents: Any) -> Any:
 
 
 def _is_plain(net: Any, pipe: Any) -> bool:
+    if type(pipe).__name__ == "DiTPipeline":  # it always decodes
+        return False
     denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
     channels = getattr(getattr(denoiser, "config", None), "in_channels", None)
     if type(net).__name__ == "VQModel":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from augforge.models.backends.base import Backend, Request
 from augforge.models.backends.checkpoint import Checkpoint, find_checkpoint
 from augforge.models.backends.decoding import Decoder
 from augforge.models.backends.loading import load_pipeline, pick_dtype
+from augforge.models.backends.loras import Loras
 from augforge.models.backends.options import Options
 from augforge.models.backends.prompts import Prompts
+from augforge.models.backends.settled import settled
 from augforge.models.backends.slices import Slices
 from augforge.models.backends.tuning import denoiser_of, tune
 from augforge.models.devices import pick_device, quiet, setting
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from augforge.models.table import Model
+
+Own = TypeVar("Own", bound=Options)
 
 
 class Diffusion(Backend):
@@ -59,6 +63,7 @@ class Diffusion(Backend):
         self._takes = set(inspect.signature(type(self._pipe).__call__).parameters)
         self._prompts = Prompts(self._pipe)
         self._decoder = Decoder(self._pipe, self._options.decode_batch)
+        self._loras = Loras(self._pipe, self.denoiser, self._prompts, self._options)
         self.slices = Slices(1 if self.one_by_one else self._options.micro_batch)
         self.facts = {
             "model": checkpoint.facts,
@@ -67,8 +72,15 @@ class Diffusion(Backend):
             "decoder-upcast": self._decoder.upcast,
             "safety-checker": False,
             **self._more_facts(),
+            **({"loras": self._loras.facts} if self._loras.facts else {}),
             **setting(self.device, self.dtype, "diffusers", "transformers"),
         }
+
+    def _options_as(self, kind: type[Own]) -> Own:
+        """The options, which are of a kind that this back-end has; TypeError where it was given others."""
+        if not isinstance(self._options, kind):
+            raise TypeError(f"{type(self).__name__} takes {kind.__name__}, not {type(self._options).__name__}")
+        return self._options
 
     def generate(self, request: Request) -> NDArray[np.float32]:
         """(n, h, w, 3) images in [0, 1]; see `Backend.generate`."""
@@ -76,8 +88,12 @@ class Diffusion(Backend):
 
         self.check(request)
         with torch.no_grad():
-            parts = self.slices.run(len(request), lambda start, stop: self._denoise(request.rows(start, stop)))
-            return self._decoder.images(parts)
+            return self._loras.each(request, self._made)
+
+    def _made(self, request: Request) -> NDArray[np.float32]:
+        """(n, h, w, 3) images in [0, 1], all with the same LoRAs."""
+        parts = self.slices.run(len(request), lambda start, stop: self._denoise(request.rows(start, stop)))
+        return self._decoder.images(parts)
 
     def check(self, request: Request) -> None:
         """ModelError where the request asks for what this back-end cannot do."""
@@ -85,8 +101,17 @@ class Diffusion(Backend):
             raise ModelError(f"{type(self).__name__} cannot be conditioned on an embedding", "give images or text")
         if request.images is not None and "image" not in self.carries:
             raise ModelError(f"{type(self).__name__} cannot be conditioned on an image", "give its embedding instead")
+        if request.controls is not None and "control" not in self.carries:
+            raise ModelError(f"{type(self).__name__} cannot be conditioned on a control picture", "use `controlnet`")
+        self._check_more_images(request)
         if any(request.negatives) and not self.reads_prompt:
             raise ModelError(f"{type(self).__name__} reads no text, and so no negative prompt", "leave `negative` out")
+
+    def _check_more_images(self, request: Request) -> None:
+        if request.negative_embeds is not None and not self.takes_negative_image:
+            raise ModelError(f"{type(self).__name__} cannot be guided away from an image", "use ip-adapter for it")
+        if request.references is not None and not self.refers_to_several:
+            raise ModelError(f"{type(self).__name__} cannot refer to several images", "give one, in `images`")
 
     @property
     def pipe(self) -> Any:
@@ -97,6 +122,10 @@ class Diffusion(Backend):
     def denoiser(self) -> Any:
         """The network that is called at every step, for those who hook into it."""
         return denoiser_of(self._pipe)
+
+    def forget_texts(self) -> None:
+        """Encode every text anew from now on: the text encoders have changed."""
+        self._prompts.forget()
 
     def _refuse(self, checkpoint: Checkpoint, kind: str) -> None:
         if kind in self.refuses:
@@ -128,9 +157,10 @@ class Diffusion(Backend):
 
         pipe = self._pipe_for(request)
         arguments = {
-            **self._prompts.arguments(request),
+            **self._prompts.arguments(request, pipe),
             **self._condition(request),
             **self._size_arguments(pipe, request),
+            **settled(inspect.signature(type(pipe).__call__).parameters, request),
             "num_inference_steps": request.steps,
             **({"guidance_scale": request.guidance} if "guidance_scale" in self._takes else {}),
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds],

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class ImageEncoder:
-    """transformers' CLIPVisionModelWithProjection with its processor."""
+    """transformers' CLIPVisionModelWithProjection with its processor.
+
+    A subclass whose network gives something else than one vector an image says so by `width` and `_encode`.
+    """
 
     def __init__(self, net: Any, processor: Any) -> None:
         self.net = net
@@ -27,6 +30,16 @@ class ImageEncoder:
     def size(self) -> int:
         """The side, in px, of the square picture that it looks at."""
         return int(self.net.config.image_size)
+
+    @property
+    def width(self) -> int:
+        """D, the length of an embedding."""
+        return int(self.net.config.projection_dim)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What an embedding is to the decoder: a vector (D,), or tokens (T, D)."""
+        return (self.width,)
 
     def embed(self, images: Sequence[Image], batch: int) -> NDArray[np.float32]:
         """(n, D) embeddings of n RGB images, always computed `batch` at a time, the last batch padded."""
@@ -39,7 +52,7 @@ class ImageEncoder:
             pixels = self.processor(images=padded, return_tensors="pt").pixel_values
             with torch.no_grad():
                 parts.append(self._encode(pixels)[: len(part)].float().cpu().numpy())
-        return np.concatenate(parts) if parts else np.zeros((0, self.net.config.projection_dim), np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
 
     def of_zeros(self) -> Any:
         """(1, D) tensor: the embedding of an input of zeros, "no image" to decoders of the unCLIP kind."""
@@ -50,6 +63,25 @@ class ImageEncoder:
 
     def _encode(self, pixels: Any) -> Any:
         return self.net(pixels.to(self.net.device, self.net.dtype)).image_embeds
+
+
+class HiddenStates(ImageEncoder):
+    """The hidden states before the last layer, the class token among them: (T, D) as one vector of T * D."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, D)."""
+        config = self.net.config
+        return ((config.image_size // config.patch_size) ** 2 + 1, int(config.hidden_size))
+
+    @property
+    def width(self) -> int:
+        """T * D."""
+        return int(np.prod(self.shape))
+
+    def _encode(self, pixels: Any) -> Any:
+        seen = self.net(pixels.to(self.net.device, self.net.dtype), output_hidden_states=True)
+        return seen.hidden_states[-2].flatten(1)
 
 
 def load_encoder(folder: Path, processor: Path | None, dtype: Any, options: Options) -> ImageEncoder:

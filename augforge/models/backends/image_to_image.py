@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from augforge.errors import ModelError
 from augforge.models.backends.base import Request
+from augforge.models.backends.checkpoint import Checkpoint
 from augforge.models.backends.diffusion import Diffusion, needs
 from augforge.models.tasks import REFERENCES
 
@@ -22,6 +23,13 @@ REFUSED = {
     ),
     "QwenImageLayeredPipeline": "it makes several layers of each image: use a model that makes one",
 }
+BEYOND = {
+    "ChromaPipeline": "ChromaImg2ImgPipeline",
+    "ChromaImg2ImgPipeline": "ChromaImg2ImgPipeline",
+    "SanaSprintPipeline": "SanaSprintImg2ImgPipeline",
+    "SanaSprintImg2ImgPipeline": "SanaSprintImg2ImgPipeline",
+}
+"""Checkpoints of which AutoPipelineForImage2Image does not know that another class makes images from images of them."""
 STRENGTH = 0.8  # of diffusers, where the request has none
 
 
@@ -31,6 +39,9 @@ class ImageToImage(Diffusion):
     carries: ClassVar[frozenset[str]] = frozenset({"image"})
     pipeline: ClassVar[str] = "AutoPipelineForImage2Image"
     refuses: ClassVar[Mapping[str, str]] = REFUSED
+
+    def _loader(self, checkpoint: Checkpoint) -> str:
+        return BEYOND.get(checkpoint.pipeline, self.pipeline)
 
     def check(self, request: Request) -> None:
         """ModelError where the request has no images, or a strength that leaves no step."""

@@ -1,8 +1,7 @@
-"""Text, a CLIP image embedding, and an image to start from: Stable Diffusion 1.5 or XL with an IP-Adapter."""
+"""Text, a CLIP image embedding, and an image to start from: Stable Diffusion 1.5, XL or Kolors with an IP-Adapter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,17 +12,21 @@ import numpy as np
 from augforge.errors import ModelError
 from augforge.models.backends.base import Request
 from augforge.models.backends.checkpoint import Checkpoint, digest, fetch, refuse_pickles
-from augforge.models.backends.diffusion import Diffusion, needs
-from augforge.models.backends.encoder import load_encoder
+from augforge.models.backends.diffusion import needs
+from augforge.models.backends.encoded import Encoded
+from augforge.models.backends.encoder import HiddenStates, ImageEncoder, load_encoder
 from augforge.models.backends.image_to_image import check_strength, fitted, strength_of
 from augforge.models.backends.options import Options
 from augforge.models.backends.prompts import is_guided
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
 _ENCODER = ("config.json", "model.safetensors")
+SINGLE = "ImageProjection"
+"""What diffusers calls the part of an adapter that reads one vector an image."""
+PLUS = "IPAdapterPlusImageProjection"
+"""What diffusers calls the part of an adapter of the "plus" kind that reads hidden states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,8 @@ class IPAdapterOptions(Options):
         adapter_subfolder: of the directory or hub id; in `h94/IP-Adapter` "models" is for 1.5, "sdxl_models" for XL.
         adapter_weights: file name of the weights in that folder.
         adapter_revision: branch, tag or commit of the adapter's hub id.
-        image_encoder: a local folder, or one of the adapter's directory or hub id: with a "/" from its top, else below
-            the subfolder.
+        image_encoder: a local folder, a hub id after "hub:", or a folder of the adapter's directory or hub id: with a
+            "/" from its top, else below the subfolder.
     """
 
     adapter: str = "hub:h94/IP-Adapter"
@@ -50,33 +53,48 @@ class IPAdapterOptions(Options):
         return (self.adapter,)
 
 
-class IPAdapter(Diffusion):
+class IPAdapter(Encoded):
     """Text-to-image with `ip_adapter_image_embeds`; image-to-image where the request has images too.
 
-    Adapters that read one CLIP `image_embeds` vector an image; those of the "plus" kind read hidden states, and are
-    refused. The unconditional half of the guidance gets zeros, as the adapters were trained.
+    Adapters that read one CLIP `image_embeds` vector an image, and those of the "plus" kind, which read the hidden
+    states before the encoder's last layer: T tokens of D numbers, here one vector of T * D. The unconditional half of
+    the guidance gets zeros, of the "plus" kind the hidden states of an input of zeros, as the adapters were trained.
     """
 
     carries: ClassVar[frozenset[str]] = frozenset({"embedding", "image"})
+    refers_to_several: ClassVar[bool] = True
+    takes_negative_image: ClassVar[bool] = True
     options: ClassVar[type[Options]] = IPAdapterOptions
     pipeline: ClassVar[str] = "AutoPipelineForText2Image"
     accepts: ClassVar[frozenset[str]] = frozenset(
-        f"StableDiffusion{kind}Pipeline" for kind in ("", "Img2Img", "XL", "XLImg2Img")
+        f"{family}{kind}Pipeline"
+        for family in ("StableDiffusion", "StableDiffusionXL", "Kolors")
+        for kind in ("", "Img2Img")
     )
 
+    _layout: tuple[int, int] = (1, 1)
+    """Halves (two with guidance) and rows of the call that runs."""
+
     def _completed(self, pipe: Any, checkpoint: Checkpoint) -> Any:
-        options = self._own_options
+        options = self._options_as(IPAdapterOptions)
         self._weights = find_adapter(options)
         self._encoder_folder = find_encoder(options, self._weights)
-        self._encoder = load_encoder(self._encoder_folder, None, self.dtype, options)
+        self._encoder = self._load_encoder()
         pipe.register_modules(image_encoder=self._encoder.net, feature_extractor=self._encoder.processor)
-        load_adapter(pipe, self._weights)
-        self._layout = (1, 1)  # halves (two with guidance) and rows of the call that runs
-        pipe.unet.encoder_hid_proj.register_forward_pre_hook(self._one_row_an_image)
+        self._attach(pipe)
         return pipe
 
+    def _load_encoder(self) -> ImageEncoder:
+        return load_encoder(self._encoder_folder, None, self.dtype, self._options)
+
+    def _attach(self, pipe: Any) -> None:
+        """Put the adapter into the pipeline's denoiser."""
+        if load_adapter(pipe, self._weights, pipe.unet, frozenset({SINGLE, PLUS})) == PLUS:
+            self._encoder = HiddenStates(self._encoder.net, self._encoder.processor)
+        pipe.unet.register_forward_pre_hook(self._one_row_an_image, with_kwargs=True)
+
     def _more_facts(self) -> dict[str, Any]:
-        options = self._own_options
+        options = self._options_as(IPAdapterOptions)
         return {
             "adapter": {
                 "name": options.adapter,
@@ -87,27 +105,14 @@ class IPAdapter(Diffusion):
             }
         }
 
-    @property
-    def _own_options(self) -> IPAdapterOptions:
-        if not isinstance(self._options, IPAdapterOptions):
-            raise TypeError(f"{type(self).__name__} takes IPAdapterOptions, not {type(self._options).__name__}")
-        return self._options
-
-    @property
-    def encoder_size(self) -> int:
-        """The side, in px, of the square picture that the image encoder looks at."""
-        return self._encoder.size
-
-    def embed(self, images: Sequence[Image], batch: int) -> NDArray[np.float32]:
-        """(n, D) embeddings of n RGB images, always computed `batch` at a time, the last batch padded."""
-        return self._encoder.embed(images, batch)
-
     def check(self, request: Request) -> None:
         """ModelError where the request has no embeddings, or images with a strength that leaves no step."""
         super().check(request)
         needs(request.embeds, "an embedding", self)
         if request.images is not None:
             check_strength(request)
+        if request.negative_embeds is not None and not is_guided(self._pipe, request.guidance):
+            raise ModelError("a negative image needs guidance above 1", "raise guidance")
 
     @cached_property
     def _from_image(self) -> Any:
@@ -120,40 +125,81 @@ class IPAdapter(Diffusion):
     def _pipe_for(self, request: Request) -> Any:
         return self._pipe if request.images is None else self._from_image
 
+    def _denoise(self, request: Request) -> Any:
+        from augforge.algorithms.guidance import Weights, dual_image_guidance
+
+        if request.negative_embeds is None or (not request.negative_guidance and request.positive_guidance is None):
+            return super()._denoise(request)
+        weights = Weights(request.guidance, request.negative_guidance, request.positive_guidance)
+        with dual_image_guidance(self._pipe, self._images_a_row(request.negative_embeds), weights):
+            return super()._denoise(request)
+
+    def _images_a_row(self, embeds: NDArray[np.float32] | None) -> Any:
+        """(n, k, D), or (n, k, T, D) of hidden states: k images a row, mostly one."""
+        embeds = needs(embeds, "an embedding", self)
+        return self._tensor(embeds).reshape(len(embeds), -1, *self._encoder.shape)
+
     def _condition(self, request: Request) -> dict[str, Any]:
         self._pipe.set_ip_adapter_scale(request.scale)
-        guided = is_guided(self._pipe, request.guidance)
-        self._layout = (2 if guided else 1, len(request))
-        embeds = self._tensor(needs(request.embeds, "an embedding", self))[:, None]  # (n, 1, D): one image a row
-        if guided:
-            embeds = _with_negative(embeds)
-        condition: dict[str, Any] = {"ip_adapter_image_embeds": [embeds]}
+        condition = self._adapted(request)
         if request.images is not None:
             images = fitted(request.images, request.size or self.native_size)
             condition |= {"image": images, "strength": strength_of(request)}
         return condition
 
-    def _one_row_an_image(self, module: Any, arguments: tuple[list[Any]]) -> tuple[list[Any]]:
-        """Undo the pipeline's repetition of the embeddings, on their way into the projection.
+    def _adapted(self, request: Request) -> dict[str, Any]:
+        """The arguments that carry the embeddings."""
+        guided = is_guided(self._pipe, request.guidance)
+        self._layout = (2 if guided else 1, len(request))
+        embeds = self._images_a_row(request.embeds)
+        return {"ip_adapter_image_embeds": [self._with_nothing(embeds) if guided else embeds]}
 
-        `ip_adapter_image_embeds` holds one image for all prompts of a call: the pipeline repeats what it is given
-        once a prompt. Given one embedding a prompt, (n, 1, D) in each half, it makes (n * n, 1, D); the first n are
+    def _with_nothing(self, embeds: Any) -> Any:
+        """(2n, ...) what stands for no image in the unconditional half, then the embeddings."""
+        import torch
+
+        if not isinstance(self._encoder, HiddenStates):
+            return with_zeros(embeds)
+        return torch.cat([self._no_image.to(embeds).expand_as(embeds), embeds])
+
+    @cached_property
+    def _no_image(self) -> Any:
+        return self._encoder.of_zeros().unflatten(1, self._encoder.shape)
+
+    def _one_row_an_image(self, unet: Any, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Undo the pipeline's repetition of the embeddings, on their way into the U-Net.
+
+        `ip_adapter_image_embeds` holds the k images of all prompts of a call: the pipeline repeats what it is given
+        once a prompt. Given k embeddings a prompt, (n, k, D) in each half, it makes (n * n, k, D); the first n are
         those that were given.
         """
         halves, rows = self._layout
-        return ([_first(embeds, halves, rows) for embeds in arguments[0]],)
+        added = named["added_cond_kwargs"]
+        embeds = [_first(embeds, halves, rows) for embeds in added["image_embeds"]]
+        return arguments, {**named, "added_cond_kwargs": {**added, "image_embeds": embeds}}
+
+    def _one_row_in_transformer(self, net: Any, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The same for a transformer, which is given one tensor or a list of them among other arguments."""
+        joint = named.get("joint_attention_kwargs") or {}
+        embeds = joint.get("ip_adapter_image_embeds")
+        if embeds is None:
+            return arguments, named
+        halves, rows = self._layout
+        first = [_first(each, halves, rows) for each in (embeds if isinstance(embeds, list) else [embeds])]
+        given = {**joint, "ip_adapter_image_embeds": first if isinstance(embeds, list) else first[0]}
+        return arguments, {**named, "joint_attention_kwargs": given}
 
 
-def _with_negative(embeds: Any) -> Any:
-    """(2n, 1, D): zeros for the unconditional half, then the embeddings."""
+def with_zeros(embeds: Any) -> Any:
+    """(2n, k, D): zeros for the unconditional half, then the embeddings."""
     import torch
 
     return torch.cat([torch.zeros_like(embeds), embeds])
 
 
 def _first(embeds: Any, halves: int, rows: int) -> Any:
-    """Of each half (n * n, 1, D) the first n rows; of an input that was not repeated, everything."""
-    if len(embeds) == halves * rows:
+    """Of each half (n * n, k, D) the first n rows; of an input that was not repeated, everything."""
+    if len(embeds) != halves * rows * rows:
         return embeds
     return embeds.unflatten(0, (halves, rows, rows))[:, 0].flatten(0, 1)
 
@@ -177,6 +223,9 @@ def find_adapter(options: IPAdapterOptions) -> Path:
 def find_encoder(options: IPAdapterOptions, weights: Path) -> Path:
     """The local folder of the adapter's image encoder; ModelError where it cannot be had or is pickled."""
     name = options.image_encoder
+    if name.startswith("hub:"):
+        config, _ = (fetch(f"{name}/{file}", None, options) for file in _ENCODER)
+        return config.parent
     given = Path(options.adapter)
     if Path(name).is_dir():
         folder = Path(name)
@@ -185,7 +234,7 @@ def find_encoder(options: IPAdapterOptions, weights: Path) -> Path:
     elif given.is_dir():
         folder = given / (name if "/" in name else Path(options.adapter_subfolder, name))
     else:
-        inside = name if "/" in name else f"{options.adapter_subfolder}/{name}"
+        inside = name if "/" in name else Path(options.adapter_subfolder, name).as_posix()
         repository = options.adapter.removeprefix("hub:")
         files = [fetch(f"hub:{repository}/{inside}/{file}", options.adapter_revision, options) for file in _ENCODER]
         folder = files[0].parent
@@ -193,18 +242,24 @@ def find_encoder(options: IPAdapterOptions, weights: Path) -> Path:
     return folder
 
 
-def load_adapter(pipe: Any, weights: Path) -> None:
-    """Put the adapter into the pipeline's U-Net; ModelError where it is of another base model or kind."""
+def load_adapter(pipe: Any, weights: Path, denoiser: Any, kinds: frozenset[str] = frozenset({SINGLE})) -> str:
+    """Put the adapter into the pipeline; ModelError where it is of another base model or kind.
+
+    Returns the kind of its projection, one of `kinds`, in the `denoiser`; "" where none is given to look at.
+    """
     try:
         pipe.load_ip_adapter(weights.parent, subfolder="", weight_name=weights.name, image_encoder_folder=None)
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise ModelError(
             f"{weights.name} does not fit this model: {error}",
-            "an adapter is for one base model, 1.5 or XL: see adapter-subfolder and adapter-weights",
+            "an adapter is for one base model (1.5 or XL, 3, Flux): see adapter-subfolder and adapter-weights",
         ) from error
-    layer = pipe.unet.encoder_hid_proj.image_projection_layers[0]
-    if type(layer).__name__ != "ImageProjection":
+    if denoiser is None:
+        return ""
+    kind = type(denoiser.encoder_hid_proj.image_projection_layers[0]).__name__
+    if kind not in kinds:
         raise ModelError(
-            f"{weights.name} is an adapter of the {type(layer).__name__} kind, which reads hidden states",
-            "use one that reads a single image embedding, for example ip-adapter_sd15.safetensors",
+            f"{weights.name} is an adapter of the {kind} kind, which is given something else",
+            "use one that reads image embeddings, or for a U-Net hidden states, such as ip-adapter_sd15.safetensors",
         )
+    return kind

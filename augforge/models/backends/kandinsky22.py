@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from augforge.models.backends.base import Request
 from augforge.models.backends.checkpoint import Checkpoint, digest, fetch, refuse_pickles
-from augforge.models.backends.diffusion import Diffusion, needs
+from augforge.models.backends.diffusion import needs
+from augforge.models.backends.encoded import Encoded
 from augforge.models.backends.encoder import load_encoder
 from augforge.models.backends.options import Options
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from PIL.Image import Image
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class KandinskyOptions(Options):
         return (self.prior,)
 
 
-class Kandinsky22(Diffusion):
+class Kandinsky22(Encoded):
     """KandinskyV22Pipeline, through `image_embeds`; the negative embedding is that of an input of zeros.
 
     The decoder has no text encoder: prompts are not read.
@@ -49,7 +46,7 @@ class Kandinsky22(Diffusion):
     accepts: ClassVar[frozenset[str]] = frozenset({"KandinskyV22Pipeline"})
 
     def _completed(self, pipe: Any, checkpoint: Checkpoint) -> Any:
-        options = self._own_options
+        options = self._options_as(KandinskyOptions)
         self._prior = fetch(options.prior, options.prior_revision, options)
         refuse_pickles(self._prior, ["image_encoder"], options)
         folder, processor = self._prior / "image_encoder", self._prior / "image_processor"
@@ -59,27 +56,12 @@ class Kandinsky22(Diffusion):
         return pipe
 
     def _more_facts(self) -> dict[str, Any]:
-        options = self._own_options
+        options = self._options_as(KandinskyOptions)
         parts = [digest(self._prior / part) for part in ("image_encoder", "image_processor")]
         return {
             "prior": {"name": options.prior, "revision": options.prior_revision, "digest": parts},
             "reads-prompt": False,
         }
-
-    @property
-    def _own_options(self) -> KandinskyOptions:
-        if not isinstance(self._options, KandinskyOptions):
-            raise TypeError(f"{type(self).__name__} takes KandinskyOptions, not {type(self._options).__name__}")
-        return self._options
-
-    @property
-    def encoder_size(self) -> int:
-        """The side, in px, of the square picture that the image encoder looks at."""
-        return self._encoder.size
-
-    def embed(self, images: Sequence[Image], batch: int) -> NDArray[np.float32]:
-        """(n, D) embeddings of n RGB images, always computed `batch` at a time, the last batch padded."""
-        return self._encoder.embed(images, batch)
 
     def _condition(self, request: Request) -> dict[str, Any]:
         embeds = self._tensor(needs(request.embeds, "an embedding", self))

@@ -37,5 +37,5 @@ def memory_of(backend: Any, size: int, guidance: float) -> int:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     side = max(getattr(backend, "native_size", None) or (512, 512))
-    backend.generate(replace(made_up(backend, range(size), (side, side), guidance), strength=1.0))
+    backend.generate(replace(made_up(backend, range(size), (side, side)), guidance=guidance, strength=1.0))
     return int(torch.cuda.max_memory_allocated() - before)

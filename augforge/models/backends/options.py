@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from augforge.models.table import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class Options:
         attention: a backend of diffusers' `set_attention_backend`, for example "native" or "flash".
         cache: a step cache of diffusers: "first-block", "first-block:0.08" (threshold) or "pyramid". It
             decides by the mean over a batch, so that neighbours in the batch then matter.
+        loras: rows of LoRAs that are loaded beside the weights, each with its scale.
         compile: compile the denoiser with torch.compile; the first batch then takes minutes.
     """
 
@@ -34,6 +39,7 @@ class Options:
     attention: str | None = None
     cache: str | None = None
     compile: bool = False
+    loras: tuple[tuple[Model, float], ...] = ()
 
     def locations(self) -> tuple[str, ...]:
         """Where more weights lie, beside those of the model itself."""

@@ -9,6 +9,10 @@ from typing import Any
 from augforge.errors import ModelError
 from augforge.models.backends.base import Request
 
+NOTHING = " "
+"""The negative prompt of Qwen-Image's own examples, where there is nothing that an image should not show."""
+TEXTS_ALONE = frozenset({"KolorsImg2ImgPipeline"})
+"""Pipelines whose call drops the pooled embeddings that it is given, and fails without them (diffusers 0.42)."""
 KEPT = 256  # pairs; of the largest usual text encoders about 4 MB each
 
 # What `encode_prompt` returns, by how many tensors it returns and whether the pipeline knows pooled embeddings.
@@ -36,19 +40,40 @@ class Prompts:
         self._takes = set(inspect.signature(type(pipe).__call__).parameters)
         self._encode = lru_cache(maxsize=KEPT)(self._encode_pair)
 
-    def arguments(self, request: Request) -> dict[str, Any]:
-        """The text arguments for n rows; ModelError where the pipeline has no use for a negative prompt."""
+    def forget(self) -> None:
+        """Encode every text anew: the text encoders have changed."""
+        self._encode.cache_clear()
+
+    def arguments(self, request: Request, pipe: Any = None) -> dict[str, Any]:
+        """The text arguments for n rows, of `pipe` where it is not the pipeline itself but one for images.
+
+        ModelError where the pipeline has no use for a negative prompt.
+        """
         if "prompt" not in self._takes:
             return {}
         if any(request.negatives) and not self._takes & {"negative_prompt", "negative_prompt_embeds"}:
             raise ModelError(f"{type(self._pipe).__name__} takes no negative prompt", "leave `negative` out")
+        if type(pipe).__name__ in TEXTS_ALONE:
+            return self._texts(request)
         if self._true_guidance(request):
             return {**self._texts(request), "true_cfg_scale": request.guidance}
+        if self._guides_by_a_negative_alone and request.guidance > 1:
+            nothing_said = {"negative_prompt": [NOTHING] * len(request)}
+            return {**self._texts(request), **nothing_said, "true_cfg_scale": request.guidance}
         return self._embedded(request) or self._texts(request)
 
     def _true_guidance(self, request: Request) -> bool:
         """Guidance-distilled models (Flux, Qwen-Image) guide away from a negative by an argument of its own."""
         return "true_cfg_scale" in self._takes and any(request.negatives)
+
+    @property
+    def _guides_by_a_negative_alone(self) -> bool:
+        """Qwen-Image is no distilled model, and yet is not guided at all unless there is a negative prompt."""
+        transformer = getattr(self._pipe, "transformer", None)
+        is_distilled = getattr(getattr(transformer, "config", None), "guidance_embeds", False)
+        return (
+            type(self._pipe).__name__.startswith("QwenImage") and "true_cfg_scale" in self._takes and not is_distilled
+        )
 
     def _texts(self, request: Request) -> dict[str, Any]:
         texts: dict[str, Any] = {"prompt": list(request.prompts)}
@@ -75,6 +100,8 @@ class Prompts:
         known = inspect.signature(self._pipe.encode_prompt).parameters
         if "negative_prompt" not in known and "pooled_prompt_embeds" not in self._takes:
             return {}  # what it returns second is no negative: a mask (Qwen-Image) or position ids (Flux.2)
+        if "prompt_attention_mask" in self._takes:
+            return {}  # SANA's call adds instructions to the text; Chroma's and PixArt's embeddings have masks
         wanted = {
             "prompt": prompt,
             "prompt_2": None,

@@ -17,11 +17,12 @@ LEAST = 64
 class References(Diffusion):
     """Editing pipelines of which `image` holds the references of all prompts of a call: one call a row.
 
-    A row's only reference is its own image; it is not noised, and so there is no strength.
+    A row refers to its own image, and to those of its `references`; none is noised, and so there is no strength.
     """
 
     carries: ClassVar[frozenset[str]] = frozenset({"image"})
     takes_strength: ClassVar[bool] = False
+    refers_to_several: ClassVar[bool] = True
     one_by_one: ClassVar[bool] = True
     pipeline: ClassVar[str] = "AutoPipelineForImage2Image"
     accepts: ClassVar[frozenset[str]] = frozenset(REFERENCES)
@@ -35,6 +36,7 @@ class References(Diffusion):
         return checkpoint.pipeline if checkpoint.pipeline in self.accepts else self.pipeline
 
     def _condition(self, request: Request) -> dict[str, Any]:
-        images = needs(request.images, "an image", self)
-        width, height = request.size or self.native_size or images[0].size
-        return {"image": fitted(images, (max(width, LEAST), max(height, LEAST)))}
+        (image,) = needs(request.images, "an image", self)  # one row a call
+        (others,) = request.references or [()]
+        width, height = request.size or self.native_size or image.size
+        return {"image": fitted([image, *others], (max(width, LEAST), max(height, LEAST)))}

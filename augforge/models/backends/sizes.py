@@ -17,6 +17,10 @@ PIXELS = 8
 """What diffusers asks of every U-Net, and the factor of the usual autoencoder."""
 
 
+DEEP = "encoder_block_out_channels"
+"""Where SANA's deep compression autoencoder has its blocks; its latents are not packed into pairs."""
+
+
 def size_multiple(model: Model, backend: str, revision: str | None = None) -> int:
     """The number of px that width and height must be a multiple of.
 
@@ -29,10 +33,12 @@ def size_multiple(model: Model, backend: str, revision: str | None = None) -> in
         return _factor(part_config(model, "movq", revision)) ** 2
     if backend == "unconditional":
         return _factor(part_config(model, "unet", revision))
-    factor = _factor(part_config(model, "vae", revision))
+    autoencoder = part_config(model, "vae", revision)
+    factor = _factor(autoencoder)
     if transformer := part_config(model, "transformer", revision):
         patch = transformer.get("patch_size")
-        return factor * max(2, patch if isinstance(patch, int) else 2)
+        least = 1 if DEEP in autoencoder else 2
+        return factor * max(least, patch if isinstance(patch, int) else 2)
     return math.lcm(PIXELS, factor)
 
 
@@ -49,13 +55,13 @@ def check_size(given: Mapping[str, int], multiple: int, model: str) -> None:
 
 def _factor(config: Mapping[str, Any]) -> int:
     """By how much an autoencoder shrinks a side, or a U-Net within."""
-    blocks = config.get("block_out_channels")
+    blocks = config.get("block_out_channels") or config.get(DEEP)
     return int(2 ** (len(blocks) - 1)) if isinstance(blocks, list) and blocks else PIXELS
 
 
 def part_config(model: Model, part: str, revision: str | None = None, name: str = "config.json") -> dict[str, Any]:
-    """The configuration of a part of a pipeline, {} where there is none on this machine."""
-    path = _config_file(model, f"{part}/{name}", revision)
+    """The configuration of a part of a pipeline, of itself for "", {} where there is none on this machine."""
+    path = _config_file(model, f"{part}/{name}" if part else name, revision)
     if path is None or not path.is_file():
         return {}
     try:

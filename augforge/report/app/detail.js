@@ -20,7 +20,7 @@ function fillDetail() {
   find('previous').disabled = at <= 0;
   find('following').disabled = at < 0 || at === list.length - 1;
   const picture = shot(current, 'large');
-  if (outlined.has(current)) picture.append(shapesOver(current));
+  if (outlined.has(current)) picture.append(shapesOver(samples.width[current], samples.height[current], shapesOf(current)));
   const left = make('div', { class: 'stack' }, picture, maskSwitch(current), shapesSwitch(current), companions(current), kin('Parents', samples.parents[current]), kin('Children', childrenOf(current)));
   find('detail-body').replaceChildren(make('div', { class: 'sheet' }, left, make('div', {}, ...story(current).filter(Boolean))));
   find('detail').scrollTop = 0;
@@ -99,20 +99,6 @@ function making({ generation_config: config, sampled_params: params, seed }) {
   const rest = Object.entries(model?.name ? { ...options, model } : options).filter(([, value]) => value !== '' && value !== null);
   return [make('h3', { text: 'How it was made' }), facts(told.filter(([, value]) => value !== undefined && value !== null)),
     rest.length ? asTable('Every option, versions, and the machine', () => facts(rest.map(([name, value]) => [name, plain(value)]))) : null];
-}
-
-function plain(value) {
-  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : figure(value, 6);
-  if (Array.isArray(value)) return value.map(plain).join(', ');
-  if (value && typeof value === 'object') return Object.entries(value).map(([name, one]) => `${name} ${plain(one)}`).join(', ');
-  return String(value);
-}
-
-const mono = (value) => make('span', { class: 'mono', text: value });
-function facts(pairs) {
-  const cells = pairs.filter(([, value]) => value !== null && value !== undefined && value !== '')
-    .flatMap(([name, value]) => [make('dt', { text: name }), make('dd', {}, value)]);
-  return make('dl', { class: 'facts' }, ...cells);
 }
 
 function step(by) {

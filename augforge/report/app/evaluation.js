@@ -1,6 +1,8 @@
 // What training on each arm gave, with 95 % intervals.
 
 const ends = (score, told) => (score.low === null || score.high === null ? '' : ` [${told(score.low)}, ${told(score.high)}]`);
+const called = (measure) => run.evaluation.measures[measure];
+const measured = (arm, name) => (run.evaluation.nats.includes(name) ? figure(arm.scores[name].mean) : interval(arm.scores[name]));
 const hundredth = (share) => (100 * share).toFixed(1);
 const interval = (score) => (score ? `${hundredth(score.mean)}${ends(score, hundredth)}` : '–');
 const signed = (share) => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs(100 * share).toFixed(1)}`;
@@ -22,33 +24,35 @@ function testSet(tested) {
 }
 
 function comparison(one) {
-  const hasF1 = one.arms.every((arm) => arm['macro-f1']);
+  const measures = Object.keys(run.evaluation.measures).filter((name) => one.arms.every((arm) => arm.scores[name]));
   const subsampled = one.shots !== null ? `${many(one.shots, 'real image')} per class` : one.imbalance !== null ? `Long tail of ${one.imbalance}` : '';
   const title = subsampled ? make('h3', { text: subsampled }) : null;
-  const box = chart(`Accuracy of each arm with its 95 % interval${title ? `, ${title.textContent}` : ''}`, () => arms(one, hasF1));
+  const box = chart(`${capital(called(measures[0]))} of each arm with its 95 % interval${title ? `, ${title.textContent}` : ''}`, () => arms(one, measures));
   box.style.height = `${90 + 46 * one.arms.length}px`;
-  return make('div', { class: title ? 'panel' : '' }, title, box, make('div', { class: 'scroll', tabIndex: 0 }, armTable(one, hasF1)), ...evaluationTables(one));
+  return make('div', { class: title ? 'panel' : '' }, title, box, make('div', { class: 'scroll', tabIndex: 0 }, armTable(one, measures)), ...evaluationTables(one));
 }
 
-function armTable(evaluation, hasF1) {
-  const columns = [['arm', false], ['images', true], ['accuracy', true], ...(hasF1 ? [['macro-F1', true]] : []), ['difference', true], ['verdict', false]];
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+function armTable(evaluation, measures) {
+  const columns = [['arm', false], ['images', true], ...measures.map((name) => [called(name), true]), ['difference', true], ['verdict', false]];
   return table('', columns, evaluation.arms.map((arm) => {
     const { difference } = arm;
     const word = difference ? make('span', { class: `badge ${difference.verdict === 'within noise' ? 'noise' : difference.verdict}`, text: difference.verdict }) : '';
     const by = difference ? `${signed(difference.mean)}${ends(difference, signed)}` : '';
-    return [arm.name, whole(arm.images), interval(arm.accuracy), ...(hasF1 ? [interval(arm['macro-f1'])] : []), by, word];
+    return [arm.name, whole(arm.images), ...measures.map((name) => measured(arm, name)), by, word];
   }));
 }
 
-function arms({ arms: rows }, hasF1) {
-  const sets = [['accuracy', 'real', hasF1 ? -0.13 : 0], ...(hasF1 ? [['macro-f1', 'synthetic', 0.13]] : [])];
-  const named = { accuracy: 'accuracy', 'macro-f1': 'macro-F1' };
+function arms({ arms: rows }, measures) {
+  const [first, second] = measures.filter((name) => !run.evaluation.nats.includes(name));
+  const sets = second ? [[first, 'real', -0.13], [second, 'synthetic', 0.13]] : [[first, 'real', 0]];
   const datasets = sets.flatMap(([name, tone, by]) => {
     const common = { borderColor: colour(tone), backgroundColor: colour(tone) };
-    const whiskers = rows.flatMap((arm, place) => [{ x: 100 * (arm[name].low ?? arm[name].mean), y: place + by }, { x: 100 * (arm[name].high ?? arm[name].mean), y: place + by }, { x: null, y: null }]);
+    const whiskers = rows.flatMap((arm, place) => [{ x: 100 * (arm.scores[name].low ?? arm.scores[name].mean), y: place + by }, { x: 100 * (arm.scores[name].high ?? arm.scores[name].mean), y: place + by }, { x: null, y: null }]);
     return [
-      { ...common, label: named[name], data: rows.map((arm, place) => ({ x: 100 * arm[name].mean, y: place + by })), pointRadius: 5.5, showLine: false },
-      { ...common, label: `${named[name]}, interval`, data: whiskers, showLine: true, spanGaps: false, borderWidth: 2.5, pointRadius: 5, pointStyle: 'line', pointRotation: 90, pointBorderWidth: 2.5, tooltip: false },
+      { ...common, label: called(name), data: rows.map((arm, place) => ({ x: 100 * arm.scores[name].mean, y: place + by })), pointRadius: 5.5, showLine: false },
+      { ...common, label: `${called(name)}, interval`, data: whiskers, showLine: true, spanGaps: false, borderWidth: 2.5, pointRadius: 5, pointStyle: 'line', pointRotation: 90, pointBorderWidth: 2.5, tooltip: false },
     ];
   });
   return {
@@ -60,7 +64,7 @@ function arms({ arms: rows }, hasF1) {
       },
       plugins: {
         legend: { labels: { filter: (item) => !item.text.endsWith('interval'), usePointStyle: true, boxHeight: 7 } },
-        tooltip: { filter: (item) => item.datasetIndex % 2 === 0, callbacks: { label: (item) => `${rows[item.dataIndex].name}: ${interval(rows[item.dataIndex][sets[item.datasetIndex / 2][0]])}` } },
+        tooltip: { filter: (item) => item.datasetIndex % 2 === 0, callbacks: { label: (item) => `${rows[item.dataIndex].name}: ${interval(rows[item.dataIndex].scores[sets[item.datasetIndex / 2][0]])}` } },
       },
     },
   };

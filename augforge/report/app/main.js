@@ -3,6 +3,7 @@
 const SECTIONS = [
   ['overview', 'Overview', showOverview], ['gallery', 'Images', showGallery], ['scores', 'Scores', showScores],
   ['judges', 'Labels', showJudges], ['mislabelled', 'Label errors', showMislabelled], ['heat', 'Heat maps', showHeat], ['pairs', 'Duplicates', showPairs],
+  ['copies', 'Copies', showCopies], ['facts', 'Facts', showFacts],
   ['selection', 'Selection', showSelection],
   ['balance', 'Classes', showBalance], ['map', 'Map', showMap], ['evaluation', 'Evaluation', showEvaluation],
   ['next', 'Next', showNext], ['recipe', 'Recipe', showRecipe],

@@ -11,7 +11,7 @@ from augforge.data.sample import On
 from augforge.stages.stage import Share, Stage, Task
 
 WIDE, NARROW, MANY = 16, 8, 200_000
-"""Bits for few and for many images: 16 bits take 20 s for 100,000 hashes, 8 bits 30 s for a million (two cores)."""
+"""Bits for few and for many images: 16 bits take 20 s for 100,000 hashes, 8 bits 5 s for a million."""
 
 
 class Duplicates(Stage):

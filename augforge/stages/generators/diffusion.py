@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,16 +13,19 @@ from pydantic import Field, field_validator
 
 from augforge.data import images
 from augforge.data.files import is_file
-from augforge.errors import RecipeError
+from augforge.errors import ModelError, RecipeError
 from augforge.models.backends.memory import free_memory, largest_batch, memory_of
-from augforge.stages import prompts
 from augforge.stages.generator import MOST_AT_ONCE, GeneratedImage, GenerationInput, Generator, LoadedGenerator
-from augforge.stages.stage import AsksAboutClasses, Prompt
+from augforge.stages.generators.loras import WithLoras
+from augforge.stages.generators.prompted import PromptedGenerator
+from augforge.stages.stage import AsksAboutClasses
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from augforge.data.pool import Pool
+    from augforge.data.sample import Sample
     from augforge.models.backends import Backend
     from augforge.models.backends.options import Options
     from augforge.models.table import Model
@@ -32,11 +35,17 @@ BackendName = Literal[
     "unclip",
     "kandinsky-2.2",
     "ip-adapter",
+    "ip-adapter-flux",
+    "ip-adapter-sd3",
+    "redux",
     "variation",
     "image-to-image",
     "references",
     "text-to-image",
+    "class-conditional",
     "inpainting",
+    "controlnet",
+    "t2i-adapter",
     "unconditional",
 ]
 MOST_PX = 16_384
@@ -44,7 +53,7 @@ _RUN = ("revision", "variant", "allow_pickle", "config", "scheduler", "attention
 _ALSO = ("micro_batch", "decode_batch", "adapter", "adapter_subfolder", "adapter_weights", "image_encoder", "prior")
 
 
-class DiffusionGenerator(AsksAboutClasses, Generator):
+class DiffusionGenerator(AsksAboutClasses, WithLoras, PromptedGenerator):
     """Options and execution of a diffusion model; a stage adds the conditioning."""
 
     task: ClassVar[str]
@@ -56,10 +65,6 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         "decode_batch",
     }
 
-    prompt: Prompt = Field(default="a photo of a {label}", description="The prompt; {label} is the class name.")
-    templates: str = Field(
-        default="", description="Choose each image's prompt from a file of templates, or from the `usual`."
-    )
     negative: str = Field(default="", description="The negative prompt.")
     perp_neg: tuple[str, ...] = Field(
         default=(), description="Guide away from a text by Perp-Neg: TEXT=WEIGHT, repeatable."
@@ -111,7 +116,7 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     adapter_subfolder: str | None = Field(default=None, description="IP-Adapter: the folder of the weights.")
     adapter_weights: str | None = Field(default=None, description="IP-Adapter: the file name of the weights.")
     image_encoder: str | None = Field(default=None, description="IP-Adapter: the folder of the image encoder.")
-    prior: str | None = Field(default=None, description="Kandinsky: directory or hub id of the prior.")
+    prior: str | None = Field(default=None, description="Kandinsky, Redux: directory or hub id of the prior.")
 
     @field_validator("perp_neg")
     @classmethod
@@ -128,13 +133,13 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     def default_batch_size(self, device: str) -> int:
         """32 on the CPU; with CUDA the largest power of two up to 256 whose memory was measured to fit.
 
-        1 where each row is a call of its own, so that no batch is filled up with calls for nothing, and on MPS, where
-        diffusers advises against batches: they can fail.
+        1 where each row is a call of its own, or has LoRAs of its own, so that no batch is filled up with calls for
+        nothing, and on MPS, where diffusers advises against batches: they can fail.
         """
         from augforge.models.backends import backend_class
         from augforge.models.devices import kind_of, pick_device
 
-        if backend_class(self.backend_name).one_by_one:
+        if backend_class(self.backend_name).one_by_one or self.has_loras_of_images:
             return 1
         if (kind := kind_of(pick_device(device))) != "cuda":
             return 1 if kind == "mps" else 32
@@ -160,33 +165,49 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
 
     def packages(self) -> tuple[str, ...]:
         """What the diffusion models run in."""
-        return ("diffusers", "torch", "transformers")
+        return ("diffusers", "torch", "transformers", *(["peft"] if self.lora else []))
+
+    def companions(self) -> tuple[str, ...]:
+        """The adapter or the prior."""
+        return self._backend_options.locations()
 
     def check_weights(self) -> None:
         """ModelError where an adapter or a prior can be had from nowhere."""
         from augforge.models.hub import check_location
 
-        for location in self._backend_options.locations():
+        for location in self.companions():
             check_location(location, task=self.task)
 
     def check(self) -> None:
         """Refuse, before anything is loaded, a back-end that cannot do the task and guidance that reads no text."""
-        from augforge.models.backends import backend_class
         from augforge.models.tasks import TASKS
 
+        super().check()
         self.check_batch()
         name = self.backend_name
+        self.check_loras(name)
         if name not in TASKS[self.task]:
             raise RecipeError(f"key 'backend': {name} cannot do {self.task}", "use " + " or ".join(TASKS[self.task]))
-        if not backend_class(name).reads_prompt and (self.negative or self.perp_neg):
+        if not self.reads_prompt and (self.negative or self.perp_neg):
             raise RecipeError(f"{name} reads no text, and so no negative prompt", "leave negative and perp-neg out")
         if self.perp_neg and self._guidance <= 1:
             raise RecipeError(f"perp-neg needs guidance above 1, not {self._guidance:g}", "raise guidance")
         if self.negtome not in ("off", "batch") and not is_file(self.negtome):
             raise RecipeError(f"key 'negtome': there is no image {self.negtome!r}", "give off, batch or an image file")
-        if self.templates:
-            prompts.read_templates(self.templates)
         self._check_size()
+
+    def check_known(self, names: Sequence[str]) -> None:
+        """ModelError for a class that the model does not know; no rehearsal makes one that reads no text know it."""
+        from augforge.models import unknown_classes
+
+        super().check_known(names)
+        if self.backend_name != "class-conditional" or (known := self.row.knows) is None:
+            return
+        if unknown := unknown_classes(names, known):
+            raise ModelError(
+                f"generate {self.name}: the model {self.row.name!r} knows no class {unknown[0]!r}",
+                "name classes as the model's id2label does, or use a model that reads text",
+            )
 
     def _check_size(self) -> None:
         """Refuse a width or height that the model cannot make; its configuration is read only if one is given."""
@@ -201,16 +222,24 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
         return float(self.row.defaults.get("guidance", 7.5)) if self.guidance is None else self.guidance
 
     @property
+    def is_guided(self) -> bool:
+        """Whether classifier-free guidance is on."""
+        return self._guidance > 1
+
+    @property
     def _steps(self) -> int:
         return int(self.row.defaults.get("steps", 50)) if self.steps is None else self.steps
 
-    def prompt_of(self, label: str, seed: int) -> dict[str, str]:
-        """The prompt of one image, as a sampled parameter; {} for a back-end that reads no text."""
+    @property
+    def reads_prompt(self) -> bool:
+        """Whether the back-end reads text."""
         from augforge.models.backends import backend_class
 
-        if not backend_class(self.backend_name).reads_prompt:
-            return {}
-        return {"prompt": prompts.choose(self.prompt, self.templates, label, seed)}
+        return bool(backend_class(self.backend_name).reads_prompt)
+
+    def also_drawn(self, label: str | None, parents: Sequence[Sample], pool: Pool, seed: int) -> Mapping[str, Any]:
+        """The LoRAs of an image, where they are of classes or images."""
+        return self.drawn_loras(label, parents, pool, seed)
 
     @abstractmethod
     def condition(self, batch: Sequence[GenerationInput], backend: Backend) -> Mapping[str, Any]:
@@ -238,9 +267,12 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     @property
     def _given_options(self) -> dict[str, Any]:
         """The options of the back-end that the recipe or the model's row names."""
+        from augforge.models.backends import backend_class
+
         given = {option: getattr(self, option) for option in (*_RUN, *_ALSO)}
         known = {option: value for option, value in given.items() if value not in (None, False)}
-        fit = self.row.options if self.backend_name == "ip-adapter" else {}
+        takes = {field.name for field in fields(backend_class(self.backend_name).options)}
+        fit = {option: value for option, value in self.row.options.items() if option in takes}
         return {**fit, **known}
 
     @property
@@ -252,7 +284,8 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
     def _open(self, device: str, dtype: str) -> Backend:
         from augforge.models.backends import open_backend
 
-        return open_backend(self.backend_name, self.row, device, dtype, **self._given_options)
+        loras = {"loras": tuple(self.lora_rows)} if self.lora else {}
+        return open_backend(self.backend_name, self.row, device, dtype, **self._given_options, **loras)
 
     def _run(self, batch: Sequence[GenerationInput], backend: Backend) -> list[GeneratedImage]:
         from augforge.models.backends import Request
@@ -264,6 +297,8 @@ class DiffusionGenerator(AsksAboutClasses, Generator):
             seeds=[sample.seed or 0 for sample in drawn],
             steps=self._steps,
             guidance=self._guidance,
+            loras=[sample.sampled_params.get("loras", {}) for sample in drawn],
+            labels=[str(sample.label) for sample in drawn] if backend.labels else None,
             **{"size": self._size(backend), **self.condition(batch, backend)},
         )
         with self._guided(backend):

@@ -98,6 +98,10 @@ class OperatorGenerator(FollowingGenerator):
         """As `draw`, seeing the images of one class alone; the engine shows those of all."""
         return self.draw(label, required(parent), Pools({label: pool}), variant, seed)
 
+    def draw_among(self, label: Any, parent: Sample | None, pools: Pools, variant: int, seed: int) -> SampledParams:
+        """As `draw`."""
+        return self.draw(label, required(parent), pools, variant, seed)
+
     def load(self, device: str) -> LoadedGenerator:
         """Nothing to load; the versions of what computes are recorded."""
         from importlib.metadata import version

@@ -43,7 +43,6 @@ class Triplets(OperatorGenerator):
     """
 
     name: ClassVar[str] = "triplets"
-    plans_by_likeness: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"nearest": 2, "farthest": 10}
 
     model: Annotated[str, Task("image-embedding")] = Field(
@@ -60,6 +59,11 @@ class Triplets(OperatorGenerator):
         if self.farthest < self.nearest:
             raise ValueError("farthest is no less than nearest")
         return self
+
+    @property
+    def plans_by_likeness(self) -> bool:
+        """True: the target is one of the most similar images."""
+        return True
 
     def packages(self) -> tuple[str, ...]:
         """What compares."""
@@ -106,7 +110,8 @@ class Triplets(OperatorGenerator):
             "target": {"type": "string", "value": item.job.parents[1].id},
             "negatives": {"type": "list<item: string>", "value": drawn["negatives"]},
         }
-        said = {**reference.annotations, "caption": drawn["caption"], "extra": extra}
+        before = {kind: value for kind, value in reference.annotations.items() if kind != "captioned_by"}
+        said = {**before, "caption": drawn["caption"], "extra": extra}
         image, target = map(np.asarray, item.images)
         return GeneratedImage(
             image, pictures={**self.pictures_after(item, Geometry()), "target": target}, annotations=said

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from augforge.data.ids import key
-from augforge.stages.selector import Selector, required
+from augforge.stages.selector import RowSelector, required
 from augforge.stages.selectors.logits import one_of, truth_of
 from augforge.stages.stage import Column, Task
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from augforge.algorithms.selection import Certificate, Selection
+    from augforge.algorithms.selection.units import Run
 
 
-class FacilityLocation(Selector):
+class FacilityLocation(RowSelector):
     """Keep the subset that covers each class best, outliers and wrong images with it: filter them before.
 
     Each kept image is weighted by how many it stands for. An outlier or a mislabelled image is like nothing else, so
     that it stands for itself and tends to be kept. Greedy maximisation of sum_i max_j S(i, j) per class, as in
     *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022), on embeddings or on what stands for an
-    image's gradient.
+    image's gradient. Where we measured it, it was worth no more than a random choice of as many.
     """
 
     name: ClassVar[str] = "facility-location"
@@ -99,7 +100,12 @@ class FacilityLocation(Selector):
         return features if self.proxy == "embedding" else proxy_of(self.proxy, features, labels, classes)
 
     def choose(
-        self, budget: int, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32] | None
+        self,
+        budget: int,
+        labels: Sequence[str],
+        ids: Sequence[str],
+        features: NDArray[np.float32] | None,
+        run: Run = map,
     ) -> Selection:
         """Greedy per class over what is `compared` (n, d)."""
         from augforge.algorithms.selection import facility_location
@@ -116,10 +122,16 @@ class FacilityLocation(Selector):
             neighbours=self.neighbours,
             memory_budget_bytes=self.memory << 20,
             keys=keys_of(ids) if self.reads_rows(*features.shape) else None,
+            run=run,
         )
 
     def certify(
-        self, selection: Selection, labels: Sequence[str], ids: Sequence[str], features: NDArray[np.float32]
+        self,
+        selection: Selection,
+        labels: Sequence[str],
+        ids: Sequence[str],
+        features: NDArray[np.float32],
+        run: Run = map,
     ) -> Certificate:
         """Compare what `choose` answered for the same arguments with baselines, a bound and other budgets."""
         from augforge.algorithms.selection import certify
@@ -132,6 +144,7 @@ class FacilityLocation(Selector):
             similarity=self.similarity,
             width=self.width,
             keys=keys_of(ids),
+            run=run,
         )
 
 

@@ -29,4 +29,6 @@ def truth_of(what: str, labels: Sequence[str], classes: Sequence[str]) -> NDArra
     try:
         return columns(labels, classes)
     except ValueError as error:
-        raise RecipeError(f"{what}: {error}", "every class needs a column: train the classifier on all") from None
+        raise RecipeError(
+            f"{what}: {error}", "train one on images of all classes: augforge train classifier SOURCE --out DIR"
+        ) from None

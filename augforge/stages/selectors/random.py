@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class Random(Selector):
-    """Keep images at random, decided by a hash of the id: a larger budget only adds images."""
+    """Keep images at random, decided by a hash of the id: a larger budget only adds images.
+
+    As many of each class as `allocation` says. No other selector beat it reliably where we measured them, so it is the
+    one to begin with.
+    """
 
     name: ClassVar[str] = "random"
     example: ClassVar[Mapping[str, Any]] = {"share": 0.5}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from augforge.algorithms.duplicates import closer
 from augforge.algorithms.duplicates.closer import DIFFERENT, differences, plain, views
 from augforge.algorithms.duplicates.hashes import reduced, shrunk
 from tests.algorithms.duplicates.drawings import coloured, drawing, shape
@@ -135,3 +136,25 @@ def test_the_order_of_pairs_and_sides_does_not_matter() -> None:
     there = differences(opened[:3], opened[3:], (smalls[:3], smalls[3:]), flips=True)
     alone = [difference(files[k], files[k + 3], smallest=26) for k in range(3)]
     assert there.tolist() == alone
+
+
+def test_windows_together_are_rounded_as_each_alone() -> None:
+    rng = np.random.default_rng(0)
+    colours = rng.uniform(0, 255, (784, 3)).astype(np.float32)
+    windows = np.stack([colours * gain + rng.normal(0, 2, colours.shape) for gain in (0.7, 1, 1.1, 2)])
+    windows = windows.astype(np.float32).clip(0, 255)
+    windows[3] = 255  # of which nothing is known but that it is white
+    for gradual in (False, True):
+        together = [*closer._rests(colours, windows, gradual=gradual)]
+        alone = [[*closer._rests(colours, window[None], gradual=gradual)] for window in windows]
+        assert all((together[k][w] == alone[w][k][0]).all() for k in range(3) for w in range(4))
+    assert closer._left(colours, windows).tolist() == [closer._left(colours, each[None])[0] for each in windows]
+    assert np.ptp(closer._left(colours, windows)) > 1
+
+
+@pytest.mark.parametrize(("rows", "side"), [(30, 32), (62, 64), (29, 32), (5, 7)])
+def test_products_along_both_sides_are_those_of_the_formula(rows: int, side: int) -> None:
+    rng = np.random.default_rng(rows)
+    by, colours = rng.normal(size=(rows, side)), rng.normal(size=(side, side, 3))
+    found = closer._along_both(by.astype(np.float32), colours.astype(np.float32))
+    assert np.allclose(found, np.einsum("ij,jkc,lk->ilc", by, colours, by), atol=1e-4 * side)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augforge.algorithms.duplicates.crops import SMALLEST, _details, overlap, shrinking
+from augforge.algorithms.duplicates.crops import SMALLEST, details_of, overlap, shrinking
 from augforge.algorithms.duplicates.hashes import reduced, shrunk
 from tests.algorithms.duplicates.pictures import mirror, picture, png
 
@@ -19,7 +19,7 @@ def slow(left: np.ndarray, right: np.ndarray, smallest: int) -> float:
     """Every window of every size, correlated by NumPy."""
     best = -1.0
     for a, b in ((left, right), (right, left)):
-        one, other = _details(a[None])[0], _details(b[None])[0]
+        one, other = details_of(a[None])[0], details_of(b[None])[0]
         for width in range(smallest, 33):
             part = shrinking(width) @ one @ shrinking(width).T
             for turned in (part, part[:, ::-1]):

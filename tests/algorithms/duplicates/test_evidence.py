@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from augforge.algorithms.duplicates import components, evidence
-from augforge.algorithms.duplicates.evidence import NOBODY, copies_of, settle
+from augforge.algorithms.duplicates import components, pair_file
+from augforge.algorithms.duplicates.evidence import NOBODY, Once, copies_of, settle
+from augforge.algorithms.duplicates.pair_file import PairFile
 
 NO_PAIRS = np.zeros((0, 2), dtype=np.int64)
 
@@ -45,7 +47,7 @@ def case(seed: int, n: int = 80) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("held", [1 << 24, 10])
 def test_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch, held: int) -> None:
-    monkeypatch.setattr(evidence, "_HELD", held)
+    monkeypatch.setattr(pair_file, "HELD", held)
     for seed in range(60):
         rank, fixed, pairs = case(seed)
         verdict = settle(rank, fixed, NO_PAIRS, searching(pairs))
@@ -56,6 +58,40 @@ def test_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch, held: int) -> N
             assert (row, int(verdict.by[row])) in together and int(verdict.by[row]) in stays
         whole = components(len(rank), [pairs])
         assert ((whole[:, None] == whole) == (verdict.cluster[:, None] == verdict.cluster)).all()
+
+
+@pytest.mark.parametrize("held", [1 << 24, 10])
+def test_it_is_searched_once_and_what_is_gone_is_not_read_again(
+    held: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pair_file, "HELD", held)
+    pairs = np.stack([np.arange(49), np.arange(1, 50)], axis=1)
+    asked: list[int] = []
+
+    def search(rows: np.ndarray) -> Iterator[np.ndarray]:
+        asked.append(len(rows))
+        yield from searching(pairs)(rows)
+
+    near = Once(search, 50, tmp_path)
+    assert sum(map(len, near(np.arange(50)))) == 52  # three of them come twice
+    for rows in (np.arange(30), np.arange(5, 30), np.arange(5, 9)):
+        inside = pairs[np.isin(pairs, rows).all(axis=1)].tolist()
+        found = [pair for block in near(rows) for pair in block.tolist()]
+        assert {*map(tuple, found)} == {*map(tuple, inside)}
+    assert asked == [50] and not list(tmp_path.iterdir())
+    asked.clear()
+    settle(np.arange(50)[::-1], np.zeros(50, dtype=bool), NO_PAIRS, search, tmp_path)
+    assert asked == [50]
+
+
+def test_pairs_in_a_file_are_those_that_were_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pair_file, "HELD", 7)
+    kept, added = PairFile(np.int32, tmp_path), np.arange(200).reshape(-1, 2)
+    for start in range(0, 100, 9):
+        kept.add(added[start : start + 9])
+    for _ in range(2):
+        assert np.concatenate(list(kept)).tolist() == added.tolist()
+        assert max(map(len, kept)) <= 9
 
 
 def test_the_middle_of_a_chain_goes_and_both_ends_stay() -> None:

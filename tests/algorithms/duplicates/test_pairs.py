@@ -33,6 +33,18 @@ def brute(left: NDArray[np.uint64], right: NDArray[np.uint64], distance: int, fl
     return {(i, j): int(gaps[i, j]) for i, j in np.argwhere(near).tolist() if i < j or not same}
 
 
+@pytest.fixture(params=["bands", "tables"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to search, whatever would be the faster."""
+    monkeypatch.setattr(pairs, "_cost_of_tables", lambda *_: np.inf if request.param == "bands" else -1)
+    return request.param
+
+
+@pytest.fixture
+def by_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "_cost_of_tables", lambda *_: np.inf)
+
+
 def as_found(block: pairs.Block) -> Found:
     found = {(i, j): d for (i, j), d in zip(block[0].tolist(), block[1].tolist(), strict=True)}
     assert len(found) == len(block[0]) and list(found) == sorted(found)
@@ -41,7 +53,7 @@ def as_found(block: pairs.Block) -> Found:
 
 @pytest.mark.parametrize("flips", [False, True])
 @pytest.mark.parametrize("distance", [0, 1, 2, 5, 8, 10, 20])
-def test_all_pairs_and_no_others(distance: int, flips: bool) -> None:
+def test_all_pairs_and_no_others(way: str, distance: int, flips: bool) -> None:
     for seed in range(3):
         hashes, others = family(seed, 250), family(seed + 100, 90)
         others[:60] = hashes[:60]
@@ -51,6 +63,7 @@ def test_all_pairs_and_no_others(distance: int, flips: bool) -> None:
         assert expected and as_found(against(hashes, others, distance, flips=flips)) == expected
 
 
+@pytest.mark.usefixtures("by_bands")
 @pytest.mark.parametrize("count", range(3, 17))
 def test_every_way_to_cut_the_bits_finds_all(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = family(count, 120)
@@ -62,6 +75,7 @@ def test_every_way_to_cut_the_bits_finds_all(count: int, monkeypatch: pytest.Mon
             assert found == brute(hashes, hashes, distance, flips, same=True)
 
 
+@pytest.mark.usefixtures("by_bands")
 def test_radii_that_sum_to_one_less_would_miss_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     for distance, count in ((3, 3), (6, 4), (10, 3), (8, 16)):
         short = pairs._cut(distance - 1, count)
@@ -84,7 +98,7 @@ def test_the_bands_are_a_pigeonhole() -> None:
     assert sorted(band.masks()) == [mask for mask in range(512) if mask.bit_count() <= 3]
 
 
-def test_blocks_are_bounded_and_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_bounded_and_progress_is_told(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "_CANDIDATES", 500)
     hashes = family(1, 400)
     hashes[:100] = hashes[-1] = 12345
@@ -95,7 +109,23 @@ def test_blocks_are_bounded_and_progress_is_told(monkeypatch: pytest.MonkeyPatch
     assert as_found(pairs._joined(blocks)) == brute(hashes, hashes, 4, True, same=True)
 
 
-def test_order_does_not_matter() -> None:
+def test_many_hashes_of_few_bits_are_all_found(way: str) -> None:
+    """All within a few bits of each other, many equal: every key and every band is shared by most."""
+    random = np.random.default_rng(5)
+    hashes = np.full(300, 2**63 + 12345, dtype=np.uint64) ^ random.integers(0, 2**12, 300, dtype=np.uint64)
+    for flips in (False, True):
+        assert as_found(near_pairs(hashes, 5, flips=flips)) == brute(hashes, hashes, 5, flips, same=True)
+    assert as_found(against(hashes, hashes[:50], 5)) == brute(hashes, hashes[:50], 5, False, same=False)
+
+
+def test_tables_are_for_many_hashes_and_few_bits() -> None:
+    def tables(distance: int, count: int) -> bool:
+        return pairs._cost_of_tables(distance, count) < pairs._cost(pairs._bands(distance, count, count), count, count)
+
+    assert tables(2, 10**6) and tables(8, 10**6) and tables(8, 10**7) and not tables(9, 2000)
+
+
+def test_order_does_not_matter(way: str) -> None:
     hashes = family(2, 200)
     order = np.random.default_rng(0).permutation(200)
     found = as_found(near_pairs(hashes[order], 8, flips=True))
@@ -103,7 +133,7 @@ def test_order_does_not_matter() -> None:
     assert turned == as_found(near_pairs(hashes, 8, flips=True))
 
 
-def test_edges() -> None:
+def test_edges(way: str) -> None:
     none = np.empty(0, dtype=np.uint64)
     assert near_pairs(none)[0].shape == against(none, family(0, 5))[0].shape == (0, 2)
     assert len(near_pairs(np.zeros(9, dtype=np.uint64))[0]) == 0

@@ -113,7 +113,7 @@ def test_residuals_of_a_class_can_be_chosen_from() -> None:
 
 def test_columns_and_refusals() -> None:
     assert columns(["b", "a", "b"], ["a", "b"]).tolist() == [1, 0, 1]
-    with pytest.raises(ValueError, match="no logits stand for the class 'c'"):
+    with pytest.raises(ValueError, match="does not know the class 'c'"):
         columns(["a", "c"], ["a", "b"])
     with pytest.raises(ValueError, match=r"logits have shape \(3,\)"):
         losses([1.0, 2, 3], [0, 0, 0])

@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from augforge.algorithms.selection import Selection, certify, divergences, facility_location, losses
+from augforge.algorithms.selection import (
+    Selection,
+    certify,
+    divergences,
+    facility_location,
+    gradient_matching,
+    losses,
+    softmax_residual,
+)
 from augforge.data.ids import key
 from augforge.errors import RecipeError
 from augforge.recipe import build_stage
 from augforge.stages.selectors.balanced import Balanced
 from augforge.stages.selectors.facility_location import FacilityLocation, proxy_of
+from augforge.stages.selectors.gradient_matching import GradientMatching
 from augforge.stages.selectors.hardness import Hardness
 from augforge.stages.selectors.max_loss import MaxLoss
 from augforge.stages.selectors.random import Random
@@ -49,9 +58,9 @@ def test_max_loss_with_classes_in_another_order_would_be_wrong() -> None:
 
 
 def test_a_class_that_the_classifier_does_not_know_is_refused() -> None:
-    with pytest.raises(RecipeError, match="no logits stand for the class 'ant'"):
+    with pytest.raises(RecipeError, match="does not know the class 'ant'"):
         most_wrong(["cat", "bee"], columns=2)
-    with pytest.raises(RecipeError, match="no logits stand for the class 'ant'"):
+    with pytest.raises(RecipeError, match="does not know the class 'ant'"):
         proxy_of("outer-product", logits(0), LABELS, ["cat", "bee"])
 
 
@@ -152,3 +161,19 @@ def test_options_that_do_not_go_together_are_refused() -> None:
         Hardness(student="b")
     with pytest.raises(ValidationError):
         Hardness(teacher="a", student="b", temperature=0)
+
+
+def test_gradient_matching_matches_residuals_or_outer_products_with_its_ridge() -> None:
+    truth = [CLASSES.index(label) for label in LABELS]
+    stage = GradientMatching(logits="z", ridge=0.1, allocation="equal", proxy="softmax-residual")
+    chosen = stage.choose(12, LABELS, IDS, stage.compared(logits(0), LABELS, CLASSES))
+    residuals = softmax_residual(logits(0), truth)
+    expected = gradient_matching(residuals, 12, labels=LABELS, allocation="equal", ridge=0.1)
+    assert chosen.indices.tolist() == expected.indices.tolist() and chosen.weights.tolist() == expected.weights.tolist()
+    assert stage.needs == ("logits",) and stage.needs_one_label
+    outer = GradientMatching(classifier="c")
+    assert outer.needs == ("model", "classifier")
+    both = np.hstack([np.ones((60, 3), np.float32), logits(0)])
+    np.testing.assert_allclose(outer.compared(both, LABELS, CLASSES), np.repeat(residuals, 3, axis=1), atol=1e-6)
+    with pytest.raises(ValidationError, match="not both"):
+        GradientMatching(classifier="c", logits="z")

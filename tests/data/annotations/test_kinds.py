@@ -34,6 +34,7 @@ EXAMPLES = {
         {"points": [[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]], "names": ["a", "b"], "label": "car", "id": "7", "flip": [1, 0]}
     ],
     "caption": "ein Bus, «rot»",
+    "captioned_by": {"stage": "1-caption-vlm", "model": "blip", "digest": "ab" * 32, "prompt": "¿qué?"},
     "extra": {"camera": {"type": "string", "value": "left"}, "frame": {"type": "int32", "value": 3}},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -235,15 +236,43 @@ def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path, how: s
     running = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path)], start_new_session=True, stderr=subprocess.DEVNULL
     )
-    parts = parts_in(tmp_path)
-    while len({each["text"] for each in rows_of(parts)}) < 2:
-        assert running.poll() is None, "it ended too early"
-        time.sleep(0.1)
-    workers = {int(each["text"]) for each in rows_of(parts)}
-    (os.killpg if how == signal.SIGINT else os.kill)(running.pid, how)
-    assert running.wait(20) != 0
+    try:
+        parts, until = parts_in(tmp_path), time.monotonic() + 120
+        while len({each["text"] for each in rows_of(parts)}) < 2:
+            assert running.poll() is None and time.monotonic() < until, "it ended too early, or a process makes nothing"
+            time.sleep(0.1)
+        workers = {int(each["text"]) for each in rows_of(parts)}
+        (os.killpg if how == signal.SIGINT else os.kill)(running.pid, how)
+        assert running.wait(60) != 0
+    finally:
+        running.kill()
     for _ in range(200):
         if not any(Path(f"/proc/{pid}").exists() for pid in workers):
             return
         time.sleep(0.05)
     pytest.fail("a process is left over")
+
+
+class Unreadable(Doubling):
+    """A work that every worker fails to read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
+def test_a_work_that_workers_cannot_read_ends_the_run(tmp_path: Path, two: Processes) -> None:
+    with pytest.raises(AugforgeError, match=r"a worker ended while it got ready \(exit 1\)"):
+        two.run(Unreadable(), range(3), 3, parts_in(tmp_path), place())
+
+
+def test_a_process_imports_what_this_one_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A work of the user's own module, found by the path of this process alone."""
+    (tmp_path / "lib").mkdir()
+    text = "from tests.engine.engines.works import Doubling\n\n\nclass Own(Doubling):\n    pass\n"
+    (tmp_path / "lib" / "module_of_the_user.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    own = importlib.import_module("module_of_the_user").Own()
+    parts, engine = parts_in(tmp_path / "parts"), Processes(1)
+    engine.run(own, range(3), 3, parts, place())
+    engine.close()
+    assert rows_of(parts) == numbers(3)

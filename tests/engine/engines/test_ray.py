@@ -81,6 +81,7 @@ def two() -> Iterator[Machines]:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.forks  # ray starts its servers so
 def test_ray_on_this_machine_makes_the_parts_that_processes_make(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from PIL import Image
 
@@ -10,12 +12,10 @@ from augforge.stages.filter_inputs import FilterInputs, Parents, Reference
 X, Y, Z = np.eye(3, dtype=np.float32)
 
 
-def inputs(
-    images, classes, names="abcdefgh", *, texts=None, reference=None, parents=None, known=None, ids=None, mutual=None
-):
+def inputs(images, classes, names="abcdefgh", *, texts=None, reference=None, parents=None, ids=None, **plain):
     """`texts` maps a text to its vector, `reference` is (vectors, classes, ids), `parents` a list for each
-    image, `mutual` answers for ids and others."""
-    given = {}
+    image; of `plain`, `mutual` answers for ids and others, what else there is is what the gallery answers."""
+    given = {name: value if name == "mutual" else partial(returned, value) for name, value in plain.items()}
     if texts is not None:
         given["texts"] = lambda asked: np.stack([texts[text] for text in asked])
     if reference is not None:
@@ -25,11 +25,7 @@ def inputs(
         children = np.array([child for child, theirs in enumerate(parents) for _ in theirs], dtype=np.int64)
         vectors = [vector for theirs in parents for vector in theirs]
         stacked = np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
-        given["parents"] = lambda: Parents(children, stacked)
-    if known is not None:
-        given["known"] = lambda: known
-    if mutual is not None:
-        given["mutual"] = mutual
+        given["parents"] = lambda: Parents(children, stacked, [f"parent-{place}" for place in range(len(children))])
     return FilterInputs(
         ids or [f"{number:03d}" for number in range(len(images))],
         np.array(classes, dtype=np.int64),
@@ -37,6 +33,10 @@ def inputs(
         images=lambda: np.stack(images),
         **given,
     )
+
+
+def returned(value, *_):
+    return value
 
 
 def directions(count, width=8, seed=0, spread=1.0):

@@ -86,3 +86,13 @@ def save_digit(values, path):
 
     small = np.rint(values * 255 / 16).astype(np.uint8)
     Image.fromarray(small).resize((32, 32), Image.Resampling.BICUBIC).save(path)
+
+
+@pytest.mark.parametrize(("classes", "gone"), [([100, 57], [10, 6]), ([157], [16])])
+def test_the_gentle_cut_of_a_tenth_drops_exactly_the_lowest_tenth(classes, gone):
+    scores = np.random.default_rng(0).permutation(157).astype(float)
+    groups = np.repeat(np.arange(len(classes)), classes)
+    stays, _ = Clip(keep=0.9).rule().apply(scores, np.arange(157), groups, "its class")
+    for number, count in enumerate(gone):
+        mine = groups == number
+        assert sorted(scores[mine & ~stays]) == sorted(scores[mine])[:count]

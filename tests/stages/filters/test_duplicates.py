@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from augforge.data.ledger import Ledger
@@ -17,6 +19,7 @@ from augforge.engine.context import RunContext
 from augforge.engine.embedding import Embedders
 from augforge.engine.ingest import open_sources, read_sources
 from augforge.engine.pixels import Pixels
+from augforge.engine.runners.candidates import among
 from augforge.engine.runners.duplicates import run_duplicates
 from augforge.errors import SourceError
 from augforge.progress import Progress
@@ -220,6 +223,23 @@ def test_conflicts_can_be_dropped_and_are_listed_still(tmp_path: Path) -> None:
     ledger, _ = judge(Duplicates(conflicts="drop"), tmp_path / "out", conflicting(tmp_path / "s"), progress=said)
     assert len(gone(ledger)) == 3 and all(", which is labelled '" in reason for reason in gone(ledger).values())
     assert any("3 label conflicts" in line for line in said.lines)
+
+
+def test_what_is_near_to_a_file_of_both_classes_goes(tmp_path: Path) -> None:
+    """The file's copies are in conflict, not the near-duplicate, which has the label of one of them."""
+    source = write(tmp_path / "s" / "cat", a_png=png(picture(1)), z_png=png(picture(2)), y_jpg=jpeg(picture(3), 90))
+    write(tmp_path / "s" / "dog", a_png=png(picture(1)), b_jpg=jpeg(picture(1), 80), y_jpg=jpeg(picture(3), 60))
+    ledger, _ = judge(Duplicates(), tmp_path / "out", source.parent)
+    reasons = gone(ledger)
+    assert len(reasons) == 2 and reasons["dog/b.jpg"].startswith("near-duplicate of")
+    assert not {"cat/y.jpg", "dog/y.jpg"} & set(reasons)  # near, of different classes and without copies: both stay
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 40)), st.lists(st.integers(0, 40), min_size=1))
+def test_looking_up_in_what_is_sorted_is_looking_for_each(values: list[int], known: list[int]) -> None:
+    found = among(np.array(values, dtype=np.int64), np.unique(known))
+    assert found.tolist() == [value in known for value in values]
 
 
 def test_a_generated_image_goes_for_a_real_one_of_another_class(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from augforge.stages.generators import diffusion
 from augforge.stages.prompts import USUAL, choose
 from tests.conftest import write_images
 from tests.test_laws import rows
-from tests.tiny_backends import save_tiny_adapter, save_tiny_kandinsky
+from tests.tiny_backends import save_tiny_adapter, save_tiny_flux, save_tiny_kandinsky, save_tiny_redux
+from tests.tiny_newer import save_tiny_dit
 from tests.tiny_references import save_tiny_flux2_klein
 
 
@@ -83,6 +84,33 @@ def test_augmented_conditioning_runs_on_every_back_end_that_carries_an_embedding
     assert len(made(tmp_path / "out")) == 6 and all(row["kept"] for row in made(tmp_path / "out"))
 
 
+@pytest.fixture(scope="module")
+def redux(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("redux")
+    prior = save_tiny_redux(folder / "prior")
+    return {"model": str(save_tiny_flux(folder / "flux")), "backend": "redux", "prior": str(prior)}
+
+
+@pytest.fixture(scope="module")
+def referring(klein) -> dict[str, str]:
+    return {"model": klein, "fallback": "crop"}
+
+
+@pytest.mark.parametrize("which", ["adapted", "redux", "referring"])
+def test_both_parents_are_referred_to_and_each_picture_is_made_from_its_own_alone(pictures, tmp_path, request, which):
+    size = {"width": 32, "height": 32, "steps": 1, "batch": 3}
+    options = {"mode": "references", **size, **request.getfixturevalue(which)}
+    run(recipe(pictures, "augmented-conditioning", **options), tmp_path / "all")
+    shutil.rmtree(pictures / "dog")
+    run(recipe(pictures, "augmented-conditioning", **options), tmp_path / "fewer")
+    before, after = made(tmp_path / "all"), made(tmp_path / "fewer")
+    assert all(row["kept"] and "lam" not in json.loads(row["sampled_params"]) for row in before)
+    for row in before:
+        assert len(set(row["parents"])) == (1 if row["label"] == "lone" else 2)
+    kept = {row["id"]: row["digest"] for row in before if row["label"] != "dog"}
+    assert {row["id"]: row["digest"] for row in after} == kept
+
+
 @pytest.mark.parametrize("task", ["image-to-image", "variation"])
 def test_augmented_conditioning_mixes_pixels_where_only_an_image_is_carried(pictures, tmp_path, tiny_models, task):
     options = {"model": tiny_models[task], "backend": task, "mode": "cutmix", "fallback": "crop"}
@@ -96,6 +124,8 @@ def test_augmented_conditioning_mixes_pixels_where_only_an_image_is_carried(pict
         ("augmented-conditioning", "variation", {"mode": "embed-mixup"}, "carries no embedding"),
         ("augmented-conditioning", "image-to-image", {"mode": "dropout"}, "carries no embedding"),
         ("augmented-conditioning", "image-to-image", {"mode": "cutmix"}, "fallback"),
+        ("augmented-conditioning", "image-to-image", {"mode": "references"}, "refers to one image only"),
+        ("augmented-conditioning", "conditioning", {"mode": "references"}, "refers to one image only"),
         ("augmented-conditioning", "conditioning", {"backend": "text-to-image"}, "cannot do conditioning"),
         ("variation", "variation", {"negative": "blurry"}, "reads no text"),
         ("text2img", "text-to-image", {"perp-neg": ["blurry=x"]}, "is not TEXT=WEIGHT"),
@@ -112,6 +142,17 @@ def test_what_cannot_be_done_is_refused_before_anything_is_loaded(
     monkeypatch.setattr("augforge.models.backends.open_backend", lambda *a, **k: pytest.fail("a model was loaded"))
     with pytest.raises(AugforgeError, match=message):
         build_stage("generate", name, {"model": tiny_models[task], **options})
+
+
+def test_a_model_of_classes_makes_those_and_refuses_others_before_it_is_loaded(tmp_path, tmp_path_factory):
+    model = str(save_tiny_dit(tmp_path_factory.mktemp("dit") / "m"))
+    folder = write_images(tmp_path / "set", {"goldfish": 1, "golden_retriever": 1})
+    run(recipe(folder, "text2img", model=model), tmp_path / "out")
+    assert Counter(row["label"] for row in made(tmp_path / "out")) == {"goldfish": 2, "golden_retriever": 2}
+    assert not any("prompt" in json.loads(row["sampled_params"]) for row in made(tmp_path / "out"))
+    write_images(folder, {"cat": 1})
+    with pytest.raises(AugforgeError, match="knows no class 'cat'"):
+        run(recipe(folder, "text2img", model=model, **{"any-class": True}), tmp_path / "other")
 
 
 def test_templates_are_chosen_by_the_seed_and_evenly():

@@ -16,11 +16,14 @@ from augforge.data.ids import key
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
 from augforge.engine.run import run
+from augforge.engine.runners.train import train_alone
+from augforge.errors import AugforgeError
 from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.stages.catalog import stage_class
 from augforge.stages.generators.night import Night
 from augforge.stages.generators.night_likeness import MadeNights
-from augforge.stages.generators.paired import Paired
+from augforge.stages.generators.paired import Paired, with_regions
 from tests.conftest import write_images
 from tests.test_laws import rows
 
@@ -105,6 +108,48 @@ def test_a_drawn_mask_went_through_the_geometry_that_was_recorded(tmp_path, tiny
 def test_nothing_varied_makes_each_image_once(tmp_path, tiny_models):
     options = {"model": tiny_models["paired"], "vary": "none", "per-class": 9}
     assert len(made(masked(tmp_path / "set"), tmp_path / "out", "paired", **options)) == 3
+
+
+def test_pasted_regions_come_from_another_label_map_at_their_place(tmp_path):
+    import json
+
+    small = {**stage_class("train", "paired").example, "condition": "labelmap", "steps": 2}
+    streets = build_stage("train", "paired", small)
+    train_alone(Recipe("tiny", 1, (masked(tmp_path / "seen"),), (streets,)), tmp_path / "model", device="cpu")
+    options = {"model": str(tmp_path / "model"), "paste": "3, 1", "per-class": 9}
+    found = made(masked(tmp_path / "set"), tmp_path / "out", "paired", **options)
+    data = {row["id"]: row for row in load_from_disk(str(tmp_path / "out" / "dataset"))}
+    mirrored = set()
+    for row, child, parent in found:
+        sampled, other = json.loads(row["sampled_params"]), np.asarray(data[row["parents"][1]]["mask"])
+        assert row["parents"][1] != row["parents"][0] and sampled["paste"] == [1, 3]
+        mirrored.add(sampled["mirrored"])
+        expected = np.asarray(parent["mask"]).copy()
+        theirs = other[:, ::-1] if sampled["mirrored"] else other
+        for value in (1, 3):
+            expected[theirs == value] = value
+        shown = Geometry.from_plain(sampled["geometry"]).apply_label(expected)
+        assert (np.asarray(child["mask"]) == shown).all()
+    assert len(found) == 9 and mirrored == {True, False}
+    with pytest.raises(AugforgeError, match="knows the classes 0 to 3; `paste` names 4"):
+        made(masked(tmp_path / "other"), tmp_path / "refused", "paired", **{**options, "paste": "1,4"})
+
+
+def test_a_label_map_of_another_size_is_stretched_and_no_class_is_invented():
+    mask, other = np.zeros((4, 6), np.uint8), np.array([[5, 9], [7, 2]], np.uint8)
+    changed = with_regions(mask, other, [9, 7])
+    assert (changed[:2, 3:] == 9).all() and (changed[2:, :3] == 7).all() and set(np.unique(changed)) == {0, 7, 9}
+    assert (with_regions(mask, other, [4]) == mask).all() and not mask.any()
+
+
+def test_regions_are_not_pasted_into_what_is_no_label_map(tmp_path, tiny_models):
+    lone = write_images(tmp_path / "one", {"cat": 1})
+    options = {"model": tiny_models["paired"], "paste": [1], "per-class": 1}
+    with pytest.raises(AugforgeError, match="`paste` changes a label map"):
+        made(SourceSpec("folder", str(lone)), tmp_path / "out", "paired", **options)
+    for wrong in ("255", [-1], "street"):
+        with pytest.raises(ValueError, match="paste"):
+            Paired(model="x", paste=wrong)
 
 
 def test_ways_to_vary_are_words():

@@ -1,0 +1,5 @@
+"""A process that never answers."""
+
+import time
+
+time.sleep(30)
