@@ -34,10 +34,11 @@ from augforge.engine.run import run
 from augforge.evaluate.evaluation import evaluate
 from augforge.evaluate.settings import Settings, settings_of
 from augforge.progress import LineProgress
-from augforge.recipe import Recipe, SourceSpec, load_recipe
+from augforge.recipe import Recipe, SourceSpec, build_stage, load_recipe
 from augforge.stages.generator import Generator
 from augforge.stages.generators.augmented_conditioning import Mode
 from augforge.stages.selectors.few_shot import FewShot
+from augforge.stages.selectors.random import Random
 
 ROOT = Path(__file__).parents[1]
 MODES = get_args(Mode)
@@ -115,9 +116,17 @@ class Study:
                 "metrics": metrics if own else {}}  # fmt: skip
 
 
+def covering(name: str) -> Recipe:
+    """A recipe of ours that selects by facility location, to be compared with a random choice of as many."""
+    recipe = load_recipe(ROOT / "recipes" / f"{name}.yaml")
+    options = {"model": "builtin-clip", "on": "synthetic", "share": 0.7}
+    chosen = build_stage("select", "facility-location", options)
+    return replace(recipe, stages=tuple(chosen if isinstance(s, Random) else s for s in recipe.stages))
+
+
 def digits(reduced: bool) -> Study:
     """Digits with a long tail of 10; a small network from scratch, which knows nothing before."""
-    recipe = load_recipe(ROOT / "recipes" / "quickstart.yaml")
+    recipe = covering("quickstart")
     settings = {"learner": "resnet", "flip": False, "size": 16, "steps": 1000}
     study = Study("digits", recipe, "sample:digits", settings, "test", caption="all training digits, 1,000 steps")
     if not reduced:
@@ -129,7 +138,7 @@ def digits(reduced: bool) -> Study:
 def cifar10(data: Path, reduced: bool, out: Path) -> Study:
     """CIFAR-10 with a long tail of 100; a small network with Balanced Softmax."""
     recipe = replace(
-        load_recipe(ROOT / "recipes" / "cifar10-long-tail.yaml"),
+        covering("cifar10-long-tail"),
         sources=(SourceSpec("parquet", str(data / "cifar10_train.parquet")),),
     )
     photos = {"embedder": "efficientnet-lite2"}  # for the metrics, and the judge of class agreement
@@ -153,7 +162,7 @@ def cifar10(data: Path, reduced: bool, out: Path) -> Study:
 def flowers(data: Path, reduced: bool, out: Path) -> Study:
     """Five kinds of flowers, K photos of each; a linear probe on EfficientNet-Lite2, trained on ImageNet."""
     recipe = replace(
-        load_recipe(ROOT / "recipes" / "flowers-few-shot.yaml"),
+        covering("flowers-few-shot"),
         sources=(SourceSpec("folder", str(data / "flowers5" / "train")),),
     )
     settings = {"embedder": "efficientnet-lite2", "judge": "efficientnet-lite2"}
