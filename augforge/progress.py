@@ -142,7 +142,7 @@ class _LineBar(Bar):
 
     def advance(self, count: int = 1) -> None:
         self._done += count
-        if time.monotonic() - self._last >= LINE_SECONDS:
+        if self._done < self._total and time.monotonic() - self._last >= LINE_SECONDS:  # the last line comes anyway
             self.line()
 
     def note(self, text: str) -> None:

@@ -29,14 +29,25 @@ def test_a_model_has_its_size_where_that_is_known():
 
 
 def test_elapsed_and_left_are_labelled(capsys, monkeypatch):
-    now = iter([0.0, 30.0, 30.0, 40.0, 40.0, 40.0])
+    now = iter([0.0, 30.0, 30.0, 40.0, 40.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(now))
     with LineProgress().bar("embed", 100) as bar:
         bar.advance(25)
         bar.advance(75)
-    first, *_, last = capsys.readouterr().err.splitlines()
-    assert first == "embed: 25 of 100 images, 0.8/s, 0:30 elapsed, 1:30 left"
-    assert last == "embed: 100 of 100 images, 2.5/s, 0:40 elapsed"
+    assert capsys.readouterr().err.splitlines() == [
+        "embed: 25 of 100 images, 0.8/s, 0:30 elapsed, 1:30 left",
+        "embed: 100 of 100 images, 2.5/s, 0:40 elapsed",
+    ]
+
+
+def test_the_last_line_is_not_said_twice_though_the_last_batch_took_long(capsys, monkeypatch):
+    now = iter(range(0, 1000, 20))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
+    with LineProgress().bar("embed", 100) as bar:
+        for _ in range(4):
+            bar.advance(25)
+    done = [line.split(" images")[0] for line in capsys.readouterr().err.splitlines()]
+    assert done == ["embed: 25 of 100", "embed: 50 of 100", "embed: 75 of 100", "embed: 100 of 100"]
 
 
 def test_a_stage_is_named_once_and_only_if_it_shows_something(capsys):

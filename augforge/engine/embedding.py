@@ -81,7 +81,8 @@ def stored_vectors(name: str, task: str, store: Store, precision: Precision = "f
 
 @dataclass(slots=True)
 class Timing:
-    """How an embedding went: `images` in `seconds`, `model` s of them in the model, `decode` s of all loaders."""
+    """How an embedding went: `images` in `seconds`, loading the model not counted; `model` s of them in the model,
+    `decode` s of all loaders."""
 
     images: int = 0
     seconds: float = 0.0
@@ -99,8 +100,9 @@ class Timing:
 
     def sentence(self) -> str:
         """The same for a reader."""
-        rate, busy = self.images / max(self.seconds, 1e-9), 100 * self.model / max(self.seconds, 1e-9)
-        return f"{rate:.0f} images/s, held up by {self.bottleneck} (model busy {busy:.0f} %, {self.loaders} loaders)"
+        busy = 100 * self.model / max(self.seconds, 1e-9)
+        why = f"the model was busy {busy:.0f} % of the time, {self.loaders} loaders"
+        return f"{self.images:,} images in {self.seconds:,.0f} s of embedding, held up by {self.bottleneck} ({why})"
 
 
 class Embedder:
@@ -114,7 +116,7 @@ class Embedder:
         self._engine = setting.engine
         self._model: Any = None
         self.computed = 0
-        self.timing = Timing(loaders=loaders())
+        self.timing, self._began = Timing(loaders=loaders()), 0.0
 
     def _loaded(self) -> Any:
         if self._model is None:
@@ -122,7 +124,9 @@ class Embedder:
         return self._model
 
     def _maker(self) -> EmbeddingMaker:
-        return EmbeddingMaker(self._loaded(), self._pixels, self.timing)
+        model = self._loaded()
+        self._began = time.monotonic()
+        return EmbeddingMaker(model, self._pixels, self.timing)
 
     def texts(self, texts: Sequence[str]) -> Matrix:
         """(n, d) embeddings of texts, of unit length."""
@@ -174,13 +178,13 @@ class Embedder:
 
     def _embed(self, ledger: Ledger, todo: Indices, drop: Drop) -> None:
         work = Embedding(f"embed ({self._row.name})", self._row.name, self._task, loaders=loaders())
-        place, began = Place(self._pixels, self._device, self._progress, self._maker), time.monotonic()
+        place, self._began = Place(self._pixels, self._device, self._progress, self._maker), time.monotonic()
         refused = self._engine.run(work, located(ledger, todo), len(todo), self._images, place)
         drop_all(refused.dropped, drop)
         self.computed += len(todo)
         timing = self.timing
         timing.images += len(todo)
-        timing.seconds += time.monotonic() - began
+        timing.seconds += time.monotonic() - self._began
         if timing.seconds >= WORTH_SAYING and timing.decode:
             self._progress.say(f"{work.title}: {timing.sentence()}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,22 +63,23 @@ class Outlook:
     device_hours: float | None = None
 
 
-def tried_so_far(folder: Path, title: str) -> dict[str, tuple[int, int]]:
+def tried_so_far(folder: Path, title: str, rejected: Collection[str] | None = None) -> dict[str, tuple[int, int]]:
     """What the ledger of the last run into `folder` says of the images of a stage: made and accepted, by class.
 
-    An image is accepted unless its generator or a filter dropped it; not being chosen by a selector is no rejection.
-    One that has no label of its own counts for the class of its first parent.
+    An image is accepted unless its generator or a filter dropped it, or now would (the ids `rejected`, if given); not
+    being chosen by a selector is no rejection. One that has no label of its own counts for the class of its first
+    parent.
     """
     path = folder / "samples.parquet"
     if not path.is_file():
         return {}
-    columns = ["label", "stage", "dropped", "dropped_by", "parents"]
+    columns = ["id", "label", "stage", "dropped", "dropped_by", "parents"]
     rows = pq.read_table(path, columns=columns, filters=[("stage", "=", title)]).to_pylist()
     labels = _labels(path, rows)
     made, accepted = Counter[str](), Counter[str]()
     for label, row in zip(labels, rows, strict=True):
         made[label] += 1
-        accepted[label] += not _rejected(row, title)
+        accepted[label] += not (_rejected(row, title) if rejected is None else row["id"] in rejected)
     return {label: (made[label], accepted[label]) for label in made}
 
 

@@ -35,6 +35,11 @@ from augforge.progress import Progress
 from augforge.recipe import Recipe, SourceSpec
 
 UNREADABLE = "it can no longer be read: "
+MENDED = (
+    "repair or remove them and run the same command again, with --retry failed if size and time of a file are as "
+    "before; or raise --max-bad"
+)
+"""What to do where too many images cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

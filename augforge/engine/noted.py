@@ -59,8 +59,7 @@ class Noted(Progress):
     def stopped(self, error: BaseException) -> None:
         """Note what ended the run, if it had begun."""
         if self._last:
-            said = error.message if isinstance(error, AugforgeError) else str(error)
-            self._write(stopped=said or type(error).__name__)
+            self._write(stopped=_what(error))
 
     @contextmanager
     def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:
@@ -126,6 +125,14 @@ class Noted(Progress):
             temporary.replace(self._path)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _what(error: BaseException) -> str:
+    """What ended a run, for whoever asks how far it is."""
+    if isinstance(error, KeyboardInterrupt):
+        return "Ctrl-C"
+    said = error.message if isinstance(error, AugforgeError) else str(error)
+    return said or type(error).__name__
 
 
 class _NotedBar(Bar):

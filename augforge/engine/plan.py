@@ -18,7 +18,9 @@ from augforge.data.classes import plain
 from augforge.data.ledger import Ledger
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
+from augforge.engine.asked import asked_of
 from augforge.engine.at_hand import with_models_at_hand
+from augforge.engine.decided import SAID, Decided, decided
 from augforge.engine.embedding import stored_vectors
 from augforge.engine.estimate import Outlook, class_outlooks, outlook, tried_so_far
 from augforge.engine.ingest import known_samples, open_sources
@@ -28,12 +30,10 @@ from augforge.engine.limits import check_amounts, check_asked
 from augforge.engine.made import made_already
 from augforge.engine.one_label import refuse_several
 from augforge.engine.rates import measured_rate
-from augforge.engine.runners.ask import unanswered
 from augforge.engine.runners.caption import foresee_captions
 from augforge.engine.runners.classes import foresee_lists
 from augforge.engine.runners.generate import generator_parts
 from augforge.engine.runners.label import decide_labels, decide_splits, hash_parts, unlabelled
-from augforge.engine.runners.measuring import measured_parts
 from augforge.engine.runners.subsample import subsample
 from augforge.engine.runners.train import model_folder, trained_row, training_key, training_roles
 from augforge.io.understood import understood
@@ -44,13 +44,12 @@ from augforge.recipe import Recipe, check_recipe
 from augforge.recipe.looked_at import has_synthetic, looked_at, settled
 from augforge.stages.captioner import Captioner
 from augforge.stages.captioners.classes import Classes
-from augforge.stages.filter import EmbeddingFilter, Filter
+from augforge.stages.filter import Filter
 from augforge.stages.filters.duplicates import Duplicates
 from augforge.stages.filters.review import Reviewed
 from augforge.stages.generator import Generator, Job
 from augforge.stages.generators.following import FollowingGenerator
 from augforge.stages.labeler import Labeler
-from augforge.stages.question_filter import QuestionFilter
 from augforge.stages.selector import Selector, Subsampler
 from augforge.stages.splitter import Splitter
 from augforge.stages.stage import Stage, check_classes
@@ -90,8 +89,9 @@ class _State:
     unread: int = 0
     unmade: int = 0
     exact: bool = True
-    measured: set[str] = field(default_factory=set)
+    measured: set[Path | None] = field(default_factory=set)
     yes: bool = False
+    decided: Decided = field(default_factory=Decided)
 
     @property
     def total(self) -> int:
@@ -135,11 +135,15 @@ def plan_run(recipe: Recipe, out: Path | None = None, limit: int | None = None, 
         told = [understood(source) for source in sources]
         ledger, unread = known_samples(sources, store, limit, told)
         check_classes(recipe.stages, ledger.classes)
-        state = _State(store, recipe.seed, models, ledger, _counts(ledger), _shown(ledger), unread, yes=yes)
+        stages = dict(zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True))
+        again = decided(recipe, stages, store.folder)
+        state = _State(
+            store, recipe.seed, models, ledger, _counts(ledger), _shown(ledger), unread, yes=yes, decided=again
+        )
         known = len(ledger) - unread
         first = PlanRow("source", len(ledger), state.total, unread, known, state.classes(), exact=unread == 0)
         rows = [replace(first, told=tuple(each.sentence() for each in told))]
-        for title, stage in zip(recipe.titles(), settled(recipe.stages, has_synthetic(ledger)), strict=True):
+        for title, stage in stages.items():
             before = state.total
             refuse_several(stage, state.ledger)
             step = of_kind(PLANNERS, stage)(stage, title, state)
@@ -187,7 +191,8 @@ def _generate(stage: Generator, title: str, state: _State) -> _Step:
     if stage.until_accepted is not None or (state.unread and not stage.has_amount):
         state.exact = False  # who is accepted; or a gate by id, and ids are only known of what was read
     filed = _handed_on(stage, state.ledger)
-    classes = class_outlooks(stage, state.ledger, tried_so_far(state.store.folder, title))
+    tried = tried_so_far(state.store.folder, title, state.decided.rejected)
+    classes = class_outlooks(stage, state.ledger, tried)
     tries = {label: each.tries for label, each in classes.items()}
     todo: dict[str | None, int] = {}
     reused = 0
@@ -198,7 +203,10 @@ def _generate(stage: Generator, title: str, state: _State) -> _Step:
         state.ledger.extend(made_already(jobs, parts, name, made, lambda chunk: None))
         todo[label], reused = made[False], reused + made[True]
     state.unmade += sum(todo.values())
-    return _Step(sum(todo.values()), reused, outlook(stage, classes, todo, measured_rate(parts.folder)))
+    found = outlook(stage, classes, todo, measured_rate(parts.folder))
+    if tried and state.decided.outdated:
+        found = replace(found, warnings=(SAID, *found.warnings))
+    return _Step(sum(todo.values()), reused, found)
 
 
 def _handed_on(stage: Generator, ledger: Ledger) -> dict[str, str | None]:
@@ -246,9 +254,15 @@ def _label(stage: Labeler, title: str, state: _State) -> _Step:
 
 
 def _measure(stage: Stage, state: _State) -> _Step:
-    """The images to measure, at most."""
-    seen = sum(count for key, count in state.counts.items() if _sees(stage, key))
-    todo = _unmeasured(stage, state)
+    """The images to measure, at most, and those whose measures are there: both 0 of a stage that measures nothing."""
+    asked = asked_of(stage, state.ledger, state.store)
+    if asked is None:
+        return _Step(0, 0)
+    seen = sum(count for key, count in state.counts.items() if _sees(stage, key)) + asked.beside
+    if asked.folder in state.measured:  # by a stage before it
+        return _Step(0, seen)
+    state.measured |= {asked.folder} - {None}
+    todo = asked.missing + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
     return _Step(todo, max(0, seen - todo))
 
 
@@ -261,21 +275,6 @@ def _unforeseen(stage: Stage, title: str, state: _State) -> _Step:
 def _sees(stage: Stage, key: tuple[str, str]) -> bool:
     on = getattr(stage, "on", "all")
     return on in ("all", key[1])
-
-
-def _unmeasured(stage: Stage, state: _State) -> int:
-    """At most how many images the stage has to measure: not stored yet, and not measured by a stage before it."""
-    if isinstance(stage, QuestionFilter) and stage.asks_a_model:
-        return unanswered(stage, state.ledger, state.store) + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
-    parts = measured_parts(stage, state.store)
-    if parts is None or str(parts.folder) in state.measured:
-        return 0
-    state.measured.add(str(parts.folder))
-    known = looked_at(stage, state.ledger)
-    if isinstance(stage, EmbeddingFilter) and stage.needs_real:
-        known = np.union1d(known, state.ledger.reference())
-    missing = int((parts.find(state.ledger.texts("digest", known)) < 0).sum())
-    return missing + (state.unmade if _sees(stage, ("", "synthetic")) else 0)
 
 
 def _filter(stage: Filter, title: str, state: _State) -> _Step:
@@ -318,7 +317,7 @@ def _subsample(stage: Subsampler, title: str, state: _State) -> _Step:
     for label, count in before.items():
         if (label, "real") in state.counts:
             state.counts[label, "real"] = max(0, state.counts[label, "real"] - count + after[label])
-    return _Step(0, sum(before.values()))
+    return _Step(0, 0)
 
 
 def _filed(ledger: Ledger) -> Counter[str]:

@@ -31,7 +31,15 @@ from augforge.engine.empty import (
 from augforge.engine.engines.local import Local
 from augforge.engine.finish import keep_lock, write_ledger, write_lock, write_result
 from augforge.engine.guards import refuse_touching, take_over
-from augforge.engine.ingest import How, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import (
+    MENDED,
+    How,
+    bad_images,
+    open_sources,
+    read_sources,
+    refuse_too_many_bad,
+    say_what_is_bad,
+)
 from augforge.engine.keys import laid_out, listing_key, run_key
 from augforge.engine.noted import noted
 from augforge.engine.pixels import Pixels
@@ -169,7 +177,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
         return summary
     check_classes(recipe.stages, ledger.classes)
     context.store.forget_result()
-    work = [_row("source", len(ledger), ledger, {"read": read})]
+    work = [_row("source", len(ledger), ledger, {"read": read, "reused": len(ledger) - read})]
     if problem := refuse_too_many_bad(bad, max_bad):
         write_ledger(ledger, out / "samples.parquet")
         raise TooManyBad(problem, _or_more(context.store))
@@ -195,7 +203,7 @@ def _run(recipe: Recipe, context: RunContext, ahead: str, read: int, max_bad: fl
 
 
 def _or_more(store: Store) -> str:
-    return f"the reasons are in {store.name}/samples.parquet; or raise --max-bad"
+    return f"{MENDED}; the reasons are in {store.name}/samples.parquet"
 
 
 def _run_block(block: Block, context: RunContext, opened: Collection[str]) -> list[dict[str, Any]]:

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.data import images
-from augforge.data.record import LEDGER
+from augforge.data.mirror import RECORD
+from augforge.data.record import LEDGER, no_run
 from augforge.data.sample import Sample, is_evaluation
-from augforge.data.store import MARKS, Store
+from augforge.data.store import Store
 from augforge.engine.calls import Caller
 from augforge.engine.engines.local import Local
 from augforge.engine.pixels import Pixels
 from augforge.engine.work import Engine, Place
-from augforge.errors import AugforgeError, BadImage, SourceError, StoreError
+from augforge.errors import AugforgeError, BadImage, SourceError
 from augforge.io.dataset import Dataset
 from augforge.models.devices import check_device
 from augforge.progress import Progress
@@ -78,8 +79,8 @@ def verify(
         StoreError, SourceError: it is no finished run folder, or too damaged to be opened.
     """
     check_device(device)
-    if not any((folder / name).exists() for name in (LEDGER, *MARKS)):
-        raise StoreError(f"{folder} is no run folder: it has no {LEDGER}", "give the DIR of --out")
+    if not any((folder / name).exists() for name in (LEDGER, RECORD)):
+        raise no_run(folder)
     progress, verdict = progress or Progress(), Verdict(str(folder))
     with closing(engine or Local()) as engine, TemporaryDirectory() as answers:
         run = Caller(Store(Path(answers)), engine, Place(Pixels([]), "cpu", progress), "verify")

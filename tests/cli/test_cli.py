@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from augforge import __version__
 from augforge.cli.app import SINGLE, app
+from augforge.cli.stopping import STOPPING, told_at_once
+from augforge.engine.run import COMPUTED
 from augforge.stages.catalog import STAGES, stage_class
 from augforge.stages.stage import kebab
 from tests.conftest import write_images
@@ -156,10 +160,17 @@ def test_a_mendable_error_is_two_lines_without_a_traceback(tmp_path):
 def test_too_many_bad_images_exit_3_with_the_ledger_written(tmp_path, pictures):
     (pictures / "cat" / "bad.jpg").write_bytes(b"")
     (pictures / "cat" / "worse.jpg").write_bytes(b"no image")
-    call("filter", "sharpness", pictures, "--out", tmp_path / "strict", code=3)
+    told = call("filter", "sharpness", pictures, "--out", tmp_path / "strict", code=3)
     from tests.test_laws import rows
 
     assert sum(bool(row["dropped"]) for row in rows(tmp_path / "strict").values()) == 2
+    assert "repair or remove them and run the same command again" in told.stderr and "--max-bad" in told.stderr
+    for name in ("bad", "worse"):
+        Image.new("RGB", (8, 8)).save(pictures / "cat" / f"{name}.jpg")
+    call("filter", "sharpness", pictures, "--out", tmp_path / "strict")
+    assert not any((row["dropped_by"] or "") == "source" for row in rows(tmp_path / "strict").values())
+    (pictures / "cat" / "bad.jpg").write_bytes(b"")
+    (pictures / "cat" / "worse.jpg").write_bytes(b"no image")
     call("filter", "sharpness", pictures, "--out", tmp_path / "lenient", "--max-bad", "0.2")
 
 
@@ -200,6 +211,48 @@ stages:
     call("plan", recipe)
 
 
+def columns_of_plan(*words: object) -> list[tuple[int, int]]:
+    """What is to be computed and what is there, stage by stage."""
+    return [(row["todo"], row["reused"]) for row in json.loads(call("plan", *words, "--json").stdout)]
+
+
+def columns_of_run(*words: object) -> list[tuple[int, int]]:
+    work = json.loads(call("run", *words, "--json").stdout)["work"]
+    return [(sum(row.get(name, 0) for name in COMPUTED), row["reused"]) for row in work]
+
+
+def test_what_plan_calls_to_compute_and_reused_is_what_the_run_counts(tmp_path, pictures, tiny_clip, tiny_unclip):
+    recipe, out = tmp_path / "r.yaml", tmp_path / "out"
+    stages = f"""
+  - filter: sharpness
+    on: real
+    keep: 1.0
+  - generate: augmented-conditioning
+    model: {tiny_unclip}
+    balance-to: max
+    steps: 1
+  - filter: clip
+    model: {tiny_clip}
+    on: synthetic
+    keep: 0.5
+  - select: random
+    on: synthetic
+    share: SHARE
+  - select: facility-location
+    model: {tiny_clip}
+    on: synthetic
+    share: 0.5
+"""
+    recipe.write_text(f"source: {{folder: {pictures}}}\nstages:{stages.replace('SHARE', '0.9')}")
+    fresh = columns_of_plan(recipe)
+    assert fresh == columns_of_plan(recipe, "--out", out) == columns_of_run(recipe, "--out", out)
+    assert fresh[4] == (0, 0), "a random choice measures nothing, and there is nothing to reuse"
+    recipe.write_text(recipe.read_text().replace("0.9", "0.8"))
+    finished = columns_of_plan(recipe, "--out", out)
+    assert finished == columns_of_run(recipe, "--out", out) and {todo for todo, _ in finished} == {0}
+    assert finished[0][1] == finished[1][1] == fresh[0][0] and finished[3][1] == sum(fresh[3])
+
+
 def test_list_and_samples(tmp_path):
     stages = json.loads(call("list", "stages", "--json").stdout)
     assert {(row["verb"], row["name"]) for row in stages} == set(STAGES)
@@ -227,9 +280,54 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path):
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 130
-    assert "run the same command to go on" in running.stderr.read()
+    told = running.stderr.read()
+    assert told.index("stopping: ") < told.index("run the same command to go on")
+    assert "stopped by: Ctrl-C" in call("status", tmp_path / "out").stdout
     subprocess.run(command, check=True, capture_output=True)
     assert Path(tmp_path / "out" / "dataset" / "state.json").is_file()
+
+
+STUCK = """
+import os, signal, time
+from augforge.cli.stopping import told_at_once
+with told_at_once():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("storing", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_the_first_ctrl_c_is_answered_at_once_and_the_second_waits_for_nothing():
+    command, root = [sys.executable, "-c", STUCK], Path(__file__).parents[2]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(command, cwd=root, **pipes)
+    assert running.stdout.readline() == "ready\n"
+    running.send_signal(signal.SIGINT)
+    assert running.stdout.readline() == "storing\n"
+    running.send_signal(signal.SIGINT)
+    assert running.wait(20) == 130
+    assert running.stderr.read().splitlines() == ["", STOPPING]
+
+
+def test_ctrl_c_is_as_it_was_after_the_run():
+    before = signal.getsignal(signal.SIGINT)
+    with told_at_once():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_the_main_thread_no_signal_is_asked_for():
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(_told).result()
+
+
+def _told() -> None:
+    with told_at_once():
+        pass
 
 
 @pytest.mark.parametrize("seed", [2**63, -(2**63) - 1])

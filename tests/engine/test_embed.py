@@ -162,7 +162,7 @@ def test_loading_runs_beside_the_model(pictures, tmp_path, monkeypatch):
     run.vectors(embedder)
     assert time.monotonic() - start < 1.5 and threading.get_ident() not in threads and len(threads) == 2
     assert embedder.timing.model == pytest.approx(0.9, abs=0.25)
-    assert any("images/s, held up by" in line for line in run.progress.lines)
+    assert any("s of embedding, held up by" in line for line in run.progress.lines)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,24 @@ def test_loading_runs_beside_the_model(pictures, tmp_path, monkeypatch):
 def test_the_bottleneck_is_named(model, decode, expected):
     timing = Timing(images=100, seconds=10.0, model=model, decode=decode, loaders=4)
     assert timing.bottleneck == expected
-    assert timing.sentence().startswith(f"10 images/s, held up by {expected}")
+    share = f"the model was busy {10 * model:.0f} % of the time"
+    assert timing.sentence() == f"100 images in 10 s of embedding, held up by {expected} ({share}, 4 loaders)"
+
+
+def test_loading_the_model_is_no_time_of_embedding(pictures, tmp_path, monkeypatch):
+    run, model = (
+        Run(pictures, tmp_path / "out"),
+        module.load_adapter("builtin-clip", "image-embedding", "cpu", Progress()),
+    )
+
+    def slowly(*asked):
+        time.sleep(3.0)
+        return model
+
+    monkeypatch.setattr(module, "load_adapter", slowly)
+    embedder = run.embedder()
+    run.vectors(embedder)
+    assert embedder.timing.images == len(run.ledger) and 0 < embedder.timing.seconds < 3.0
 
 
 def test_the_cores_decide_how_many_load(monkeypatch):

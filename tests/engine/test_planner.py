@@ -11,11 +11,13 @@ from typer.testing import CliRunner
 
 from augforge.cli.app import app
 from augforge.data.files import seal
+from augforge.engine.decided import SAID
 from augforge.engine.estimate import NO_BEST, ClassOutlook, tried_so_far, warnings_of
 from augforge.engine.plan import plan_run
 from augforge.engine.rates import measured_rate, recording
 from augforge.engine.run import run
 from augforge.recipe import Recipe, SourceSpec, load_recipe
+from augforge.stages.filters.sharpness import Sharpness
 from augforge.stages.selectors.random import Random
 from tests.conftest import write_images
 from tests.stub import Bright, Coin
@@ -84,6 +86,63 @@ def test_after_the_run_nothing_is_to_do_and_what_is_beyond_counts_as_accepted(tw
     assert row.todo == 0 and row.reused == done.work[1]["generated"]
     assert all(one.accepted >= 9 and one.expected == 9 for one in row.outlook.classes)
     assert not any("fall short" in warning for warning in row.outlook.warnings)
+
+
+RULES = [{"keep": 0.5}, {"keep": 0.9}, {"min": 100}, {"min": 200}, {"outliers": 2.0}, {"mean_minus_std": 0.0}]
+
+
+@pytest.mark.parametrize("first", RULES[:3])
+@pytest.mark.parametrize("then", RULES)
+def test_the_yield_is_by_the_rule_that_the_recipe_has_now(two, tmp_path, first, then):
+    """As a run by that rule would find: what was dropped can come back, and the other way round, without a model."""
+    folder, after = tmp_path / "out", (Random(on="synthetic", share=0.5),)
+
+    def judged_by(rule):
+        stages = (Coin(batch=4, shares=SHARES, per_class=12), Bright(on="synthetic", **rule), *after)
+        return Recipe("plan", 1, (SourceSpec("folder", str(two)),), stages)
+
+    run(judged_by(first), folder)
+    planned = by_class(judged_by(then), folder)
+    run(judged_by(then), folder)
+    true = tried_so_far(folder, "1-generate-coin")
+    assert {label: (one.made, one.accepted) for label, one in planned.items()} == true
+    assert all(one.expected == true[label][1] for label, one in planned.items())
+
+
+def test_a_later_filter_decides_again_about_those_that_come_to_it(two, tmp_path):
+    """With 12 images of a class: 6 came to the second filter, which kept 3. Were 3 to come now, it would keep 1."""
+
+    def judged_by(share):
+        stages = (Coin(batch=4, shares=SHARES, per_class=12), *(Bright(on="synthetic", keep=k) for k in (share, 0.5)))
+        return Recipe("plan", 1, (SourceSpec("folder", str(two)),), stages)
+
+    run(judged_by(0.5), tmp_path / "out")
+    for share, passing in ((0.25, 1), (0.75, 4)):
+        for one in by_class(judged_by(share), tmp_path / "out").values():
+            assert (one.made, one.accepted) == (12, passing), share
+
+
+def test_where_scores_are_missing_the_yield_is_said_to_be_that_of_the_last_run(two, tmp_path):
+    """What the first filter dropped has no score by the second one: whether it would pass is not known."""
+
+    def warned(*filters):
+        stages = (Coin(batch=4, shares=SHARES, per_class=12), *filters)
+        changed = Recipe("plan", 1, (SourceSpec("folder", str(two)),), stages)
+        (outlook,) = [row.outlook for row in plan_run(changed, tmp_path / "out") if row.outlook]
+        return SAID in outlook.warnings, sum(one.accepted for one in outlook.classes)
+
+    strict, lax, second = (Bright(on="synthetic", keep=k) for k in (0.5, 0.75, 1.0))
+    sharp = Sharpness(on="synthetic", keep=1.0)
+    run(
+        Recipe("plan", 1, (SourceSpec("folder", str(two)),), (recipe(two, per_class=12).stages[0], strict, sharp)),
+        tmp_path / "out",
+    )
+    assert warned(strict, sharp) == (False, 12)
+    assert warned(lax, sharp) == (True, 12)
+    assert warned(Bright(on="synthetic", keep=0.25), sharp) == (False, 6)
+    assert warned(strict) == (True, 12), "a filter has gone"
+    assert warned(lax, second) == (True, 12), "another filter"
+    assert warned(Bright(on="all", keep=0.5), sharp) == (True, 12), "real images have no score"
 
 
 def test_time_is_by_the_measured_rate(two, tmp_path):

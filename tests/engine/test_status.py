@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 
 import augforge
 from augforge.cli.app import app
+from augforge.cli.render.status import show_status
 from augforge.data.holder import holder_of
 from augforge.data.store import Store
 from augforge.engine.noted import NAME
 from augforge.engine.runners.generated import GENERATED
-from augforge.engine.status import Status
+from augforge.engine.status import StageStatus, Status, Step
 from augforge.errors import AugforgeError, StoreError
 from tests.conftest import write_images
 
@@ -120,7 +121,8 @@ def test_a_run_is_followed_killed_and_finished(killed, recipe, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(ROOT / "augforge" / "__main__.py"), "run", str(recipe), "--out", str(out)])
     done = CliRunner().invoke(app, shlex.split(now.command)[-4:])
     assert done.exit_code == 0, done.output
-    assert f"{40 - now.made}" in done.output, "what was made before is made again"
+    there = f"shifts: {now.made} of 40 images are there already, {40 - now.made} are to be made"
+    assert there in done.output.replace("\n", " "), "what was made before is made again"
     end = augforge.status(out)
     assert end.state == "finished" and (end.made, end.planned, end.stages_done) == (40, 40, 3)
     assert (end.kept, end.dropped) == (46, 6) and end.command == shlex.join(["augforge", *sys.argv[1:]])
@@ -130,7 +132,15 @@ def test_it_is_told_in_a_terminal_and_as_json(killed):
     out, _, _ = killed
     told = CliRunner().invoke(app, ["status", str(out)])
     assert told.exit_code == 0
-    for words in ("stopped", "1 of 3 done", "of 40 planned", "6 kept, 6 dropped so far", "to go on: augforge run"):
+    words_of_step = ("images stored: ", "of 40 images made, ", "; those that are not stored are made again")
+    for words in (
+        "stopped",
+        "1 of 3 done",
+        "of 40 planned",
+        *words_of_step,
+        "6 kept, 6 dropped so far",
+        "to go on: augforge run",
+    ):
         assert words in told.output.replace("\n", " "), told.output
     plain = json.loads(CliRunner().invoke(app, ["status", str(out), "--json"]).output)
     assert plain["state"] == "stopped" and plain["planned"] == 40 and 8 <= plain["made"] < 40
@@ -144,6 +154,26 @@ def test_a_part_that_is_damaged_or_has_gone_does_not_end_it(killed):
     assert augforge.status(out).made == made - 1
     first.write_bytes(b"ARROW1 and no more")
     assert augforge.status(out).made == made - 1 and first.exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "told"),
+    [
+        (Step("shifts", 30, 40, "images", 8.0, 1.25), "running", "shifts: 30 of 40 images made, 8.0/s, left 0:01"),
+        (Step("shifts", 5, 12, "images", None, None), "running", "shifts: 5 of the 12 missing images made"),
+        (
+            Step("shifts", 5, 12, "images", 2.0, 3.5),
+            "stopped",
+            "shifts: 5 of the 12 missing images made, 2.0/s; those that are not stored are made again",
+        ),
+        (Step("embed (clip)", 5, 12, "images", None, None), "stopped", "embed (clip): 5 of 12 images"),
+    ],
+)
+def test_images_that_are_made_are_told_from_those_that_are_stored(step, state, told, capsys) -> None:
+    stages = [StageStatus("1-filter-sharpness", "done"), StageStatus("2-generate-shifts", "begun", 28, 40)]
+    show_status(Status("out", state, None, stages, step, None, None, None, "", ""), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert "images stored: 28 of 40 planned" in lines and told in lines
 
 
 def test_what_ended_a_run_is_told(tmp_path: Path, pictures: Path) -> None:

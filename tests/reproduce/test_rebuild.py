@@ -15,6 +15,7 @@ from datasets import load_from_disk
 from PIL import Image
 
 from augforge.data.ledger import Ledger
+from augforge.data.record import no_run
 from augforge.engine.run import run
 from augforge.errors import AugforgeError, StoreError
 from augforge.provenance.drift import causes, effects
@@ -540,3 +541,11 @@ def test_a_committed_lock_stays_as_it_is_on_another_machine(place):
 def test_verify_of_what_is_no_run_says_so(tmp_path):
     with pytest.raises(StoreError, match="is no run folder"):
         verify(tmp_path)
+
+
+def test_verify_of_an_unfinished_run_says_what_every_command_says(tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / ".lock").touch()
+    with pytest.raises(StoreError, match=f"the run in {tmp_path} has no result yet") as told:
+        verify(tmp_path)
+    assert told.value.hint == no_run(tmp_path).hint

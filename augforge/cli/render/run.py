@@ -15,6 +15,7 @@ from augforge.cli.render.base import VERBOSE, level, more, out, print_json, righ
 from augforge.cli.render.next import after_run, after_training, say_next
 from augforge.cli.render.progress import terminal_progress, typed
 from augforge.cli.render.splits import show_splits
+from augforge.cli.stopping import told_at_once
 from augforge.errors import shortened
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def run_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) ->
     started = time.monotonic()
     progress = terminal_progress()
     progress.command = typed()
-    summary = run(recipe, folder, progress=progress, engine=engine, **options)
+    with told_at_once():
+        summary = run(recipe, folder, progress=progress, engine=engine, **options)
     if as_json:
         print_json({**asdict(summary), "computed": summary.computed})
     else:
@@ -58,7 +60,8 @@ def train_and_show(recipe: Recipe, folder: Path, as_json: bool, **options: Any) 
         return
     started = time.monotonic()
     progress = terminal_progress()
-    record = train_alone(recipe, folder, progress=progress, **options)
+    with told_at_once():
+        record = train_alone(recipe, folder, progress=progress, **options)
     if as_json:
         print_json({name: value for name, value in record.items() if name != "history"})
         return

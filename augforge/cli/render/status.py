@@ -40,18 +40,28 @@ def _lines(status: Status) -> Iterator[str]:
     if status.stages:
         yield f"stages: {status.stages_done} of {len(status.stages)} done"
     if status.planned:
-        yield f"images made and stored: {status.made:,} of {status.planned:,} planned"
+        yield f"images stored: {status.made:,} of {status.planned:,} planned"
     if status.kept is not None:
         yield f"images: {status.kept:,} kept, {status.dropped or 0:,} dropped{_so_far(status)}"
     if status.step is not None:
-        yield _step(status.step, running=status.state == "running")
+        yield _step(status.step, running=status.state == "running", planned=_planned(status, status.step))
 
 
-def _step(step: Step, running: bool) -> str:
+def _planned(status: Status, step: Step) -> int | None:
+    """How many images the generator whose images `step` counts is to make in all; None of any other step."""
+    return next((row.planned for row in status.stages if row.stage.endswith(f"-generate-{step.title}")), None)
+
+
+def _step(step: Step, running: bool, planned: int | None) -> str:
+    """What was done when it was noted last: of a generator the images made, some of which may not be stored yet."""
+    missing = planned is not None and step.total < planned
+    done = f"{step.done:,} of {f'the {step.total:,} missing' if missing else f'{step.total:,}'} {step.unit}"
+    made = " made" if planned is not None else ""
     rate = "" if step.rate is None else f", {step.rate:,.1f}/s"
     left = "" if step.seconds_left is None or not running else f", left {clock(step.seconds_left)}"
     how = f", {step.note}" if step.note else ""
-    return f"{step.title}: {step.done:,} of {step.total:,} {step.unit}{rate}{left}{how}"
+    lost = "; those that are not stored are made again" if made and not running else ""
+    return f"{step.title}: {done}{made}{rate}{left}{how}{lost}"
 
 
 def _so_far(status: Status) -> str:

@@ -69,7 +69,8 @@ def run_duplicates(stage: Duplicates, title: str, context: RunContext) -> dict[s
         run = Caller(context.store, context.engine, context.place, "compare vectors")
         close = _close(candidates, models, drop, run)
     _drop_duplicates(candidates, title, close, context)
-    return {"measured": read + looked + embedded, "reused": max(0, len(wanted) - looked)}
+    reused = 0 if stage.by == "exact" else max(0, len(wanted) - looked)  # digests are no measures
+    return {"measured": read + looked + embedded, "reused": reused}
 
 
 def _say_if_narrow(candidates: Candidates, progress: Progress) -> None:

@@ -75,6 +75,13 @@ def say_what_is_not_made(stage: Generator, title: str, context: RunContext) -> N
         context.progress.say(f"{title}: nothing is generated of {names}: no image to learn from may condition it")
 
 
+def say_what_is_there(stage: Generator, planned: int, todo: int, context: RunContext) -> None:
+    """Say how many of the planned images an earlier run has left, if some are still to be made; rounds say more."""
+    if stage.until_accepted is None and 0 < todo < planned:
+        there = f"{planned - todo:,} of {planned:,} images are there already"
+        context.progress.say(f"{stage.name}: {there}, {todo:,} are to be made")
+
+
 def _without_parents(stage: Generator, context: RunContext) -> list[str | None]:
     """The classes of which images are asked for, and none may condition them."""
     pools = context.ledger.conditioning(stage.split, not stage.needs_labels)
@@ -90,6 +97,7 @@ def generate_jobs(stage: Generator, jobs: Sequence[Job], context: RunContext) ->
     todo = list(_batches(jobs, stage, parts))
     work = Generating(stage, stage.name, stage.processes)
     count = work.count(todo)
+    say_what_is_there(stage, len(jobs), count, context)
     context.progress.making(name, len(jobs), count, len(parts))
     context.engine.run(work, todo, count, parts, context.place)
     context.pixels.generated[name] = parts

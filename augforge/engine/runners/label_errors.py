@@ -31,6 +31,7 @@ def run_noisy_labels(stage: NoisyLabels, title: str, context: RunContext) -> dic
     embedder = context.embedders.of(stage.model)
     before = embedder.computed
     indices = _labelled(stage, ledger)
+    asked = len(indices)
     vectors = embedder.images(ledger, indices, context.drop_as(title))
     there = ledger.kept[indices]
     indices, vectors = indices[there], vectors[there]
@@ -41,7 +42,7 @@ def run_noisy_labels(stage: NoisyLabels, title: str, context: RunContext) -> dic
         context.progress.about(_said(title, indices, verdict, errors))
         _decide(stage, title, ledger, indices, errors)
     computed = embedder.computed - before
-    return {"measured": computed, "chosen": int(ledger.kept[indices].sum())}
+    return {"measured": computed, "reused": asked - computed, "chosen": int(ledger.kept[indices].sum())}
 
 
 def _labelled(stage: NoisyLabels, ledger: Ledger) -> Indices:

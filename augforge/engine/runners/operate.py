@@ -21,7 +21,7 @@ from augforge.engine.likeness import likeness_for
 from augforge.engine.loading import loading
 from augforge.engine.pixels import Pixels
 from augforge.engine.runners.checked import checked
-from augforge.engine.runners.generate import generator_parts, say_what_is_asked, say_what_is_not_made
+from augforge.engine.runners.generate import generator_parts, say_what_is_asked, say_what_is_not_made, say_what_is_there
 from augforge.engine.runners.generated import finished, generation_config_of, load_inputs, or_why, row_of, size_of
 from augforge.engine.work import Made, Maker, Work
 from augforge.errors import BadImage
@@ -55,6 +55,7 @@ def operate_jobs(stage: OperatorGenerator, jobs: Iterable[Job], context: RunCont
 def _operate(stage: OperatorGenerator, planned: _Planned, context: RunContext) -> dict[str, int]:
     name, parts = generator_parts(stage, context.store, context.seed)
     todo = planned.missing(parts)
+    say_what_is_there(stage, len(planned), len(todo), context)
     context.progress.making(name, len(planned), len(todo), len(parts))
     work = Operating(stage, stage.name, _calls_a_unit(stage), stage.processes_for(len(todo)))
     context.engine.run(work, stage.calls(planned.jobs(todo)), len(todo), parts, context.place)

@@ -54,7 +54,7 @@ def run_marked(stage: Marked, title: str, context: RunContext) -> dict[str, int]
     ledger.drop(gone, "not marked", title)
     count = len(left) - len(gone)
     _note(stage, title, found, {"marked": len(chosen), "chosen": count}, context)
-    return {"measured": 0, "chosen": count}
+    return {"measured": 0, "reused": 0, "chosen": count}
 
 
 def marked_by(stage: Marked, stands: Standing) -> list[str]:

@@ -32,9 +32,11 @@ Features = Matrix | RowsAt | None
 def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, int]:
     """Choose among the samples that `stage` looks at; drop the others, weight the chosen, file the certificate."""
     ledger = context.ledger
+    asked = _asked(stage, ledger)
     indices, features, computed = _features(stage, title, context)
+    reused = asked - computed
     if not len(indices):
-        return {"measured": computed, "chosen": 0}
+        return {"measured": computed, "reused": reused, "chosen": 0}
     candidates = _Candidates(stage, ledger, indices, features)
     if isinstance(stage, SimilarTo):
         computed += _compare(stage, title, candidates, context)
@@ -47,7 +49,13 @@ def run_selector(stage: Selector, title: str, context: RunContext) -> dict[str, 
         found = ledger.scores[stage.name]
         context.facts[title] = {**context.facts[title], **nearness_facts(found[indices], found[indices[chosen]])}
     ledger.weight[indices[chosen]] = unpacked(saved["weights"], np.float64)
-    return {"measured": computed, "chosen": len(chosen)}
+    return {"measured": computed, "reused": reused, "chosen": len(chosen)}
+
+
+def _asked(stage: Selector, ledger: Ledger) -> int:
+    """Of how many images the stage wants embeddings, once for each model that it asks."""
+    models = [option for option in stage.needs if option in stage.tasks()]
+    return len(models) * len(looked_at(stage, ledger)) if models else 0
 
 
 def _compare(stage: SimilarTo, title: str, candidates: _Candidates, context: RunContext) -> int:

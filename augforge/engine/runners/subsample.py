@@ -31,4 +31,4 @@ def subsample(stage: Subsampler, title: str, ledger: Ledger) -> dict[str, int]:
     ledger.drop(
         gone, np.array([f"not among the {max_per_class[str(label)]} of its class" for label in labels], object), title
     )
-    return {"measured": 0, "chosen": len(left)}
+    return {"measured": 0, "reused": 0, "chosen": len(left)}

@@ -23,7 +23,7 @@ from augforge.engine.at_hand import check_models
 from augforge.engine.before import check_before
 from augforge.engine.context import RunContext
 from augforge.engine.guards import refuse_touching
-from augforge.engine.ingest import bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
+from augforge.engine.ingest import MENDED, bad_images, open_sources, read_sources, refuse_too_many_bad, say_what_is_bad
 from augforge.engine.pixels import Pixels
 from augforge.engine.retry import forget_failed
 from augforge.engine.workers import launch
@@ -198,7 +198,7 @@ def train_alone(
             _forget_model(out)
         ledger, _ = read_sources(sources, store, progress, limit)
         if problem := refuse_too_many_bad(bad_images(ledger), max_bad):
-            raise TooManyBad(problem, "fix or remove them, or raise --max-bad")
+            raise TooManyBad(problem, MENDED)
         say_what_is_bad(ledger, progress)
         roles = training_roles(stage, ledger, progress)
         identity = training_key(stage, roles, recipe.seed)
