@@ -16,7 +16,7 @@ SHOW_CURSOR = "\x1b[?25h"
 
 @contextmanager
 def told_at_once() -> Iterator[None]:
-    """In the block, answer the first Ctrl-C before anything is tidied up, and let the second one end the process.
+    """In the block, answer the first Ctrl-C before anything is tidied up; the second one ends the process, at any time.
 
     A run that is killed at any instant goes on with what it had, so nothing is lost but time.
     """
@@ -28,21 +28,12 @@ def told_at_once() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if signal.getsignal(signal.SIGINT) is _stop:  # else the second one is still to end what is left to do
+            signal.signal(signal.SIGINT, before)
 
 
 def _stop(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGINT, _end)
-    _say(f"\n{STOPPING}\n")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the system's own: even where no more Python runs
+    cursor = SHOW_CURSOR if sys.stderr.isatty() else ""  # a bar has hidden it
+    os.write(2, f"{cursor}\n{STOPPING}\n".encode())  # past the buffers, which whoever was interrupted may hold
     raise KeyboardInterrupt
-
-
-def _end(number: int, frame: Any) -> None:
-    if sys.stderr.isatty():
-        _say(f"{SHOW_CURSOR}\n")  # a bar has hidden it
-    os._exit(130)
-
-
-def _say(text: str) -> None:
-    """Write past the buffers, which whoever was interrupted may hold."""
-    os.write(2, text.encode())

@@ -309,7 +309,7 @@ def test_the_first_ctrl_c_is_answered_at_once_and_the_second_waits_for_nothing()
     running.send_signal(signal.SIGINT)
     assert running.stdout.readline() == "storing\n"
     running.send_signal(signal.SIGINT)
-    assert running.wait(20) == 130
+    assert running.wait(20) == -signal.SIGINT
     assert running.stderr.read().splitlines() == ["", STOPPING]
 
 
