@@ -55,16 +55,21 @@ def decided(recipe: Recipe, stages: Mapping[str, Stage], folder: Path) -> Decide
         return Decided()
     if not _only_decisions(before, now, list(stages.values())):
         return Decided(outdated=True)
-    changed = [one != other for one, other in zip(before, now, strict=True)]
-    rows = _Rows(pq.read_table(folder / LEDGER, columns=COLUMNS), list(stages))
-    filters = [(place, stage) for place, stage in enumerate(stages.values()) if stage.verb == Filter.verb]
+    first = next(place for place, stage in enumerate(now) if stage != before[place])
     try:
-        for place, stage in filters:
-            if any(changed[: place + 1]):
-                rows.decide(place, stage)
+        return Decided(_rejected(folder, stages, first))
     except Undecided:
         return Decided(outdated=True)
-    return Decided(rows.rejected([place for place, _ in filters]))
+
+
+def _rejected(folder: Path, stages: Mapping[str, Stage], first: int) -> Collection[str]:
+    """The ids of the images that are dropped if the filters from the place `first` on decide again."""
+    rows = _Rows(pq.read_table(folder / LEDGER, columns=COLUMNS), list(stages))
+    filters = {place: stage for place, stage in enumerate(stages.values()) if stage.verb == Filter.verb}
+    for place, stage in filters.items():
+        if place >= first:
+            rows.decide(place, stage)
+    return rows.rejected(list(filters))
 
 
 def _filters(stages: list[Plain]) -> list[Plain]:
