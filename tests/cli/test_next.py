@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from typer.testing import CliRunner
 
 from augforge.cli.app import app
 from augforge.cli.render.base import more
-from augforge.cli.render.next import after_run, after_training, say_next
+from augforge.cli.render.next import after_run, after_training, say_next, say_what_is_earlier
 from augforge.cli.render.run import MOST, show_summary
+from augforge.data.record import ledger_digest
 from augforge.engine.run import Summary, run
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.catalog import STAGES
@@ -39,6 +42,21 @@ def parse(words: list[str]) -> None:
         assert command is not None, words
     known = {option for param in command.params for option in param.opts}
     assert {word for word in rest if word.startswith("--")} <= known, words
+
+
+def test_a_report_of_an_earlier_result_is_said_to_be_one(finished, capsys):
+    say_what_is_earlier(str(finished))
+    assert capsys.readouterr().out == ""
+    (finished / "report.html").write_text("old")
+    (finished / "evaluation.json").write_text('{"samples-sha256": "old"}')
+    os.utime(finished / "report.html", (1, 1))
+    say_what_is_earlier(str(finished))
+    told = " ".join(capsys.readouterr().out.split())
+    assert told == "evaluation.json and report.html there are of an earlier result"
+    (finished / "report.html").write_text("new")
+    (finished / "evaluation.json").write_text(json.dumps({"samples-sha256": ledger_digest(finished)}))
+    say_what_is_earlier(str(finished))
+    assert capsys.readouterr().out == ""
 
 
 def test_what_follows_a_run_can_be_typed_as_it_stands(finished, capsys):
