@@ -56,3 +56,13 @@ def test_a_link_in_the_page_of_another_site_opens_the_run_and_leaves_no_token(br
     page.go_back()
     assert page.url == elsewhere  # the address with the token is no step of the history
     context.close()
+
+
+def test_the_file_that_the_browser_is_started_with_opens_the_run_and_leaves_no_token(browser, viewed):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(viewed.entry_url())
+    page.wait_for_selector(READY)
+    assert viewed._served.tokens.read not in page.url
+    context.close()
