@@ -50,6 +50,7 @@ class Noted(Progress):
             "recipe": recipe.name,
             "command": [*shown.command],
             "cwd": str(Path.cwd()),
+            "beside": "" if recipe.folder == Path() else str(recipe.folder.absolute()),
             "titles": recipe.titles(),
             "engine": engine,
             "stage": "",
