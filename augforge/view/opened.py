@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from augforge.data.images import digest
 from augforge.errors import AugforgeError, ModelError, StoreError
-from augforge.recipe import Recipe, load_recipe
+from augforge.recipe import Recipe, SourceSpec, load_recipe
+from augforge.report.pictures import Pictures
 from augforge.view.build import cache_of
 from augforge.view.compared import Compared
 from augforge.view.cut import Cut, Filtering
@@ -42,19 +43,20 @@ class OpenRun:
         folder: the run folder.
         review: the file of decisions.
         who: who decides.
+        trusts: sources that are read though they are not on this machine.
 
     Raises:
         StoreError: there is no ledger, or it cannot be read.
     """
 
-    def __init__(self, folder: Path, review: Path, who: str) -> None:
+    def __init__(self, folder: Path, review: Path, who: str, trusts: Sequence[SourceSpec] = ()) -> None:
         self.folder = folder
         self.index = Index(folder)
         self.notes: list[str] = []
         self.recipe = self._recipe()
         self.reviewed = Reviewed(self.index, review, who)
         self.queries = Queries(self)
-        self.thumbs = Thumbs(self.index, self.recipe, cache_of(folder) / "thumbs")
+        self.thumbs = Thumbs(self.index, Pictures(folder, self.recipe, trusts), cache_of(folder) / "thumbs")
         self.other: OpenRun | None = None
         self._made: dict[str, Any] = {}
         self._lock, self._locks = RLock(), dict[str, RLock]()
