@@ -23,7 +23,11 @@ def view(
     ] = None,
     recipe: Annotated[
         Path | None,
-        typer.Option("--recipe", **HERE, help="The recipe to change; the one that the run was made from if not given."),
+        typer.Option(
+            "--recipe",
+            **HERE,
+            help="The recipe to change; that of the run if not given. Only its sources are read at URLs and on the hub.",
+        ),
     ] = None,
     review: Annotated[
         Path | None,
