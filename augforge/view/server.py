@@ -19,7 +19,6 @@ from starlette.types import ASGIApp
 
 from augforge.data.files import is_file
 from augforge.errors import AugforgeError
-from augforge.report.pictures import sources_named_in
 from augforge.view.asked import answering
 from augforge.view.build import revision_of
 from augforge.view.entry import Entry
@@ -103,10 +102,9 @@ class Served:
 
     def _opened(self) -> OpenRun:
         options = self.options
-        trusts = sources_named_in(options.recipe)
-        run = OpenRun(options.folder, options.review, options.who, trusts)
+        run = OpenRun(options.folder, options.review, options.who, options.recipe)
         if options.compare is not None:
-            run.other = OpenRun(options.compare, options.review, options.who, trusts)
+            run.other = OpenRun(options.compare, options.review, options.who, options.recipe)
             run.other.other = run
         if options.warm:
             Thread(target=_warm, args=(run,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""A run that somebody else made names its sources: to look at it asks no other machine, unless its user names it too."""
+"""A run that somebody else made names its sources: a look at it asks no other machine, unless its user names it too."""
 
 from __future__ import annotations
 
