@@ -112,8 +112,13 @@ def test_a_run_in_which_people_overruled_the_filter_is_foreseen_exactly(opened, 
 
 @pytest.mark.parametrize(
     "noted",
-    ["{", "[]", '{"3-filter-review": []}', '{"3-filter-review": {"overruled": [1]}}']
-    + ['{"3-filter-review": {"overruled": {"x": 1, "y": {"stage": []}}}, "x": {"overruled": {"x": {}}}}'],
+    [
+        "{",
+        "[]",
+        '{"3-filter-review": []}',
+        '{"3-filter-review": {"overruled": [1]}}',
+        '{"3-filter-review": {"overruled": {"x": 1, "y": {"stage": []}}}, "x": {"overruled": {"x": {}}}}',
+    ],
 )
 def test_a_note_of_a_run_that_is_none_is_left_out(opened, reviewing, noted):
     folder = reviewing.run("keep: 0.6, scope: all", "run")
