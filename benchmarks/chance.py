@@ -20,6 +20,7 @@ All arms of a seed and a budget begin alike: the same network, trained on the sa
     marginal              the smallest margins over 0: near the boundary, and right
     least-redundant       SemDeDup on the network's last features
     d4                    D4: three quarters by that, of which those farthest from the middle of their cluster
+    hardness              where it differs most from one that learnt from the whole pool for all steps (its teacher)
     left-out              of clusters without which the network learns worse, by its loss on the same real images
     influence             the largest influence on real images in no pool and no test (TRAK-like): 500, of flowers 245
 
@@ -27,7 +28,8 @@ and stays with it, or (`-again`) chooses anew at the start of every further part
 `random-again` is; others that choose again are paired with that. All take as many steps. Accuracy on test images,
 Student's 95 % interval of the paired differences. Writes benchmarks/results/chance-POOL.json after every budget and
 seed, and the mean over all pools and budgets into chance-together.json; what was trained lies in FOLDER/POOL.jsonl, so
-a second time it goes on. `--seeds` and `--budgets` say how much.
+a second time it goes on. `--seeds` and `--budgets` say how much; with `--arms` these alone, beside their baselines, in
+files of their own.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ from torch.nn.functional import cross_entropy
 from augforge.algorithms.information import margins_of
 from augforge.algorithms.selection import (
     Selection,
+    divergences,
     facility_location,
     gradient_matching,
     influences,
@@ -78,9 +81,12 @@ BUDGETS = (0.1, 0.3)
 PARTS, BATCH, HELD_OUT, WIDTH = 4, 64, 500, 256
 ONCE = (
     "facility-location", "residual-cover", "gradient-matching", "outer-matching", "max-loss", "marginal",
-    "least-redundant", "d4", "influence", "left-out",
+    "least-redundant", "d4", "influence", "left-out", "hardness",
 )  # fmt: skip
-AGAIN = ("gradient-matching-again", "outer-matching-again", "residual-cover-again", "marginal-again", "influence-again")
+AGAIN = (
+    "gradient-matching-again", "outer-matching-again", "residual-cover-again", "marginal-again", "influence-again",
+    "hardness-again",
+)  # fmt: skip
 DENSE, CLUSTERS = 0.75, 10
 """The share that D4 keeps by SemDeDup before its prototypes (as published), and how many clusters are left out."""
 STAGES = {
@@ -235,6 +241,7 @@ class Learning:
         rate = 0.05 if pool.images.inputs.ndim == 4 else 0.005
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
         self.queue = np.empty(0, np.int64)
+        self.teacher: Learning | None = None
 
     def use(self, subset: Selection) -> None:
         """Train on these from now on."""
@@ -337,24 +344,37 @@ def scores_of(arm: str, learning: Learning, features: NDArray[np.float32], logit
     if arm == "marginal":
         margins = margins_of(logits, labels)
         return np.where(margins > 0, 1 - margins, margins)  # right ones by how near they are, then wrong ones
-    aside = learning.pool.held_out
     if arm == "left-out":
         return left_out(learning, features)
+    if arm == "hardness":
+        assert learning.teacher is not None, "it is trained before"
+        return divergences(seen(learning.teacher, learning.pool.images)[1], logits)
+    aside = learning.pool.held_out
     asked, answers = seen(learning, aside)
     ours = outer_product(logits, labels, features, width=WIDTH)
     return influences(ours, outer_product(answers, aside.labels, asked, width=WIDTH))
 
 
-def trained(pool: Pool, seed: int, share: float) -> Iterator[tuple[str, float, float]]:
+def taught(pool: Pool, seed: int) -> Learning:
+    """A network that learnt from the whole pool for all steps."""
+    teacher = Learning(pool, seed)
+    teacher.use(unweighted(np.arange(len(pool.images.labels))))
+    teacher.steps(pool.steps)
+    return teacher
+
+
+def trained(pool: Pool, seed: int, share: float, arms: Sequence[str]) -> Iterator[tuple[str, float, float]]:
     """Arm after arm: its name, its accuracy, and its CPU seconds after the part that all share."""
     budget, draws = round(share * len(pool.images.labels)), 100 * seed
     marks = np.linspace(0, pool.steps, PARTS + 1).astype(int)
     begun = Learning(pool, seed)
     begun.use(chosen("random", begun, budget, draws))
     begun.steps(int(marks[1]))
-    for arm in ("random", "random-again", *ONCE, *AGAIN):
+    teacher = taught(pool, seed) if any(arm.startswith("hardness") for arm in arms) else None
+    for arm in ("random", "random-again", *arms):
         started = time.process_time()
         learning = copy.deepcopy(begun)
+        learning.teacher = teacher
         for part in range(1, PARTS):
             if part == 1 or arm.endswith("-again"):
                 learning.use(chosen(arm.removesuffix("-again"), learning, budget, draws + part))
@@ -420,18 +440,18 @@ def together(records: list[dict[str, Any]], names: Sequence[str]) -> list[dict[s
     return said
 
 
-def grown(pool: Pool, file: Path, seeds: int, shares: list[float]) -> Iterator[Found]:
-    """All that is known, after each budget and seed that were not."""
+def grown(pool: Pool, file: Path, arms: Sequence[str], cells: Sequence[tuple[float, int]]) -> Iterator[Found]:
+    """All that is known, after each budget and seed of `cells` that were not."""
     yield known(file)
-    for share, seed in ((share, seed) for share in shares for seed in range(seeds)):
+    for share, seed in cells:
         if seed in known(file).get((share, "random"), {}):
             continue
-        arms = []
-        for arm, accuracy, seconds in trained(pool, seed, share):
-            arms.append((arm, accuracy, seconds))
+        done = []
+        for arm, accuracy, seconds in trained(pool, seed, share, arms):
+            done.append((arm, accuracy, seconds))
             print(f"{pool.name} {share:.0%} seed {seed} {arm:24} {accuracy:6.2f} % {seconds:5.1f} s", flush=True)
         with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"share": share, "seed": seed, "arms": arms}) + "\n")
+            out.write(json.dumps({"share": share, "seed": seed, "arms": done}) + "\n")
         yield known(file)
 
 
@@ -443,6 +463,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["flowers", "cifar10-1k", "cifar10-5k", "cifar10-20k"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budgets", type=float, nargs="+", default=list(BUDGETS))
+    parser.add_argument("--arms", nargs="+", choices=(*ONCE, *AGAIN), help="these alone, into files of their own")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -454,15 +475,19 @@ def main() -> None:
     }
     args.out.mkdir(parents=True, exist_ok=True)
     everything: list[dict[str, Any]] = []
+    cells = list(itertools.product(args.budgets, range(args.seeds)))
+    arms = args.arms or [*ONCE, *AGAIN]
+    suffix, words = (f"-{args.arms[0]}", f" --arms {' '.join(args.arms)}") if args.arms else ("", "")
     for name in args.only:
         pool = builders[name]()
         said: list[dict[str, Any]] = []
-        for found in grown(pool, args.work / f"{name}.jsonl", args.seeds, args.budgets):
-            said = records(pool, found)
-            (args.out / f"chance-{name}.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        for found in grown(pool, args.work / f"{name}{suffix}.jsonl", arms, cells):
+            said = [{**one, "command": one["command"] + words} for one in records(pool, found)]
+            (args.out / f"chance-{name}{suffix}.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
         everything += said
-        text = json.dumps(together(everything, args.only), indent=1) + "\n"
-        (args.out / "chance-together.json").write_text(text, encoding="utf-8")
+        means = [{**one, "command": one["command"] + words} for one in together(everything, args.only)]
+        text = json.dumps(means, indent=1) + "\n"
+        (args.out / f"chance-together{suffix}.json").write_text(text, encoding="utf-8")
         print(f"{name}: {time.process_time() / 60:.1f} CPU minutes so far", flush=True)
 
 

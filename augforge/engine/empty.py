@@ -129,7 +129,9 @@ def _refuse_nothing_planned(stage: Generator, title: str, context: RunContext) -
         context.empty(f"{title}: nothing to generate: no real image of the split {stage.split!r} is left", hint)
     elif any(amounts(stage, ledger).values()):
         lacking = ", ".join(str(label) for label, count in amounts(stage, ledger).items() if count and not pools[label])
-        context.empty(f"{title}: nothing to generate: no image may condition it", f"without any: {lacking}")
+        needs = f"none has what it starts from, such as boxes or a mask: see `augforge generate {stage.name} --help`"
+        hint = f"without any: {lacking}" if lacking else needs
+        context.empty(f"{title}: nothing to generate: no image may condition it", hint)
     else:
         more = "per-class, balance-to or real-to-synthetic ask for more"
         context.progress.say(f"{stage.name}: nothing to generate: every class has enough; {more}")

@@ -117,6 +117,13 @@ def test_generating_from_evaluation_images_alone(tmp_path):
             run(recipe(source, stage), tmp_path / "out")
 
 
+def test_a_generator_that_no_image_has_what_it_starts_from_says_so(tmp_path, pictures):
+    mix = build_stage("generate", "mix", {"op": "copy-paste", "per-class": 1})
+    with pytest.raises(EmptyResult, match="1-generate-mix: nothing to generate: no image may condition it") as caught:
+        run(recipe(pictures, mix), tmp_path / "out")
+    assert caught.value.hint.startswith("none has what it starts from, such as boxes or a mask: see `augforge generate")
+
+
 def test_a_generator_of_which_nothing_can_be_kept(tmp_path, pictures, monkeypatch):
     flat = np.zeros((8, 8, 3), dtype=np.float32)
     monkeypatch.setattr("tests.stub.picture", lambda bright, seed: flat)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
 from typing import ClassVar
 
 from augforge.data.bundle import Bundle
@@ -98,7 +99,7 @@ class ProcessCrew:
 
 def environment() -> dict[str, str]:
     """The environment of a process: it imports what this process can, and nothing else (so no present folder, `-P`)."""
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return {**os.environ, **ONE_THREAD, "PYTHONPATH": path}
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -120,7 +121,9 @@ class Ray(Engine):
             _reach(self._address)
             if self._address is None:
                 here = {"num_cpus": self._workers, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-                ray.init(address="local", **quiet, **here)
+                ray.init(address="local", job_config=_imports(), **quiet, **here)
+            elif not self._address.startswith("ray://"):
+                ray.init(address=self._address, job_config=_imports(), **quiet)
             else:
                 ray.init(address=self._address, **quiet)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
@@ -131,6 +134,17 @@ class Ray(Engine):
                 "start one with `ray start --head` (if it asks for a token: RAY_AUTH_TOKEN, with ray:// also "
                 "RAY_AUTH_MODE=token), or leave --address out",
             ) from error
+
+
+def _imports() -> Any:
+    """A job whose workers import nothing from the present folder, as Ray would have it, unless this process does."""
+    from ray.job_config import JobConfig
+
+    here, script = str(Path.cwd()), str(Path(sys.argv[0]).resolve().parent)
+    known = {entry or here for entry in sys.path}
+    job = JobConfig(_py_driver_sys_path=[path for path in dict.fromkeys((script, here)) if path in known])
+    job._runtime_env_has_working_dir = lambda: True  # type: ignore[method-assign]  # else Ray adds that folder
+    return job
 
 
 def _have_token_sent(address: str | None) -> None:

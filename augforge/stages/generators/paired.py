@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from augforge.data.ids import rng
 from augforge.data.pool import Pool
 from augforge.data.sample import Sample
-from augforge.errors import RecipeError
+from augforge.errors import ModelError, RecipeError
 from augforge.optional import require
 from augforge.stages.generator import (
     GeneratedImage,
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 WAYS = ("flip", "warp", "style")
 NOTHING_KNOWN = 255
 """What a label map shows where nothing is known."""
+
+
+NUMBERS = "masks with the number of a class in every pixel can be pasted into, pictures in colours cannot"
 
 
 class Paired(Generator):
@@ -200,6 +203,9 @@ def with_regions(mask: NDArray[np.uint8], other: NDArray[np.uint8], classes: Seq
 
     from augforge.algorithms.mix.pixels import pasted
 
+    for one in (mask, other):
+        if one.ndim > 2:
+            raise ModelError(f"a label map has one channel, not {one.shape[2]}: {NUMBERS}")
     stretched = Image.fromarray(np.ascontiguousarray(other)).resize(mask.shape[::-1], Image.Resampling.NEAREST)
     theirs = np.asarray(stretched)
     return pasted(mask, theirs, np.isin(theirs, classes))

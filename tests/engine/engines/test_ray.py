@@ -22,7 +22,7 @@ from augforge.engine.run import run
 from augforge.engine.work import Refused
 from augforge.errors import AugforgeError
 from augforge.recipe import Recipe, SourceSpec, build_stage
-from tests.conftest import write_images
+from tests.conftest import trap, write_images
 from tests.engine.engines.works import Doubling, parts_in, place, row, rows_of
 from tests.faults.cluster_kills import MARK, marked
 
@@ -83,9 +83,12 @@ def two() -> Iterator[Machines]:
 
 @pytest.mark.forks  # ray starts its servers so
 def test_ray_on_this_machine_makes_the_parts_that_processes_make(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The small test: refused and deadly items, an error that is told, and nothing of Ray's own on the terminal."""
+    """The small test: refused and deadly items, an error that is told, nothing of Ray's own on the terminal, and no
+    code of the present folder."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(trap(tmp_path / "present"))
     engine, others = Ray(workers=2), Processes(2)
     work = Doubling(refused=frozenset({5}))
     names = []

@@ -142,6 +142,14 @@ def test_a_label_map_of_another_size_is_stretched_and_no_class_is_invented():
     assert (with_regions(mask, other, [4]) == mask).all() and not mask.any()
 
 
+@pytest.mark.parametrize("coloured", [0, 1])
+def test_nothing_is_pasted_into_or_from_a_label_map_in_colours(coloured):
+    maps = [np.zeros((4, 6), np.uint8), np.zeros((4, 6), np.uint8)]
+    maps[coloured] = np.zeros((4, 6, 3), np.uint8)
+    with pytest.raises(AugforgeError, match=r"one channel, not 3: .* pictures in colours cannot"):
+        with_regions(maps[0], maps[1], [1])
+
+
 def test_regions_are_not_pasted_into_what_is_no_label_map(tmp_path, tiny_models):
     lone = write_images(tmp_path / "one", {"cat": 1})
     options = {"model": tiny_models["paired"], "paste": [1], "per-class": 1}
