@@ -26,7 +26,7 @@ def view(
         typer.Option(
             "--recipe",
             **HERE,
-            help="The recipe to change; that of the run if not given. Only its sources are read at URLs and on the hub.",
+            help="The recipe to change; that of the run if not given. With it, its sources at URLs are read, too.",
         ),
     ] = None,
     review: Annotated[
