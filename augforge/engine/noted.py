@@ -52,6 +52,7 @@ class Noted(Progress):
             "recipe": recipe.name,
             "command": [*shown.command],
             "cwd": str(Path.cwd()),
+            "beside": "" if recipe.folder == Path() else str(recipe.folder.absolute()),
             "titles": recipe.titles(),
             "engine": engine,
             "stage": "",
@@ -61,8 +62,7 @@ class Noted(Progress):
     def stopped(self, error: BaseException) -> None:
         """Note what ended the run, if it had begun."""
         if self._last:
-            ours = isinstance(error, AugforgeError)
-            said, hint = (error.message, error.hint) if ours else (str(error), "")
+            said, hint = (error.message, error.hint) if isinstance(error, AugforgeError) else (str(error), "")
             self._write(stopped=said or type(error).__name__, hint=hint, refused=isinstance(error, REFUSALS))
 
     @contextmanager

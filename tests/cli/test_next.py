@@ -21,6 +21,7 @@ from augforge.engine.run import Summary, run
 from augforge.recipe import Recipe, SourceSpec
 from augforge.stages.catalog import STAGES
 from augforge.stages.filters.sharpness import Sharpness
+from augforge.view.serve import Viewed
 
 
 @pytest.fixture
@@ -59,14 +60,23 @@ def test_a_report_of_an_earlier_result_is_said_to_be_one(finished, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_what_follows_a_run_can_be_typed_as_it_stands(finished, capsys):
+def test_what_follows_a_run_can_be_typed_as_it_stands(finished, capsys, monkeypatch):
+    monkeypatch.setattr("augforge.view.serve.Viewed.run", Viewed.close)  # it is opened, and ends at once
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
     say_next(after_run(finished))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("next: augforge report '") and lines[1].startswith("      augforge why '")
+    assert [line[:6] for line in lines] == ["next: ", " " * 6, " " * 6]
+    assert [line[6:].partition(" '")[0] for line in lines] == ["augforge report", "augforge view", "augforge why"]
     for line in lines:
         words = shlex.split(line.removeprefix("next:").strip().partition("  ")[0])
         result = CliRunner().invoke(app, words[1:])
         assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("lacking", ["starlette", "uvicorn"])
+def test_what_is_not_installed_does_not_follow(finished, monkeypatch, lacking):
+    monkeypatch.setattr("augforge.cli.render.next.installed", lambda package: package != lacking)
+    assert [words[0] for words, _ in after_run(finished)] == ["report", "why"]
 
 
 @pytest.mark.parametrize("trainer", [name for verb, name in STAGES if verb == "train"])
@@ -87,7 +97,7 @@ def test_a_summary_lists_some_reasons_says_how_many_more_and_ends_with_what_is_n
     lines = capsys.readouterr().out.splitlines()
     assert sum("near-duplicate" in line for line in lines) == MOST
     assert "… 18 more" in lines[lines.index(next(line for line in lines if f"{MOST - 1:08x}" in line)) + 1]
-    assert "augforge report" in lines[-2] and "augforge why" in lines[-1]
+    assert "augforge report" in lines[-3] and "augforge view" in lines[-2] and "augforge why" in lines[-1]
 
 
 def test_a_list_that_is_cut_says_so():

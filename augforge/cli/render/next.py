@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augforge.cli.render.base import say
+from augforge.optional import installed
 from augforge.stages.catalog import STAGES
 
 Step = tuple[tuple[str | Path, ...], str]
@@ -26,8 +27,10 @@ def after_run(place: str) -> list[Step]:
     """What to do with a run, in a folder or at a URL."""
     from augforge.data.places import folder_to_write
 
+    view: list[Step] = [(("view", place), "its images in the browser, to look and decide")]
     return [
         (("report", place), "what it did and why, on one page"),
+        *(view if installed("starlette") and installed("uvicorn") else ()),
         (("why", place, first_id(folder_to_write(place))), "the history of one image"),
     ]
 
@@ -49,7 +52,7 @@ def _evaluated(folder: Path) -> bool:
 
     try:
         record = json.loads((folder / "evaluation.json").read_bytes())
-        return ledger_digest(folder) != record["samples-sha256"]
+        return bool(ledger_digest(folder) != record["samples-sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False  # none, or it does not say
 
