@@ -27,8 +27,8 @@ class Review:
     Args:
         folder: the run folder.
         file: the review file; else review.jsonl beside the recipe.
-        recipe: the recipe that it lies beside; else the one that the run was started with on the command line, or the
-            present folder.
+        recipe: the recipe that it lies beside; else the one that the run was started with, or the present folder where
+            that is in no file.
         who: who decides; else the name that git knows.
     """
 

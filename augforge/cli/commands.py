@@ -183,7 +183,7 @@ LISTS = {
 REVIEW: dict[str, Entry] = {
     "look": Entry(
         "", f"{HERE}.review_commands:look",
-        "Look at images in the terminal and decide about them.",
+        "What `augforge review DIR` does: look at images, decide.",
         "augforge review look runs/quickstart --sample 200",
     ),
     "suggest": Entry(

@@ -50,13 +50,13 @@ def look(
     ] = False,
 ) -> None:
     """Look at images in the terminal and decide about them, a key each; the next time it goes on where it stopped."""
-    from augforge.cli.render.review import review_in_terminal
+    from augforge.cli.render.review import Showing, review_in_terminal
     from augforge.engine.beside import default_who, review_file
 
     read = as_it_is(folder)
     chosen = {"count": sample, "by": by, "seed": seed}
     place = review_file(read, file, recipe)
-    review_in_terminal(read, place, who or default_who(), chosen, pictures, withheld)
+    review_in_terminal(read, place, who or default_who(), chosen, Showing(pictures, withheld, recipe))
 
 
 def merge(

@@ -23,7 +23,11 @@ def view(
     ] = None,
     recipe: Annotated[
         Path | None,
-        typer.Option("--recipe", **HERE, help="The recipe to change; the one that the run was made from if not given."),
+        typer.Option(
+            "--recipe",
+            **HERE,
+            help="The recipe to change; that of the run if not given. With it, its sources at URLs are read, too.",
+        ),
     ] = None,
     review: Annotated[
         Path | None,

@@ -18,3 +18,11 @@ MEASURES: dict[str, str] = {
 """The first of those that a task has decides; two are shown first."""
 NATS = frozenset({"kl"})
 """Those of which less is better, from 0. All others are shares, in [0, 1], and more is better."""
+FEWEST = 30
+"""Test images below which no difference between arms is worth a word."""
+
+
+def too_few(images: int) -> str:
+    """A sentence on test images that are too few to say anything; "" where they are enough."""
+    who = "1 test image says" if images == 1 else f"{images} test images say"
+    return "" if images >= FEWEST else f"{who} nothing of a difference: judge by {FEWEST} or more."

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from augforge.data.mirror import RECORD, Mirror, mirror_of, url_of
+from augforge.data.mirror import RECORD, Mirror, cached, mirror_of, url_of
 from augforge.errors import StoreError
 from augforge.remote.places import path_of
 from augforge.remote.urls import is_remote
@@ -36,9 +36,13 @@ def folder_to_read(place: str | os.PathLike[str]) -> Path:
 
 
 def brought_up(folder: Path) -> Path:
-    """The folder of a run; that of a mirror, brought to the state of the bucket. Errors as `folder_to_read`."""
+    """The folder of a run; that of a mirror, brought to the state of the bucket. Errors as `folder_to_read`.
+
+    A copy of a mirror is a plain folder: whoever made it may have written any URL into it.
+    """
     url = url_of(folder)
-    return folder if url is None else fetched(url)
+    is_mirror = url is not None and cached("runs", url).resolve() == folder.resolve()
+    return fetched(url) if url is not None and is_mirror else folder
 
 
 def on_disk(place: str | os.PathLike[str]) -> Path:

@@ -47,6 +47,12 @@ def record_of(folder: Path) -> Record:
     return {path.relative_to(folder).as_posix(): _facts(path) for path in _result_files(folder)}
 
 
+def ledger_digest(folder: Path) -> str:
+    """SHA-256 of samples.parquet, by which the results of a run folder are told apart; "" if there is none."""
+    path = folder / LEDGER
+    return digest_of(path) if path.is_file() else ""
+
+
 def stamps_of(folder: Path, record: Record) -> Record:
     """The record with the present times of change, for files whose content was found to be the same."""
     return {name: {**facts, "mtime-ns": (folder / name).stat().st_mtime_ns} for name, facts in record.items()}

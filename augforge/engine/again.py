@@ -42,7 +42,7 @@ def chosen_again(folder: Path, stage: Selector) -> Recipe:
             f"choose from what it kept: augforge select {stage.name} {folder}, without --again",
         )
     stages = (*recipe.stages[: places[-1]], stage, *recipe.stages[places[-1] + 1 :])
-    again = replace(recipe, stages=stages, folder=beside(folder))
+    again = replace(recipe, stages=stages, folder=beside(folder).absolute())
     check_recipe(again)
     return again
 

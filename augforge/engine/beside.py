@@ -25,8 +25,8 @@ def review_file(folder: Path, file: Path | None = None, recipe: Path | None = No
     Args:
         folder: the run folder.
         file: the review file, if it was named.
-        recipe: the recipe, if it was named; else the one that the run says it was made from. Where there is none, such
-            as in a run from Python, the file is in the present folder.
+        recipe: the recipe, if it was named; else the one that the run says it was made from. Of a recipe in no file,
+            such as that of a command of one stage, the file is in the present folder.
 
     Raises:
         StoreError: the run names a file that is not called as one of decisions is. Whoever made the run has chosen that
@@ -43,7 +43,10 @@ def review_file(folder: Path, file: Path | None = None, recipe: Path | None = No
 def beside(folder: Path, recipe: Path | None = None) -> Path:
     """The folder of the recipe of a run, where the files lie that it names; the present one where there is none."""
     found = recipe or recipe_of(folder)
-    return found.parent if found else Path()
+    if found is not None:
+        return found.parent
+    noted = Path(str(read_note(folder).get("beside") or ""))
+    return from_here(noted) if noted.is_dir() else Path()
 
 
 def recipe_of(folder: Path) -> Path | None:
@@ -53,9 +56,14 @@ def recipe_of(folder: Path) -> Path | None:
     for word in typed if isinstance(typed, list) else ():
         path = cwd / str(word)
         if path.suffix in RECIPES and path.is_file():
-            here = Path.cwd()
-            return path.relative_to(here) if path.is_relative_to(here) else path
+            return from_here(path)
     return None
+
+
+def from_here(path: Path) -> Path:
+    """A path as it is written in the present folder: relative to it, if it lies there."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def followed_by(folder: Path) -> str:

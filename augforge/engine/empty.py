@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from augforge.data.ledger import Indices, Ledger
+from augforge.data.sample import Sample
 from augforge.engine.context import RunContext
 from augforge.engine.finish import write_ledger
 from augforge.engine.jobs import amounts
@@ -128,13 +129,18 @@ def _refuse_nothing_planned(stage: Generator, title: str, context: RunContext) -
         hint = "generators never see evaluation splits; --split names another one"
         context.empty(f"{title}: nothing to generate: no real image of the split {stage.split!r} is left", hint)
     elif any(amounts(stage, ledger).values()):
-        lacking = ", ".join(str(label) for label, count in amounts(stage, ledger).items() if count and not pools[label])
-        needs = f"none has what it starts from, such as boxes or a mask: see `augforge generate {stage.name} --help`"
-        hint = f"without any: {lacking}" if lacking else needs
-        context.empty(f"{title}: nothing to generate: no image may condition it", hint)
+        asked = [label for label, count in amounts(stage, ledger).items() if count]
+        context.empty(f"{title}: nothing to generate: no image may condition it", _what_lacks(stage, asked, pools))
     else:
         more = "per-class, balance-to or real-to-synthetic ask for more"
         context.progress.say(f"{stage.name}: nothing to generate: every class has enough; {more}")
+
+
+def _what_lacks(stage: Generator, asked: Sequence[str | None], pools: Mapping[str | None, Sequence[Sample]]) -> str:
+    """Of the classes asked for those without images to condition on; or that these lack what the stage needs."""
+    if lacking := ", ".join(str(label) for label in asked if not pools[label]):
+        return f"without any: {lacking}"
+    return f"none has what it starts from, such as boxes or a mask: see `augforge generate {stage.name} --help`"
 
 
 def _sees_nothing(stage: Generator, ledger: Ledger) -> bool:

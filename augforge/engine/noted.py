@@ -9,13 +9,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augforge.errors import AugforgeError
+from augforge.errors import AugforgeError, EmptyResult, ModelError, RecipeError, SourceError, TooManyBad
 from augforge.progress import Bar, Progress
 
 if TYPE_CHECKING:
     from augforge.recipe import Recipe
 
 NAME = ".progress.json"
+REFUSALS = (RecipeError, SourceError, ModelError, TooManyBad, EmptyResult)
+"""What ends a run again unless something is changed: its recipe, its source or what is installed."""
 EVERY = 2.0
 """Seconds between two notes of the same stage."""
 
@@ -50,6 +52,7 @@ class Noted(Progress):
             "recipe": recipe.name,
             "command": [*shown.command],
             "cwd": str(Path.cwd()),
+            "beside": "" if recipe.folder == Path() else str(recipe.folder.absolute()),
             "titles": recipe.titles(),
             "engine": engine,
             "stage": "",
@@ -59,7 +62,8 @@ class Noted(Progress):
     def stopped(self, error: BaseException) -> None:
         """Note what ended the run, if it had begun."""
         if self._last:
-            self._write(stopped=_what(error))
+            hint = error.hint if isinstance(error, AugforgeError) else ""
+            self._write(stopped=_what(error), hint=hint, refused=isinstance(error, REFUSALS))
 
     @contextmanager
     def bar(self, title: str, total: int, unit: str = "images") -> Iterator[Bar]:

@@ -57,7 +57,8 @@ class Status:
 
     `state` is "unknown" where another machine held the folder last: whether it still does cannot be told from here.
     `kept` and `dropped` are those of the stages that are done, `seconds_ago` is how old the newest note of the run is,
-    `stopped_by` is the message that ended it, and `command` goes on with it; each is None or "" if it is not known.
+    `stopped_by` is the message that ended it, `hint` what it says to do, and `command` goes on with it; each is None or
+    "" if it is not known. `refused` is whether the same command must end the same way before something is changed.
     """
 
     folder: str
@@ -71,6 +72,8 @@ class Status:
     stopped_by: str
     command: str
     engine: str = "local"
+    hint: str = ""
+    refused: bool = False
 
     @property
     def stages_done(self) -> int:
@@ -122,6 +125,8 @@ def _status(folder: Path, note: Mapping[str, Any], holder: Holder | None) -> Sta
         stopped_by=note.get("stopped", "") if state == "stopped" else "",
         command=_command(note),
         engine=note.get("engine", "local"),
+        hint=note.get("hint", "") if state == "stopped" else "",
+        refused=bool(note.get("refused")) and state == "stopped",
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from augforge.data.files import named, write_atomically
 from augforge.data.images import digest
 from augforge.data.ledger import Ledger
+from augforge.data.record import ledger_digest
 from augforge.data.store import Store
 from augforge.data.vectors import shared_store
 from augforge.engine.at_hand import check_embedders
@@ -95,7 +96,7 @@ def evaluate(
         comparisons = Comparisons(bench, task, kept)
         records = [comparisons.record(names, held_out, subsampler) for subsampler in subsamplers(settings)]
         about = {"format": FORMAT, "task": settings.task, "test": test, "tested": held_out[0].about()}
-        about |= {"learner": settings.learner, "seeds": settings.seeds}
+        about |= {"learner": settings.learner, "seeds": settings.seeds, "samples-sha256": ledger_digest(folder)}
         record = {**about, **records[-1], **({"runs": records} if len(records) > 1 else {})}
         record["settings"] = settings.model_dump(mode="json", by_alias=True)
         if not replace:

@@ -94,7 +94,8 @@ def no_classes(where: str, names: tuple[str, str]) -> SourceError:
     """The error of folders that would be classes and are named as splits of the same images."""
     return SourceError(
         f"{where}: the folders {names[0]} and {names[1]} are named as splits, not as classes",
-        "put train, val, … at the top and the classes below them; or say splits: false, if they are classes",
+        "put train, val, … at the top and the classes below them; or say `splits: false` of the source in a recipe, "
+        "if they are classes",
     )
 
 
@@ -153,11 +154,12 @@ def no_class(where: str, root: str, inside: str, beside: Iterable[str]) -> Sourc
     if not is_split_like(name):
         return SourceError(
             f"{where}: {inside} is named as a folder of a layout, not as a class",
-            f"give {root}/{inside}; or say classes: false, if no folder is a class",
+            f"give {root}/{inside}; or say `classes: false` of the source in a recipe, if no folder is a class",
         )
     return SourceError(
         f"{where}: the folder {inside} is named as a split" + (f", but lies beside {others}" if others else ""),
-        "put train, val, … at the top and the classes below them; or say splits: false, if it is a class",
+        "put train, val, … at the top and the classes below them; or say `splits: false` of the source in a recipe, "
+        "if it is a class",
     )
 
 

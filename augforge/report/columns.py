@@ -230,7 +230,7 @@ def _map(layout: Layout) -> dict[str, Any]:
     """The places on both maps; those by UMAP have the rows that they are of."""
     plain = {"model": layout.model, "explained": list(layout.explained), "pca": _places(layout.rows, layout.places)}
     umap = None if layout.umap is None else _places(layout.rows[layout.umap.chosen], layout.umap.places)
-    return {**plain, "umap": umap}
+    return {**plain, "umap": umap, "without_umap": layout.without_umap}
 
 
 def _places(rows: NDArray[np.int64], places: NDArray[np.float32]) -> dict[str, Any]:

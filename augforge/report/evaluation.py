@@ -7,8 +7,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from augforge.data.measures import MEASURES, NATS
+from augforge.data.measures import MEASURES, NATS, too_few
+from augforge.data.record import ledger_digest
 from augforge.errors import StoreError
+
+EARLIER = "The evaluation is of an earlier result of this folder: run augforge evaluate again."
+MADE = ("real+selected", "real+kept", "real+synthetic")
+"""The arms with made images; the first of these that there is holds what the run kept."""
+HELP = {
+    "better": "The generated images help",
+    "worse": "The generated images harm",
+    "within noise": "It cannot be told whether the generated images help",
+}
+UNKNOWN = "The evaluation does not say of which result of this folder it is: run augforge evaluate again."
 
 
 class Interval(BaseModel):
@@ -88,7 +99,12 @@ class Tested(BaseModel):
 
 
 class Evaluation(Comparison):
-    """The whole file: one comparison, and in `runs` all of them where there are several."""
+    """The whole file: one comparison, and in `runs` all of them where there are several.
+
+    `caution` is not in the file: why it may not be said of what the folder holds now, "" where it may.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
 
     format: Literal[1]
     test: str
@@ -96,6 +112,8 @@ class Evaluation(Comparison):
     learner: str
     seeds: int
     runs: tuple[Comparison, ...] = ()
+    samples_sha256: str | None = Field(default=None, alias="samples-sha256")
+    caution: str = ""
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -104,7 +122,30 @@ class Evaluation(Comparison):
 
     def plain(self) -> dict[str, Any]:
         """As the report's scripts read it: with `scores` of each arm, and how `measures` are called."""
-        return {**self.model_dump(by_alias=True), "measures": MEASURES, "nats": sorted(NATS)}
+        told = {"headline": self.headline, "measures": MEASURES, "nats": sorted(NATS)}
+        return {**self.model_dump(by_alias=True), **told}
+
+    @property
+    def headline(self) -> str:
+        """Whether the images that the run made help, in one sentence; "" where no arm has them, or with a caution."""
+        arms = {arm.name: arm for arm in self.arms}
+        arm = next((arms[name] for name in MADE if name in arms), None)
+        if self.caution or arm is None or arm.difference is None:
+            return ""
+        by = f"{arm.name} against real alone: {_points(arm.difference.mean)} points{_ends(arm.difference)}"
+        tested = "" if self.tested is None else f", judged by {self.tested.images:,} test images"
+        subsampled = f" ({self.subsampled})" if self.subsampled else ""
+        return f"{HELP[arm.difference.verdict]}; {by}{tested}{subsampled}."
+
+
+def _ends(difference: Difference) -> str:
+    if difference.low is None or difference.high is None:
+        return ""
+    return f" [{_points(difference.low)}, {_points(difference.high)}]"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:
@@ -117,8 +158,17 @@ def read_evaluation(folder: Path) -> Evaluation | None:
     if not path.is_file():
         return None
     try:
-        return Evaluation.model_validate_json(path.read_bytes())
+        found = Evaluation.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the whole file"
         raise StoreError(f"{path}, {where}: {first['msg']}", "evaluate the run again, or remove the file") from error
+    return found.model_copy(update={"caution": _caution(found, folder)})
+
+
+def _caution(evaluation: Evaluation, folder: Path) -> str:
+    if evaluation.samples_sha256 is None:
+        return UNKNOWN
+    if evaluation.samples_sha256 != ledger_digest(folder):
+        return EARLIER
+    return "" if evaluation.tested is None else too_few(evaluation.tested.images)

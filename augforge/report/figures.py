@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from augforge.data.measures import MEASURES, NATS
 from augforge.optional import require
 from augforge.report.collect import Findings
-from augforge.report.evaluation import Comparison, Evaluation, Interval
+from augforge.report.evaluation import EARLIER, Comparison, Evaluation, Interval
 from augforge.report.layout import Layout
 from augforge.report.outcomes import COLOURS, OUTCOMES, outcomes_of
 
@@ -145,7 +145,8 @@ def _evaluation(panel: Any, evaluation: Evaluation, one: Comparison) -> None:
     for name, by, origin in zip(shares, (0.12, -0.12), ("real", "synthetic"), strict=False):
         _intervals(panel, at + by, [arm.scores[name] for arm in one.arms], MEASURES[name], COLOURS[origin])
     panel.set_yticks(at, [_text(arm.name, 30) for arm in one.arms])
-    told = (_text(evaluation.test, 50), _text(evaluation.learner, 30), one.subsampled)
+    earlier = "of an earlier result" if evaluation.caution == EARLIER else ""
+    told = (_text(evaluation.test, 50), _text(evaluation.learner, 30), one.subsampled, earlier)
     title = f"{', '.join(filter(None, told))}; {evaluation.seeds} seeds"
     panel.set(title=title, ylim=(-0.6, len(at) - 0.4))
     panel.grid(axis="x", alpha=0.3)

@@ -38,13 +38,21 @@ class Umap:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Places of m samples: `rows` (m,) in the ledger, `places` (m, 2) on the two principal components, and both axes'
-    shares of the variance; `umap` where that was asked for."""
+    shares of the variance; `umap` where that was asked for and there are enough of them."""
 
     model: str
     rows: NDArray[np.int64]
     places: NDArray[np.float32]
     explained: tuple[float, float]
     umap: Umap | None = None
+    umap_asked: bool = False
+
+    @property
+    def without_umap(self) -> str:
+        """Why there is no map by UMAP, where there is none."""
+        if not self.umap_asked:
+            return "it was not asked for (augforge report --umap)"
+        return f"it needs {LEAST:,} images or more"
 
 
 def layout_of(folder: Path, recipe: Recipe, digests: Sequence[str], umap: bool = False) -> Layout | None:
@@ -60,7 +68,7 @@ def layout_of(folder: Path, recipe: Recipe, digests: Sequence[str], umap: bool =
     if best is None or len(best[1]) < 3:
         return None
     name, rows, matrix = best
-    layout = Layout(name, rows, *_projected(matrix))
+    layout = Layout(name, rows, *_projected(matrix), umap_asked=umap)
     if not umap or len(rows) < LEAST:
         return layout
     return replace(layout, umap=umap_of(matrix, [digests[row] for row in rows.tolist()]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,21 @@ from augforge.errors import AugforgeError, BadImage, RemoteError, SourceError
 from augforge.io import open_source
 from augforge.io.base import Source
 from augforge.io.run import Run
-from augforge.recipe import Recipe
+from augforge.recipe import Recipe, SourceSpec, load_recipe
 
 REMOTE = "hub"
+BY_HAND = "it is read from there if you name a recipe with this source yourself, with --recipe"
 
 
 class Pictures:
     """The pictures of the run in `folder`. Whatever is gone, or is no longer what it was, is a BadImage.
 
-    A remote source is not asked: a report never downloads anything.
+    Whoever made the run has chosen its sources. So one that is not on this machine is not asked, unless it is among
+    those that its user `trusts`: nothing is downloaded because somebody looks at a run.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe | None) -> None:
-        self._folder, self._recipe = folder, recipe
+    def __init__(self, folder: Path, recipe: Recipe | None, trusts: Sequence[SourceSpec] = ()) -> None:
+        self._folder, self._recipe, self._trusts = folder, recipe, trusts
         self._run = self._opened(lambda: Run(str(folder)))
         self._made: dict[str, _Made] = {}
         self._sources: dict[int, Source | None] = {}
@@ -76,7 +79,9 @@ class Pictures:
     def _source(self, number: int) -> Source | None:
         if number not in self._sources:
             specs = () if self._recipe is None else self._recipe.sources
-            spec = specs[number] if number < len(specs) and specs[number].kind != REMOTE else None
+            spec = specs[number] if number < len(specs) else None
+            if spec is not None and is_elsewhere(spec) and spec not in self._trusts:
+                raise BadImage(f"its source is not on this machine: {spec.kind} {spec.value}", BY_HAND)
             self._sources[number] = (
                 None if spec is None else self._opened(lambda: open_source(spec.kind, spec.value, **spec.options))
             )
@@ -89,6 +94,19 @@ class Pictures:
             return how()
         except AugforgeError:
             return None
+
+
+def is_elsewhere(spec: SourceSpec) -> bool:
+    """Whether a source, or something that one of its options names, is not on this machine's disk."""
+    texts = [spec.value, *(value for value in spec.options.values() if isinstance(value, str))]
+    return spec.kind == REMOTE or any("://" in re.sub(r"(?i)\bfile://", "", text) for text in texts)
+
+
+def sources_named_in(recipe: Path | None) -> tuple[SourceSpec, ...]:
+    """The sources of a recipe that a user has named: these are trusted. () where there is none that can be read."""
+    with suppress(AugforgeError):
+        return () if recipe is None else load_recipe(recipe).sources
+    return ()
 
 
 def _of_source(source: Source, locator: str, what: str) -> bytes:

@@ -9,15 +9,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+from typing import IO
 
 from augforge.data.files import digest_of, named, sync_folder
 from augforge.errors import AugforgeError, StoreError
 from augforge.review.lines import Line, line_of
 
 NAME = "review.jsonl"
+MEND = "correct the line or delete it, or give another file if it is none of decisions"
 PATIENCE = 10.0
 """Seconds that a writer waits for others."""
 _MERGE = "<<<<<<<", "=======", ">>>>>>>"
+_BEGUN = b"{", b"\0"
+"""How a line begins that was not written to its end: some disks leave zeros where nothing came."""
+_looked_at: dict[tuple[int, int], tuple[int, int]] = {}
+"""Files that were appended to, as they were then: all their lines are known to be some."""
 
 
 def append(path: Path, lines: Sequence[Line]) -> None:
@@ -26,14 +32,16 @@ def append(path: Path, lines: Sequence[Line]) -> None:
     A file that is not there is begun.
 
     Raises:
-        StoreError: it cannot be written, its last line is torn, or others did not let go of it.
+        StoreError: it cannot be written, a line of what is there is torn or is none, or others did not let go of it.
     """
     text = "".join(f"{line.json()}\n" for line in lines).encode()
     is_new = not path.exists()
     with named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file, _held(file.fileno(), path):
-            _write(file.fileno(), _end_of_last(path) + text)
+            _write(file.fileno(), _end_of_last(file, path) + text)
+            inode, state = _state(file)
+            _looked_at[inode] = state
         if is_new:
             sync_folder(path.parent)
 
@@ -72,14 +80,13 @@ def _parsed(path: Path, content: bytes) -> Iterator[Line]:
         try:
             plain = json.loads(line)
         except (ValueError, RecursionError) as error:
-            if number == content.count(b"\n") + 1:
+            if number == content.count(b"\n") + 1 and line.startswith(_BEGUN):
                 raise _torn(path, number) from error
-            raise StoreError(f"{path}, line {number}: it is no JSON", "correct the line, or delete it") from error
+            raise StoreError(f"{path}, line {number}: it is no JSON", MEND) from error
         try:
             yield line_of(plain)
         except AugforgeError as error:
-            hint = error.hint or "correct the line, or delete it"
-            raise StoreError(f"{path}, line {number}: {error.message}", hint) from error
+            raise StoreError(f"{path}, line {number}: {error.message}", error.hint or MEND) from error
 
 
 def _torn(path: Path, number: int) -> StoreError:
@@ -105,16 +112,25 @@ def _held(handle: int, path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
 
-def _end_of_last(path: Path) -> bytes:
-    """What new lines begin with: the end of the last line where it lacks that, else nothing."""
-    with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return b""
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) == b"\n":
-            return b""
-    list(_parsed(path, path.read_bytes()))  # raises where what is there is half a line
-    return b"\n"
+def _end_of_last(file: IO[bytes], path: Path) -> bytes:
+    """What new lines begin with: the end of the last line where it lacks that, else nothing.
+
+    All lines that are there are looked at, but those of a file that is as it was left here.
+    """
+    inode, state = _state(file)
+    if _looked_at.get(inode) == state:
+        return b""
+    file.seek(0)
+    content = file.read()
+    for _ in _parsed(path, content):  # raises where one is none
+        pass
+    return b"\n" if content and not content.endswith(b"\n") else b""
+
+
+def _state(file: IO[bytes]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Which file it is, and its size and time of change."""
+    stat = os.fstat(file.fileno())
+    return (stat.st_dev, stat.st_ino), (stat.st_size, stat.st_mtime_ns)
 
 
 def _write(handle: int, content: bytes) -> None:

@@ -26,7 +26,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from augforge.errors import ModelError
+from augforge.errors import ModelError, shortened
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -202,18 +202,26 @@ class AsksAboutClasses(Stage):
         if self.any_class or model is None or model.knows is None:
             return
         if unknown := unknown_classes(names, model.knows):
-            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            names = shortened(repr(name) for name in unknown)
             raise ModelError(
-                f"{self.verb} {self.name}: {model.name} does not know {unknown[0]!r}{more}; it is {model.about}",
-                f"{self.ways_out}; or rehearse with any-class (--any-class)",
+                f"{self.verb} {self.name}: {model.name} does not know {names}; it is {model.about}",
+                f"{self.ways_out}; or rehearse with `any-class: true` of the stage (--any-class of its command)",
             )
 
 
 def check_classes(stages: Sequence[Stage], classes: Sequence[str]) -> None:
-    """ModelError where one of `stages` would ask its model about one of `classes` that the model does not know."""
+    """ModelError where `stages` would ask their models about one of `classes` that these do not know."""
+    problems = []
     for stage in stages:
         if isinstance(stage, AsksAboutClasses):
-            stage.check_classes(classes)
+            try:
+                stage.check_classes(classes)
+            except ModelError as problem:
+                problems.append((f"{stage.verb} {stage.name}", problem))
+    if problems:
+        _, first = problems[0]
+        others = "".join(f"; likewise {title}" for title, _ in problems[1:])
+        raise ModelError(f"{first.message}{others}", first.hint)
 
 
 def _marks(cls: type[BaseModel], kind: type[Mark]) -> dict[str, Mark]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from augforge.stages.filter import Filter
 from augforge.stages.stage import Stage
 from augforge.stages.trainer import Trainer
 from augforge.view.index import Index
+from augforge.view.people import People
 from augforge.view.refusals import bad_request, not_found
+from augforge.view.reviewed import Reviewed
 from augforge.view.spec import CutAsked
 
 RULES = (("outliers",), ("keep",), ("min", "max"), ("mean-minus-std",))
@@ -32,33 +35,42 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a filter saw: `rows` (m,) with a score, how many had none, and which of `rows` (m,) stay as things are."""
+    """What a filter saw: `rows` (m,) with a score, how many had none, and which of `rows` (m,) it lets stay now."""
 
     rows: Rows
     unscored: int
     was: NDArray[np.bool_]
 
+    def among(self, chosen: NDArray[np.bool_]) -> Seen:
+        """The `chosen` (m,) of the rows."""
+        return Seen(self.rows[chosen], self.unscored, self.was[chosen])
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A filter decided again: of what it saw (m,) who stays; the rows that come back, and those that go."""
+    """A filter decided again: of what it saw (m,) who stays; the rows that come back, and those that go.
+
+    Left out are `others`, as many, about which people decide after it.
+    """
 
     seen: Seen
     stays: NDArray[np.bool_]
     come: Rows
     go: Rows
+    others: int
 
 
 class Filtering:
-    """The filters of a run that can be decided again."""
+    """The filters of a run that can be decided again; `beside` and `open_` as of `People`."""
 
-    def __init__(self, index: Index, recipe: Recipe) -> None:
+    def __init__(self, index: Index, recipe: Recipe, beside: Path, open_: Reviewed) -> None:
         self._index, self.recipe = index, recipe
         self.titles = recipe.titles()
         synthetic = index.column("origin") == index.code("origin", "synthetic")
         own = np.array([title in self.titles for title in index.values["stage"]] + [False], dtype=bool)
         brought = bool((synthetic & ~own[index.column("stage")]).any())
         self.stages: dict[str, Stage] = dict(zip(self.titles, settled(recipe.stages, brought), strict=True))
+        self.people = People(index, self.stages, beside, open_)
         self._off: dict[str, int] = {}
 
     def why_not(self, title: str) -> str:
@@ -119,8 +131,11 @@ class Filtering:
         end = len(self.titles)
         made = np.array([order.get(name, -1) for name in index.values["stage"]] + [-1])[index.column("stage")]
         by = np.array([end if name == "write" else order.get(name, -1) for name in index.values["by"]] + [end])
-        dropped = by[index.column("by")]
-        there = (made < place) & (index.column("kept") | (dropped >= place))
+        kept, dropped = index.column("kept").copy(), by[index.column("by")]
+        for back in self.people.overruled:
+            if back.place > place:  # as it was before
+                kept[back.rows], dropped[back.rows] = False, back.by
+        there = (made < place) & (kept | (dropped >= place))
         on = getattr(stage, "on", "all")
         if on != "all":
             there &= index.column("origin") == index.code("origin", on)
@@ -130,12 +145,14 @@ class Filtering:
         return Seen(rows, int((~scored).sum()), dropped[rows] != place)
 
     def cut(self, asked: CutAsked) -> Cut:
-        """Decide a filter again with other options; errors as `changed`."""
+        """Decide a filter again with other options; errors as `changed` and `People.decide`."""
         changed, seen = self.changed(asked), self.seen(asked.stage)
         if changed.primary_measure not in self._index.scores:
             raise bad_request(f"the run has no score {changed.primary_measure!r}")
-        stays = self._decided(changed, seen.rows)
-        return Cut(seen, stays, seen.rows[stays & ~seen.was], seen.rows[~stays & seen.was])
+        free = ~self.people.decide(self.titles.index(asked.stage))[seen.rows]
+        stays, left = self._decided(changed, seen.rows)[free], seen.among(free)
+        come, go = left.rows[stays & ~left.was], left.rows[~stays & left.was]
+        return Cut(left, stays, come, go, int((~free).sum()))
 
     def off(self, title: str) -> int:
         """How many verdicts the present options would give otherwise than the run did; 0 means a preview is exact."""

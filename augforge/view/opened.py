@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augforge.data.images import digest
+from augforge.engine.beside import beside
 from augforge.errors import AugforgeError, ModelError, StoreError
 from augforge.recipe import Recipe, load_recipe
+from augforge.report.pictures import Pictures, sources_named_in
 from augforge.view.build import cache_of
 from augforge.view.compared import Compared
 from augforge.view.cut import Cut, Filtering
@@ -42,19 +44,21 @@ class OpenRun:
         folder: the run folder.
         review: the file of decisions.
         who: who decides.
+        named: the recipe, if the user has named it: its sources are read though they are not on this machine.
 
     Raises:
         StoreError: there is no ledger, or it cannot be read.
     """
 
-    def __init__(self, folder: Path, review: Path, who: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, review: Path, who: str, named: Path | None = None) -> None:
+        self.folder, self._named = folder, named
         self.index = Index(folder)
         self.notes: list[str] = []
         self.recipe = self._recipe()
         self.reviewed = Reviewed(self.index, review, who)
         self.queries = Queries(self)
-        self.thumbs = Thumbs(self.index, self.recipe, cache_of(folder) / "thumbs")
+        pictures = Pictures(folder, self.recipe, sources_named_in(named))
+        self.thumbs = Thumbs(self.index, pictures, cache_of(folder) / "thumbs")
         self.other: OpenRun | None = None
         self._made: dict[str, Any] = {}
         self._lock, self._locks = RLock(), dict[str, RLock]()
@@ -126,12 +130,12 @@ class OpenRun:
         """
         if self.recipe is None:
             raise StoreError(f"{self.folder / 'recipe.yaml'} cannot be used", "run the recipe again")
-        recipe = self.recipe
-        return self._once("filtering", lambda: Filtering(self.index, recipe))
+        recipe, place = self.recipe, beside(self.folder, self._named)
+        return self._once("filtering", lambda: Filtering(self.index, recipe, place, self.reviewed))
 
     def cut(self, asked: CutAsked) -> Cut:
-        """A filter decided again; the last one is remembered. Errors as `Filtering.cut`."""
-        key = f"cut {asked.stage} {sorted(asked.options.items())}"
+        """A filter decided again; the last one is remembered until people decide more. Errors as `Filtering.cut`."""
+        key = f"cut {asked.stage} {sorted(asked.options.items())} {self.filtering.people.stamp()}"
         last: tuple[str, Cut] | None = self._made.get("cut")
         if last is None or last[0] != key:
             last = self._made["cut"] = key, self.filtering.cut(asked)

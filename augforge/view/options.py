@@ -16,7 +16,8 @@ class Options:
         who: whose decisions are added.
         read_only: nothing is written but the cache.
         compare: another run folder, to be compared with.
-        recipe: the recipe to be changed and run again, if it is not the one that the run's note names.
+        recipe: the recipe to be changed and run again, if it is not the one that the run's note names. Its sources are
+            read wherever they are: somebody here has named it.
         warm: work out maps and groups at once, in the background.
     """
 

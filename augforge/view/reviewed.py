@@ -51,7 +51,7 @@ class Reviewed:
 
     def now(self) -> Decisions:
         """The file as it is now. StoreError where a line of it is none."""
-        stamp = _stamp(self.path)
+        stamp = stamp_of(self.path)
         with self._lock:
             if self._read is None or self._read.stamp != stamp:
                 self._read = self._columns(stamp)
@@ -137,7 +137,8 @@ def _code(stands: Standing, identity: str) -> int:
     return VERDICTS.index("conflict") if stands.verdicts(identity) else -1
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file of decisions; zeros of one that is not there."""
     try:
         stat = path.stat()
     except OSError:

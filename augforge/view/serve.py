@@ -68,7 +68,7 @@ def serve(options: Options, port: int | None = None, browser: bool = True, say: 
     for line in viewed.lines():
         say(line)
     if browser:
-        Thread(target=webbrowser.open, args=(viewed.url,), daemon=True).start()
+        Thread(target=webbrowser.open, args=(viewed.entry_url(),), daemon=True).start()
     with suppress(KeyboardInterrupt):  # it is how it ends
         viewed.run()
 
@@ -104,6 +104,10 @@ class Viewed:
         """The address of the page in a frame, to which browsers send no cookie."""
         return f"http://{HOST}:{self.port}/~{self._served.tokens.read}/"
 
+    def entry_url(self) -> str:
+        """The address of a file that leads on to the page, until the server ends: what a browser is started with."""
+        return self._served.entry(self.url).url
+
     def lines(self) -> list[str]:
         """What is said at the start."""
         tunnel = f"ssh -L {self.port}:{HOST}:{self.port} {socket.gethostname()}"
@@ -134,7 +138,7 @@ class Viewed:
                 raise AugforgeError("the server did not begin", "try again, perhaps with another port")
             sleep(0.01)
         if browser:
-            webbrowser.open(self.url)
+            webbrowser.open(self.entry_url())
         return self
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from augforge.data.files import is_file
 from augforge.errors import AugforgeError
 from augforge.view.asked import answering
 from augforge.view.build import revision_of
+from augforge.view.entry import Entry
 from augforge.view.guard import Guard, Tokens
 from augforge.view.jobs import Jobs
 from augforge.view.opened import OpenRun
@@ -52,6 +53,7 @@ class Served:
     jobs: Jobs = field(init=False)
     saving: Lock = field(init=False, default_factory=Lock)
     _run: OpenRun = field(init=False)
+    _entry: Entry | None = field(init=False, default=None)
     _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -86,16 +88,23 @@ class Served:
         """The recipe that is changed and run again; None where none is known."""
         return self.options.recipe or recipe_file_of(self.options.folder, self._run.recipe)
 
+    def entry(self, address: str) -> Entry:
+        """The file that leads on to the page at `address`, until `close`."""
+        self._entry = self._entry or Entry(address)
+        return self._entry
+
     def close(self) -> None:
-        """End what runs beside the server."""
+        """End what runs beside the server, and take away the file that leads to it."""
+        if self._entry is not None:
+            self._entry.remove()
         self.jobs.stop()
         _close(self._run)
 
     def _opened(self) -> OpenRun:
         options = self.options
-        run = OpenRun(options.folder, options.review, options.who)
+        run = OpenRun(options.folder, options.review, options.who, options.recipe)
         if options.compare is not None:
-            run.other = OpenRun(options.compare, options.review, options.who)
+            run.other = OpenRun(options.compare, options.review, options.who, options.recipe)
             run.other.other = run
         if options.warm:
             Thread(target=_warm, args=(run,), daemon=True).start()

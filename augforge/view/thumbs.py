@@ -17,7 +17,6 @@ from augforge.data.pictures import MASK, kind_of
 from augforge.data.preprocessing import decode
 from augforge.data.vector_parts import is_digest
 from augforge.errors import BadImage, StoreError
-from augforge.recipe import Recipe
 from augforge.report.colours import palette
 from augforge.report.pictures import Pictures
 from augforge.report.strips import shown as coloured
@@ -44,9 +43,9 @@ class Thumbs:
     What is withheld in the report is withheld here: it is never read.
     """
 
-    def __init__(self, index: Index, recipe: Recipe | None, cache: Path, most: int = CACHE_BYTES) -> None:
+    def __init__(self, index: Index, pictures: Pictures, cache: Path, most: int = CACHE_BYTES) -> None:
         self._index, self._cache, self._most = index, cache, most
-        self._pictures = Pictures(index.folder, recipe)
+        self._pictures = pictures
         self._reading, self._counting, self._decoding = Lock(), Lock(), BoundedSemaphore(DECODED)
         self._size: int | None = None
 

@@ -108,7 +108,7 @@ def test_python_refuses_what_the_keyboard_cannot_say(place: Path) -> None:
 
 
 def test_the_file_lies_where_the_recipe_does(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert review_file(place / "run") == Path("review.jsonl")  # from Python, nothing says where the recipe is
+    assert review_file(place / "run") == Path("recipes/review.jsonl")  # from Python, too
     call("run", "recipes/r.yaml", "--out", "again", "--no-lock")
     (place / "again" / ".progress.json").write_text(
         json.dumps({"command": ["augforge", "run", "recipes/r.yaml", "--out", "again"], "cwd": str(place)})

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import augforge as augforge_package
 from augforge import Review, Run, select_again, stage
 from augforge.cli.app import app
 from augforge.engine.again import bring_work, chosen_again
+from augforge.engine.beside import review_file
 from augforge.engine.run import run
 from augforge.errors import AugforgeError, RecipeError, SourceError, StoreError
 from augforge.progress import Progress
-from augforge.recipe import Recipe, SourceSpec, build_stage
+from augforge.recipe import Recipe, SourceSpec, build_stage, load_recipe
 from tests.conftest import write_images
 from tests.saved import saved
 
@@ -102,13 +108,17 @@ def test_from_python(chosen: Path) -> None:
         select_again(Run(chosen / "run"), stage("filter", "quality"), chosen / "none")
 
 
+def reviewing(photos: Path, path: Path) -> None:
+    """Write a recipe that follows people before it chooses."""
+    stages = "  - {filter: review}\n  - {select: random, share: 0.5, on: all}\n"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"name: r\nsource: {{folder: {photos}}}\nstages:\n{stages}")
+
+
 def test_what_people_decided_beside_the_recipe_holds_for_another_choice(
     chosen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "recipes").mkdir()
-    stages = "  - {filter: review}\n  - {select: random, share: 0.5, on: all}\n"
-    recipe = f"name: r\nsource: {{folder: {chosen / 'photos'}}}\nstages:\n{stages}"
-    (tmp_path / "recipes" / "r.yaml").write_text(recipe)
+    reviewing(chosen / "photos", tmp_path / "recipes" / "r.yaml")
     monkeypatch.chdir(tmp_path)
     assert augforge("run", "recipes/r.yaml", "--out", "run").exit_code == 0
     note = {"command": ["augforge", "run", "recipes/r.yaml", "--out", "run"], "cwd": str(tmp_path)}
@@ -118,3 +128,40 @@ def test_what_people_decided_beside_the_recipe_holds_for_another_choice(
     words = ["--again", "--share", "1", "--on", "all", "--out", "again"]
     assert augforge("select", "random", "run", *words).exit_code == 0
     assert dropped not in saved(Path("again"))["id"]
+
+
+@pytest.mark.parametrize("recipe", ["recipes/r.yaml", "r.yaml"])
+def test_the_decisions_about_a_choice_made_again_go_to_those_of_the_recipe(
+    chosen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    """From wherever it is looked at, and of a choice that was made again twice."""
+    reviewing(chosen / "photos", tmp_path / recipe)
+    monkeypatch.chdir(tmp_path)
+    env = {**os.environ, "PYTHONPATH": str(Path(augforge_package.__file__).parents[1])}
+    words = [sys.executable, "-m", "augforge", "run", recipe, "--out", "run", "--quiet"]
+    subprocess.run(words, env=env, check=True, timeout=120)  # a command that was typed is noted with the run
+    theirs = (tmp_path / recipe).parent / "review.jsonl"
+    assert review_file(Path("run")).resolve() == theirs
+    choose = ["--again", "--share", "1", "--on", "all", "--out"]
+    assert augforge("select", "random", "run", *choose, "again").exit_code == 0
+    assert augforge("select", "random", "again", *choose, "twice").exit_code == 0
+    assert review_file(Path("again")).resolve() == review_file(Path("twice")).resolve() == theirs
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    review = Review(tmp_path / "again", who="Ann")
+    assert review.file.resolve() == theirs
+    review.decide((dropped := review.look(1)[0].sample), "drop")
+    assert augforge("select", "random", tmp_path / "twice", *choose, "thrice").exit_code == 0
+    assert dropped not in saved(Path("thrice"))["id"] and not Path("review.jsonl").exists()
+
+
+def test_of_a_recipe_in_no_file_or_one_that_is_gone_they_go_into_the_present_folder(
+    chosen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert review_file(chosen / "run") == Path("review.jsonl")
+    reviewing(chosen / "photos", tmp_path / "recipes" / "r.yaml")
+    run(load_recipe(tmp_path / "recipes" / "r.yaml"), tmp_path / "run")
+    assert review_file(tmp_path / "run") == Path("recipes/review.jsonl")
+    shutil.rmtree(tmp_path / "recipes")
+    assert review_file(tmp_path / "run") == Path("review.jsonl")

@@ -177,7 +177,7 @@ def test_a_class_that_nothing_may_condition_is_named(tmp_path):
     write_images(folder / "train", {"cat": 2, "dog": 2}, size=16)
     write_images(folder / "test", {"square": 2, "cat": 1}, size=16)
     done = call("generate", "shifts", folder, "--per-class", "1", "--size", "16", "--out", tmp_path / "out")
-    told = "1-generate-shifts: nothing is generated of square: no image to learn from may condition it"
+    told = "1-generate-shifts: nothing is generated of class square: it has no training image"
     assert told in done.stderr.replace("\n", " ")
     fine = call("generate", "shifts", folder / "train", "--per-class", "1", "--size", "16", "--out", tmp_path / "fine")
     assert "nothing is generated" not in fine.stderr

@@ -18,12 +18,14 @@ from typer.testing import CliRunner
 import augforge
 from augforge.cli.app import app
 from augforge.cli.render.status import show_status
-from augforge.data.holder import holder_of
+from augforge.data.holder import Holder, holder_of
 from augforge.data.store import Store
-from augforge.engine.noted import NAME
+from augforge.engine.noted import NAME, noted
 from augforge.engine.runners.generated import GENERATED
 from augforge.engine.status import StageStatus, Status, Step
-from augforge.errors import AugforgeError, StoreError
+from augforge.errors import AugforgeError, ModelError, StoreError
+from augforge.progress import Progress
+from augforge.recipe import parse_recipe
 from tests.conftest import write_images
 
 ROOT = Path(__file__).parents[2]
@@ -183,6 +185,35 @@ def test_what_ended_a_run_is_told(tmp_path: Path, pictures: Path) -> None:
     now = augforge.status(tmp_path / "out")
     assert now.state == "stopped" and now.stopped_by == caught.value.message and now.command == ""
     assert "run the same recipe" in CliRunner().invoke(app, ["status", str(tmp_path / "out")]).output
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (ModelError("it does not know 'zebra'", "take another"), "mend what it says, then: augforge run r.yaml"),
+        (StoreError("the disk is full", "make room"), "to go on: augforge run r.yaml"),
+    ],
+)
+def test_a_refusal_is_to_be_mended_first(tmp_path: Path, capsys, error: AugforgeError, advice: str) -> None:
+    shown = Progress()
+    shown.command = ("augforge", "run", "r.yaml")
+    recipe = parse_recipe("{name: r, source: {sample: digits}, stages: []}")
+    (tmp_path / ".lock").touch()
+    with pytest.raises(AugforgeError), noted(recipe, tmp_path, shown) as progress:
+        progress.plan([])
+        raise error
+    now = augforge.status(tmp_path)
+    assert (now.stopped_by, now.hint, now.refused) == (error.message, error.hint, isinstance(error, ModelError))
+    show_status(now, as_json=False)
+    told = capsys.readouterr().out.splitlines()
+    assert told[1:3] == [f"stopped by: {error.message}", f"  {error.hint}"]
+    assert advice.partition(":")[0] in told[-1] and told[-1].endswith("augforge run r.yaml")
+
+
+def test_the_age_of_the_news_is_told(capsys) -> None:
+    nothing = {"stages": (), "step": None, "kept": None, "dropped": None, "stopped_by": "", "command": ""}
+    show_status(Status("out", "running", Holder(7, "here", True), seconds_ago=2.0, **nothing), as_json=False)
+    assert capsys.readouterr().out.splitlines()[0] == "out: running in process 7; the last news is 0:02 old"
 
 
 def test_a_note_that_cannot_be_written_does_not_end_a_run(tmp_path: Path, pictures: Path) -> None:

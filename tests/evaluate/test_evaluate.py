@@ -11,7 +11,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 from PIL import Image as Pictures
 
+from augforge.cli.render.evaluation import said_of_test
 from augforge.data.ids import key
+from augforge.data.record import ledger_digest
 from augforge.data.store import Store
 from augforge.engine.run import run
 from augforge.errors import AugforgeError, RecipeError, SourceError
@@ -83,6 +85,7 @@ def test_images_that_help_are_called_better_and_the_file_has_every_field(folders
     assert {"format", "test", "learner", "seeds", "classes", "counts", "arms", "metrics"} <= set(record)
     assert [arm["name"] for arm in record["arms"]] == ["real", "real+classical", "real+synthetic", "real+kept"]
     assert [arm["images"] for arm in record["arms"]] == [3, 3, 123, 63]
+    assert record["samples-sha256"] == ledger_digest(folders["good"])
     assert record["counts"] == dict.fromkeys(CLASSES, 1) and record["arms"][0]["difference"] is None
     for arm in record["arms"]:
         assert set(arm["accuracy"]) == {"mean", "low", "high", "seeds"} and len(arm["accuracy"]["seeds"]) == 3
@@ -129,6 +132,12 @@ def test_the_terminal_has_one_table_of_arms_and_one_of_measures(folders):
     (row,) = (line.split() for line in told.splitlines() if line.startswith("class-agreement"))
     names = ("class-agreement of real+synthetic", "class-agreement", "class-agreement of test images")
     assert [float(cell) for cell in row[1:]] == pytest.approx([record["metrics"][n] for n in names], rel=1e-3)
+
+
+def test_so_few_test_images_that_they_say_nothing_are_warned_of():
+    record = {"tested": {"images": 3, "splits": {}}, "test": "three"}
+    assert said_of_test(record).endswith("3 test images say nothing of a difference: judge by 30 or more.")
+    assert "nothing" not in said_of_test({**record, "tested": {"images": 30, "splits": {}}})
 
 
 @pytest.mark.parametrize("how", ["exact", "saved again"])

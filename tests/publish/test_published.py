@@ -51,6 +51,17 @@ def test_mlcroissant_reads_the_records(finished, told, to):
             assert record["images/image"].size == (24, 24)
 
 
+@pytest.mark.parametrize("to", FORMATS)
+def test_the_card_counts_images_where_their_files_lie(finished, told, to):
+    text = (told[to] / "README.md").read_text()
+    table = text.split("## Splits")[1].strip().splitlines()
+    names, counts = ([cell.strip() for cell in line.split("|")[2:-1]] for line in table[:3:2])
+    splits = json.loads((told[to] / "export.json").read_text())["splits"]
+    assert dict(zip(names, map(int, counts), strict=True)) == splits
+    without = sum(row["split"] is None for row in kept_rows(finished).values())
+    assert without and f"The split `train` holds {without} images that have no split in the run." in text
+
+
 def test_the_provenance_is_told_in_terms_of_prov_and_rai(told):
     value = json.loads((told["parquet"] / "croissant.json").read_text())
     assert value["@context"]["prov"] == "http://www.w3.org/ns/prov#"

@@ -18,7 +18,7 @@ from augforge.data import images
 from augforge.data.files import seal
 from augforge.data.ids import key
 from augforge.data.ledger import Ledger
-from augforge.data.record import FORMAT
+from augforge.data.record import FORMAT, ledger_digest
 from augforge.data.sample import Sample
 from augforge.data.store import Store
 from augforge.engine.context import RunContext
@@ -97,7 +97,8 @@ def make_run(folder: Path, per_class: int = 3, name: str = '"<b>run</b>"') -> Pa
     embedders = Embedders(store, pixels, "cpu", Progress())
     write_result(recipe, RunContext(ledger, embedders, certificates={SELECTOR: CERTIFICATE}))
     (store.folder / "run.json").write_bytes(seal({"format": FORMAT, "key": "x", "summary": {}}))
-    (store.folder / "evaluation.json").write_text(json.dumps(evaluation(EVIL)))
+    evaluated = {**evaluation(EVIL), "samples-sha256": ledger_digest(store.folder)}
+    (store.folder / "evaluation.json").write_text(json.dumps(evaluated))
     return store.folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from augforge.report import write_report
 from tests.report.browsing import READY, Problems, cards, choose, eventually, needs_chromium, shown
-from tests.report.runs import EVIL, many_samples
+from tests.report.runs import EVIL, make_run, many_samples
 
 pytestmark = needs_chromium
 
@@ -33,6 +34,20 @@ def test_the_evaluation_has_its_verdicts_and_no_interval_where_there_is_none(pag
     assert titles == ["1 real image per class", "2 real images per class", "Long tail of 100"]
     assert "kid, real+kept" not in page.locator("#evaluation").inner_text()  # it is folded
     assert shown(page.locator("#evaluation")).count("kid, real+kept") == 3
+
+
+def test_the_head_has_the_verdict_and_an_evaluation_of_an_earlier_result_only_a_warning(page, opened, tmp_path):
+    assert "The generated images help; real+selected against real alone: +6.0" in shown(page.locator("#verdict"))
+    run = make_run(tmp_path)
+    record = {**json.loads((run / "evaluation.json").read_text()), "samples-sha256": "0" * 64}
+    for arm in record["runs"][0]["arms"]:
+        arm["accuracy"] |= {"low": arm["accuracy"]["mean"], "high": arm["accuracy"]["mean"]}
+    (run / "evaluation.json").write_text(json.dumps(record))
+    earlier = opened(write_report(run).path)
+    assert earlier.locator("#verdict").count() == 0
+    for place in ("#notes", "#evaluation"):
+        assert "of an earlier result of this folder" in shown(earlier.locator(f"{place} .note").first)
+    assert "40.0 [40.0, 40.0]" not in shown(earlier.locator("#evaluation"))
 
 
 def test_labels_prompts_and_files_are_inert_and_shown_as_they_are(page):

@@ -37,7 +37,8 @@ def test_umap_is_asked_for_and_not_installed_is_an_error_that_says_what_to_insta
 
 
 def test_the_page_has_what_was_asked_for(run, monkeypatch):
-    assert overview(collecting.collect(run))["map"]["umap"] is None
+    told = overview(collecting.collect(run))["map"]
+    assert told["umap"] is None and told["without_umap"] == "it was not asked for (augforge report --umap)"
     monkeypatch.setattr(
         layout, "umap_of", lambda vectors, digests: Umap(np.array([0, 2]), np.array([[0, 0], [1, 2.0]]))
     )
@@ -63,6 +64,7 @@ def test_too_few_images_for_umap_is_said(run, tmp_path, monkeypatch):
     html = Path(write_report(run, tmp_path / "r.html", umap=True).path).read_text()
     told = json.loads(re.search(r'id="data-overview">(.*?)</script>', html)[1])
     assert told["map"]["umap"] is None and any("no map by UMAP" in note for note in told["notes"])
+    assert told["map"]["without_umap"] == "it needs 1,000 images or more"
 
 
 @pytest.mark.slow

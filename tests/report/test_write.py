@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 from augforge.cli.app import app
 from augforge.data.measures import MEASURES, NATS
+from augforge.data.record import ledger_digest
 from augforge.errors import StoreError
 from augforge.report import write_report
-from augforge.report.evaluation import read_evaluation
+from augforge.report.evaluation import UNKNOWN, read_evaluation
 from augforge.report.layout import _projected
 from augforge.report.outcomes import OUTCOMES, outcomes_of
 from tests.report.runs import EVIL, evaluation, make_run, many_samples
@@ -119,13 +120,42 @@ def test_an_evaluation_is_read_and_a_damaged_one_is_named(tmp_path):
     for one in (good, *good["runs"]):
         one |= {name: one.get(name) for name in ("shots", "imbalance")}
         one["arms"] = [with_scores(arm) for arm in one["arms"]]
-    good |= {"tested": None, "measures": MEASURES, "nats": sorted(NATS)}
+    good |= {"tested": None, "samples-sha256": None, "caution": UNKNOWN, "headline": ""}
+    good |= {"measures": MEASURES, "nats": sorted(NATS)}
     assert json.loads(json.dumps(read_evaluation(tmp_path).plain())) == good
     good["arms"][1]["difference"]["verdict"] = "great"
     del good["measures"], good["nats"]
     (tmp_path / "evaluation.json").write_text(json.dumps(good))
     with pytest.raises(StoreError, match=r"arms\.1\.difference\.verdict"):
         read_evaluation(tmp_path)
+
+
+def evaluated(tmp_path, **changed):
+    run = tmp_path / "run"
+    many_samples(run, 40)
+    record = {**evaluation(EVIL), "samples-sha256": ledger_digest(run), "tested": {"images": 200}, **changed}
+    (run / "evaluation.json").write_text(json.dumps(record))
+    return read_evaluation(run)
+
+
+def test_the_headline_is_the_verdict_on_what_the_run_kept(tmp_path):
+    assert evaluated(tmp_path).headline == (
+        "The generated images help; real+selected against real alone: +6.0 points [+2.0, +10.0], "
+        "judged by 200 test images (long tail of 100)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"samples-sha256": "0" * 64}, "of an earlier result of this folder: run augforge evaluate again"),
+        ({"samples-sha256": None}, "does not say of which result of this folder it is"),
+        ({"tested": {"images": 3}}, "3 test images say nothing of a difference: judge by 30 or more"),
+    ],
+)
+def test_an_evaluation_of_another_result_or_of_few_images_is_said_to_be_one(tmp_path, changed, said):
+    found = evaluated(tmp_path, **changed)
+    assert said in found.caution and found.headline == ""
 
 
 def test_fates(run):

@@ -94,11 +94,57 @@ def test_a_torn_last_line_is_named_and_nothing_is_written_behind_it(tmp_path):
         assert path.read_bytes() == whole[:end]
 
 
+def test_zeros_that_a_disk_left_in_place_of_a_line_are_a_torn_one(tmp_path):
+    path = tmp_path / "review.jsonl"
+    path.write_bytes(f"{line().json()}\n".encode() + bytes(40))
+    with pytest.raises(StoreError, match="line 2: the last line is torn"):
+        append(path, [line()])
+
+
 def test_a_last_line_that_only_lacks_its_end_is_whole(tmp_path):
     path = tmp_path / "review.jsonl"
     path.write_text(line().json())
     append(path, [line(second=1)])
     assert len(read_review(path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("export PATH=/bin\n", "line 1: it is no JSON"),
+        ("export PATH=/bin", "line 1: it is no JSON"),
+        ('{"name": "mine"}\n', "line 1: unknown key 'name'"),
+        (f"{line().json()}\n\nnot a line\n{line().json()}\n", "line 3: it is no JSON"),
+        (f"<<<<<<< HEAD\n{line().json()}\n", "line 1: git left two versions"),
+    ],
+)
+def test_nothing_is_written_into_a_file_that_is_no_review_file(tmp_path, text, message):
+    path = tmp_path / "settings.jsonl"
+    path.write_text(text)
+    with pytest.raises(StoreError, match=f"settings.jsonl, {message}") as caught:
+        append(path, [line()])
+    assert path.read_text() == text and caught.value.hint
+
+
+def test_what_others_wrote_into_the_file_meanwhile_is_looked_at_too(tmp_path):
+    path = tmp_path / "review.jsonl"
+    append(path, [line()])
+    append(path, [line(second=1)])
+    with path.open("a") as file:
+        file.write("a line of another program\n")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="line 3: it is no JSON"):
+        append(path, [line(second=2)])
+    assert path.read_bytes() == before
+
+
+def test_a_file_is_looked_at_once_however_often_is_written_to_it(tmp_path, monkeypatch):
+    path, looked = tmp_path / "review.jsonl", []
+    path.write_text("".join(f"{line(second=number).json()}\n" for number in range(5)))
+    monkeypatch.setattr(log, "line_of", lambda plain: looked.append(plain) or line_of(plain))
+    for number in range(20):
+        append(path, [line(second=number, who="bob")])
+    assert len(looked) == 5 and len(read_review(path)) == 25
 
 
 def test_the_marks_of_a_git_conflict_are_named(tmp_path):

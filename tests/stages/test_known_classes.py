@@ -64,7 +64,7 @@ def test_every_stage_that_fills_in_a_class_name_asks_about_classes():
 def test_classes_that_it_has_never_seen_are_refused_before_anything_is_done(tmp_path, stage, way_out):
     folder = write_images(tmp_path / "pictures", {"church": 2, "cat": 2, "garbage_truck": 1})
     for go in (lambda: run(recipe(folder, stage), tmp_path / "out"), lambda: plan_run(recipe(folder, stage))):
-        with pytest.raises(ModelError, match=r"does not know 'church' and 1 more; it is tiny") as error:
+        with pytest.raises(ModelError, match=r"does not know 'church', 'garbage_truck'; it is tiny") as error:
             go()
         assert way_out in error.value.hint and "any-class" in error.value.hint
     assert not (tmp_path / "out" / "dataset").exists()
@@ -87,6 +87,17 @@ def test_a_generator_of_one_class_is_asked_about_that_one_only():
     check_classes([stage], ["cat", "church"])
     with pytest.raises(ModelError, match="does not know 'church'"):
         check_classes([stage.model_copy(update={"of": "church"})], ["cat", "church"])
+
+
+def test_all_stages_that_would_ask_are_named_at_once():
+    options = {"model": "builtin-unclip"}
+    stages = [
+        build_stage("generate", "augmented-conditioning", options), build_stage("filter", "quality", {}),
+        build_stage("filter", "clip", {"model": "builtin-clip", "keep": 0.5}),
+    ]  # fmt: skip
+    with pytest.raises(ModelError, match=r"^generate augmented-conditioning: .*; likewise filter clip$") as error:
+        check_classes(stages, ["cat", "church"])
+    assert "`any-class: true` of the stage (--any-class of its command)" in error.value.hint
 
 
 def test_insisting_changes_no_result():

@@ -12,7 +12,7 @@ from rich.table import Table
 from augforge.cli.render import base as render
 from augforge.cli.render import dry
 from augforge.cli.render.progress import terminal_progress
-from augforge.data.measures import MEASURES, NATS
+from augforge.data.measures import MEASURES, NATS, too_few
 from augforge.evaluate.settings import Settings
 
 COLOURS = {"better": "green", "worse": "red", "within noise": "dim"}
@@ -51,7 +51,8 @@ def said_of_test(record: Mapping[str, Any]) -> str:
     each = f"; one image more or less is {100 / images:.2g} points" if images < FEW else ""
     said = f"judged by {images:,} image{'s' if images != 1 else ''} of {record['test']}{of_splits}"
     asked = record.get("queries")
-    return said + (each if asked is None else f", searched with {asked['images']:,} queries of {asked['source']}")
+    said += each if asked is None else f", searched with {asked['images']:,} queries of {asked['source']}"
+    return ". ".join(filter(None, (said, too_few(images))))
 
 
 def show_comparison(run: Mapping[str, Any], seeds: int) -> None:

@@ -33,8 +33,16 @@ def _tree(life: Lineage, tree: Tree) -> Tree:
 
 def _headline(row: Mapping[str, Any]) -> str:
     outcome = "kept" if row.get("kept") else f"dropped by {row.get('dropped_by')}: {row.get('dropped')}"
-    about = f"{row.get('origin', '')} {row.get('label')!r}, {outcome}"
+    about = f"{row.get('origin', '')}{_labelled(row)}, {outcome}"
     return f"[bold]{literal(row['id'])}[/bold] {literal(about)}"
+
+
+def _labelled(row: Mapping[str, Any]) -> str:
+    """The label, and that there is none; nothing where the content is told otherwise, by a mask or boxes."""
+    if row.get("label") is not None:
+        return f" {row['label']!r}"
+    told = CONTENT & {*(row.get("annotations") or ()), *(row.get("pictures") or ())}
+    return "" if told else ", unlabelled"
 
 
 PLAIN = {
@@ -47,6 +55,8 @@ PLAIN = {
 """Columns of the ledger that are told as they are."""
 NAMES = {"soft_label": "shares", "keypoints": "points", "captioned_by": "words"}
 """Kinds of annotations that have a shorter name here."""
+CONTENT = frozenset({"labels", "soft_label", "boxes", "keypoints", "mask"})
+"""What tells of the content of an image beside a label."""
 LONGEST = 300
 """Letters of what is told of one kind."""
 HIDDEN = ("model", "generator", "generator-version", "versions", "asked")

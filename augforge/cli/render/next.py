@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from augforge.cli.render.base import say
+from augforge.optional import installed
 from augforge.stages.catalog import STAGES
 
 Step = tuple[tuple[str | Path, ...], str]
@@ -25,10 +27,40 @@ def after_run(place: str) -> list[Step]:
     """What to do with a run, in a folder or at a URL."""
     from augforge.data.places import folder_to_write
 
+    view: list[Step] = [(("view", place), "its images in the browser, to look and decide")]
     return [
         (("report", place), "what it did and why, on one page"),
+        *(view if installed("starlette") and installed("uvicorn") else ()),
         (("why", place, first_id(folder_to_write(place))), "the history of one image"),
     ]
+
+
+def say_what_is_earlier(place: str) -> None:
+    """Say which of the evaluation and the report in a run folder are of an earlier result; nothing if none is."""
+    from augforge.data.places import folder_to_write
+
+    folder = folder_to_write(place)
+    names = [name for name, earlier in (("evaluation.json", _evaluated), ("report.html", _reported)) if earlier(folder)]
+    if names:
+        verb = "is" if len(names) == 1 else "are"
+        say(f"{' and '.join(names)} there {verb} of an earlier result")
+
+
+def _evaluated(folder: Path) -> bool:
+    """Whether the evaluation says that it is of another result."""
+    from augforge.data.record import ledger_digest
+
+    try:
+        record = json.loads((folder / "evaluation.json").read_bytes())
+        return bool(ledger_digest(folder) != record["samples-sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False  # none, or it does not say
+
+
+def _reported(folder: Path) -> bool:
+    """Whether the report is older than the result."""
+    report, result = folder / "report.html", folder / "samples.parquet"
+    return report.is_file() and report.stat().st_mtime_ns < result.stat().st_mtime_ns
 
 
 MAKERS = {"diffusion": "outpaint"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,17 @@ MOST = 20
 """Conflicts that are listed."""
 
 
-def review_in_terminal(
-    folder: Path, file: Path, who: str, chosen: Mapping[str, Any], pictures: str, withheld: bool
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How images are shown: by what, whether withheld ones are, and the recipe that was named, whose sources may be
+    elsewhere."""
+
+    pictures: str
+    withheld: bool
+    recipe: Path | None = None
+
+
+def review_in_terminal(folder: Path, file: Path, who: str, chosen: Mapping[str, Any], showing: Showing) -> None:
     """Let `who` decide about a sample of a run, chosen as `augforge.review.doubt.to_review` is told by `chosen`."""
     from augforge.api.contents import RunContents
     from augforge.cli.terminal.keys import terminal
@@ -33,12 +42,11 @@ def review_in_terminal(
     from augforge.review.session import Session
 
     with terminal() as screen, TemporaryDirectory(prefix="augforge-review-") as files:
-        sample = to_review(folder, done=() if withheld else _hidden(folder), **chosen)
+        sample = to_review(folder, done=() if showing.withheld else _hidden(folder), **chosen)
         session = Session(file, who, sample)
-        shown = Shown(screen, pictures, Path(files))
-        Review(
-            session, screen, shown, _reader(folder, [each.sample for each in sample]), RunContents(folder).classes
-        ).run()
+        shown = Shown(screen, showing.pictures, Path(files))
+        read = reader(folder, [each.sample for each in sample], showing.recipe)
+        Review(session, screen, shown, read, RunContents(folder).classes).run()
     left = session.total - session.done
     say(f"{session.written:,} decisions of {who} are in {file}; {left:,} of {session.total:,} images are left")
     if not left:
@@ -62,18 +70,18 @@ def _hidden(folder: Path) -> list[str]:
     return found
 
 
-def _reader(folder: Path, ids: Sequence[str]) -> Callable[[str], bytes]:
-    """What reads the encoded bytes of the images with these ids."""
+def reader(folder: Path, ids: Sequence[str], named: Path | None = None) -> Callable[[str], bytes]:
+    """What reads the encoded bytes of the images with these ids; `named` is the recipe that the user has named."""
     import pyarrow.parquet as pq
 
     from augforge.data.record import LEDGER
     from augforge.recipe import load_recipe
-    from augforge.report.pictures import Pictures
+    from augforge.report.pictures import Pictures, sources_named_in
 
     recipe = None
     with suppress(AugforgeError):  # without it only images of the dataset and of this run's parts are to be had
         recipe = load_recipe(folder / "recipe.yaml")
-    found = Pictures(folder, recipe)
+    found = Pictures(folder, recipe, sources_named_in(named))
     columns = ["id", "kept", "ref", "digest", "pictures"]
     rows = pq.read_table(folder / LEDGER, columns=columns, filters=[("id", "in", list(ids))]) if ids else None
     by_id = {row["id"]: row for row in rows.to_pylist()} if rows is not None else {}

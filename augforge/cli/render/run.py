@@ -12,7 +12,7 @@ from rich.table import Table
 
 from augforge.cli.render import dry
 from augforge.cli.render.base import VERBOSE, level, more, out, print_json, right, say
-from augforge.cli.render.next import after_run, after_training, say_next
+from augforge.cli.render.next import after_run, after_training, say_next, say_what_is_earlier
 from augforge.cli.render.progress import terminal_progress, typed
 from augforge.cli.render.splits import show_splits
 from augforge.cli.stopping import told_at_once
@@ -100,6 +100,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
 
     if summary.up_to_date:
         say(f"{summary.out} is up to date: nothing was computed, {_totals(summary)}")
+        say_what_is_earlier(summary.out)
         say_next(after_run(summary.out))
         return
     table = Table("stage", *(right(name) for name in ("in", "out", "computed", "reused")), box=None, pad_edge=False)
@@ -113,6 +114,7 @@ def show_summary(summary: Summary, seconds: float) -> None:
     if summary.computed == 0:
         say("nothing was computed: all results were there, only decisions were made again")
     say(f"{_totals(summary)}, {seconds:.1f} s; see {summary.out}/README.md")
+    say_what_is_earlier(summary.out)
     say_next(after_run(summary.out))
 
 

@@ -26,15 +26,24 @@ def show_status(status: Status, as_json: bool) -> None:
     if status.stages:
         out.print(_stage_table(status))
     if status.command and status.state != "finished":
-        say(f"to go on{' if it is stopped' if status.state == 'running' else ''}: {status.command}")
+        say(f"{_to_go_on(status)}: {status.command}")
     elif status.state == "stopped":
-        say("to go on: run the same recipe into the same folder again")
+        say(f"{_to_go_on(status)}: run the same recipe into the same folder again")
+
+
+def _to_go_on(status: Status) -> str:
+    """What to do before the same command: a run that was refused would be refused again."""
+    if status.refused:
+        return "mend what it says, then"
+    return "to go on if it is stopped" if status.state == "running" else "to go on"
 
 
 def _lines(status: Status) -> Iterator[str]:
     yield f"{status.folder}: {_state(status)}"
     if status.stopped_by:
         yield f"stopped by: {status.stopped_by}"
+    if status.hint:
+        yield f"  {status.hint}"
     if status.engine != "local":
         yield f"engine: {status.engine}"
     if status.stages:
@@ -70,15 +79,15 @@ def _so_far(status: Status) -> str:
 
 def _state(status: Status) -> str:
     """Whether it runs, by whom, and how old that news is."""
-    ago = "" if status.seconds_ago is None else f", as noted {clock(status.seconds_ago)} ago"
+    age = "" if status.seconds_ago is None else f"; the last news is {clock(status.seconds_ago)} old"
     holder = status.holder
     if status.state == "finished" or holder is None:
         return status.state
     if status.state == "running":
-        return f"running: process {holder.process} holds the folder{ago}"
+        return f"running in process {holder.process}{age}"
     if status.state == "unknown":
-        return f"last held by process {holder.process} on {holder.machine}, which cannot be asked from here{ago}"
-    return f"stopped: no process holds the folder{ago}"
+        return f"last held by process {holder.process} on {holder.machine}, which cannot be asked from here{age}"
+    return f"stopped: no process holds the folder{age}"
 
 
 def _stage_table(status: Status) -> Table:

@@ -71,8 +71,10 @@ def say_what_is_asked(stage: Generator, context: RunContext) -> None:
 def say_what_is_not_made(stage: Generator, title: str, context: RunContext) -> None:
     """Say which classes get none of the images that are planned."""
     if without := _without_parents(stage, context):
-        names = shortened([str(label) for label in without])
-        context.progress.say(f"{title}: nothing is generated of {names}: no image to learn from may condition it")
+        names = shortened(["what is unlabelled" if label is None else label for label in without])
+        one = len(without) == 1
+        of, them = ("class", "it has") if one else ("classes", "they have")
+        context.progress.say(f"{title}: nothing is generated of {of} {names}: {them} no training image")
 
 
 def say_what_is_there(stage: Generator, planned: int, todo: int, context: RunContext) -> None:

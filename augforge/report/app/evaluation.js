@@ -1,6 +1,7 @@
 // What training on each arm gave, with 95 % intervals.
 
-const ends = (score, told) => (score.low === null || score.high === null ? '' : ` [${told(score.low)}, ${told(score.high)}]`);
+// No interval where there is a single seed, or where it would have no width: there all seeds gave the same.
+const ends = (score, told) => (score.low === null || score.high === null || told(score.low) === told(score.high) ? '' : ` [${told(score.low)}, ${told(score.high)}]`);
 const called = (measure) => run.evaluation.measures[measure];
 const measured = (arm, name) => (run.evaluation.nats.includes(name) ? figure(arm.scores[name].mean) : interval(arm.scores[name]));
 const hundredth = (share) => (100 * share).toFixed(1);
@@ -10,10 +11,18 @@ const signed = (share) => `${share > 0 ? '+' : share < 0 ? '−' : ''}${Math.abs
 function showEvaluation() {
   const { evaluation } = run;
   if (!evaluation) return false;
-  find('evaluation-lead').textContent = `Tested on ${evaluation.test}${testSet(evaluation.tested)} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.`;
+  find('evaluation-lead').textContent = `Tested on ${evaluation.test}${testSet(evaluation.tested)} with the learner ${evaluation.learner}, ${many(evaluation.seeds, 'seed')}; means and 95 % intervals in percent, paired against ${evaluation.arms[0]?.name ?? 'the first arm'}.${allAlike(evaluation)}`;
+  if (evaluation.caution) find('evaluation-body').append(make('p', { class: 'note', text: evaluation.caution }));
   const runs = evaluation.runs.length ? evaluation.runs : [evaluation];
   runs.forEach((one) => find('evaluation-body').append(comparison(one)));
   return true;
+}
+
+// What to think of numbers without an interval, where there are some though there are several seeds.
+function allAlike(evaluation) {
+  const scores = evaluation.arms.flatMap((arm) => Object.entries(arm.scores)).filter(([name]) => !evaluation.nats.includes(name));
+  const none = evaluation.seeds > 1 && scores.some(([, score]) => !ends(score, hundredth));
+  return none ? ' Where there is no interval every seed gave the same, which says nothing of other test images.' : '';
 }
 
 // How many test images there were, and of which splits; an older file does not say.

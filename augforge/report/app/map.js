@@ -23,12 +23,12 @@ function showMap() {
 }
 
 // Which projections are shown, and what each of them keeps.
-function mapLead({ model, explained: [first, second], pca, umap }) {
+function mapLead({ model, explained: [first, second], pca, umap, without_umap: withoutUmap }) {
   const told = [`${whole(pca.rows.length)} of ${many(total, 'image')}, embedded by ${model}.`, `PCA: the two axes hold ${percent(first)} and ${percent(second)} of the variance.`];
   if (umap) {
     const part = umap.rows.length < pca.rows.length ? ` of ${whole(umap.rows.length)} of them, chosen by a hash` : '';
     told.push(`UMAP${part}: neighbours lie near each other; distances between groups, and their sizes, mean little.`);
-  } else told.push('There is no map by UMAP: it was not asked for, or there are too few images.');
+  } else told.push(`There is no map by UMAP: ${withoutUmap}.`);
   return [...told, 'Click a point to see its image.'].join(' ');
 }
 

@@ -45,6 +45,10 @@ function showOverview() {
   find('overview-title').textContent = run.name;
   find('lead').textContent = `Run folder ${run.path}, augforge ${run.version}${run.seed === null ? '' : `, seed ${run.seed}`}.`;
   find('notes').append(...run.notes.map((note) => make('p', { class: 'note', text: note })));
+  const { headline, caution } = run.evaluation ?? {};
+  if (headline) find('verdict').append(`${headline} `, make('a', { href: '#evaluation', text: 'Evaluation' }));
+  else find('verdict').remove();
+  if (caution) find('notes').append(make('p', { class: 'note', text: caution }));
   find('tiles').append(
     tile('Images seen', whole(total), `${whole(samples.origin.codes.filter((_, row) => isReal(row)).length)} real`),
     tile('Kept', whole(kept), total ? percent(kept / total) : ''),

@@ -10,7 +10,7 @@ let way = 'side';
 async function picture(source) {
   const image = new Image();
   image.src = source;
-  await image.decode().catch(() => { throw Object.assign(new Error('A picture cannot be shown: its bytes are gone, or it is withheld.'), { name: 'Trouble' }); });
+  await image.decode().catch(() => { throw Object.assign(new Error('A picture cannot be shown: its bytes are gone or on another machine, or it is withheld.'), { name: 'Trouble' }); });
   image.classList.toggle('tiny', image.naturalWidth <= 64);
   return image;
 }

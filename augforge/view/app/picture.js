@@ -1,5 +1,6 @@
 // The picture of a sample with what is drawn over it, and the words that say what it is.
 
+import { get } from './api.js';
 import { make } from './shared/dom.js';
 import { shapesOver } from './shared/shapes.js';
 import { world } from './state.js';
@@ -25,7 +26,7 @@ function shot(row, side, { size = 'fill', decorative = true, kind = 'thumb', bas
   }
   const picture = make('img', { alt: decorative ? '' : about(row), decoding: 'async', draggable: false });
   picture.addEventListener('load', () => picture.classList.toggle('tiny', picture.naturalWidth <= 64));
-  picture.addEventListener('error', () => { if (!box.querySelector('.none')) box.append(make('span', { class: 'none', text: 'its bytes are gone' })); });
+  picture.addEventListener('error', () => { if (!box.querySelector('.none')) box.append(missing(picture.src, size === 'small')); });
   load(picture, address(kind, row.id, kind === 'thumb' ? sideFor(side) : side, base));
   box.append(picture);
   if (row.shapes && row.has?.includes('mask')) {
@@ -36,6 +37,17 @@ function shot(row, side, { size = 'fill', decorative = true, kind = 'thumb', bas
   }
   if (row.shapes?.length) box.append(shapesOver(row.width, row.height, row.shapes));
   return box;
+}
+
+// What stands in place of a picture that the server does not give; why comes a moment later.
+function missing(source, small) {
+  const told = make('span', { class: 'none', text: small ? '–' : 'its bytes are gone' });
+  get(source).catch(({ message, hint = '', kind }) => {
+    if (kind !== 'not-found') return;
+    told.title = [message, hint].filter(Boolean).join('; ');
+    if (!small) told.textContent = told.title;
+  });
+  return told;
 }
 
 const VERDICTS = { keep: '✓ keep', drop: '✕ drop', relabel: '✎ relabel', conflict: '! disagree' };

@@ -21,6 +21,7 @@ from augforge.view.rows import facets, histogram, page
 from augforge.view.spec import CutAsked, CutFilter, Filters, Lasso, Spec, parsed
 
 MOST_ROWS = 1000
+PEOPLE = "{:,} of the images that it saw are not counted: a later stage follows what people decided about them"
 LATER = "the stages after it decide about what comes back when the recipe is run again"
 
 
@@ -120,9 +121,14 @@ def cut(asked: Asked) -> Mapping[str, Any]:
         "classes": _per_class(run, found),
         **queries,
         "refill": refill(run.index, run.filtering, found),
-        "notes": [LATER] if len(found.come) else [],
+        "notes": _notes(found),
         "seconds": round(monotonic() - began, 4),
     }
+
+
+def _notes(cut: Cut) -> list[str]:
+    """What the numbers do not say."""
+    return [*([PEOPLE.format(cut.others)] if cut.others else ()), *([LATER] if len(cut.come) else ())]
 
 
 def _per_class(run: OpenRun, cut: Cut) -> list[dict[str, Any]]:

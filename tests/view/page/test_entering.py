@@ -56,3 +56,30 @@ def test_a_link_in_the_page_of_another_site_opens_the_run_and_leaves_no_token(br
     page.go_back()
     assert page.url == elsewhere  # the address with the token is no step of the history
     context.close()
+
+
+def test_why_a_picture_is_not_shown_stands_in_its_place(browser, tmp_path):
+    folder = many(tmp_path / "run", 30)
+    recipe = (folder / "recipe.yaml").read_text()
+    (folder / "recipe.yaml").write_text(recipe.replace("{folder: gone}", "{folder: 's3://bucket/photos'}"))
+    served = Viewed(settings(folder, review=tmp_path / "review.jsonl", who="Ada"), 0).start()
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(served.url)
+    page.wait_for_selector(READY)
+    told = page.locator(".shot .none", has_text="not on this machine: folder s3://bucket/photos").first
+    told.wait_for()
+    assert "--recipe" in told.inner_text()
+    context.close()
+    served.close()
+
+
+def test_the_file_that_the_browser_is_started_with_opens_the_run_and_leaves_no_token(browser, viewed):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(viewed.entry_url())
+    page.wait_for_selector(READY)
+    assert viewed._served.tokens.read not in page.url
+    context.close()
