@@ -482,7 +482,8 @@ def main() -> None:
         pool = builders[name]()
         said: list[dict[str, Any]] = []
         for found in grown(pool, args.work / f"{name}{suffix}.jsonl", arms, cells):
-            said = [{**one, "command": one["command"] + words} for one in records(pool, found)]
+            mine = [one for one in records(pool, found) if not args.arms or one["arm"] in args.arms]
+            said = [{**one, "command": one["command"] + words} for one in mine]
             (args.out / f"chance-{name}{suffix}.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
         everything += said
         means = [{**one, "command": one["command"] + words} for one in together(everything, args.only)]

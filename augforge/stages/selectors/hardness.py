@@ -22,6 +22,7 @@ class Hardness(Selector):
     """Keep the images of each class on which two classifiers differ most: KL(teacher || student) of their softmax.
 
     The score that the augmentations of HARD maximise, used to choose images. Equal classifiers score 0 everywhere.
+    Where we measured it, it was 2 to 6 points worse than a random choice of as many.
     """
 
     name: ClassVar[str] = "hardness"

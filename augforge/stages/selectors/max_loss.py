@@ -23,7 +23,7 @@ class MaxLoss(Selector):
 
     That is with the largest cross-entropy, which mislabelled images and outliers have.
     A baseline of *Data-Efficient Augmentation for Training Neural Networks* (NeurIPS 2022). Where we measured it,
-    it was 11 points worse than a random choice of as many.
+    it was 13 to 19 points worse than a random choice of as many.
     """
 
     name: ClassVar[str] = "max-loss"
