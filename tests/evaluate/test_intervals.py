@@ -110,7 +110,7 @@ def test_an_interval_without_width_is_explained(capsys):
     show_comparison({"arms": arms, "metrics": {}}, 3)
     said = " ".join(capsys.readouterr().out.split())
     assert "real+kept: no interval: no test image is judged otherwise than with real images alone" in said
-    tested = {"images": 20, "splits": {"test": 10, "validation": 10}}
+    tested = {"images": 50, "splits": {"test": 25, "validation": 25}}
     assert said_of_test({"test": "splits", "tested": tested}) == (
-        "judged by 20 images of splits (test 10, validation 10); one image more or less is 5 points"
+        "judged by 50 images of splits (test 25, validation 25); one image more or less is 2 points"
     )
