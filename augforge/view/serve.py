@@ -89,7 +89,12 @@ class Viewed:
         self._socket = _listening(port)
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
-            application(self._served), log_level="warning", access_log=False, server_header=False, ws="none"
+            application(self._served),
+            log_config=None,  # it would close all handlers of whoever is in this process
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
         )
         self._server = uvicorn.Server(config)
         self._thread: Thread | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import logging
 import re
 import signal
 import socket
@@ -50,6 +51,15 @@ def test_it_listens_on_this_machine_alone_and_the_address_opens_the_page(viewed)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"http://127.0.0.1:{viewed.port}/api/session", timeout=20)
     assert viewed._socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_the_logs_of_whoever_serves_a_run_are_left_alone(hostile, tmp_path):
+    """What configures logging closes the files of all handlers that there are."""
+    mine = logging.FileHandler(tmp_path / "mine.log", mode="w")
+    stream = mine.stream
+    Viewed(settings(hostile, review=tmp_path / "review.jsonl", who="Ada"), 0).close()
+    assert mine.stream is stream and not stream.closed
+    mine.close()
 
 
 def test_it_says_where_it_is_and_how_to_come_there_from_elsewhere(viewed):
