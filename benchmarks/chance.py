@@ -374,7 +374,7 @@ def trained(pool: Pool, seed: int, share: float, arms: Sequence[str]) -> Iterato
     for arm in ("random", "random-again", *arms):
         started = time.process_time()
         learning = copy.deepcopy(begun)
-        learning.teacher = teacher
+        learning.teacher = teacher if arm.startswith("hardness") else None  # `left_out` copies all that it has
         for part in range(1, PARTS):
             if part == 1 or arm.endswith("-again"):
                 learning.use(chosen(arm.removesuffix("-again"), learning, budget, draws + part))

@@ -16,7 +16,6 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from augforge.evaluate.evaluation import evaluate
 from augforge.evaluate.settings import settings_of
 from augforge.recipe import Recipe, SourceSpec, build_stage
 from benchmarks.sections import write_section
-from benchmarks.worth import RESULTS, About, rows_of
+from benchmarks.worth import About, rows_of, write
 
 SHARES = (None, 0.1, 0.3, 0.5, 0.7)
 """The published protocols have 0.1 to 0.7; None adds, and half of each batch is generated."""
@@ -111,11 +110,8 @@ def main() -> None:
     print(table(rows))
     if given.write:
         write_section("replacement", table(rows))
-        minutes = round((time.process_time() - started) / 60 / len(rows), 2)
-        about = {"cpu_minutes": minutes, "command": "python -m benchmarks.replacement FLOWERS --out DIR --write"}
-        about |= {"date": datetime.now(UTC).date().isoformat()}
         plain = [{key: value for key, value in row.items() if key not in ("share", "kept")} for row in rows]
-        (RESULTS / "replacement.json").write_text(json.dumps([{**row, **about} for row in plain], indent=1) + "\n")
+        write("replacement", plain, started, "python -m benchmarks.replacement FLOWERS --out DIR --write")
 
 
 if __name__ == "__main__":

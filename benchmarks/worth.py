@@ -50,11 +50,14 @@ def rows_of(record: Mapping[str, Any], about: About, stages: Mapping[str, str]) 
     return rows
 
 
-def write(name: str, rows: list[dict[str, Any]], started: float) -> Path:
-    """Write the rows into benchmarks/results/NAME.json, each with an equal part of the CPU time since `started`."""
+def write(name: str, rows: list[dict[str, Any]], started: float, command: str = "") -> Path:
+    """Write the rows into benchmarks/results/NAME.json, each with an equal part of the CPU time since `started`.
+
+    `command` is what is run; if it is not given, the script with its arguments.
+    """
     minutes = round((time.process_time() - started) / 60 / len(rows), 2)
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
-    command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(words)}".strip()
+    command = command or f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(words)}".strip()
     shared = {"cpu_minutes": minutes, "command": command, "date": datetime.now(UTC).date().isoformat()}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"

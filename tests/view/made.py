@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from augforge.data.schema import ledger_schema, score_maps
 from augforge.data.vectors import vectors_folder, write_vectors
@@ -105,3 +106,15 @@ def _prompt(label: str) -> str:
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_dictionary(kind) else kind
+
+
+def noise(folder: Path, each: int, seed: int) -> Path:
+    """Classes a and b of `each` pictures of noise in `folder`, of which each is as sharp as its number."""
+    random = np.random.default_rng(seed)
+    for label in ("a", "b"):
+        (folder / label).mkdir()
+        for number in range(each):
+            spread = 2 + number * (2 if label == "a" else 1)
+            pixels = random.normal(128, spread, (32, 32, 3)).clip(0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / label / f"{number}.png")
+    return folder

@@ -13,7 +13,7 @@ from augforge.data.files import seal
 from augforge.engine.run import run
 from augforge.recipe import parse_recipe
 from augforge.view.cut import with_rule
-from tests.view.made import FILTER, GENERATOR, MEASURE
+from tests.view.made import FILTER, GENERATOR, MEASURE, noise
 
 RECIPE = """
 name: sharp
@@ -43,16 +43,7 @@ def sharp(folder: Path, rule: str, out: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("noise")
-    random = np.random.default_rng(3)
-    for label in ("a", "b"):
-        (folder / label).mkdir()
-        for number in range(30):
-            from PIL import Image
-
-            noise = random.normal(128, 2 + number * (2 if label == "a" else 1), (32, 32, 3)).clip(0, 255)
-            Image.fromarray(noise.astype(np.uint8)).save(folder / label / f"{number}.png")
-    return folder
+    return noise(tmp_path_factory.mktemp("noise"), 30, seed=3)
 
 
 def dropped(folder: Path) -> set[str]:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from augforge.engine.run import run
 from augforge.recipe import load_recipe
 from augforge.review.lines import Line, now_utc
 from augforge.review.log import append
+from tests.view.made import noise
 
 SHARP, QUALITY = "1-filter-sharpness", "2-filter-quality"
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
-    """Pictures of noise, of which each is as sharp as it is."""
-    folder = tmp_path_factory.mktemp("noise")
-    random = np.random.default_rng(4)
-    for label in ("a", "b"):
-        (folder / label).mkdir()
-        for number in range(20):
-            noise = random.normal(128, 2 + number * (2 if label == "a" else 1), (32, 32, 3)).clip(0, 255)
-            Image.fromarray(noise.astype(np.uint8)).save(folder / label / f"{number}.png")
-    return folder
+    return noise(tmp_path_factory.mktemp("noise"), 20, seed=4)
 
 
 class Reviewing:
